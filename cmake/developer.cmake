@@ -1,0 +1,36 @@
+# What the project's own tests, examples and benchmarks are compiled with. None of it reaches a program that uses Spate.
+#
+#   spate_developer   warnings, all of them errors
+#   SPATE_SANITIZE    address (with undefined behaviour), thread, or nothing
+set(SPATE_SANITIZE "" CACHE STRING "Sanitizer of tests and examples: address, thread or nothing")
+set_property(CACHE SPATE_SANITIZE PROPERTY STRINGS "" address thread)
+
+set(spate_sanitize_options "")
+if(SPATE_SANITIZE STREQUAL "address")
+  set(spate_sanitize_options -fsanitize=address,undefined -fno-sanitize-recover=all)
+elseif(SPATE_SANITIZE STREQUAL "thread")
+  set(spate_sanitize_options -fsanitize=thread)
+elseif(NOT SPATE_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "SPATE_SANITIZE is \"${SPATE_SANITIZE}\"; it may be address, thread or empty")
+endif()
+if(spate_sanitize_options)
+  # Optimised a little and with line numbers only: a sanitized program is slow enough, and so is its compilation.
+  list(APPEND spate_sanitize_options -O1 -g1 -fno-omit-frame-pointer)
+endif()
+
+add_library(spate_developer INTERFACE)
+target_compile_options(spate_developer INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Werror ${spate_sanitize_options})
+target_compile_definitions(spate_developer INTERFACE ASIO_NO_DEPRECATED)
+target_link_options(spate_developer INTERFACE ${spate_sanitize_options})
+if(SPATE_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # GCC warns that ThreadSanitizer ignores fences, which Asio uses beside atomics that it does see.
+  target_compile_options(spate_developer INTERFACE -Wno-tsan)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # Lets ccache see through precompiled headers.
+  target_compile_options(spate_developer INTERFACE -fpch-preprocess)
+endif()
+
+if(TARGET spate_llhttp)
+  target_compile_options(spate_llhttp PRIVATE ${spate_sanitize_options})
+endif()
