@@ -1,0 +1,531 @@
+// SpateEventSource is EventSource with three ways to listen.
+//
+//   <script src="/spate.js"></script>
+//   const source = new SpateEventSource("/sse/subscribe/alice");
+//   source.onmessage = (event) => console.log(event.lastEventId, event.data);
+//
+// It has the interface of EventSource (WHATWG 9.2) and behaves like it: it comes back by itself after a drop and says
+// what it saw last, and it closes for good on any answer but 200 of the right type. Beyond that:
+//
+//   transport     in the options: "sse", "iframe" or "poll". Without it the first that works is taken, in this order;
+//                 a server should send something at once, a comment will do, or it passes for one behind a proxy that
+//                 holds the stream back. As a property: the one in use.
+//   onany         is called with every event the server sent, whatever its name, before the listeners for that name.
+//                 It is no listener for "*", because "*" is a legal event name.
+//   error events  carry `status` and `message` when the server answered with an error of its own.
+//
+// "sse" is fetch() with a parser, not the browser's EventSource, although that would be less code: EventSource tells only
+// of names that were asked for beforehand, hides the server's reason for a refusal, and hides the bytes that show whether
+// a proxy holds the stream back. The price is a preflight when a cross-origin stream resumes. Where bodies cannot be read
+// as they arrive, EventSource does the work, and `onany` then hears of the names that have listeners.
+//
+// "iframe" and "poll" ask the same url again with `transport=` and `last_event_id=` added to its query.
+(function () {
+  "use strict";
+
+  const CONNECTING = 0;
+  const OPEN = 1;
+  const CLOSED = 2;
+
+  // Before the server sets another with `retry`.
+  const INITIAL_RETRY_MS = 1000;
+  // Attempts that fail one after the other wait twice as long each time, from the first of these to the second.
+  // `retry` is the least in any case.
+  const SHORTEST_BACKOFF_MS = 10;
+  const LONGEST_BACKOFF_MS = 8000;
+  // Clients that lost the same server spread over a quarter more than the time they have to wait.
+  const JITTER = 0.25;
+  // A timer that is set beyond this fires at once.
+  const LONGEST_TIMER_MS = 2147483647;
+  // A server that streams shows its first byte within this time. One behind a proxy that collects the answer does not.
+  const FIRST_BYTE_MS = 5000;
+  // An iframe cannot be asked whether it has arrived, only looked at.
+  const FRAME_LOOK_MS = 250;
+  // No answer at all in an iframe for so long counts as none to come.
+  const FRAME_PATIENCE_MS = 15000;
+  // An empty answer to a poll that came sooner than this was not waited for, so the client waits in the server's place.
+  const SHORTEST_EMPTY_POLL_MS = 1000;
+
+  const streams_bodies =
+    typeof fetch === "function" &&
+    typeof ReadableStream === "function" &&
+    typeof AbortController === "function" &&
+    typeof Response === "function" &&
+    "body" in Response.prototype;
+
+  // Turns the text of an event stream into blocks for `link`. WHATWG 9.2.6; TextDecoder has taken the BOM away (E3).
+  class Parser {
+    constructor(link) {
+      this.link_ = link;
+      this.line_ = ""; // the part of a line that has arrived
+      this.after_cr_ = false; // a LF that comes next belongs to the CR before it
+      this.clear_();
+    }
+
+    push(text) {
+      if (text === "") return;
+      if (this.after_cr_ && text[0] === "\n") text = text.slice(1);
+      this.after_cr_ = text.endsWith("\r");
+      const lines = text.split(/\r\n|\n|\r/);
+      const rest = lines.pop();
+      for (const line of lines) {
+        this.read_(this.line_ + line);
+        this.line_ = "";
+      }
+      this.line_ += rest;
+    }
+
+    read_(line) {
+      if (line === "") {
+        // Data may be empty text but not absent (E8); the id counts either way (E13).
+        const data = this.data_.length === 0 ? undefined : this.data_.join("\n");
+        const block = { id: this.id_, event: this.event_, data };
+        this.clear_();
+        this.link_.receive(block);
+        return;
+      }
+      const colon = line.indexOf(":");
+      if (colon === 0) return; // a comment
+      const name = colon < 0 ? line : line.slice(0, colon);
+      let value = colon < 0 ? "" : line.slice(colon + 1);
+      if (value[0] === " ") value = value.slice(1);
+      if (name === "data") this.data_.push(value);
+      else if (name === "event") this.event_ = value;
+      else if (name === "id" && !value.includes("\0")) this.id_ = value;
+      else if (name === "retry" && /^[0-9]+$/.test(value)) this.link_.receive({ retry: parseInt(value, 10) });
+    }
+
+    clear_() {
+      this.data_ = [];
+      this.event_ = "";
+      this.id_ = undefined;
+    }
+  }
+
+  // The media type without its parameters (E1).
+  function essence(type) {
+    return (type || "").split(";")[0].trim().toLowerCase();
+  }
+
+  // What the server said about an error, as `{"error":"..."}`.
+  function error_text(json) {
+    try {
+      return String(JSON.parse(json).error || "");
+    } catch (unreadable) {
+      return "";
+    }
+  }
+
+  async function fail(link, response) {
+    const is_json = essence(response.headers.get("content-type")) === "application/json";
+    let message = "";
+    if (response.status !== 200 && is_json) message = error_text(await response.text().catch(() => ""));
+    link.failed(response.status, message);
+  }
+
+  // A header value holds bytes: the id goes out as UTF-8 (L5), one character a byte, as fetch() wants it.
+  function utf8_bytes(text) {
+    return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  }
+
+  function ask(link, url, headers, signal) {
+    const credentials = link.with_credentials ? "include" : "same-origin";
+    return fetch(url, { headers, signal, credentials, cache: "no-store" });
+  }
+
+  function with_query(url, fields) {
+    const result = new URL(url);
+    for (const [name, value] of Object.entries(fields)) {
+      if (value !== "") result.searchParams.set(name, value);
+    }
+    return result.href;
+  }
+
+  // A transport makes one connection. It tells its `link`, never before it has returned,
+  //   opened(origin)            the server has accepted; may be told again
+  //   alive()                   bytes of the answer have arrived
+  //   receive(fields)           an event, or a part of one: id, event, data, retry
+  //   lost()                    the connection ended, another may do better
+  //   reconnecting()            the same, and the transport itself sees to the next
+  //   failed(status, message)   the server refused
+  // and returns a function that ends it. After that, and after `lost` and `failed`, the link ignores it.
+
+  function sse(link) {
+    return streams_bodies ? fetched_sse(link) : native_sse(link);
+  }
+
+  function fetched_sse(link) {
+    const controller = new AbortController();
+    (async () => {
+      const headers = { Accept: "text/event-stream" };
+      if (link.last_event_id !== "") headers["Last-Event-ID"] = utf8_bytes(link.last_event_id);
+      let response;
+      try {
+        response = await ask(link, link.url, headers, controller.signal);
+      } catch (unreachable) {
+        return link.lost();
+      }
+      if (response.status !== 200 || essence(response.headers.get("content-type")) !== "text/event-stream") {
+        return fail(link, response);
+      }
+      link.opened(new URL(response.url || link.url).origin);
+      const reader = response.body.getReader();
+      const decoder = new TextDecoder();
+      const parser = new Parser(link);
+      for (;;) {
+        const { done, value } = await reader.read().catch(() => ({ done: true }));
+        // An event without its blank line is not one (E10): what the parser still holds is dropped.
+        if (done) return link.lost();
+        link.alive();
+        parser.push(decoder.decode(value, { stream: true }));
+      }
+    })();
+    return () => controller.abort();
+  }
+
+  function native_sse(link) {
+    const url = with_query(link.url, { last_event_id: link.last_event_id });
+    const native = new EventSource(url, { withCredentials: link.with_credentials });
+    const forward = (event) => {
+      link.alive();
+      if (!(event instanceof MessageEvent)) return;
+      link.opened(event.origin);
+      link.receive({ id: event.lastEventId, event: event.type, data: event.data });
+    };
+    const names = new Set();
+    link.listen = (name) => {
+      if (!names.has(name)) native.addEventListener(name, forward);
+      names.add(name);
+    };
+    native.addEventListener("open", () => link.opened(new URL(link.url).origin));
+    native.addEventListener("error", (event) => {
+      if (event instanceof MessageEvent) return;
+      // It alone knows the server's `retry`, so it goes on by itself.
+      if (native.readyState === EventSource.CLOSED) link.failed(0, "");
+      else link.reconnecting();
+    });
+    for (const name of link.names) link.listen(name);
+    return () => native.close();
+  }
+
+  function poll(link) {
+    const controller = new AbortController();
+    const fields = { transport: "poll", client: link.client };
+    let timer;
+    (async () => {
+      // The first answer comes at once: then the connection is known to be open, and the cursor is known.
+      let timeout = "0";
+      for (;;) {
+        const url = with_query(link.url, { ...fields, timeout, last_event_id: link.last_event_id });
+        const asked = Date.now();
+        let response;
+        let answer;
+        try {
+          response = await ask(link, url, { Accept: "application/json" }, controller.signal);
+          if (response.status !== 200 || essence(response.headers.get("content-type")) !== "application/json") {
+            return fail(link, response);
+          }
+          answer = await response.json();
+          if (!Array.isArray(answer.events)) throw new TypeError("not an answer to a poll");
+        } catch (cut) {
+          // Nothing of this answer has been used, so asking again with the old cursor brings all of it again.
+          return link.lost();
+        }
+        link.opened(new URL(response.url || link.url).origin);
+        link.alive();
+        for (const event of answer.events) link.receive(event);
+        link.receive({ id: answer.last_event_id });
+        if (controller.signal.aborted) return;
+        const waited = timeout === "0" || Date.now() - asked >= SHORTEST_EMPTY_POLL_MS;
+        if (answer.events.length === 0 && !waited) {
+          await new Promise((resolve) => (timer = setTimeout(resolve, SHORTEST_EMPTY_POLL_MS)));
+        }
+        timeout = ""; // the url's own, or the server's
+      }
+    })();
+    return () => {
+      clearTimeout(timer);
+      controller.abort();
+    };
+  }
+
+  function iframe(link) {
+    const frame = document.createElement("iframe");
+    const callback = "spate_" + link.client;
+    const origin = new URL(link.url).origin;
+    // The answer, once it has begun to arrive. Until then a frame holds about:blank, and an error of the network
+    // replaces it by a page of the browser's, which may not be looked at.
+    const page = () => {
+      const found = frame.contentDocument;
+      return found && found.URL !== "about:blank" ? found : null;
+    };
+    self[callback] = (fields) => {
+      // The page is endless, and each event leaves a script in it.
+      const script = frame.contentDocument && frame.contentDocument.currentScript;
+      if (script) script.remove();
+      link.opened(origin);
+      link.alive();
+      link.receive(fields);
+    };
+    const begun = Date.now();
+    const look = setInterval(() => {
+      if (page() && page().readyState === "loading") {
+        link.opened(origin);
+        link.alive();
+      } else if (!page() && Date.now() - begun > FRAME_PATIENCE_MS) {
+        link.lost();
+      }
+    }, FRAME_LOOK_MS);
+    frame.onload = () => {
+      // A frame does not tell its status. The server's errors are JSON, its streams are not.
+      if (page() && essence(page().contentType) === "application/json") link.failed(0, error_text(page().body.textContent));
+      else link.lost();
+    };
+    frame.hidden = true;
+    frame.src = with_query(link.url, { transport: "iframe", callback, last_event_id: link.last_event_id });
+    (document.body || document.documentElement).appendChild(frame);
+    return () => {
+      clearInterval(look);
+      frame.onload = null;
+      frame.remove();
+      delete self[callback];
+    };
+  }
+
+  const transports = {
+    sse: {
+      open: sse,
+      works: () => streams_bodies || typeof EventSource === "function",
+    },
+    iframe: {
+      open: iframe,
+      // The frame's script calls a function of this page, which only a page of the same origin may.
+      works: (url) => typeof document === "object" && new URL(url).origin === self.location.origin,
+    },
+    poll: {
+      open: poll,
+      works: () => typeof fetch === "function" && typeof AbortController === "function",
+    },
+  };
+
+  class SpateEventSource extends EventTarget {
+    /// Connects at once. Throws SyntaxError for a bad url, TypeError for an unknown transport, and NotSupportedError
+    /// when no transport can work here.
+    constructor(url, options) {
+      super();
+      const { transport, withCredentials } = options || {};
+      try {
+        this.url_ = new URL(url, typeof document === "object" ? document.baseURI : self.location.href).href;
+      } catch (unparsable) {
+        throw new DOMException("not a url: '" + url + "'", "SyntaxError");
+      }
+      if (transport !== undefined && !Object.prototype.hasOwnProperty.call(transports, transport)) {
+        throw new TypeError("no such transport: '" + transport + "'");
+      }
+      const wanted = transport === undefined ? Object.keys(transports) : [transport];
+      this.candidates_ = wanted.filter((name) => transports[name].works(this.url_));
+      if (this.candidates_.length === 0) throw new DOMException("no transport works here", "NotSupportedError");
+
+      this.with_credentials_ = Boolean(withCredentials);
+      this.state_ = CONNECTING;
+      this.candidate_ = 0;
+      this.settled_ = this.candidates_.length === 1; // whether the transport is known to work
+      this.client_ = Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join("");
+      this.last_event_id_ = "";
+      this.retry_ms_ = INITIAL_RETRY_MS;
+      this.failures_ = 0;
+      this.names_ = new Set(["message"]);
+      this.handlers_ = { open: null, message: null, error: null };
+      this.connect_();
+    }
+
+    get url() {
+      return this.url_;
+    }
+
+    get withCredentials() {
+      return this.with_credentials_;
+    }
+
+    get readyState() {
+      return this.state_;
+    }
+
+    get transport() {
+      return this.candidates_[this.candidate_];
+    }
+
+    close() {
+      this.state_ = CLOSED;
+      this.disconnect_();
+    }
+
+    addEventListener(name, listener, options) {
+      super.addEventListener(name, listener, options);
+      this.names_.add(String(name));
+      if (this.link_ && this.link_.listen) this.link_.listen(String(name));
+    }
+
+    connect_() {
+      const link = new Link(this);
+      this.link_ = link;
+      if (!this.settled_) this.timer_ = setTimeout(() => this.next_transport_(), FIRST_BYTE_MS);
+      link.stop = transports[this.transport].open(link);
+    }
+
+    disconnect_() {
+      clearTimeout(this.timer_);
+      const link = this.link_;
+      this.link_ = null;
+      if (link) link.stop();
+    }
+
+    next_transport_() {
+      this.disconnect_();
+      this.candidate_ += 1;
+      // The last one is kept: there is nothing to compare it with.
+      this.settled_ = this.candidate_ === this.candidates_.length - 1;
+      if (this.state_ === OPEN) this.enter_(CONNECTING);
+      if (this.state_ === CONNECTING) this.connect_();
+    }
+
+    // Every way into CONNECTING or CLOSED but close() is an error event (WHATWG 9.2.3).
+    enter_(state, status, message) {
+      this.state_ = state;
+      const event = new Event("error");
+      if (status) event.status = status;
+      if (message) event.message = message;
+      this.dispatchEvent(event);
+    }
+
+    opened_() {
+      this.failures_ = 0;
+      if (this.state_ !== CONNECTING) return;
+      this.state_ = OPEN;
+      this.dispatchEvent(new Event("open"));
+    }
+
+    alive_() {
+      if (this.settled_) return;
+      this.settled_ = true;
+      clearTimeout(this.timer_);
+    }
+
+    receive_({ id, event, data, retry }, origin) {
+      if (Number.isInteger(retry) && retry >= 0) this.retry_ms_ = retry;
+      if (typeof id === "string") this.last_event_id_ = id;
+      if (typeof data !== "string") return;
+      const message = new MessageEvent(event || "message", { data, origin, lastEventId: this.last_event_id_ });
+      if (typeof this.onany === "function") {
+        try {
+          this.onany(message);
+        } catch (error) {
+          // As with a listener: reported, and no harm to the stream.
+          setTimeout(() => {
+            throw error;
+          });
+        }
+      }
+      if (this.state_ !== CLOSED) this.dispatchEvent(message);
+    }
+
+    lost_() {
+      this.disconnect_();
+      // A server that was away says nothing about the transport, so the search begins anew.
+      if (!this.settled_) this.candidate_ = 0;
+      this.enter_(CONNECTING);
+      if (this.state_ !== CONNECTING) return;
+      let wait = this.retry_ms_;
+      if (this.failures_ > 0) {
+        const doubled = Math.max(wait, SHORTEST_BACKOFF_MS) * 2 ** this.failures_;
+        wait = Math.max(wait, Math.min(doubled, LONGEST_BACKOFF_MS));
+      }
+      this.failures_ += 1;
+      wait = Math.min(wait * (1 + JITTER * Math.random()), LONGEST_TIMER_MS);
+      this.timer_ = setTimeout(() => this.connect_(), wait);
+    }
+
+    failed_(status, message) {
+      this.disconnect_();
+      this.enter_(CLOSED, status, message);
+    }
+  }
+
+  // What a transport sees of its source. One that was given up is deaf: whatever still comes from it is dropped here.
+  class Link {
+    constructor(source) {
+      this.source_ = source;
+      this.url = source.url_;
+      this.with_credentials = source.with_credentials_;
+      this.client = source.client_;
+      this.names = source.names_;
+      this.origin_ = new URL(source.url_).origin;
+    }
+
+    get current_() {
+      return this.source_.link_ === this;
+    }
+
+    get last_event_id() {
+      return this.source_.last_event_id_;
+    }
+
+    opened(origin) {
+      this.origin_ = origin;
+      if (this.current_) this.source_.opened_();
+    }
+
+    alive() {
+      if (this.current_) this.source_.alive_();
+    }
+
+    receive(fields) {
+      if (this.current_) this.source_.receive_(fields, this.origin_);
+    }
+
+    lost() {
+      if (this.current_) this.source_.lost_();
+    }
+
+    reconnecting() {
+      if (this.current_) this.source_.enter_(CONNECTING);
+    }
+
+    failed(status, message) {
+      if (this.current_) this.source_.failed_(status, message);
+    }
+  }
+
+  // As attributes of an interface: constants on the class and on its instances.
+  for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSED })) {
+    Object.defineProperty(SpateEventSource, name, { value, enumerable: true });
+    Object.defineProperty(SpateEventSource.prototype, name, { value, enumerable: true });
+  }
+
+  // A handler is a listener whose place is that of its first setting, and which can be exchanged.
+  for (const name of ["open", "message", "error"]) {
+    Object.defineProperty(SpateEventSource.prototype, "on" + name, {
+      enumerable: true,
+      configurable: true,
+      get() {
+        return this.handlers_[name] && this.handlers_[name].call;
+      },
+      set(call) {
+        const wanted = typeof call === "function" ? call : null;
+        const handler = this.handlers_[name];
+        if (handler && wanted) {
+          handler.call = wanted;
+        } else if (handler) {
+          this.removeEventListener(name, handler.listen);
+          this.handlers_[name] = null;
+        } else if (wanted) {
+          const added = { call: wanted, listen: (event) => added.call.call(this, event) };
+          this.handlers_[name] = added;
+          this.addEventListener(name, added.listen);
+        }
+      },
+    });
+  }
+
+  self.SpateEventSource = SpateEventSource;
+})();

@@ -1,0 +1,650 @@
+// SpateEventSource without a browser: the script runs in a context of its own whose fetch, clock and page the test
+// plays itself, so that every answer arrives in just the pieces the test wants and no test waits for time to pass.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import vm from "node:vm";
+
+const script = new vm.Script(readFileSync(new URL("../../examples/common/spate.js", import.meta.url), "utf8"));
+const encoder = new TextEncoder();
+
+// Lets everything happen that waits for no clock and no answer.
+const settle = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+class World {
+  constructor({ without = [], page = false, origin = "http://hub.test" } = {}) {
+    this.requests = [];
+    this.timers = new Map();
+    this.now = 0;
+    this.frames = [];
+    const self = {
+      AbortController, DOMException, Event, EventTarget, MessageEvent, ReadableStream, Response, TextDecoder,
+      TextEncoder, URL, crypto,
+      location: { href: origin + "/page", origin },
+      Date: { now: () => this.now },
+      Math: Object.assign(Object.create(Math), { min: Math.min, max: Math.max, random: () => 0 }),
+      fetch: (url, options) => this.fetch_(url, options),
+      setTimeout: (call, delay = 0) => this.set_timer_(call, delay),
+      clearTimeout: (timer) => this.timers.delete(timer),
+      setInterval: (call, delay) => this.set_timer_(call, delay, delay),
+      clearInterval: (timer) => this.timers.delete(timer),
+    };
+    if (page) self.document = this.page_(origin);
+    for (const name of without) delete self[name];
+    self.self = self;
+    this.self = self;
+    script.runInContext(vm.createContext(self));
+    this.SpateEventSource = self.SpateEventSource;
+  }
+
+  /// A source whose events of any kind are noted in `heard`.
+  source(url = "/sse/subscribe/alice", options = { transport: "sse" }) {
+    const source = new this.SpateEventSource(url, options);
+    source.heard = [];
+    source.onopen = () => source.heard.push("open");
+    source.onerror = (event) => {
+      if (event instanceof MessageEvent) return;
+      source.heard.push(source.readyState === 2 ? "failed" : "lost");
+      source.error = event;
+    };
+    source.onany = ({ type, data, lastEventId }) => source.heard.push([type, data, lastEventId]);
+    return source;
+  }
+
+  /// Moves the clock, and fires what is due on the way in its order.
+  async pass(milliseconds) {
+    const end = this.now + milliseconds;
+    for (;;) {
+      const due = [...this.timers].filter(([, timer]) => timer.at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+      if (!due) break;
+      const [id, timer] = due;
+      this.now = timer.at;
+      if (timer.every) timer.at += timer.every;
+      else this.timers.delete(id);
+      timer.call();
+      await settle();
+    }
+    this.now = end;
+    await settle();
+  }
+
+  /// How long from now the next timer fires.
+  get wait() {
+    return Math.min(...[...this.timers.values()].map((timer) => timer.at)) - this.now;
+  }
+
+  get request() {
+    return this.requests.at(-1);
+  }
+
+  set_timer_(call, delay, every) {
+    const id = {};
+    this.timers.set(id, { call, at: this.now + Math.max(delay, 1), every });
+    return id;
+  }
+
+  fetch_(url, options) {
+    const request = { url: String(url), options, query: new URL(url).searchParams, headers: options.headers };
+    this.requests.push(request);
+    return new Promise((resolve, reject) => {
+      options.signal.addEventListener("abort", () => {
+        request.aborted = true;
+        reject(options.signal.reason);
+        if (request.body) request.body.error(options.signal.reason);
+      });
+      request.refuse = () => {
+        reject(new TypeError("fetch failed"));
+        return settle();
+      };
+      request.answer = (status = 200, type = "text/event-stream", text) => {
+        const stream = new ReadableStream({ start: (body) => (request.body = body) });
+        const answer = new Response([204, 205, 304].includes(status) ? null : stream, { status, headers: { "content-type": type } });
+        Object.defineProperty(answer, "url", { value: request.final_url ?? request.url });
+        resolve(answer);
+        if (text !== undefined) request.write(text).then(() => request.end());
+        return settle();
+      };
+      request.json = (value) => request.answer(200, "application/json", JSON.stringify(value)).then(settle);
+      request.write = (bytes) => {
+        request.body.enqueue(typeof bytes === "string" ? encoder.encode(bytes) : Uint8Array.from(bytes));
+        return settle();
+      };
+      request.end = () => {
+        request.body.close();
+        return settle();
+      };
+      request.cut = () => {
+        request.body.error(new TypeError("terminated"));
+        return settle();
+      };
+    });
+  }
+
+  // As much of a document as a hidden frame needs.
+  page_(origin) {
+    const frames = this.frames;
+    const page = {
+      baseURI: origin + "/page",
+      createElement(tag) {
+        assert.equal(tag, "iframe");
+        return { contentDocument: { URL: "about:blank" }, remove() { frames.splice(frames.indexOf(this), 1); } };
+      },
+      body: { appendChild: (frame) => frames.push(frame) },
+    };
+    return page;
+  }
+
+  get frame() {
+    return this.frames.at(-1);
+  }
+
+  /// What the script of a frame does with an event.
+  call(fields) {
+    this.self[new URL(this.frame.src).searchParams.get("callback")](fields);
+    return settle();
+  }
+}
+
+// The heard events of a stream that consists of `pieces`.
+async function read(...pieces) {
+  const world = new World();
+  const source = world.source();
+  await world.request.answer();
+  for (const piece of pieces) await world.request.write(piece);
+  source.close();
+  return source.heard.filter((heard) => heard !== "open");
+}
+
+describe("SpateEventSource has the interface of EventSource", () => {
+  test("the constants are on the class and on its instances, and cannot be changed", () => {
+    const { SpateEventSource } = new World();
+    for (const holder of [SpateEventSource, SpateEventSource.prototype]) {
+      assert.deepEqual([holder.CONNECTING, holder.OPEN, holder.CLOSED], [0, 1, 2]);
+      assert.throws(() => {
+        "use strict";
+        holder.OPEN = 7;
+      }, TypeError);
+    }
+  });
+
+  test("url is absolute, and what is no url is a SyntaxError", () => {
+    const world = new World();
+    assert.equal(world.source("events?x=1").url, "http://hub.test/events?x=1");
+    assert.throws(() => world.source("http://["), { name: "SyntaxError" });
+  });
+
+  test("a source connects at once, asks for an event stream past all caches, and sends no cursor", () => {
+    const world = new World();
+    const source = world.source();
+    assert.equal(source.readyState, 0);
+    const { url, options, headers } = world.request;
+    assert.equal(url, "http://hub.test/sse/subscribe/alice");
+    assert.deepEqual({ ...headers }, { Accept: "text/event-stream" });
+    assert.equal(options.cache, "no-store");
+    assert.equal(options.credentials, "same-origin");
+    assert.equal(source.withCredentials, false);
+  });
+
+  test("withCredentials sends them", () => {
+    const world = new World();
+    const source = new world.SpateEventSource("/x", { withCredentials: true, transport: "sse" });
+    assert.equal(source.withCredentials, true);
+    assert.equal(world.request.options.credentials, "include");
+  });
+
+  test("the head alone opens it (L1)", async () => {
+    const world = new World();
+    const source = world.source();
+    await world.request.answer(200, "Text/Event-Stream; charset=utf-8");
+    assert.equal(source.readyState, 1);
+    assert.deepEqual(source.heard, ["open"]);
+  });
+
+  test("handlers can be exchanged and taken away, and what is no function is none", async () => {
+    const world = new World();
+    const source = world.source();
+    const calls = [];
+    source.addEventListener("message", () => calls.push("listener"));
+    source.onmessage = () => calls.push("first");
+    source.onmessage = function () {
+      calls.push(this === source ? "second" : "not itself");
+    };
+    await world.request.answer();
+    await world.request.write("data: x\n\n");
+    source.onmessage = "no function";
+    assert.equal(source.onmessage, null);
+    await world.request.write("data: x\n\n");
+    assert.deepEqual(calls, ["listener", "second", "listener"]);
+  });
+
+  test("events are MessageEvents with the origin of the final url (L3)", async () => {
+    const world = new World();
+    const source = world.source();
+    const events = [];
+    source.addEventListener("note", (event) => events.push(event));
+    world.request.final_url = "https://elsewhere.test/stream";
+    await world.request.answer();
+    await world.request.write("id: 7\nevent: note\ndata: x\n\n");
+    const [event] = events;
+    assert.ok(event instanceof MessageEvent);
+    assert.deepEqual([event.origin, event.lastEventId, event.data, event.type], ["https://elsewhere.test", "7", "x", "note"]);
+  });
+
+  test("a named event is no message, and a listener hears its own name only", async () => {
+    const world = new World();
+    const source = world.source();
+    const calls = [];
+    source.onmessage = ({ data }) => calls.push(data);
+    await world.request.answer();
+    await world.request.write("event: note\ndata: 1\n\nevent: message\ndata: 2\n\ndata: 3\n\n");
+    assert.deepEqual(calls, ["2", "3"]);
+  });
+
+  test("after close() nothing is heard, not even the rest of a piece that has arrived", async () => {
+    const world = new World();
+    const source = world.source();
+    source.onmessage = () => source.close();
+    await world.request.answer();
+    await world.request.write("data: 1\n\ndata: 2\n\n");
+    assert.deepEqual(source.heard, ["open", ["message", "1", ""]]);
+    assert.equal(source.readyState, 2);
+    assert.ok(world.request.aborted);
+    await world.pass(60_000);
+    assert.equal(world.requests.length, 1);
+  });
+
+  test("a listener or onany that throws does not harm the stream", async () => {
+    const world = new World();
+    const source = world.source();
+    const heard = [];
+    source.onany = ({ data }) => {
+      heard.push(data);
+      throw new Error("on purpose");
+    };
+    await world.request.answer();
+    await world.request.write("data: 1\n\ndata: 2\n\n");
+    assert.deepEqual(heard, ["1", "2"]);
+    assert.equal(source.readyState, 1);
+    await assert.rejects(world.pass(1), /on purpose/);
+  });
+});
+
+describe("SpateEventSource reads event streams as WHATWG 9.2.6 says", () => {
+  const cases = [
+    ["the three ends of lines, mixed (E4)", "data: 1\r\rdata: 2\n\ndata: 3\r\n\r\ndata: 4\r\n\n", ["1", "2", "3", "4"]],
+    ["several lines of data are joined by LF", "data: 1\ndata:\ndata:2\n\n", ["1\n\n2"]],
+    ["one space after the colon goes, a second stays (E7)", "data:  x \n\n", [" x "]],
+    ["a block without data is no event (E8)", "event: x\nid: 1\n\ndata: y\n\n", ["y"]],
+    ["data may be empty", "data\n\ndata:\n\n", ["", ""]],
+    ["comments and unknown fields are passed over", ": data: x\nDATA: x\nfoo: x\n data: x\ndata: y\n\n", ["y"]],
+    ["one BOM goes, a second spoils its line (E3)", "\uFEFFdata: 1\n\n\uFEFFdata: 2\n\ndata: 3\n\n", ["1", "3"]],
+    ["NUL and control characters survive (E17)", "data: \0\x01\x7f\n\n", ["\0\x01\x7f"]],
+    ["U+2028 ends no line", "data: a\u2028b\n\n", ["a\u2028b"]],
+    ["bytes that are no UTF-8 become U+FFFD (E2)", [...encoder.encode("data: "), 0xff, 0xed, 0xa0, 0x80, 10, 10], ["\uFFFD".repeat(4)]],
+    ["an event that was not finished is none (E10)", "data: 1\n\ndata: 2\n", ["1"]],
+    ["a name is reset after its block", "event: a\n\ndata: x\n\n", ["x"]],
+  ];
+  for (const [title, stream, data] of cases) {
+    test(title, async () => {
+      assert.deepEqual((await read(stream)).map((heard) => heard[1]), data);
+    });
+    test(title + ", byte by byte", async () => {
+      const bytes = typeof stream === "string" ? [...encoder.encode(stream)] : stream;
+      assert.deepEqual((await read(...bytes.map((byte) => [byte]))).map((heard) => heard[1]), data);
+    });
+  }
+
+  test("an id stays until it changes, and one with NUL is no id (E11, E12)", async () => {
+    const stream = "id: 1\ndata: a\n\ndata: b\n\nid: 2\0\ndata: c\n\nid\ndata: d\n\nid: é\n\ndata: e\n\n";
+    assert.deepEqual((await read(stream)).map((heard) => heard[2]), ["1", "1", "1", "", "é"]);
+  });
+
+  test("any name reaches onany, and its listener", async () => {
+    assert.deepEqual((await read("event: *\ndata: x\n\nevent: open\ndata: y\n\n")).map((heard) => heard[0]), ["*", "open"]);
+  });
+});
+
+describe("SpateEventSource comes back after a drop", () => {
+  async function opened(text) {
+    const world = new World();
+    const source = world.source();
+    await world.request.answer();
+    if (text) await world.request.write(text);
+    return { world, source, last: world.request };
+  }
+
+  for (const how of ["end", "cut"]) {
+    test(`after the ${how} of a body it asks with the last id (L4, L5)`, async () => {
+      const { world, source, last } = await opened("id: é-5\ndata: x\n\nid: 6\ndata: not finis");
+      await last[how]();
+      assert.equal(source.readyState, 0);
+      assert.deepEqual(source.heard.slice(2), ["lost"]);
+      assert.equal(world.requests.length, 1);
+      await world.pass(1000);
+      // UTF-8, as bytes.
+      assert.equal(world.request.headers["Last-Event-ID"], "Ã©-5");
+      await world.request.answer();
+      await world.request.write("data: y\n\n");
+      assert.deepEqual(source.heard.slice(3), ["open", ["message", "y", "é-5"]]);
+    });
+  }
+
+  test("an empty id takes the cursor back (E12)", async () => {
+    const { world, last } = await opened("id: 5\ndata: x\n\nid:\n\n");
+    await last.end();
+    await world.pass(1000);
+    assert.equal("Last-Event-ID" in world.request.headers, false);
+  });
+
+  test("it waits as long as `retry` says, digits only (E14)", async () => {
+    const { world, last } = await opened("retry: 007000\n\nretry: 5s\n\nretry: -1\n\nretry:\n\n");
+    await last.end();
+    assert.equal(world.wait, 7000);
+  });
+
+  test("a wait longer than a timer can be is shortened, not skipped", async () => {
+    const { world, last } = await opened("retry: 99999999999999\n");
+    await last.end();
+    assert.equal(world.wait, 2147483647);
+  });
+
+  test("failed attempts wait longer and longer up to a limit, and an opened stream begins anew", async () => {
+    const { world, source, last } = await opened();
+    await last.cut();
+    const waits = [];
+    for (let attempt = 0; attempt < 5; ++attempt) {
+      waits.push(world.wait);
+      await world.pass(world.wait);
+      await world.request.refuse();
+    }
+    assert.deepEqual(waits, [1000, 2000, 4000, 8000, 8000]);
+    await world.pass(world.wait);
+    await world.request.answer();
+    await world.request.end();
+    assert.equal(world.wait, 1000);
+    assert.deepEqual(source.heard.slice(-3), ["lost", "open", "lost"]);
+  });
+
+  test("a `retry` of zero does not make it storm a server that is down", async () => {
+    const { world, last } = await opened("retry: 0\n");
+    await last.cut();
+    await world.pass(world.wait);
+    await world.request.refuse();
+    assert.equal(world.wait, 20);
+  });
+
+  test("close() in the error event, or while it waits, ends it", async () => {
+    const { world, source, last } = await opened();
+    source.addEventListener("error", () => source.close());
+    await last.end();
+    assert.equal(source.readyState, 2);
+    assert.equal(world.timers.size, 0);
+  });
+
+  const refusals = [
+    [204, "text/event-stream"],
+    [500, "text/event-stream"],
+    [200, "text/html"],
+    [200, "text/event-streams"],
+    [200, ""],
+  ];
+  for (const [status, type] of refusals) {
+    test(`${status} with '${type}' closes it for good (L2)`, async () => {
+      const world = new World();
+      const source = world.source();
+      await world.request.answer(status, type);
+      assert.equal(source.readyState, 2);
+      assert.deepEqual(source.heard, ["failed"]);
+      await world.pass(60_000);
+      assert.equal(world.requests.length, 1);
+    });
+  }
+
+  test("a refusal tells the server's reason", async () => {
+    const world = new World();
+    const source = world.source();
+    await world.request.answer(403, "application/json", '{"error":"not for you"}');
+    await settle();
+    assert.deepEqual([source.error.status, source.error.message], [403, "not for you"]);
+  });
+});
+
+describe("SpateEventSource by polling", () => {
+  const poll = (world) => world.source("/sse/subscribe/alice?event=a", { transport: "poll" });
+
+  test("asks at once first, then waits, with its cursor and one name for itself", async () => {
+    const world = new World();
+    const source = poll(world);
+    const first = world.request;
+    assert.equal(first.query.get("transport"), "poll");
+    assert.equal(first.query.get("timeout"), "0");
+    assert.equal(first.query.get("event"), "a");
+    assert.equal(first.query.has("last_event_id"), false);
+    await first.json({ events: [], last_event_id: "5" });
+    assert.deepEqual(source.heard, ["open"]);
+    assert.equal(source.readyState, 1);
+    assert.equal(world.requests.length, 2);
+    assert.equal(world.request.query.has("timeout"), false);
+    assert.equal(world.request.query.get("last_event_id"), "5");
+    assert.match(world.request.query.get("client"), /^[0-9a-z]+$/);
+    assert.equal(world.request.query.get("client"), first.query.get("client"));
+    assert.notEqual(poll(world) && world.request.query.get("client"), first.query.get("client"));
+  });
+
+  test("dispatches what an answer holds in order; an element without id keeps the last", async () => {
+    const world = new World();
+    const source = poll(world);
+    await world.request.json({
+      events: [
+        { event: "gap", data: "{}" },
+        { id: "6", event: "message", data: "x" },
+        { id: "8", event: "note", data: "y", retry: 40 },
+      ],
+      last_event_id: "9",
+    });
+    assert.deepEqual(source.heard, ["open", ["gap", "{}", ""], ["message", "x", "6"], ["note", "y", "8"]]);
+    assert.equal(world.request.query.get("last_event_id"), "9");
+  });
+
+  test("an answer that was cut is asked for again, and none of it is used", async () => {
+    const world = new World();
+    const source = poll(world);
+    await world.request.json({ events: [], last_event_id: "5" });
+    await world.request.answer(200, "application/json");
+    await world.request.write('{"events":[{"id":"6","event":"message","data":"x"}');
+    await world.request.cut();
+    assert.deepEqual(source.heard, ["open", "lost"]);
+    await world.pass(1000);
+    assert.equal(world.request.query.get("last_event_id"), "5");
+    assert.equal(world.request.query.get("timeout"), "0");
+  });
+
+  test("empty answers that come too soon do not make it ask without rest", async () => {
+    const world = new World();
+    poll(world);
+    await world.request.json({ events: [], last_event_id: "5" });
+    await world.request.json({ events: [], last_event_id: "5" });
+    assert.equal(world.requests.length, 2);
+    assert.equal(world.wait, 1000);
+    await world.pass(1000);
+    assert.equal(world.requests.length, 3);
+    world.now += 25_000;
+    await world.request.json({ events: [], last_event_id: "5" });
+    assert.equal(world.requests.length, 4);
+  });
+
+  test("close() ends the poll that waits, and the rest of an answer is not heard", async () => {
+    const world = new World();
+    const source = poll(world);
+    source.onmessage = () => source.close();
+    const events = ["1", "2"].map((id) => ({ id, event: "message", data: id }));
+    await world.request.json({ events, last_event_id: "2" });
+    assert.deepEqual(source.heard, ["open", ["message", "1", "1"]]);
+    assert.equal(world.requests.length, 1);
+    assert.equal(world.timers.size, 0);
+  });
+
+  test("any other answer closes it for good", async () => {
+    const world = new World();
+    const source = poll(world);
+    await world.request.answer(401, "application/json", '{"error":"no token"}');
+    await settle();
+    assert.equal(source.readyState, 2);
+    assert.equal(source.error.message, "no token");
+  });
+});
+
+describe("SpateEventSource by a hidden frame", () => {
+  function framed() {
+    const world = new World({ page: true });
+    const source = world.source("/sse/subscribe/alice", { transport: "iframe" });
+    return { world, source };
+  }
+
+  test("the frame's calls are events, and the last id is in the query of the next frame", async () => {
+    const { world, source } = framed();
+    const url = new URL(world.frame.src);
+    assert.equal(url.searchParams.get("transport"), "iframe");
+    assert.match(url.searchParams.get("callback"), /^[A-Za-z0-9_]{1,64}$/);
+    assert.equal(url.searchParams.has("last_event_id"), false);
+    assert.equal(world.frame.hidden, true);
+    await world.call({ id: "4", event: "connected", data: "{}" });
+    await world.call({ id: "5", event: "message", data: "x", retry: 300 });
+    assert.deepEqual(source.heard, ["open", ["connected", "{}", "4"], ["message", "x", "5"]]);
+    world.frame.onload();
+    assert.equal(source.readyState, 0);
+    assert.equal(world.frames.length, 0);
+    await world.pass(300);
+    assert.equal(new URL(world.frame.src).searchParams.get("last_event_id"), "5");
+  });
+
+  test("a quiet page that has arrived counts as open", async () => {
+    const { world, source } = framed();
+    world.frame.contentDocument = { URL: world.frame.src, readyState: "loading" };
+    await world.pass(250);
+    assert.deepEqual(source.heard, ["open"]);
+  });
+
+  test("a refusal in JSON closes it for good, with its reason", async () => {
+    const { world, source } = framed();
+    world.frame.contentDocument = {
+      URL: world.frame.src,
+      contentType: "application/json",
+      body: { textContent: '{"error":"not you"}' },
+    };
+    world.frame.onload();
+    assert.deepEqual([source.readyState, source.error.message], [2, "not you"]);
+  });
+
+  test("a frame that never arrives is given up and tried again", async () => {
+    const { world, source } = framed();
+    await world.pass(15_250);
+    assert.deepEqual(source.heard, ["lost"]);
+    await world.pass(1000);
+    assert.equal(world.frames.length, 1);
+  });
+
+  test("close() leaves neither frame nor function nor timer", async () => {
+    const { world, source } = framed();
+    await world.call({ id: "1", event: "connected", data: "{}" });
+    source.close();
+    assert.equal(world.frames.length, 0);
+    assert.equal(world.timers.size, 0);
+    assert.deepEqual(Object.keys(world.self).filter((name) => name.startsWith("spate_")), []);
+  });
+});
+
+describe("SpateEventSource chooses a transport that works", () => {
+  test("an event stream it is, when a byte comes in time", async () => {
+    const world = new World({ page: true });
+    const source = world.source("/x", {});
+    await world.request.answer();
+    await world.request.write(":\n\n");
+    await world.pass(60_000);
+    assert.equal(source.transport, "sse");
+    assert.deepEqual(source.heard, ["open"]);
+  });
+
+  test("a stream that is held back gives way to a frame, and that to polls", async () => {
+    const world = new World({ page: true });
+    const source = world.source("/x", {});
+    const stream = world.request;
+    await stream.answer();
+    await world.pass(5000);
+    assert.equal(source.transport, "iframe");
+    assert.ok(stream.aborted);
+    assert.deepEqual(source.heard, ["open", "lost"]);
+    await world.pass(5000);
+    assert.equal(source.transport, "poll");
+    assert.equal(world.frames.length, 0);
+    await world.request.json({ events: [], last_event_id: "5" });
+    assert.deepEqual(source.heard, ["open", "lost", "open"]);
+    await world.pass(60_000);
+    assert.equal(source.transport, "poll");
+  });
+
+  test("a server that was away says nothing about transports", async () => {
+    const world = new World({ page: true });
+    const source = world.source("/x", {});
+    await world.pass(5000);
+    assert.equal(source.transport, "iframe");
+    world.frame.onload();
+    await world.pass(1000);
+    assert.equal(source.transport, "sse");
+  });
+
+  test("once a transport has worked, silence is no reason to leave it", async () => {
+    const world = new World({ page: true });
+    const source = world.source("/x", {});
+    await world.request.answer();
+    await world.request.write(":\n\n");
+    await world.request.end();
+    await world.pass(60_000);
+    assert.equal(source.transport, "sse");
+    assert.equal(world.requests.length, 2);
+  });
+
+  test("another origin cannot be framed", async () => {
+    const world = new World({ page: true });
+    const source = world.source("http://elsewhere.test/x", {});
+    await world.pass(5000);
+    assert.equal(source.transport, "poll");
+    assert.throws(() => world.source("http://elsewhere.test/x", { transport: "iframe" }), { name: "NotSupportedError" });
+  });
+
+  test("an unknown transport is a TypeError", () => {
+    const world = new World();
+    assert.throws(() => world.source("/x", { transport: "toString" }), { name: "TypeError" });
+  });
+
+  test("where bodies cannot be read as they arrive, EventSource does the work", async () => {
+    const natives = [];
+    class EventSource extends EventTarget {
+      static CLOSED = 2;
+      constructor(url, options) {
+        super();
+        natives.push(this);
+        Object.assign(this, { url, options, readyState: 0 });
+      }
+      close() {
+        this.readyState = 2;
+      }
+    }
+    const world = new World({ without: ["ReadableStream"] });
+    world.self.EventSource = EventSource;
+    const source = world.source();
+    const [native] = natives;
+    native.dispatchEvent(new Event("open"));
+    source.addEventListener("note", () => {});
+    const fields = { data: "x", lastEventId: "3", origin: "http://hub.test" };
+    native.dispatchEvent(new MessageEvent("note", fields));
+    native.dispatchEvent(new MessageEvent("message", fields));
+    native.dispatchEvent(new Event("error"));
+    native.dispatchEvent(new Event("open"));
+    assert.deepEqual(source.heard, ["open", ["note", "x", "3"], ["message", "x", "3"], "lost", "open"]);
+    native.readyState = 2;
+    native.dispatchEvent(new Event("error"));
+    assert.equal(source.readyState, 2);
+    assert.equal(natives.length, 1);
+  });
+});
