@@ -1,0 +1,126 @@
+// The small words of HTTP: tokens, lists of them, and names that differ in case only.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace spate::detail {
+
+constexpr char ascii_lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+constexpr bool is_digit(char c) noexcept {
+  return c >= '0' && c <= '9';
+}
+
+constexpr bool is_alpha(char c) noexcept {
+  const char lower = ascii_lower(c);
+  return lower >= 'a' && lower <= 'z';
+}
+
+/// Whether the texts are the same but for the case of ASCII letters.
+constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  for (std::size_t at = 0; at < a.size(); ++at) {
+    if (ascii_lower(a[at]) != ascii_lower(b[at])) return false;
+  }
+  return true;
+}
+
+constexpr bool is_token_char(char c) noexcept {
+  // tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
+  // (RFC 9110 5.6.2)
+  return is_alpha(c) || is_digit(c) ||
+         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+}
+
+constexpr bool is_token(std::string_view text) noexcept {
+  for (const char c : text) {
+    if (!is_token_char(c)) return false;
+  }
+  return !text.empty();
+}
+
+/// HTAB, SP, visible ASCII and obs-text: what a field value may hold. (RFC 9110 5.5; H7)
+constexpr bool is_field_text(std::string_view text) noexcept {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte < 0x20 && c != '\t') || byte == 0x7F) return false;
+  }
+  return true;
+}
+
+/// `text` without the spaces and tabs around it.
+constexpr std::string_view trim(std::string_view text) noexcept {
+  const std::size_t from = text.find_first_not_of(" \t");
+  if (from == std::string_view::npos) return {};
+  return text.substr(from, text.find_last_not_of(" \t") - from + 1);
+}
+
+/// Takes the front of `list` up to the next `separator` outside a quoted string, and trims it.
+constexpr std::string_view take_element(std::string_view& list, char separator) noexcept {
+  bool quoted = false;
+  std::size_t at = 0;
+  for (; at < list.size(); ++at) {
+    if (quoted && list[at] == '\\') {
+      ++at;
+    } else if (list[at] == '"') {
+      quoted = !quoted;
+    } else if (list[at] == separator && !quoted) {
+      break;
+    }
+  }
+  const bool last = at >= list.size();
+  const std::string_view element = list.substr(0, at);
+  list.remove_prefix(last ? list.size() : at + 1);
+  return trim(element);
+}
+
+/// Whether `list`, a comma-separated field value, has `token` among its elements, in any case. (RFC 9110 5.6.1)
+constexpr bool has_token(std::string_view list, std::string_view token) noexcept {
+  while (!list.empty()) {
+    if (iequals(take_element(list, ','), token)) return true;
+  }
+  return false;
+}
+
+/// Whether `parameters` (";"-separated) contain a weight of zero, which means "not this". (RFC 9110 12.4.2)
+constexpr bool weighs_nothing(std::string_view parameters) noexcept {
+  while (!parameters.empty()) {
+    std::string_view parameter = take_element(parameters, ';');
+    if (parameter.size() < 3 || ascii_lower(parameter[0]) != 'q' || parameter[1] != '=') continue;
+    // qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3("0") ] )
+    return parameter.substr(2).find_first_not_of("0.") == std::string_view::npos;
+  }
+  return false;
+}
+
+/// Whether an `Accept` field admits the media type `type` ("text/event-stream"); the most exact range that names it
+/// decides, and an empty field admits everything. (RFC 9110 12.5.1)
+constexpr bool accepts(std::string_view accept, std::string_view type) noexcept {
+  if (trim(accept).empty()) return true;
+  const std::string_view main_type = type.substr(0, type.find('/') + 1);
+  int best = 0;
+  bool admitted = false;
+  while (!accept.empty()) {
+    std::string_view parameters = take_element(accept, ',');
+    const std::string_view range = take_element(parameters, ';');
+    int exactness = 0;
+    if (iequals(range, type)) {
+      exactness = 3;
+    } else if (range.size() == main_type.size() + 1 && range.back() == '*' &&
+               iequals(range.substr(0, main_type.size()), main_type)) {
+      exactness = 2;
+    } else if (range == "*/*") {
+      exactness = 1;
+    }
+    if (exactness > best) {
+      best = exactness;
+      admitted = !weighs_nothing(parameters);
+    }
+  }
+  return admitted;
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,116 @@
+// A PathPattern matches the path of a request and takes parameters from it.
+//
+//   const spate::PathPattern pattern("/sse/subscribe/{user}");
+//   std::vector<std::pair<std::string, std::string>> params;
+//   pattern.match("/sse/subscribe/a%2Fb", params);  // PathMatch::yes, user = "a/b"
+//
+// Segments are compared one by one, after the path was split at its raw slashes, so an encoded slash is part of a
+// value. A parameter takes one whole segment and never an empty one; `+` is itself; dot segments are nothing special.
+// Immutable: any thread may match.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/http/detail/percent.hpp>
+#include <spate/wire/detail/quote.hpp>
+
+namespace spate {
+
+enum class PathMatch {
+  no,
+  yes,
+  malformed,  // it would match, but for a broken escape in a parameter: answer 400
+};
+
+class PathPattern {
+ public:
+  /// Literal segments are written as they are in a path, and compared decoded.
+  /// Throws `std::invalid_argument` when `pattern` does not begin with a slash, holds a query or a broken escape, or a
+  /// parameter has no name, is named twice, is not closed or is not a whole segment.
+  explicit PathPattern(std::string_view pattern) : text_(pattern) {
+    if (pattern.empty() || pattern.front() != '/') refuse("must begin with a slash");
+    if (pattern.find_first_of("?#") != std::string_view::npos) refuse("must be a path alone");
+    std::string_view rest = pattern;
+    while (!rest.empty()) segments_.push_back(parse_segment(take_segment(rest)));
+  }
+
+  /// Matches `raw_path`, still encoded and without a query; on `yes` appends each parameter, decoded, to `params`.
+  PathMatch match(std::string_view raw_path, std::vector<std::pair<std::string, std::string>>& params) const {
+    std::string_view rest = raw_path;
+    bool malformed = false;
+    for (const Segment& segment : segments_) {
+      if (rest.empty() || rest.front() != '/') return PathMatch::no;
+      const std::string_view raw = take_segment(rest);
+      if (segment.parameter) {
+        if (raw.empty()) return PathMatch::no;
+        malformed = malformed || !detail::well_formed_percent(raw);
+      } else if (!same(raw, segment.text)) {
+        return PathMatch::no;
+      }
+    }
+    if (!rest.empty()) return PathMatch::no;
+    if (malformed) return PathMatch::malformed;
+
+    rest = raw_path;
+    for (const Segment& segment : segments_) {
+      const std::string_view raw = take_segment(rest);
+      if (segment.parameter) params.emplace_back(segment.text, detail::percent_decode(raw, detail::Plus::literal));
+    }
+    return PathMatch::yes;
+  }
+
+  /// The pattern as it was written.
+  const std::string& text() const noexcept { return text_; }
+
+ private:
+  struct Segment {
+    std::string text;  // a parameter's name, or the decoded literal
+    bool parameter;
+  };
+
+  // path = 1*( "/" segment )
+  static std::string_view take_segment(std::string_view& path) noexcept {
+    path.remove_prefix(1);
+    const std::size_t size = std::min(path.find('/'), path.size());
+    const std::string_view segment = path.substr(0, size);
+    path.remove_prefix(size);
+    return segment;
+  }
+
+  static bool same(std::string_view raw, std::string_view decoded) {
+    if (raw.find('%') == std::string_view::npos) return raw == decoded;
+    return detail::well_formed_percent(raw) && detail::percent_decode(raw, detail::Plus::literal) == decoded;
+  }
+
+  // segment = literal / "{" name "}"
+  Segment parse_segment(std::string_view segment) const {
+    if (segment.find_first_of("{}") == std::string_view::npos) {
+      if (!detail::well_formed_percent(segment)) refuse("has a broken escape");
+      return {detail::percent_decode(segment, detail::Plus::literal), false};
+    }
+    const std::string_view name = segment.size() < 2 ? std::string_view() : segment.substr(1, segment.size() - 2);
+    if (segment.front() != '{' || segment.back() != '}' || name.find_first_of("{}") != std::string_view::npos) {
+      refuse("has a parameter that is not closed or not a whole segment");
+    }
+    if (name.empty()) refuse("has a parameter without a name");
+    for (const Segment& other : segments_) {
+      if (other.parameter && other.text == name) refuse("names a parameter twice");
+    }
+    return {std::string(name), true};
+  }
+
+  [[noreturn]] void refuse(const char* why) const {
+    throw std::invalid_argument(std::string("spate::PathPattern: the pattern ") + why + ": " + detail::quote(text_));
+  }
+
+  std::string text_;
+  std::vector<Segment> segments_;
+};
+
+}  // namespace spate

@@ -1,0 +1,286 @@
+// A Request is what a client asked: method, target, header fields, body, and the parameters its route took from the
+// path.
+//
+//   request.method();                      // "GET"
+//   request.param("user");                 // "alice" of /sse/subscribe/{user}, decoded
+//   request.query("event");                // the first ?event=, decoded, or nothing
+//   request.header("accept");              // the first such field, or nothing
+//
+//   spate::Request("POST", "/jobs?id=7").add_header("Host", "example.org").set_body("{}");
+//
+// The server makes one for each request; a program that parsed a request by other means builds its own. A value type
+// without threads of its own: one thread at a time may change it, any number may read it. A view that a getter returns
+// lives until the request is changed, moved from or destroyed. Everything in it is the client's word: untrusted.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/http/detail/query.hpp>
+#include <spate/http/detail/target.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/wire/detail/quote.hpp>
+
+namespace spate {
+
+class Request {
+ public:
+  class Fields;
+
+  /// Empty, as a parser begins it; every getter is empty.
+  Request() = default;
+
+  /// A request for `target` as it stands in the request line, of HTTP/1.1 until `set_version`.
+  /// Throws `std::invalid_argument` when `method` is no token, or `target` is empty or has a byte outside visible
+  /// ASCII.
+  Request(std::string method, std::string target)
+      : text_(std::move(method)), method_size_(text_.size()), target_end_(text_.size() + target.size()) {
+    if (!detail::is_token(text_)) throw std::invalid_argument("spate::Request: bad method: " + detail::quote(text_));
+    for (const char c : target) {
+      if (c <= ' ' || c > '~') throw std::invalid_argument("spate::Request: bad target: " + detail::quote(target));
+    }
+    if (target.empty()) throw std::invalid_argument("spate::Request: the target is empty");
+    text_ += target;
+  }
+
+  /// Adds a header field; a second one of a name stands beside the first.
+  /// Throws `std::invalid_argument` when `name` is no token or `value` contains CR, LF, NUL or another control.
+  Request& add_header(std::string_view name, std::string_view value) & {
+    if (!detail::is_token(name) || !detail::is_field_text(value)) {
+      throw std::invalid_argument("spate::Request: bad header field: " + detail::quote(name) + ": " +
+                                  detail::quote(value));
+    }
+    append_name(name);
+    text_ += detail::trim(value);
+    end_field();
+    return *this;
+  }
+  Request&& add_header(std::string_view name, std::string_view value) && {
+    return std::move(this->add_header(name, value));
+  }
+
+  Request& set_body(std::string body) & {
+    body_ = std::move(body);
+    return *this;
+  }
+  Request&& set_body(std::string body) && { return std::move(this->set_body(std::move(body))); }
+
+  /// Sets a path parameter, decoded; routes do it for their handlers.
+  Request& set_param(std::string name, std::string value) & {
+    for (auto& [known, old] : params_) {
+      if (known == name) {
+        old = std::move(value);
+        return *this;
+      }
+    }
+    params_.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+  Request&& set_param(std::string name, std::string value) && {
+    return std::move(this->set_param(std::move(name), std::move(value)));
+  }
+
+  Request& set_version(int major, int minor) & {
+    version_major_ = static_cast<std::uint8_t>(major);
+    version_minor_ = static_cast<std::uint8_t>(minor);
+    return *this;
+  }
+  Request&& set_version(int major, int minor) && { return std::move(this->set_version(major, minor)); }
+
+  std::string_view method() const noexcept { return view(0, method_size_); }
+  /// The target as sent: "/users?id=7", "http://example.org/users", "*".
+  std::string_view target() const noexcept { return view(method_size_, target_end_); }
+
+  /// The target's path, still encoded and without the query: "/" when an absolute form has none, "*" for `OPTIONS *`.
+  std::string_view path() const noexcept {
+    const detail::Target parts = detail::split_target(target());
+    if (!parts.path.empty() || target().empty()) return parts.path;
+    // The absolute form of "*" has neither path nor query. (RFC 9112 3.2.4)
+    return method() == "OPTIONS" && parts.query.empty() ? "*" : "/";
+  }
+
+  /// What follows the first `?` of the target, still encoded.
+  std::string_view query_string() const noexcept { return detail::split_target(target()).query; }
+
+  /// The first query parameter `name`, decoded (`+` is a space); empty when it has no value, nothing when it is absent.
+  /// A broken escape is left as it stands; `well_formed_query` tells.
+  std::optional<std::string> query(std::string_view name) const {
+    std::optional<std::string> found;
+    detail::visit_query(query_string(), [&](std::string_view key, std::string_view value) {
+      if (detail::is_query_name(key, name)) found = detail::percent_decode(value, detail::Plus::space);
+      return found.has_value();
+    });
+    return found;
+  }
+
+  /// Every query parameter `name`, decoded, in the order of the target.
+  std::vector<std::string> query_all(std::string_view name) const {
+    std::vector<std::string> values;
+    detail::visit_query(query_string(), [&](std::string_view key, std::string_view value) {
+      if (detail::is_query_name(key, name)) values.push_back(detail::percent_decode(value, detail::Plus::space));
+      return false;
+    });
+    return values;
+  }
+
+  /// False when the query has a `%` without two hexadecimal digits after it: answer 400.
+  bool well_formed_query() const noexcept { return detail::well_formed_percent(query_string()); }
+
+  /// The first header field `name`, in any case, without the blanks around it. Bytes beyond ASCII are left as they are.
+  std::optional<std::string_view> header(std::string_view name) const noexcept;
+  std::size_t header_count(std::string_view name) const noexcept;
+  /// All header fields as pairs of name and value, in the order of the request.
+  Fields headers() const noexcept;
+
+  /// The path parameter `name`, decoded; empty when the route has none of that name.
+  std::string_view param(std::string_view name) const noexcept {
+    for (const auto& [known, value] : params_) {
+      if (known == name) return value;
+    }
+    return {};
+  }
+
+  std::string_view body() const noexcept { return body_; }
+
+  /// Where the client wants to resume: the header `Last-Event-ID`, else the query parameter `last_event_id`, else
+  /// `lastEventId`; empty when there is none. Opaque bytes, as sent. (L5, L6)
+  std::string last_event_id() const;
+
+  /// Whom the request is for: the authority of an absolute target, else the `Host` field. (RFC 9112 3.2.2)
+  std::optional<std::string_view> authority() const noexcept {
+    const std::string_view absolute = detail::split_target(target()).authority;
+    return absolute.empty() ? header("host") : std::optional(absolute);
+  }
+
+  int version_major() const noexcept { return version_major_; }
+  int version_minor() const noexcept { return version_minor_; }
+
+  /// Whether the client is ready to send another request on this connection. (H10; RFC 9112 9.3)
+  bool keep_alive() const noexcept;
+
+ private:
+  friend class RequestParser;
+
+  // A field's name begins where the field before it ends, or the target.
+  struct Field {
+    std::uint32_t name_end;
+    std::uint32_t value_end;
+  };
+
+  // Empty for a request that was moved from.
+  std::string_view view(std::size_t from, std::size_t to) const noexcept {
+    return to > text_.size() ? std::string_view() : std::string_view(text_.data() + from, to - from);
+  }
+  std::string_view name_of(std::size_t index) const noexcept {
+    return view(index == 0 ? target_end_ : fields_[index - 1].value_end, fields_[index].name_end);
+  }
+  std::string_view value_of(std::size_t index) const noexcept {
+    return view(fields_[index].name_end, fields_[index].value_end);
+  }
+
+  void append_name(std::string_view name) {
+    text_ += name;
+    const auto end = static_cast<std::uint32_t>(text_.size());
+    fields_.push_back(Field{end, end});
+  }
+  void end_field() noexcept { fields_.back().value_end = static_cast<std::uint32_t>(text_.size()); }
+
+  // The head in one piece: method, target, then each field's name and value, nothing in between.
+  std::string text_;
+  std::vector<Field> fields_;
+  std::size_t method_size_ = 0;
+  std::size_t target_end_ = 0;
+  std::vector<std::pair<std::string, std::string>> params_;
+  std::string body_;
+  std::uint8_t version_major_ = 1;
+  std::uint8_t version_minor_ = 1;
+};
+
+/// The header fields of a request: a range of pairs of views. Lives no longer than the request.
+class Request::Fields {
+ public:
+  class iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = std::pair<std::string_view, std::string_view>;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = value_type;
+
+    iterator() = default;
+    value_type operator*() const noexcept { return {request_->name_of(index_), request_->value_of(index_)}; }
+    iterator& operator++() noexcept {
+      ++index_;
+      return *this;
+    }
+    iterator operator++(int) noexcept {
+      iterator old = *this;
+      ++index_;
+      return old;
+    }
+    friend bool operator==(const iterator&, const iterator&) = default;
+
+   private:
+    friend class Fields;
+    iterator(const Request& request, std::size_t index) noexcept : request_(&request), index_(index) {}
+
+    const Request* request_ = nullptr;
+    std::size_t index_ = 0;
+  };
+
+  iterator begin() const noexcept { return {*request_, 0}; }
+  iterator end() const noexcept { return {*request_, request_->fields_.size()}; }
+  std::size_t size() const noexcept { return request_->fields_.size(); }
+
+ private:
+  friend class Request;
+  explicit Fields(const Request& request) noexcept : request_(&request) {}
+
+  const Request* request_;
+};
+
+inline Request::Fields Request::headers() const noexcept {
+  return Fields(*this);
+}
+
+inline std::optional<std::string_view> Request::header(std::string_view name) const noexcept {
+  for (const auto& [known, value] : headers()) {
+    if (detail::iequals(known, name)) return value;
+  }
+  return std::nullopt;
+}
+
+inline std::size_t Request::header_count(std::string_view name) const noexcept {
+  std::size_t count = 0;
+  for (const auto& [known, value] : headers()) {
+    if (detail::iequals(known, name)) ++count;
+  }
+  return count;
+}
+
+inline std::string Request::last_event_id() const {
+  if (const auto field = header("last-event-id"); field && !field->empty()) return std::string(*field);
+  for (const std::string_view name : {"last_event_id", "lastEventId"}) {
+    if (auto value = query(name); value && !value->empty()) return *std::move(value);
+  }
+  return {};
+}
+
+inline bool Request::keep_alive() const noexcept {
+  bool keep = version_major_ > 1 || (version_major_ == 1 && version_minor_ >= 1);
+  for (const auto& [name, value] : headers()) {
+    if (!detail::iequals(name, "connection")) continue;
+    if (detail::has_token(value, "close")) return false;
+    if (detail::has_token(value, "keep-alive")) keep = true;
+  }
+  return keep;
+}
+
+}  // namespace spate

@@ -1,0 +1,258 @@
+// A Response is a whole answer: status, header fields, body. (Streams are answered by an EventStream instead.)
+//
+//   return spate::Response::json(202, R"({"id":"7"})");
+//   return spate::Response(204).header("Cache-Control", "max-age=60");
+//   return spate::Response::error(404, "no such file");      // {"error":"no such file"}
+//
+// A value type without threads of its own: one thread at a time may change it, any number may read it. What would break
+// the message, or forge a field in it, is refused when it is built, by `std::invalid_argument`. Length, connection and
+// date fields are written by the server.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/http/detail/date.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/wire/detail/json.hpp>
+#include <spate/wire/detail/quote.hpp>
+
+namespace spate {
+
+class Response {
+ public:
+  using Field = std::pair<std::string, std::string>;
+
+  /// An answer without fields and body. Throws `std::invalid_argument` unless `status` is 100 to 599.
+  explicit Response(int status = 200) : status_(status) {
+    if (status < 100 || status > 599) {
+      throw std::invalid_argument("spate::Response: status must be 100 to 599, not " + std::to_string(status));
+    }
+  }
+
+  static Response text(int status, std::string body) {
+    return Response(status).content_type("text/plain; charset=utf-8").body(std::move(body));
+  }
+  static Response html(int status, std::string body) {
+    return Response(status).content_type("text/html; charset=utf-8").body(std::move(body));
+  }
+  /// `body` is JSON text. `Cache-Control: no-store` unless that field is set to something else.
+  static Response json(int status, std::string body) {
+    return Response(status).content_type("application/json").header("Cache-Control", "no-store").body(std::move(body));
+  }
+  /// `{"error":"<message>"}`, as `json`.
+  static Response error(int status, std::string_view message) {
+    std::string body = "{\"error\":";
+    detail::append_json_string(body, message);
+    return json(status, body += '}');
+  }
+
+  /// Sets a header field, in place of any of that name.
+  /// Throws `std::invalid_argument` when `name` is no token or belongs to the server (Connection, Content-Length,
+  /// Transfer-Encoding), or `value` has CR, LF, NUL or another control.
+  Response& header(std::string_view name, std::string_view value) & {
+    check(name, value);
+    std::erase_if(headers_, [&](const Field& field) { return detail::iequals(field.first, name); });
+    headers_.emplace_back(name, detail::trim(value));
+    return *this;
+  }
+  Response&& header(std::string_view name, std::string_view value) && { return std::move(this->header(name, value)); }
+
+  /// Adds a header field beside those of that name, as `Set-Cookie` needs. Throws as `header` does.
+  Response& add_header(std::string_view name, std::string_view value) & {
+    check(name, value);
+    headers_.emplace_back(name, detail::trim(value));
+    return *this;
+  }
+  Response&& add_header(std::string_view name, std::string_view value) && {
+    return std::move(this->add_header(name, value));
+  }
+
+  Response& content_type(std::string_view type) & { return header("Content-Type", type); }
+  Response&& content_type(std::string_view type) && { return std::move(this->content_type(type)); }
+
+  Response& body(std::string body) & {
+    body_ = std::move(body);
+    shared_body_.reset();
+    return *this;
+  }
+  Response&& body(std::string body) && { return std::move(this->body(std::move(body))); }
+
+  /// Sets a body that several answers share without copying it; it must not change any more.
+  Response& shared_body(std::shared_ptr<const std::string> body) & {
+    body_.clear();
+    shared_body_ = std::move(body);
+    return *this;
+  }
+  Response&& shared_body(std::shared_ptr<const std::string> body) && {
+    return std::move(this->shared_body(std::move(body)));
+  }
+
+  /// Closes the connection after this answer. (H12)
+  Response& close_connection() & {
+    closes_ = true;
+    return *this;
+  }
+  Response&& close_connection() && { return std::move(this->close_connection()); }
+
+  int status() const noexcept { return status_; }
+  const std::vector<Field>& headers() const noexcept { return headers_; }
+  /// The value of the first field `name`; empty when there is none.
+  std::string_view header(std::string_view name) const noexcept {
+    for (const Field& field : headers_) {
+      if (detail::iequals(field.first, name)) return field.second;
+    }
+    return {};
+  }
+  std::string_view content_type() const noexcept { return header("Content-Type"); }
+  std::string_view body() const noexcept { return shared_body_ ? std::string_view(*shared_body_) : body_; }
+  bool closes() const noexcept { return closes_; }
+
+ private:
+  static void check(std::string_view name, std::string_view value) {
+    if (!detail::is_token(name) || !detail::is_field_text(value)) {
+      throw std::invalid_argument("spate::Response: bad header field: " + detail::quote(name) + ": " +
+                                  detail::quote(value));
+    }
+    for (const std::string_view own : {"Connection", "Content-Length", "Transfer-Encoding"}) {
+      if (detail::iequals(name, own)) {
+        throw std::invalid_argument("spate::Response: the server writes this field: " + detail::quote(name));
+      }
+    }
+  }
+
+  int status_;
+  bool closes_ = false;
+  std::vector<Field> headers_;
+  std::string body_;
+  std::shared_ptr<const std::string> shared_body_;
+};
+
+/// What the head of a response depends on besides the response.
+struct HeadContext {
+  /// The request's minor version: what is understood about the connection depends on it. (H1)
+  int http_minor_version = 1;
+  /// Whether another request may follow on the connection.
+  bool keep_alive = true;
+  /// Whether the request was a HEAD: the same head, but no body follows. (H4)
+  bool head_only = false;
+};
+
+namespace detail {
+
+// IANA's registry, as far as anybody sends it; a reason phrase may be empty. (RFC 9112 4)
+constexpr std::string_view reason_phrase(int status) noexcept {
+  switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 103: return "Early Hints";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 423: return "Locked";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 511: return "Network Authentication Required";
+    default: return "";
+  }
+}
+
+/// Whether a response of this status may carry bytes after its head. (H3)
+constexpr bool allows_body(int status) noexcept {
+  return status >= 200 && status != 204 && status != 205 && status != 304;
+}
+
+/// Appends "HTTP/1.1 200 OK" and the line end. The version is the server's own, whatever the client's. (RFC 9110 6.2)
+inline void append_status_line(std::string& out, int status) {
+  out += "HTTP/1.1 ";
+  out += std::to_string(status);
+  out += ' ';
+  out += reason_phrase(status);
+  out += "\r\n";
+}
+
+inline void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out += name;
+  out += ": ";
+  out += value;
+  out += "\r\n";
+}
+
+}  // namespace detail
+
+/// The bytes to send after the head of `response`: its body, or nothing where none may follow. (H3, H4)
+inline std::string_view payload(const Response& response, const HeadContext& context) noexcept {
+  return context.head_only || !detail::allows_body(response.status()) ? std::string_view() : response.body();
+}
+
+/// Appends the head of `response` to `out`, empty line included.
+inline void serialize_head(std::string& out, const Response& response, const HeadContext& context) {
+  const int status = response.status();
+  const bool informational = status < 200;
+  detail::append_status_line(out, status);
+  // (H12)
+  if (!informational && response.header("Date").empty()) detail::append_field(out, "Date", detail::current_date());
+  for (const auto& [name, value] : response.headers()) detail::append_field(out, name, value);
+  if (detail::allows_body(status)) {
+    detail::append_field(out, "Content-Length", std::to_string(response.body().size()));
+  } else if (status == 205) {
+    detail::append_field(out, "Content-Length", "0");  // RFC 9110 15.3.6
+  }
+  if (!informational) {
+    if (!context.keep_alive || response.closes()) {
+      detail::append_field(out, "Connection", "close");
+    } else if (context.http_minor_version == 0) {
+      detail::append_field(out, "Connection", "keep-alive");
+    }
+  }
+  out += "\r\n";
+}
+
+}  // namespace spate
