@@ -1,4 +1,4 @@
-// The parts of a request target, and of a host with its port.
+// The parts of a request target, of a host with its port, and of an origin.
 #pragma once
 
 #include <cstddef>
@@ -77,6 +77,52 @@ inline std::optional<HostPort> parse_host(std::string_view text) noexcept {
   }
   parts.port = static_cast<std::uint16_t>(port);
   return parts;
+}
+
+/// Whether `host` is this machine by name or address: `localhost`, 127.0.0.0/8 or [::1].
+inline bool is_loopback(std::string_view host) noexcept {
+  if (iequals(host, "localhost") || host == "[::1]") return true;
+  // IPv4address = dec-octet "." dec-octet "." dec-octet "." dec-octet   (RFC 3986 3.2.2)
+  unsigned octets = 0;
+  for (;;) {
+    const std::size_t end = host.find('.');
+    const std::string_view digits = host.substr(0, end);
+    if (digits.empty() || digits.size() > 3 || (digits.size() > 1 && digits.front() == '0')) return false;
+    unsigned octet = 0;
+    for (const char c : digits) {
+      if (!is_digit(c)) return false;
+      octet = octet * 10 + static_cast<unsigned>(c - '0');
+    }
+    if (octet > 255 || (octets == 0 && octet != 127) || ++octets > 4) return false;
+    if (end == std::string_view::npos) return octets == 4;
+    host.remove_prefix(end + 1);
+  }
+}
+
+struct Origin {
+  std::string_view scheme;
+  std::string_view host;
+  std::optional<std::uint16_t> port;
+};
+
+/// The parts of `text`, or nothing when it is not the serialisation of an origin; "null" is none with parts.
+inline std::optional<Origin> parse_origin(std::string_view text) noexcept {
+  // origin = scheme "://" host [ ":" port ]   (RFC 6454 6.2, 7.1)
+  const std::size_t colon = text.find("://");
+  if (colon == std::string_view::npos || colon == 0 || !is_alpha(text.front())) return std::nullopt;
+  const std::string_view scheme = text.substr(0, colon);
+  for (const char c : scheme) {
+    if (!is_alpha(c) && !is_digit(c) && c != '+' && c != '-' && c != '.') return std::nullopt;
+  }
+  const auto host = parse_host(text.substr(colon + 3));
+  if (!host) return std::nullopt;
+  return Origin{scheme, host->host, host->port};
+}
+
+/// `port`, or the one that goes without saying; 0 where there is none.
+constexpr std::uint16_t port_or_default(std::optional<std::uint16_t> port, std::string_view scheme) noexcept {
+  if (port) return *port;
+  return iequals(scheme, "https") ? 443 : iequals(scheme, "http") ? 80 : 0;
 }
 
 }  // namespace spate::detail

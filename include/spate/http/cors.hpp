@@ -1,0 +1,177 @@
+// A CorsPolicy decides which web pages of other origins may use this server. It does no I/O. (S1, S2, S3)
+//
+//   const spate::CorsPolicy policy({.allow_origins = {"https://app.example.org"}});
+//   const spate::CorsDecision decision = policy.decide(request);
+//   if (decision.verdict == spate::CorsDecision::refused) return spate::Response::error(403, "this origin is not
+//   allowed"); if (decision.preflight) return policy.preflight(decision, "GET, HEAD, POST"); decision.apply(response);
+//   // errors too: a page cannot read an answer without these fields
+//
+// Immutable: any thread may ask.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/http/detail/target.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/http/host_policy.hpp>
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/wire/detail/quote.hpp>
+
+namespace spate {
+
+/// Whether pages of a listed origin may send cookies and see the answer.
+enum class Credentials { deny, allow };
+
+struct CorsOptions {
+  /// Origins that may use the server besides its own: "https://app.example.org", "http://localhost:5173", "null", or
+  /// "*" for all. Empty: none, and a request from any other origin is refused.
+  std::vector<std::string> allow_origins;
+  /// For origins that are listed by name; those that only "*" admits never get credentials.
+  Credentials credentials = Credentials::allow;
+  /// How long browsers may remember the answer to a preflight. Zero: the field is left out, and they keep it for 5 s.
+  std::chrono::seconds max_age = std::chrono::minutes(10);
+  /// Request fields that pages may set. `Last-Event-ID` is what an EventSource sends when it reconnects. (S2)
+  std::vector<std::string> allow_headers = {"Last-Event-ID", "Authorization", "Content-Type", "Cache-Control"};
+  /// Response fields that pages may read besides the usual ones. Empty: the field is left out.
+  std::vector<std::string> expose_headers = {};
+};
+
+struct CorsDecision {
+  enum Verdict {
+    no_origin,    // not from a page, or nothing that CORS is about
+    same_origin,  // from a page of this server
+    allowed,      // from a listed origin
+    refused,      // answer 403, with none of `fields`
+  };
+
+  Verdict verdict = no_origin;
+  /// Whether the browser only asks for permission: answer with `CorsPolicy::preflight`, do nothing else.
+  bool preflight = false;
+  /// What the answer has to carry, whatever its status.
+  std::vector<std::pair<std::string, std::string>> fields = {};
+
+  /// Adds `fields` to `response`.
+  void apply(Response& response) const {
+    for (const auto& [name, value] : fields) response.add_header(name, value);
+  }
+};
+
+class CorsPolicy {
+ public:
+  /// Throws `std::invalid_argument` when an origin is not "scheme://host[:port]", or a field's name is no token.
+  explicit CorsPolicy(CorsOptions options) : options_(std::move(options)) {
+    for (const std::string& text : options_.allow_origins) {
+      if (text == "*") {
+        any_ = true;
+      } else if (text == "null") {
+        null_ = true;
+      } else if (const auto origin = detail::parse_origin(text)) {
+        listed_.push_back({std::string(origin->scheme), std::string(origin->host), origin->port});
+      } else {
+        throw std::invalid_argument("spate::CorsPolicy: not an origin: " + detail::quote(text));
+      }
+    }
+    allow_headers_ = joined(options_.allow_headers);
+    expose_headers_ = joined(options_.expose_headers);
+  }
+
+  /// Judges `request` by its `Origin`. `secure`: it came over TLS that ends here; otherwise the page may have been
+  /// served by http or, through a proxy, by https.
+  CorsDecision decide(const Request& request, bool secure = false) const {
+    CorsDecision decision;
+    const bool by_name = null_ || !listed_.empty();
+    const auto text = request.header("origin");
+    if (text) {
+      decision.verdict = CorsDecision::refused;
+      if (request.header_count("origin") > 1) return decision;
+      const auto origin = detail::parse_origin(*text);
+      if (origin && is_own(*origin, request, secure)) {
+        decision.verdict = CorsDecision::same_origin;
+      } else if (origin ? is_listed(*origin) : null_ && *text == "null") {
+        decision.verdict = CorsDecision::allowed;
+        decision.fields.emplace_back("Access-Control-Allow-Origin", *text);
+        if (options_.credentials == Credentials::allow) {
+          decision.fields.emplace_back("Access-Control-Allow-Credentials", "true");
+        }
+      } else if (any_) {
+        decision.verdict = CorsDecision::allowed;
+        decision.fields.emplace_back("Access-Control-Allow-Origin", "*");
+      } else {
+        return decision;
+      }
+      decision.preflight = decision.verdict == CorsDecision::allowed && request.method() == "OPTIONS" &&
+                           request.header_count("access-control-request-method") > 0;
+      if (decision.verdict == CorsDecision::allowed && !decision.preflight && !expose_headers_.empty()) {
+        decision.fields.emplace_back("Access-Control-Expose-Headers", expose_headers_);
+      }
+    }
+    // Without an origin too: a cache must not give that answer to a page. (S1)
+    if (by_name) decision.fields.emplace_back("Vary", "Origin");
+    return decision;
+  }
+
+  /// The answer to a preflight that `decide` allowed, for a target that takes `methods` ("GET, POST").
+  Response preflight(const CorsDecision& decision, std::string_view methods) const {
+    Response response(204);
+    decision.apply(response);
+    response.header("Access-Control-Allow-Methods", methods);
+    if (!allow_headers_.empty()) response.header("Access-Control-Allow-Headers", allow_headers_);
+    if (options_.max_age.count() > 0)
+      response.header("Access-Control-Max-Age", std::to_string(options_.max_age.count()));
+    return response;
+  }
+
+ private:
+  struct Listed {
+    std::string scheme;
+    std::string host;
+    std::optional<std::uint16_t> port;
+  };
+
+  static std::string joined(const std::vector<std::string>& names) {
+    std::string list;
+    for (const std::string& name : names) {
+      if (!detail::is_token(name)) {
+        throw std::invalid_argument("spate::CorsPolicy: not a field name: " + detail::quote(name));
+      }
+      list += (list.empty() ? "" : ", ") + name;
+    }
+    return list;
+  }
+
+  static bool is_own(const detail::Origin& origin, const Request& request, bool secure) {
+    const bool https = detail::iequals(origin.scheme, "https");
+    if (!https && (secure || !detail::iequals(origin.scheme, "http"))) return false;
+    const auto authority = request.authority();
+    const auto own = authority ? detail::parse_host(*authority) : std::nullopt;
+    if (!own || !detail::iequals(own->host, origin.host)) return false;
+    // Of an origin the default port is left out, of a host it may be.
+    return detail::port_or_default(own->port, origin.scheme) == detail::port_or_default(origin.port, origin.scheme);
+  }
+
+  bool is_listed(const detail::Origin& origin) const {
+    for (const Listed& listed : listed_) {
+      if (detail::iequals(listed.scheme, origin.scheme) && detail::iequals(listed.host, origin.host) &&
+          detail::port_or_default(listed.port, origin.scheme) == detail::port_or_default(origin.port, origin.scheme)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  CorsOptions options_;
+  std::vector<Listed> listed_;
+  bool any_ = false;
+  bool null_ = false;
+  std::string allow_headers_;
+  std::string expose_headers_;
+};
+
+}  // namespace spate

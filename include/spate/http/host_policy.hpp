@@ -1,0 +1,74 @@
+// A HostPolicy decides whether a request names a host that this server answers for. (S3)
+//
+// A server on loopback trusts whoever can reach it, but a browser can be led there by any page: the page's name is made
+// to resolve to 127.0.0.1, and its scripts then count as same-origin. What they cannot forge is the host they ask for.
+//
+//   const spate::HostPolicy policy(spate::HostCheck::loopback, {"app.example.org"});
+//   if (!policy.allows(request)) answer(403);
+//
+// Immutable: any thread may ask.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/http/detail/target.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/http/request.hpp>
+#include <spate/wire/detail/quote.hpp>
+
+namespace spate {
+
+enum class HostCheck {
+  none,      // every host passes
+  loopback,  // `localhost`, 127.0.0.0/8 and [::1] pass, on any port, and what is listed
+  listed,    // only what is listed passes
+};
+
+class HostPolicy {
+ public:
+  /// `allow_hosts` are host names or addresses, IPv6 ones in brackets, compared in any case. One with a port admits
+  /// that port, one without admits all; "*" admits every host.
+  /// Throws `std::invalid_argument` on anything else.
+  HostPolicy(HostCheck check, const std::vector<std::string>& allow_hosts) : check_(check) {
+    for (const std::string& entry : allow_hosts) {
+      if (entry == "*") {
+        check_ = HostCheck::none;
+        continue;
+      }
+      const auto parts = detail::parse_host(entry);
+      if (!parts) throw std::invalid_argument("spate::HostPolicy: not a host: " + detail::quote(entry));
+      listed_.push_back({std::string(parts->host), parts->port});
+    }
+  }
+
+  /// Whether `request` may be served. One without a host, which HTTP/1.0 allows, passes: browsers always send theirs.
+  bool allows(const Request& request) const noexcept {
+    if (check_ == HostCheck::none) return true;
+    const auto authority = request.authority();
+    if (!authority) return true;
+    const auto host = detail::parse_host(*authority);
+    if (!host) return false;
+    if (check_ == HostCheck::loopback && detail::is_loopback(host->host)) return true;
+    for (const Listed& listed : listed_) {
+      if (detail::iequals(listed.name, host->host) && (!listed.port || listed.port == host->port)) return true;
+    }
+    return false;
+  }
+
+ private:
+  struct Listed {
+    std::string name;
+    std::optional<std::uint16_t> port;
+  };
+
+  HostCheck check_;
+  std::vector<Listed> listed_;
+};
+
+}  // namespace spate
