@@ -1,0 +1,145 @@
+// An Event is one thing to tell a client: data, and optionally a name, an id, a reconnection time, a comment.
+//
+//   spate::Event("hello");
+//   spate::Event(json).name("memory").id("42").retry(3s);
+//   spate::Event().comment("still here");
+//
+// A value type without threads of its own: one thread at a time may change it, any number may read it. What cannot
+// be sent is refused when the event is built, by `std::invalid_argument` that quotes the offending text, so that no
+// text from outside can end a field early and forge another one. (WHATWG 9.2.5, 9.2.6)
+//
+// It is a class with constructors and never an aggregate: GCC 12 destroys an aggregate temporary twice when it
+// stands inside a `co_await` expression.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/utf8.hpp>
+
+namespace spate {
+
+class Event {
+ public:
+  /// Bytes of data, name, id or comment above which an event is refused. Sizes on the wire are 32-bit, and data of line
+  /// ends alone grow sevenfold: this keeps the sum of the four below 4 GiB.
+  static constexpr std::size_t max_bytes = std::size_t{256} << 20;
+  /// The longest reconnection time accepted. A client told to wait longer than a day has been told to go away. (E14)
+  static constexpr std::chrono::milliseconds max_retry = std::chrono::hours(24);
+
+  /// An event without data. Clients do not dispatch it, but its id and reconnection time count, and a comment keeps
+  /// the connection busy. (E8, E13, E16)
+  Event() = default;
+
+  /// An event that carries `data`; empty data is legal and is dispatched. (E8)
+  ///
+  /// Line ends are normalised here, once: CR and CRLF become LF, because clients join data lines with LF. Use
+  /// base64 or JSON where exact bytes matter. (E6)
+  ///
+  /// Throws `std::invalid_argument` unless `data` is valid UTF-8 (E2); see `repaired`.
+  explicit Event(std::string data) : data_(checked(normalised(std::move(data)), "data")) {}
+  explicit Event(std::string_view data) : Event(std::string(data)) {}
+  explicit Event(const char* data) : Event(std::string(data)) {}
+
+  /// An event that carries `data` with each ill-formed UTF-8 sequence replaced by U+FFFD.
+  static Event repaired(std::string_view data) { return Event(detail::repair_utf8(data)); }
+
+  /// Sets the event's name, its type in the browser. Empty means absent: the client sees `message`. (E15)
+  /// Throws `std::invalid_argument` on CR, LF or invalid UTF-8.
+  Event& name(std::string_view name) & {
+    refuse(name, "\r\n", "name");
+    name_ = checked(std::string(name), "name");
+    return *this;
+  }
+  Event&& name(std::string_view name) && { return std::move(this->name(name)); }
+
+  /// Sets the id that the client gives back in `Last-Event-ID`. An empty id is not an absent one: it makes the
+  /// client forget the last. (E12) Visible ASCII of at most 128 bytes reconnects across origins without a
+  /// preflight. (E18)
+  /// Throws `std::invalid_argument` on CR, LF, NUL (E11) or invalid UTF-8.
+  Event& id(std::string_view id) & {
+    refuse(id, std::string_view("\r\n\0", 3), "id");
+    id_ = checked(std::string(id), "id");
+    return *this;
+  }
+  Event&& id(std::string_view id) && { return std::move(this->id(id)); }
+
+  /// Sets the time after which the client reconnects, to the millisecond. (E14)
+  /// Throws `std::invalid_argument` when it is negative or above `max_retry`.
+  Event& retry(std::chrono::milliseconds retry) & {
+    if (retry.count() < 0 || retry > max_retry) {
+      throw std::invalid_argument("spate::Event: retry must be 0 to 86400000 ms, not " + std::to_string(retry.count()));
+    }
+    retry_ = retry;
+    return *this;
+  }
+  Event&& retry(std::chrono::milliseconds retry) && { return std::move(this->retry(retry)); }
+
+  /// Sets a comment, which clients ignore; each line of it is sent as a comment of its own. (E5, E16)
+  /// Throws `std::invalid_argument` on invalid UTF-8.
+  Event& comment(std::string_view comment) & {
+    comment_ = checked(normalised(std::string(comment)), "comment");
+    return *this;
+  }
+  Event&& comment(std::string_view comment) && { return std::move(this->comment(comment)); }
+
+  /// The data with its line ends normalised, or nothing for an event without data.
+  const std::optional<std::string>& data() const noexcept { return data_; }
+  /// The name; empty when absent.
+  const std::string& name() const noexcept { return name_; }
+  const std::optional<std::string>& id() const noexcept { return id_; }
+  const std::optional<std::chrono::milliseconds>& retry() const noexcept { return retry_; }
+  const std::optional<std::string>& comment() const noexcept { return comment_; }
+
+  friend bool operator==(const Event&, const Event&) = default;
+
+ private:
+  static void refuse(std::string_view text, std::string_view forbidden, const char* field) {
+    if (text.find_first_of(forbidden) != std::string_view::npos) {
+      throw std::invalid_argument(std::string("spate::Event: ") + field + " must not contain a line end" +
+                                  (forbidden.size() > 2 ? " or NUL" : "") + ": " + detail::quote(text));
+    }
+  }
+
+  static std::string checked(std::string text, const char* field) {
+    if (text.size() > max_bytes) {
+      throw std::invalid_argument(std::string("spate::Event: ") + field +
+                                  " is larger than 256 MiB: " + detail::quote(text));
+    }
+    const std::size_t valid = detail::valid_utf8_prefix(text);
+    if (valid != text.size()) {
+      throw std::invalid_argument(std::string("spate::Event: ") + field + " is not valid UTF-8 at byte " +
+                                  std::to_string(valid) + ": " + detail::quote(text));
+    }
+    return text;
+  }
+
+  static std::string normalised(std::string text) {
+    std::size_t from = text.find('\r');
+    if (from == std::string::npos) return text;
+    std::size_t to = from;
+    for (; from < text.size(); ++from) {
+      if (text[from] != '\r') {
+        text[to++] = text[from];
+      } else if (from + 1 == text.size() || text[from + 1] != '\n') {
+        text[to++] = '\n';
+      }
+    }
+    text.resize(to);
+    return text;
+  }
+
+  std::optional<std::string> data_;
+  std::string name_;
+  std::optional<std::string> id_;
+  std::optional<std::chrono::milliseconds> retry_;
+  std::optional<std::string> comment_;
+};
+
+}  // namespace spate
