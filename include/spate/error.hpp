@@ -1,0 +1,69 @@
+// Spate's error codes: what went wrong, who sees it, and what to do about it.
+//
+//   stream.on_error([](std::error_code error) {
+//     if (error == spate::Errc::queue_overflow) { /* the client reads too slowly */ }
+//   });
+//
+// Faults of the network arrive as the codes of the system (`std::errc::connection_reset`, ...). A mistake of the
+// program while it builds a value throws `std::invalid_argument` with the offending text instead.
+#pragma once
+
+#include <string>
+#include <system_error>
+
+namespace spate {
+
+enum class Errc {
+  /// The stream is over. Seen by whoever awaits a send on it. Stop producing.
+  stream_closed = 1,
+  /// More waited for this client than `StreamOptions::max_queued_bytes` or `max_queued_events` allows, and the
+  /// policy is to close. Seen by `on_error`. Raise the limit for bursts; choose another policy for slow clients.
+  queue_overflow,
+  /// The client took no byte for `StreamOptions::write_timeout`. Seen by `on_timeout`. The host has likely vanished.
+  write_timeout,
+  /// The stream reached `StreamOptions::lifetime`. Seen by `on_timeout`. The client reconnects by itself.
+  lifetime_reached,
+  /// A handler or a coroutine threw. Seen by `on_error`; the exception goes to `ServerOptions::on_exception`.
+  handler_failed,
+  /// The program ended the stream with `complete_with_error` and gave no code of its own. Seen by `on_error`.
+  completed_with_error,
+  /// The server or the loop below it is gone or stopping. Seen by pending operations. Nothing more can be sent.
+  shut_down,
+};
+
+namespace detail {
+
+class ErrorCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "spate"; }
+
+  std::string message(int code) const override {
+    switch (static_cast<Errc>(code)) {
+      case Errc::stream_closed: return "the stream is closed";
+      case Errc::queue_overflow: return "the client reads too slowly: its queue is full";
+      case Errc::write_timeout: return "the client took no byte within the write timeout";
+      case Errc::lifetime_reached: return "the stream reached its lifetime";
+      case Errc::handler_failed: return "the handler threw an exception";
+      case Errc::completed_with_error: return "the program ended the stream with an error";
+      case Errc::shut_down: return "the server has shut down";
+    }
+    return "unknown spate error " + std::to_string(code);
+  }
+};
+
+}  // namespace detail
+
+/// The category of `Errc`. Threads: any. Lifetime: static.
+inline const std::error_category& error_category() noexcept {
+  static const detail::ErrorCategory category;
+  return category;
+}
+
+inline std::error_code make_error_code(Errc code) noexcept {
+  return {static_cast<int>(code), error_category()};
+}
+
+}  // namespace spate
+
+template <>
+struct std::is_error_code_enum<spate::Errc> : std::true_type {};
