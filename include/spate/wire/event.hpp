@@ -46,6 +46,7 @@ class Event {
   explicit Event(std::string data) : data_(checked(normalised(std::move(data)), "data")) {}
   explicit Event(std::string_view data) : Event(std::string(data)) {}
   explicit Event(const char* data) : Event(std::string(data)) {}
+  explicit Event(std::nullptr_t) = delete;
 
   /// An event that carries `data` with each ill-formed UTF-8 sequence replaced by U+FFFD.
   static Event repaired(std::string_view data) { return Event(detail::repair_utf8(data)); }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# No header includes from a layer above its own, nor what its layer has no use for.
+#
+#   layers.sh INCLUDE_DIRECTORY
+#
+# The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
+# standard library and the roots version.hpp and error.hpp. What only Linux has stays behind stream/detail.
+set -euo pipefail
+cd "$1/spate"
+
+find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
+  BEGIN {
+    may["wire"]     = " "
+    may["http"]     = " wire llhttp "
+    may["stream"]   = " wire http asio "
+    may["registry"] = " wire http stream "
+    may["server"]   = " wire http stream registry asio "
+    may["cluster"]  = " wire http stream registry asio hiredis "
+    may["root"]     = " "
+    may["all"]      = " wire http stream registry server "
+  }
+  FNR == 1 {
+    layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : FILENAME == "spate.hpp" ? "all" : "root"
+    if (!(layer in may)) fail("lies in no layer")
+    files++
+  }
+  function fail(why) { printf "%s:%d: %s: %s\n", FILENAME, FNR, why, $0; failures++ }
+  /^[ \t]*#[ \t]*include/ {
+    includes++
+    if (!match($0, /[<"][^>"]+[>"]/)) { fail("no file is named"); next }
+    quote = substr($0, RSTART, 1)
+    name = substr($0, RSTART + 1, RLENGTH - 2)
+    if (quote == "\"") { fail("headers are included as <spate/...>"); next }
+    if (name == "asio.hpp") { fail("include the parts of Asio that are needed"); next }
+    if (name ~ /^(linux\/|sys\/(epoll|timerfd|eventfd|signalfd|inotify|sendfile)\.h)/ && FILENAME !~ /^stream\/detail\//)
+      fail("only Linux has this: it belongs in stream/detail")
+    needs = ""
+    if (name ~ /^spate\//) {
+      path = substr(name, 7)
+      if (path == "version.hpp" || path == "error.hpp") next
+      needs = path ~ /\// ? substr(path, 1, index(path, "/") - 1) : "spate.hpp"
+      if (system("test -f \"" path "\"") != 0) fail("there is no such header")
+    } else if (name ~ /^asio\//) needs = "asio"
+    else if (name ~ /^llhttp/) needs = "llhttp"
+    else if (name ~ /^hiredis\//) needs = "hiredis"
+    else if (name ~ /\.hpp$|\//  && name !~ /^(sys|netinet|arpa|linux|net)\//) needs = name
+    if (needs != "" && needs != layer && index(may[layer], " " needs " ") == 0) fail("layer " layer " may not include " needs)
+  }
+  END {
+    printf "%d includes of %d headers looked at, %d wrong\n", includes, files, failures
+    exit failures > 0 || files == 0 || includes == 0
+  }'

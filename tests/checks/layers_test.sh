@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The layer check finds what it is there to find.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# expect pass|fail FILE INCLUDE: with that line in that header, beside a correct one, the check passes or fails.
+expect() {
+  rm -rf "$scratch/spate"
+  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/stream/detail" "$scratch/spate/registry" \
+    "$scratch/spate/server" "$scratch/spate/cluster"
+  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,stream,registry,server,cluster}/a.hpp
+  echo '#include <string>' >"$scratch/spate/wire/event.hpp"
+  echo "#include $3" >>"$scratch/spate/$2"
+  if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
+  if [ "$result" != "$1" ]; then
+    echo "$2 with #include $3: expected $1, got $result"
+    cat "$scratch/log"
+    exit 1
+  fi
+}
+
+expect pass http/b.hpp '<spate/wire/event.hpp>'
+expect pass http/b.hpp '<llhttp.h>'
+expect pass server/b.hpp '<spate/wire/event.hpp>'
+expect pass stream/detail/b.hpp '<sys/epoll.h>'
+expect pass stream/b.hpp '<asio/io_context.hpp>'
+expect pass wire/b.hpp '<spate/version.hpp>'
+expect pass cluster/b.hpp '<hiredis/async.h>'
+expect pass spate.hpp '<spate/server/a.hpp>'
+expect fail wire/b.hpp '<spate/http/a.hpp>'
+expect fail wire/b.hpp '<asio/buffer.hpp>'
+expect fail http/b.hpp '<spate/stream/a.hpp>'
+expect fail http/b.hpp '<asio/buffer.hpp>'
+expect fail stream/b.hpp '<llhttp.h>'
+expect fail registry/b.hpp '<spate/server/a.hpp>'
+expect fail registry/b.hpp '<asio/post.hpp>'
+expect fail server/b.hpp '<spate/cluster/a.hpp>'
+expect fail cluster/b.hpp '<spate/server/a.hpp>'
+expect fail server/b.hpp '<hiredis/async.h>'
+expect fail server/b.hpp '<sys/epoll.h>'
+expect fail server/b.hpp '<spate/spate.hpp>'
+expect fail stream/b.hpp '<asio.hpp>'
+expect fail stream/b.hpp '"spate/wire/event.hpp"'
+expect fail stream/b.hpp '<boost/beast.hpp>'
+expect fail spate.hpp '<spate/cluster/a.hpp>'
+expect fail stream/b.hpp '<spate/wire/missing.hpp>'
+expect fail other.hpp '<spate/wire/event.hpp>'
+echo "26 cases as expected"

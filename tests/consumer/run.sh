@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Builds one of the consumer projects around examples/hello/hello.cpp, runs it and reads its stream.
+#
+#   run.sh find_package|add_subdirectory|fetch_content PROJECT BUILD [CMAKE_OPTION...]
+set -euo pipefail
+kind=$1
+project=$2
+build=$3
+shift 3
+scratch=$build/consumer/$kind
+rm -rf "$scratch"
+mkdir -p "$scratch"
+cp -r "$project/tests/consumer/$kind" "$project/tests/consumer/no_leaks.cmake" "$scratch/"
+cp "$project/examples/hello/hello.cpp" "$scratch/$kind/main.cpp"
+
+# What a clone would have, and not the build directories beside it.
+copy_of_project() {
+  tar -C "$project" -cf - CMakeLists.txt cmake include
+}
+
+case $kind in
+  find_package)
+    cmake --install "$build" --prefix "$scratch/prefix" >"$scratch/install.log"
+    set -- "$@" "-DCMAKE_PREFIX_PATH=$scratch/prefix"
+    ;;
+  add_subdirectory)
+    mkdir "$scratch/$kind/spate"
+    copy_of_project | tar -C "$scratch/$kind/spate" -xf -
+    ;;
+  fetch_content)
+    copy_of_project | gzip -1 >"$scratch/$kind/spate.tar.gz"
+    ;;
+esac
+
+cmake -S "$scratch/$kind" -B "$scratch/build" -DCMAKE_BUILD_TYPE=Debug "$@"
+cmake --build "$scratch/build"
+
+if ldd "$scratch/build/server" | grep -i hiredis; then
+  echo "the program links hiredis, which it did not ask for"
+  exit 1
+fi
+
+"$scratch/build/server" --port 0 >"$scratch/out" &
+server=$!
+trap 'kill $server 2>/dev/null || true' EXIT
+for _ in $(seq 100); do
+  grep -q '^listening on ' "$scratch/out" && break
+  kill -0 $server
+  sleep 0.05
+done
+url=$(sed -n '1s/^listening on //p' "$scratch/out")
+curl --silent --no-buffer --max-time 3 "$url/hello" >"$scratch/events" || true
+if ! grep -q '^data: ' "$scratch/events"; then
+  echo "no event came from $url/hello, but:"
+  cat "$scratch/events"
+  exit 1
+fi
+kill -TERM $server
+wait $server
