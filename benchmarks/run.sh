@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Runs the subjects in turn, pinned apart from the client, and prints medians and ratios to `floor` of the same rounds.
+#
+#   benchmarks/run.sh --quick
+#   benchmarks/run.sh --cases "pace_1k burst_1k" --subjects "hub beast"
+#
+# Exit status 1 when an event was missing, doubled or out of order, or a stream ended, at any subject of ours.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+
+usage() {
+  cat <<'TEXT'
+run.sh [options]
+  --quick            one round of the main cases, shorter
+  --cases "A B"      these cases only (--list names them)
+  --subjects "A B"   these subjects beside floor (hub bare nchan better_sse beast; all that are to be had)
+  --rounds N         rounds, interleaved (3; quick: 1)
+  --build DIR        build tree (build-benchmarks beside this folder); configured and built when it lacks a program
+  --no-build         take the build tree as it is
+  --results FILE     where every run's figures go, one a line (results.txt in the build tree)
+  --nice N           niceness of server and client, where allowed (0)
+  --list             lists the cases
+TEXT
+}
+
+. "$here/cases.sh"
+. "$here/subjects.sh"
+
+quick= cases= subjects= rounds= build=$root/build-benchmarks make=1 results= niceness=0
+server_cpus=0 client_cpus=1
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=1 ;;
+    --cases) cases=$2; shift ;;
+    --subjects) subjects=$2; shift ;;
+    --rounds) rounds=$2; shift ;;
+    --build) build=$2; shift ;;
+    --no-build) make= ;;
+    --results) results=$2; shift ;;
+    --nice) niceness=$2; shift ;;
+    --list) echo "$CASES"; exit 0 ;;
+    --help) usage; exit 0 ;;
+    *) echo "run.sh: unknown option \"$1\"" >&2; exit 2 ;;
+  esac
+  shift
+done
+[ "$(nproc)" -ge 2 ] || { echo "run.sh: two processors are needed, one for the server" >&2; exit 2; }
+: "${rounds:=$([ -n "$quick" ] && echo 1 || echo 3)}"
+
+if [ -n "$make" ]; then
+  generator=
+  command -v ninja >/dev/null && generator='-G Ninja'
+  launcher=
+  command -v ccache >/dev/null && launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+  [ -d /usr/include/boost/beast ] || install_packages libboost-dev >&2
+  # shellcheck disable=SC2086
+  [ -f "$build/CMakeCache.txt" ] || cmake -S "$root" -B "$build" $generator $launcher -DCMAKE_BUILD_TYPE=Release \
+    -DSPATE_BUILD_TESTS=OFF -DSPATE_BUILD_EXAMPLES=ON -DSPATE_BUILD_BENCHMARKS=ON >&2 || exit 2
+  for target in floor load beast_server bare hub; do
+    cmake --build "$build" --target $target >&2 || echo "run.sh: no $target in this build" >&2
+  done
+fi
+[ -x "$build/benchmarks/load" ] || { echo "run.sh: no load in $build/benchmarks" >&2; exit 2; }
+: "${results:=$build/results.txt}"
+: > "$results"
+renice -n "$niceness" -p $$ >/dev/null 2>&1
+ulimit -n "$(ulimit -Hn)"
+
+ready=
+for subject in floor ${subjects:-hub bare $PEERS}; do
+  if prepare "$subject"; then ready="$ready $subject"; else echo "run.sh: $subject is not to be had" >&2; fi
+done
+trap 'stop; exit 130' INT TERM
+
+selected=${cases:-$([ -n "$quick" ] && echo "$QUICK_CASES" || echo "$CASES" | awk -F'|' 'NF>1 {print $1}')}
+wrong=0
+for case in $selected; do
+  options=$(case_options "$case") || { echo "run.sh: unknown case \"$case\"" >&2; exit 2; }
+  class=$(echo "$CASES" | awk -F'|' -v c="$case" '{gsub(/ /, "", $1); gsub(/ /, "", $3)} $1 == c {print $3}')
+  own_rounds=$(echo "$CASES" | awk -F'|' -v c="$case" '{gsub(/ /, "", $1); gsub(/ /, "", $4)} $1 == c {print $4}')
+  for round in $(seq "${own_rounds:-$rounds}"); do
+    for subject in $ready; do
+      takes_part "$subject" "$class" || continue
+      start "$subject" "$case" || { wrong=1; continue; }
+      # shellcheck disable=SC2046,SC2086
+      line=$(timeout 300 taskset -c "$client_cpus" "$build/benchmarks/load" --format line --port "$server_port" \
+        --server-pid "$server_pid" --server-core "$server_cpus" $options $(addresses "$subject" "$case") 2>&1)
+      status=$?
+      stop
+      echo "case=$case subject=$subject round=$round status=$status $line" >> "$results"
+      if [ $status != 0 ]; then
+        echo "run.sh: $case, $subject, round $round: status $status" >&2
+        case " $OWN_SUBJECTS " in *" $subject "*) wrong=1 ;; esac
+      fi
+    done
+  done
+  awk -v only="$case" -v figure="$(case_figure "$case")" -f "$here/table.awk" "$results"
+done
+exit $wrong
