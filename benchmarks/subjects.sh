@@ -70,7 +70,7 @@ start() {
       set -- "$(command -v nginx || echo /usr/sbin/nginx)" -p "$directory" -c "$directory/nginx.conf" ;;
   esac
   # shellcheck disable=SC2086
-  taskset -c "$cpus" "$@" $options > "$log" 2> "$log.err" < /dev/null &
+  taskset -c "$cpus" ${wrapper:-} "$@" $options > "$log" 2> "$log.err" < /dev/null &
   server_pid=$!
   local i
   for i in $(seq 250); do
