@@ -13,25 +13,35 @@ namespace spate::detail {
 
 class LineGuard {
  public:
-  /// Takes the next framing bytes; false once a line is malformed.
-  bool take(std::string_view bytes) noexcept {
+  enum class Verdict : std::uint8_t { good, malformed, too_large };
+
+  /// `limit`: bytes of all lines after the request line, without the empty line that ends them.
+  explicit LineGuard(std::size_t limit) noexcept : limit_(limit) {}
+
+  /// Takes the next framing bytes. The first verdict that is not good stands.
+  Verdict take(std::string_view bytes) noexcept {
     for (const char c : bytes) {
-      if (!next(c)) state_ = State::bad;
+      if (verdict_ != Verdict::good) break;
+      if (!next(c)) {
+        verdict_ = Verdict::malformed;
+      } else if (counted_ > limit_) {
+        verdict_ = Verdict::too_large;
+      }
     }
-    return state_ != State::bad;
+    return verdict_;
   }
 
   /// The data of a chunk went by: a line end has to follow. (RFC 9112 7.1)
-  void skip_data() noexcept {
-    if (state_ != State::bad) state_ = State::data_end;
-  }
+  void skip_data() noexcept { state_ = State::data_end; }
 
-  /// Bytes since the request line, or since `restart_count`, without the empty line at the end.
-  std::size_t counted() const noexcept { return counted_; }
+  /// Grants the whole limit again, to the lines that follow.
   void restart_count() noexcept { counted_ = 0; }
 
+  /// Whether the request line has begun and not ended.
+  bool in_request_line() const noexcept { return state_ == State::request_line; }
+
  private:
-  enum class State : std::uint8_t { start, start_lf, request_line, line_start, line, lf, data_end, bad };
+  enum class State : std::uint8_t { start, start_lf, request_line, line_start, line, lf, data_end };
 
   bool next(char c) noexcept {
     switch (state_) {
@@ -58,7 +68,6 @@ class LineGuard {
         return c != '\n';
       case State::lf: return c == '\n' && enter(State::line_start);
       case State::data_end: return c == '\r' && enter(State::lf);
-      case State::bad: break;
     }
     return false;
   }
@@ -81,7 +90,9 @@ class LineGuard {
 
   static constexpr std::string_view protocol = "HTTP/";
 
+  std::size_t limit_;
   std::size_t counted_ = 0;
+  Verdict verdict_ = Verdict::good;
   State state_ = State::start;
   std::uint8_t spaces_ = 0;
   std::uint8_t protocol_size_ = 0;
