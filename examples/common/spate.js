@@ -39,10 +39,14 @@
   const LONGEST_TIMER_MS = 2147483647;
   // A server that streams shows its first byte within this time. One behind a proxy that collects the answer does not.
   const FIRST_BYTE_MS = 5000;
-  // An iframe cannot be asked whether it has arrived, only looked at.
+  // How often a frame is looked at, and how long none of its page may have come before it counts as lost.
   const FRAME_LOOK_MS = 250;
-  // No answer at all in an iframe for so long counts as none to come.
   const FRAME_PATIENCE_MS = 15000;
+  // The silence of a frame that is borne at first, and at most while nothing is known of the server's heartbeat.
+  const FRAME_SILENCE_MS = 4000;
+  const LONGEST_FRAME_SILENCE_MS = 60000;
+  // More than one event so soon after a frame took over was missed by the one before.
+  const FRAME_CATCH_UP_MS = 1000;
   // An empty answer to a poll that came sooner than this was not waited for, so the client waits in the server's place.
   const SHORTEST_EMPTY_POLL_MS = 1000;
 
@@ -249,46 +253,88 @@
     };
   }
 
+  // A frame whose page is the stream. Browsers do not tell that the connection of a page was cut, so one that shows no
+  // sign for some time is replaced by another that goes on from the same place. The silence that is borne grows with
+  // what turns out to be the server's habit, and shrinks when a frame was found to have missed something.
   function iframe(link) {
-    const frame = document.createElement("iframe");
-    const callback = "spate_" + link.client;
     const origin = new URL(link.url).origin;
+    let bearable_ms = FRAME_SILENCE_MS;
+    let frames_made = 0;
+    let current = begin();
+    let replaced = null; // stays until the next has arrived, so that the user is not away in between
+
+    function begin() {
+      const element = document.createElement("iframe");
+      const callback = "spate_" + link.client + "_" + frames_made++;
+      const frame = { element, begun: Date.now(), sign: Date.now(), arrived: 0, observer: null };
+      frame.end = () => {
+        element.onload = null;
+        element.remove();
+        delete self[callback];
+      };
+      self[callback] = (fields) => {
+        // The page is endless, and each event leaves a script in it.
+        const script = element.contentDocument && element.contentDocument.currentScript;
+        if (script) script.remove();
+        if (frame !== current) return; // what comes this way now comes again by the next frame
+        const late = frames_made > 1 && frame.arrived && Date.now() - frame.arrived < FRAME_CATCH_UP_MS;
+        if (late) bearable_ms = FRAME_SILENCE_MS;
+        lives(frame);
+        link.receive(fields);
+      };
+      element.onload = () => {
+        if (frame !== current) return;
+        const page = page_of(frame);
+        // A frame does not tell its status. The server's errors are JSON, its streams are not.
+        if (page && essence(page.contentType) === "application/json") link.failed(0, error_text(page.body.textContent));
+        else link.lost();
+      };
+      element.hidden = true;
+      element.src = with_query(link.url, { transport: "iframe", callback, last_event_id: link.last_event_id });
+      (document.body || document.documentElement).appendChild(element);
+      return frame;
+    }
+
     // The answer, once it has begun to arrive. Until then a frame holds about:blank, and an error of the network
     // replaces it by a page of the browser's, which may not be looked at.
-    const page = () => {
-      const found = frame.contentDocument;
-      return found && found.URL !== "about:blank" ? found : null;
-    };
-    self[callback] = (fields) => {
-      // The page is endless, and each event leaves a script in it.
-      const script = frame.contentDocument && frame.contentDocument.currentScript;
-      if (script) script.remove();
+    function page_of({ element }) {
+      const page = element.contentDocument;
+      return page && page.URL !== "about:blank" ? page : null;
+    }
+
+    function lives(frame) {
+      const now = Date.now();
+      if (frame.arrived) bearable_ms = Math.max(bearable_ms, 2 * (now - frame.sign));
+      frame.arrived = frame.arrived || now;
+      frame.sign = now;
+      if (replaced) replaced.end();
+      replaced = null;
       link.opened(origin);
       link.alive();
-      link.receive(fields);
-    };
-    const begun = Date.now();
+    }
+
     const look = setInterval(() => {
-      if (page() && page().readyState === "loading") {
-        link.opened(origin);
-        link.alive();
-      } else if (!page() && Date.now() - begun > FRAME_PATIENCE_MS) {
-        link.lost();
+      const page = page_of(current);
+      if (page && page.readyState === "loading" && !current.observer) {
+        // Comments and spaces that keep the connection are signs as good as events.
+        const frame = current;
+        frame.observer = new MutationObserver(() => frame === current && lives(frame));
+        frame.observer.observe(page, { childList: true, characterData: true, subtree: true });
+        lives(frame);
+      }
+      if (!current.arrived) {
+        if (Date.now() - current.begun > FRAME_PATIENCE_MS) link.lost();
+      } else if (Date.now() - current.sign > bearable_ms) {
+        bearable_ms = Math.min(2 * bearable_ms, LONGEST_FRAME_SILENCE_MS);
+        replaced = current;
+        current = begin();
       }
     }, FRAME_LOOK_MS);
-    frame.onload = () => {
-      // A frame does not tell its status. The server's errors are JSON, its streams are not.
-      if (page() && essence(page().contentType) === "application/json") link.failed(0, error_text(page().body.textContent));
-      else link.lost();
-    };
-    frame.hidden = true;
-    frame.src = with_query(link.url, { transport: "iframe", callback, last_event_id: link.last_event_id });
-    (document.body || document.documentElement).appendChild(frame);
+
     return () => {
       clearInterval(look);
-      frame.onload = null;
-      frame.remove();
-      delete self[callback];
+      current.end();
+      if (replaced) replaced.end();
     };
   }
 

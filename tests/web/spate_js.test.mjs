@@ -15,8 +15,9 @@ class World {
   constructor({ without = [], page = false, origin = "http://hub.test" } = {}) {
     this.requests = [];
     this.timers = new Map();
-    this.now = 0;
+    this.now = 1_000_000;
     this.frames = [];
+    const observers = (this.observers = []);
     const self = {
       AbortController, DOMException, Event, EventTarget, MessageEvent, ReadableStream, Response, TextDecoder,
       TextEncoder, URL, crypto,
@@ -28,6 +29,14 @@ class World {
       clearTimeout: (timer) => this.timers.delete(timer),
       setInterval: (call, delay) => this.set_timer_(call, delay, delay),
       clearInterval: (timer) => this.timers.delete(timer),
+    };
+    self.MutationObserver = class {
+      constructor(call) {
+        this.call = call;
+      }
+      observe() {
+        observers.push(this);
+      }
     };
     if (page) self.document = this.page_(origin);
     for (const name of without) delete self[name];
@@ -138,10 +147,16 @@ class World {
     return this.frames.at(-1);
   }
 
-  /// What the script of a frame does with an event.
-  call(fields) {
-    this.self[new URL(this.frame.src).searchParams.get("callback")](fields);
+  /// What the script of `frame` does with an event.
+  call(fields, frame = this.frame) {
+    this.self[new URL(frame.src).searchParams.get("callback")](fields);
     return settle();
+  }
+
+  /// What the browser does when the first of a frame's page is there.
+  async arrive() {
+    this.frame.contentDocument = { URL: this.frame.src, readyState: "loading" };
+    await this.pass(250);
   }
 }
 
@@ -520,8 +535,7 @@ describe("SpateEventSource by a hidden frame", () => {
 
   test("a quiet page that has arrived counts as open", async () => {
     const { world, source } = framed();
-    world.frame.contentDocument = { URL: world.frame.src, readyState: "loading" };
-    await world.pass(250);
+    await world.arrive();
     assert.deepEqual(source.heard, ["open"]);
   });
 
@@ -542,6 +556,57 @@ describe("SpateEventSource by a hidden frame", () => {
     assert.deepEqual(source.heard, ["lost"]);
     await world.pass(1000);
     assert.equal(world.frames.length, 1);
+  });
+
+  test("a frame that shows no sign gives way to one that goes on from the same place, unnoticed", async () => {
+    const { world, source } = framed();
+    const first = world.frame;
+    await world.call({ id: "4", event: "connected", data: "{}" });
+    await world.pass(4250);
+    assert.equal(world.frames.length, 2);
+    assert.equal(new URL(world.frame.src).searchParams.get("last_event_id"), "4");
+    // Whatever the first still says comes by the second, too.
+    await world.call({ id: "5", event: "message", data: "x" }, first);
+    await world.call({ id: "4", event: "connected", data: "{}" });
+    assert.deepEqual(world.frames.includes(first), false);
+    await world.call({ id: "5", event: "message", data: "x" });
+    assert.deepEqual(source.heard, ["open", ["connected", "{}", "4"], ["connected", "{}", "4"], ["message", "x", "5"]]);
+    assert.equal(source.readyState, 1);
+  });
+
+  test("silence is borne longer each time nothing was missed, and less when something was", async () => {
+    const { world } = framed();
+    await world.call({ id: "4", event: "connected", data: "{}" });
+    const silences = [];
+    for (let round = 0; round < 6; ++round) {
+      const before = world.frame;
+      const begun = world.now;
+      while (world.frame === before) await world.pass(250);
+      silences.push(world.now - begun);
+      await world.call({ id: "4", event: "connected", data: "{}" });
+      if (round === 4) await world.call({ id: "5", event: "message", data: "missed" });
+    }
+    assert.deepEqual(silences, [4250, 8250, 16250, 32250, 60250, 4250]);
+  });
+
+  test("anything that comes into the page is a sign, and a slow heartbeat is learned", async () => {
+    const { world } = framed();
+    const first = world.frame;
+    await world.arrive();
+    for (const quiet of [3750, 7250, 14250, 28250]) {
+      await world.pass(quiet);
+      world.observers.at(-1).call();
+    }
+    assert.equal(world.frame, first);
+  });
+
+  test("a frame in the place of a silent one that cannot arrive means the connection is lost", async () => {
+    const { world, source } = framed();
+    await world.call({ id: "4", event: "connected", data: "{}" });
+    await world.pass(4250);
+    world.frame.onload();
+    assert.deepEqual(source.heard.slice(2), ["lost"]);
+    assert.equal(world.frames.length, 0);
   });
 
   test("close() leaves neither frame nor function nor timer", async () => {

@@ -8,7 +8,15 @@ import { once } from "node:events";
 
 export async function start_proxy(target_port) {
   const pairs = new Set();
-  const proxy = { connections: 0, refuse: false };
+  const proxy = {
+    /// How many connections were accepted so far, and how many there are now.
+    connections: 0,
+    get open() {
+      return pairs.size;
+    },
+    /// While true, nothing is accepted.
+    refuse: false,
+  };
   const server = net.createServer((near) => {
     if (proxy.refuse) return near.resetAndDestroy();
     proxy.connections += 1;
