@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace spate::detail {
@@ -46,6 +48,9 @@ class Ref {
   }
   Ref(const Ref& other) noexcept : Ref(other.object_) {}
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  template <typename U>
+    requires std::is_convertible_v<U*, T*>
+  Ref(const Ref<U>& other) noexcept : Ref(other.get()) {}
   ~Ref() {
     if (object_ != nullptr) object_->release();
   }

@@ -1,0 +1,105 @@
+// BroadcastLog: the recent broadcasts of one emitter on one shard, as one run of bytes.
+//
+// Publishing to ten thousand streams appends here once; each stream keeps its position and, when it is its turn, writes
+// everything behind it in one piece. Positions count bytes from the log's beginning and never repeat. No I/O.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <string_view>
+
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+class BroadcastLog {
+ public:
+  struct Position {
+    std::uint64_t byte = 0;
+    std::uint64_t event = 0;
+  };
+
+  /// Neighbouring events within one block.
+  struct Piece {
+    const Ref<Block>* block;
+    std::string_view bytes;
+    std::uint32_t events;
+  };
+
+  Position end() const noexcept { return end_; }
+  bool empty() const noexcept { return segments_.empty(); }
+
+  void append(const EncodedEvent& event) {
+    const std::string_view chunk = event.chunk();
+    if (chunk.size() > block_size / 2) {
+      // Copying a large event would cost more than a piece of its own.
+      segments_.push_back({event.block(), chunk.data(), 0, 0, end_});
+      room_ = 0;
+    } else if (room_ < chunk.size()) {
+      const Ref<Block> block = Block::make(block_size);
+      segments_.push_back({block, block->data(), 0, 0, end_});
+      room_ = block_size;
+    }
+    Segment& last = segments_.back();
+    if (room_ > 0) {
+      // Bytes behind `size` have been seen by nobody, so a shared block may still grow.
+      std::memcpy(const_cast<char*>(last.data) + last.size, chunk.data(), chunk.size());
+      room_ -= chunk.size();
+    }
+    last.size += static_cast<std::uint32_t>(chunk.size());
+    ++last.events;
+    end_.byte += chunk.size();
+    ++end_.event;
+  }
+
+  /// Visits what stands from `from` on, piece by piece, while `visit(piece)` returns true.
+  template <typename Visit>
+  void read(Position from, Visit&& visit) const {
+    if (from.byte == end_.byte) return;
+    // Nearly every reader is in the last segment or the one before it.
+    auto segment = segments_.end();
+    do {
+      assert(segment != segments_.begin());
+      --segment;
+    } while (segment->start.byte > from.byte);
+    for (; segment != segments_.end(); ++segment) {
+      const std::uint64_t skipped = from.byte > segment->start.byte ? from.byte - segment->start.byte : 0;
+      const std::uint64_t told = from.event > segment->start.event ? from.event - segment->start.event : 0;
+      if (skipped == segment->size) continue;
+      const Piece piece{&segment->block,
+                        {segment->data + skipped, static_cast<std::size_t>(segment->size - skipped)},
+                        static_cast<std::uint32_t>(segment->events - std::min<std::uint64_t>(told, segment->events))};
+      if (!visit(piece)) return;
+    }
+  }
+
+  /// Forgets what lies before `position`, block by block. Queues that refer to it keep it alive.
+  void trim(Position position) {
+    while (!segments_.empty() && segments_.front().start.byte + segments_.front().size <= position.byte) {
+      // The last block goes on being filled.
+      if (segments_.size() == 1 && room_ > 0) return;
+      segments_.pop_front();
+    }
+  }
+
+ private:
+  static constexpr std::size_t block_size = 64 * 1024;
+
+  struct Segment {
+    Ref<Block> block;
+    const char* data;
+    std::uint32_t size;
+    std::uint32_t events;
+    Position start;
+  };
+
+  std::deque<Segment> segments_;
+  std::size_t room_ = 0;  // left in the last segment's block; none behind a large event
+  Position end_;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,468 @@
+// EmitterCore: the registry behind an Emitter, shared with its feeds and subscriptions.
+//
+// One lock orders everything: ids, the store, who is registered, and what is posted to which shard. A publisher holds
+// it for a look-up and a post per shard or receiver; a delivery never takes it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/detail/event_id.hpp>
+#include <spate/registry/detail/feed.hpp>
+#include <spate/registry/detail/hook_queue.hpp>
+#include <spate/registry/detail/ordered_index.hpp>
+#include <spate/registry/emitter_options.hpp>
+
+namespace spate {
+
+/// What a send came to.
+struct SendReport {
+  std::string id;           // the event's id; empty when it has none
+  std::size_t streams = 0;  // streams it was queued for, after filters
+};
+
+namespace detail {
+
+class EmitterCore final : public RefCounted<EmitterCore> {
+ public:
+  explicit EmitterCore(EmitterOptions options)
+      : options_(std::move(options)), store_(options_.replay.get()), hooks_(std::make_shared<HookQueue>()) {}
+
+  const EmitterOptions& options() const noexcept { return options_; }
+
+  SendReport send(const Audience& audience, const Event& event) {
+    if (store_ != nullptr && event.id()) {
+      throw std::invalid_argument("spate::Emitter: the emitter gives the ids, the event has one: " +
+                                  quote(*event.id()));
+    }
+    EventEncoder encoder(event);  // the costly part, before the lock
+    SendReport report;
+    const std::lock_guard lock(mutex_);
+    EncodedEvent encoded;
+    if (store_ != nullptr) {
+      const std::uint64_t sequence = store_->newest() + 1;
+      report.id = format_event_id(store_->epoch(), sequence);
+      encoded = std::move(encoder).finish(report.id);
+      store_->append(sequence, audience, encoded);
+    } else {
+      encoded = std::move(encoder).finish();
+      report.id = encoded.id();
+    }
+    ++events_;
+    switch (audience.kind()) {
+      case Audience::Kind::user: report.streams = reach(audience.name(), encoded); break;
+      case Audience::Kind::users: {
+        std::vector<std::string_view> names(audience.names().begin(), audience.names().end());
+        std::sort(names.begin(), names.end());
+        names.erase(std::unique(names.begin(), names.end()), names.end());
+        for (const std::string_view name : names) report.streams += reach(name, encoded);
+        break;
+      }
+      case Audience::Kind::group:
+        order_.for_each(audience.name(), [&](const User& user) { report.streams += reach(user, encoded); });
+        break;
+      case Audience::Kind::everybody:
+        for (const Ref<Feed>& feed : feeds_) feed->post(feed, 0, encoded);
+        report.streams = listeners(encoded.name());
+        break;
+    }
+    return report;
+  }
+
+  void add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted) {
+    // Made before the lock, for both outcomes: they are the program's code.
+    std::optional<EventEncoder> fresh, resumed;
+    const std::string requested = stream->last_event_id();
+    fresh.emplace(wanted.greeting ? wanted.greeting(false) : Event());
+    if (!requested.empty()) resumed.emplace(wanted.greeting ? wanted.greeting(true) : Event());
+
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
+    subscription->beginning = std::make_unique<Subscription::Beginning>();
+    Subscription::Beginning& beginning = *subscription->beginning;
+    if (store_ != nullptr) {
+      const Start start = start_of(user_id, requested);
+      const std::string position = id_of(start.position);
+      beginning.greeting = std::move(resumed && !start.gap ? *resumed : *fresh).finish(position);
+      if (start.gap) {
+        beginning.gap = gap_event(*stream, user_id, requested, start.next, start.position, *start.gap);
+      }
+      subscription->cursor = start.position;
+      subscription->replaying = start.next != 0;
+      subscription->live = start.next == 0;
+    } else if (wanted.greeting) {
+      beginning.greeting = std::move(*fresh).finish();
+    }
+    insert(std::move(user_id), subscription);
+    stream->open();
+    stream->own_shard().post(subscription, Subscription::what_join);
+  }
+
+  /// Ends every stream of `user` for `reason`; returns how many.
+  std::size_t close(std::string_view user_id, EndReason reason) {
+    const std::lock_guard lock(mutex_);
+    const auto found = users_.find(user_id);
+    if (found == users_.end()) return 0;
+    const std::vector<Ref<Subscription>> subscriptions = (*found)->subscriptions;
+    for (const Ref<Subscription>& subscription : subscriptions) {
+      erase(*subscription);
+      subscription->stream().end(reason);
+    }
+    return subscriptions.size();
+  }
+
+  /// Takes `stream` out of the registry and leaves it open.
+  bool remove(std::string_view user_id, const StreamCore& stream) {
+    const std::lock_guard lock(mutex_);
+    const auto found = users_.find(user_id);
+    if (found == users_.end()) return false;
+    for (const Ref<Subscription>& subscription : (*found)->subscriptions) {
+      if (&subscription->stream() != &stream) continue;
+      detach(subscription);
+      return true;
+    }
+    return false;
+  }
+
+  /// Takes every stream out of the registry, for good.
+  void close_all() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    while (!users_.empty()) detach((*users_.begin())->subscriptions.back());
+    feeds_.clear();
+    release_waiters(Errc::shut_down);
+  }
+
+  std::vector<std::string> users(std::string_view prefix) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> ids;
+    order_.for_each(prefix, [&](const User& user) { ids.push_back(user.id); });
+    return ids;
+  }
+  bool contains(std::string_view user) const {
+    const std::lock_guard lock(mutex_);
+    return users_.contains(user);
+  }
+  std::size_t user_count() const {
+    const std::lock_guard lock(mutex_);
+    return users_.size();
+  }
+  std::size_t stream_count() const {
+    const std::lock_guard lock(mutex_);
+    return streams_;
+  }
+  std::uint64_t events() const {
+    const std::lock_guard lock(mutex_);
+    return events_;
+  }
+
+  /// Any thread. Tells `waiter` as soon as no shard is behind.
+  void await_room(Ref<SendWaiter> waiter) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!has_room()) {
+        waiters_.push_back(std::move(waiter));
+        waiting_.store(true, std::memory_order_relaxed);
+        return;
+      }
+    }
+    waiter->done({});
+  }
+
+  /// Shard only. A feed's backlog has become smaller.
+  void backlog_released() {
+    if (!waiting_.load(std::memory_order_relaxed)) return;
+    const std::lock_guard lock(mutex_);
+    if (has_room()) release_waiters({});
+  }
+
+  // ---- for subscriptions, on their shards ----
+
+  /// Draws what `subscription` has to get next into `batch`. When there is nothing more it becomes live, in order with
+  /// all that is published. Returns the gap to tell first when the store has meanwhile lost what was next.
+  EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch) {
+    const std::lock_guard lock(mutex_);
+    if (subscription.user == nullptr) return {};
+    const std::string& user = subscription.user->id;
+    const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
+    if (batch.empty()) {
+      subscription.live = true;
+      subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
+    }
+    if (discarded <= subscription.cursor) return {};
+    const std::uint64_t next = batch.empty() ? 0 : batch.front().sequence;
+    const std::uint64_t position = next == 0 ? store_->newest() : next - 1;
+    return gap_event(subscription.stream(), user, id_of(subscription.cursor), next, position, GapReason::trimmed);
+  }
+
+  /// The stream of `subscription` has ended.
+  void unregister(Subscription& subscription) {
+    const std::lock_guard lock(mutex_);
+    erase(subscription);
+  }
+
+ private:
+  /// Where a stream begins.
+  struct Start {
+    std::uint64_t position = 0;    // the newest event that the client has, or needs not have
+    std::uint64_t next = 0;        // the first kept event for the user behind it; 0 when there is none
+    std::optional<GapReason> gap;  // something before it is missing
+  };
+
+  struct UserHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view id) const noexcept { return std::hash<std::string_view>()(id); }
+    std::size_t operator()(const std::unique_ptr<User>& user) const noexcept { return (*this)(user->id); }
+  };
+  struct UserEqual {
+    using is_transparent = void;
+    static std::string_view key(std::string_view id) noexcept { return id; }
+    static std::string_view key(const std::unique_ptr<User>& user) noexcept { return user->id; }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const noexcept {
+      return key(a) == key(b);
+    }
+  };
+
+  static constexpr std::size_t most_per_draw = 64 * 1024;
+
+  std::string id_of(std::uint64_t sequence) const { return format_event_id(store_->epoch(), sequence); }
+
+  // Tells the program of a gap and makes the event that tells the client, if there is to be one.
+  EncodedEvent gap_event(const StreamCore& stream, const std::string& user, const std::string& requested,
+                         std::uint64_t next, std::uint64_t position, GapReason reason) {
+    const std::string oldest = next == 0 ? std::string() : id_of(next);
+    if (options_.on_gap) {
+      hooks_->push(stream.shard(),
+                   [function = options_.on_gap, gap = Gap{user, requested, oldest, reason}] { function(gap); });
+    }
+    const std::string& name = stream.options().gap_event;
+    return name.empty() ? EncodedEvent() : encode_gap(name, requested, oldest, to_string(reason), id_of(position));
+  }
+
+  Start start_of(std::string_view user, std::string_view requested) {
+    const std::uint64_t newest = store_->newest();
+    if (requested.empty()) return {newest, 0, std::nullopt};
+    probe_.clear();
+    const auto next_kept = [&] { return probe_.empty() ? 0 : probe_.front().sequence; };
+    const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
+    if (cursor && *cursor <= newest) {
+      const bool trimmed = store_->fetch(user, *cursor, 0, probe_) > *cursor;
+      const std::uint64_t next = next_kept();
+      if (!trimmed) return {*cursor, next, std::nullopt};
+      return {next == 0 ? newest : next - 1, next, GapReason::trimmed};
+    }
+    store_->fetch(user, 0, 0, probe_);
+    const std::uint64_t next = next_kept();
+    Start start{next == 0 ? newest : next - 1, next, std::nullopt};
+    if (requested != "earliest") start.gap = GapReason::unknown;
+    return start;
+  }
+
+  std::size_t reach(std::string_view name, const EncodedEvent& event) {
+    const auto found = users_.find(name);
+    return found == users_.end() ? 0 : reach(**found, event);
+  }
+
+  std::size_t reach(const User& user, const EncodedEvent& event) {
+    std::size_t reached = 0;
+    for (const Ref<Subscription>& subscription : user.subscriptions) {
+      if (!subscription->accepts(event.name())) continue;
+      ++reached;
+      // One that is not live will draw the event from the store.
+      if (subscription->live) subscription->feed().post(subscription, Subscription::what_event, event);
+    }
+    return reached;
+  }
+
+  std::size_t listeners(std::string_view name) const {
+    if (filters_.empty()) return unfiltered_;
+    const auto found = filters_.find(name.empty() ? std::string("message") : std::string(name));
+    return unfiltered_ + (found == filters_.end() ? 0 : found->second);
+  }
+
+  Ref<Feed> feed_of(Shard& shard) {
+    for (const Ref<Feed>& feed : feeds_) {
+      if (&feed->shard() == &shard) return feed;
+    }
+    feeds_.push_back(make_ref<Feed>(Ref<Shard>(&shard), Ref<EmitterCore>(this)));
+    return feeds_.back();
+  }
+
+  void insert(std::string id, const Ref<Subscription>& subscription) {
+    auto found = users_.find(std::string_view(id));
+    if (found == users_.end()) {
+      found = users_.insert(std::make_unique<User>(User{std::move(id), {}})).first;
+      order_.insert(found->get());
+      if (options_.on_join) hook(subscription->stream(), options_.on_join, (*found)->id);
+    }
+    User& user = **found;
+    subscription->user = &user;
+    user.subscriptions.push_back(subscription);
+    ++streams_;
+    count_filter(*subscription, 1);
+    if (options_.max_streams_per_user > 0 && user.subscriptions.size() > options_.max_streams_per_user) {
+      const Ref<Subscription> oldest = user.subscriptions.front();
+      erase(*oldest);
+      oldest->stream().end(EndReason::replaced);
+    }
+  }
+
+  // The caller holds a reference to `subscription`.
+  void erase(Subscription& subscription) {
+    User* user = std::exchange(subscription.user, nullptr);
+    if (user == nullptr) return;
+    auto& list = user->subscriptions;
+    list.erase(std::find_if(list.begin(), list.end(), [&](const auto& each) { return each.get() == &subscription; }));
+    --streams_;
+    count_filter(subscription, -1);
+    if (!list.empty()) return;
+    if (options_.on_leave) hook(subscription.stream(), options_.on_leave, user->id);
+    order_.erase(user);
+    users_.erase(users_.find(std::string_view(user->id)));
+  }
+
+  void detach(Ref<Subscription> subscription) {
+    erase(*subscription);
+    subscription->feed().shard().post(subscription, Subscription::what_detach);
+  }
+
+  void count_filter(const Subscription& subscription, int by) {
+    if (subscription.filter() == nullptr) {
+      unfiltered_ += static_cast<std::size_t>(by);
+      return;
+    }
+    std::vector<std::string_view> names(subscription.filter()->begin(), subscription.filter()->end());
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (const std::string_view name : names) {
+      const auto found = filters_.try_emplace(std::string(name)).first;
+      found->second += static_cast<std::size_t>(by);
+      if (found->second == 0) filters_.erase(found);
+    }
+  }
+
+  void hook(const StreamCore& stream, const std::function<void(const std::string&)>& function, std::string user) {
+    hooks_->push(stream.shard(), [function, user = std::move(user)] { function(user); });
+  }
+
+  bool has_room() const noexcept {
+    return std::all_of(feeds_.begin(), feeds_.end(),
+                       [&](const Ref<Feed>& feed) { return feed->backlog() <= options_.max_backlog_bytes; });
+  }
+
+  void release_waiters(std::error_code error) {
+    waiting_.store(false, std::memory_order_relaxed);
+    for (const Ref<SendWaiter>& waiter : std::exchange(waiters_, {})) waiter->done(error);
+  }
+
+  const EmitterOptions options_;
+  ReplayStore* const store_;
+  const std::shared_ptr<HookQueue> hooks_;
+  std::atomic<bool> waiting_{false};
+
+  mutable std::mutex mutex_;
+  std::unordered_set<std::unique_ptr<User>, UserHash, UserEqual> users_;
+  OrderedIndex<User> order_;
+  std::vector<Ref<Feed>> feeds_;
+  std::size_t streams_ = 0;
+  std::size_t unfiltered_ = 0;                            // streams that take every event
+  std::unordered_map<std::string, std::size_t> filters_;  // for each name, the filtered streams that take it
+  std::uint64_t events_ = 0;
+  std::vector<Ref<SendWaiter>> waiters_;
+  std::vector<StoredEvent> probe_;
+  bool closed_ = false;
+};
+
+inline Feed::Feed(Ref<Shard> shard, Ref<EmitterCore> emitter)
+    : shard_(std::move(shard)), emitter_(std::move(emitter)) {}
+inline Feed::~Feed() = default;
+
+inline void Feed::release_backlog(std::size_t bytes) {
+  backlog_.fetch_sub(bytes, std::memory_order_relaxed);
+  emitter_->backlog_released();
+}
+
+inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
+  switch (what) {
+    case what_join: {
+      const std::unique_ptr<Beginning> begin = std::move(beginning);
+      if (stream_->takes_events()) {
+        if (begin->greeting) stream_->push_raw(begin->greeting);
+        if (begin->gap) stream_->push_gap(begin->gap);
+      }
+      attached_ = true;
+      stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
+      if (attached_ && !replaying) feed_->join(*this);
+      return;
+    }
+    case what_live:
+      if (attached_) feed_->join(*this);
+      return;
+    case what_event: {
+      const std::size_t size = event.chunk().size();
+      if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
+      feed_->release_backlog(size);
+      return;
+    }
+    case what_detach:
+      if (!attached_) return;
+      settle();
+      if (joined) feed_->leave(*this);
+      attached_ = false;
+      stream_->remove_source(*this);
+      return;
+  }
+}
+
+inline bool Subscription::pull() {
+  if (joined) {
+    if (!reads_log || position.byte == feed_->end().byte) return false;
+    settle();
+    return true;
+  }
+  std::vector<StoredEvent>& batch = feed_->batch();
+  while (replaying) {
+    batch.clear();
+    const EncodedEvent gap = feed_->emitter().draw(*this, batch);
+    replaying = !batch.empty();
+    bool queued = static_cast<bool>(gap);
+    if (gap) stream_->push_gap(gap);
+    for (StoredEvent& stored : batch) {
+      cursor = stored.sequence;
+      if (!accepts(stored.event.name())) continue;
+      stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
+      queued = true;
+    }
+    if (queued) return true;
+  }
+  return false;
+}
+
+inline void Subscription::settle() {
+  if (joined && reads_log) feed_->settle(*this);
+}
+
+inline void Subscription::stream_ended() {
+  if (joined) feed_->leave(*this);
+  attached_ = false;
+  replaying = false;
+  feed_->emitter().unregister(*this);
+}
+
+}  // namespace detail
+}  // namespace spate

@@ -1,0 +1,186 @@
+// Feed: the part of an emitter that lives on one shard.
+//
+// A broadcast is appended to the feed's log once. The feed then goes round its members in laps and gives each
+// everything it has not had, in one write. Events that come during a lap reach the members still ahead in the same
+// write as the earlier ones; a further lap follows for the others. Streams that need every event looked at one by one
+// (filters, drop policies, other framings) are kept in a second list and served as the event arrives.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <asio/buffer.hpp>
+
+#include <spate/registry/detail/broadcast_log.hpp>
+#include <spate/registry/detail/subscription.hpp>
+#include <spate/registry/replay_store.hpp>
+
+namespace spate::detail {
+
+class EmitterCore;
+
+class Feed final : public Resident {
+ public:
+  Feed(Ref<Shard> shard, Ref<EmitterCore> emitter);
+  ~Feed() override;  // where EmitterCore is complete
+
+  Shard& shard() const noexcept { return *shard_; }
+  EmitterCore& emitter() const noexcept { return *emitter_; }
+
+  /// Any thread. Bytes published and not yet given to every stream concerned.
+  std::size_t backlog() const noexcept { return backlog_.load(std::memory_order_relaxed); }
+
+  /// Any thread, under the emitter's lock. Posts `event` to this feed or to a subscription on its shard.
+  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) {
+    const std::size_t size = event.chunk().size();
+    backlog_.fetch_add(size, std::memory_order_relaxed);
+    if (!shard_->post(to, what, event))
+      backlog_.fetch_sub(size, std::memory_order_relaxed);  // nobody is there any more
+  }
+
+  /// Shard only.
+  void release_backlog(std::size_t bytes);
+
+  // ---- shard only ----
+
+  void join(Subscription& subscription) {
+    StreamCore& stream = subscription.stream();
+    const StreamOptions& options = stream.options();
+    subscription.reads_log = subscription.filter() == nullptr && stream.framing() == Framing::chunked &&
+                             options.overflow == Overflow::close && options.max_queued_events == 0;
+    std::vector<Subscription*>& list = subscription.reads_log ? members_ : others_;
+    subscription.index = static_cast<std::uint32_t>(list.size());
+    subscription.joined = true;
+    subscription.position = log_.end();
+    list.push_back(&subscription);
+  }
+
+  void leave(Subscription& subscription) {
+    subscription.joined = false;
+    std::uint32_t hole = subscription.index;
+    if (!subscription.reads_log) return fill(others_, hole);
+    if (hole < next_) {
+      // Those before next_ have been visited in this lap, the last one has not: it must not move among them.
+      --next_;
+      move(members_, next_, hole);
+      hole = static_cast<std::uint32_t>(next_);
+    }
+    fill(members_, hole);
+  }
+
+  /// A broadcast has arrived.
+  void receive(std::uint32_t, EncodedEvent&& event) override {
+    // From the back: a stream that ends leaves the list, and the last one, served already, takes its place.
+    for (std::size_t i = others_.size(); i-- > 0;) {
+      Subscription& other = *others_[i];
+      if (other.accepts(event.name())) other.stream().deliver(event, QueueNode::Kind::event);
+    }
+    if (members_.empty()) return release_backlog(event.chunk().size());
+    log_.append(event);
+    if (!in_lap_) begin_lap();
+  }
+
+  bool flush(int& budget) override {
+    while (in_lap_) {
+      for (; next_ < members_.size(); ++next_) {
+        if (budget <= 0) return true;
+        give(*members_[next_], budget);
+      }
+      log_.trim(lap_end_);
+      release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
+      in_lap_ = false;
+      if (log_.end().byte != lap_end_.byte) begin_lap();
+    }
+    return false;
+  }
+
+  BroadcastLog::Position end() const noexcept { return log_.end(); }
+
+  /// What a subscription has just drawn from the store; kept here for its capacity.
+  std::vector<StoredEvent>& batch() noexcept { return batch_; }
+
+  /// Queues for `member` what it has not had, because something is to be queued behind it.
+  void settle(Subscription& member) {
+    if (member.position.byte == log_.end().byte) return;
+    count(member);
+    log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
+      member.stream().deliver_range(*piece.block, piece.bytes, piece.events);
+      return true;
+    });
+    member.position = log_.end();
+  }
+
+ private:
+  void begin_lap() {
+    in_lap_ = true;
+    next_ = 0;
+    lap_begin_ = lap_end_;
+    lap_end_ = log_.end();
+    shard_->mark_dirty(Ref<Resident>(this));
+  }
+
+  // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.
+  void give(Subscription& member, int& budget) {
+    if (member.position.byte == log_.end().byte) return;
+    StreamCore& stream = member.stream();
+    const std::size_t members = members_.size();
+    const auto left = [&] { return members_.size() != members; };  // its stream has ended, and `member` with it
+    if (stream.queue_empty() && !stream.blocked()) {
+      asio::const_buffer buffers[Poller::max_buffers];
+      std::size_t pieces = 0, size = 0;
+      log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
+        buffers[pieces++] = asio::const_buffer(piece.bytes.data(), piece.bytes.size());
+        size += piece.bytes.size();
+        return pieces < Poller::max_buffers;
+      });
+      const std::size_t written = stream.write_through(buffers, pieces, size, budget);
+      if (left()) {
+        --next_;  // another one stands here now
+        return;
+      }
+      if (written == size && pieces < Poller::max_buffers) {
+        count(member);
+        member.position = log_.end();
+        return;
+      }
+      member.position.byte += written;
+    }
+    settle(member);
+    stream.mark_dirty();
+    if (!stream.blocked()) return;
+    stream.check_limits();
+    if (left()) --next_;
+  }
+
+  void count(const Subscription& member) noexcept {
+    shard_->counters().deliveries.add(log_.end().event - member.position.event);
+  }
+
+  static void move(std::vector<Subscription*>& list, std::size_t from, std::uint32_t to) noexcept {
+    list[to] = list[from];
+    list[to]->index = to;
+  }
+
+  static void fill(std::vector<Subscription*>& list, std::uint32_t hole) noexcept {
+    if (hole + 1 != list.size()) move(list, list.size() - 1, hole);
+    list.pop_back();
+  }
+
+  const Ref<Shard> shard_;
+  const Ref<EmitterCore> emitter_;
+  std::atomic<std::size_t> backlog_{0};
+
+  std::vector<Subscription*> members_;
+  std::vector<Subscription*> others_;
+  BroadcastLog log_;
+  std::vector<StoredEvent> batch_;
+  std::size_t next_ = 0;  // the member to visit next in this lap
+  bool in_lap_ = false;
+  BroadcastLog::Position lap_begin_;  // what an earlier lap ended with
+  BroadcastLog::Position lap_end_;    // what every member will have had, at the least, when this lap ends
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,85 @@
+// Subscription: one stream in one emitter.
+//
+// It is either replaying, that is, drawing from the store what the stream missed, or live. The change is made under the
+// emitter's lock in the moment in which the store has nothing more: what was published before has been drawn, and what
+// is published after is behind the change in the shard's inbox. So nothing is lost and nothing comes twice. (Promise 7)
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/detail/broadcast_log.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate::detail {
+
+class Feed;
+class Subscription;
+
+/// One user and his subscriptions, oldest first. Guarded by the emitter's lock.
+struct User {
+  std::string id;
+  std::vector<Ref<Subscription>> subscriptions;
+};
+
+class Subscription final : public StreamSource {
+ public:
+  enum : std::uint32_t { what_join, what_live, what_event, what_detach };
+
+  Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events)
+      : feed_(std::move(feed)), stream_(std::move(stream)) {
+    if (!events.empty()) filter_ = std::make_unique<const std::vector<std::string>>(events);
+  }
+
+  // ---- any thread ----
+
+  bool accepts(std::string_view name) const noexcept {
+    if (!filter_) return true;
+    if (name.empty()) name = "message";
+    return std::find(filter_->begin(), filter_->end(), name) != filter_->end();
+  }
+  const std::vector<std::string>* filter() const noexcept { return filter_.get(); }
+  StreamCore& stream() const noexcept { return *stream_; }
+  Feed& feed() const noexcept { return *feed_; }
+
+  // ---- under the emitter's lock ----
+
+  User* user = nullptr;  // null once it is out of the registry
+  bool live = true;      // events are posted to it; otherwise it draws them from the store
+
+  // ---- shard only ----
+
+  void receive(std::uint32_t what, EncodedEvent&& event) override;
+  bool pull() override;
+  void settle() override;
+  void stream_ended() override;
+
+  /// What the stream begins with. Set before what_join is posted.
+  struct Beginning {
+    EncodedEvent greeting;
+    EncodedEvent gap;
+  };
+  std::unique_ptr<Beginning> beginning;
+  std::uint64_t cursor = 0;  // the newest event drawn from the store
+  bool replaying = false;    // there may be more to draw
+
+  // For the feed.
+  BroadcastLog::Position position;  // of a member: what the stream has been given
+  std::uint32_t index = 0;          // in the feed's list
+  bool joined = false;              // in one of the feed's lists
+  bool reads_log = false;           // which one
+
+ private:
+  bool attached_ = false;  // it is among its stream's sources
+  const Ref<Feed> feed_;
+  const Ref<StreamCore> stream_;
+  std::unique_ptr<const std::vector<std::string>> filter_;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,105 @@
+// An Emitter knows who is listening, by user id, and sends to one user, to several, to a group, or to everybody.
+//
+//   spate::Emitter emitter;
+//   server.stream("/sse/{user}", [&](spate::EventStream stream) {
+//     emitter.add(stream.request()->param("user"), stream);
+//   });
+//   emitter.send("alice", spate::Event("hello"));
+//   emitter.send_group("team-", spate::Event("lunch"));
+//
+// A user may have many streams. A stream leaves by itself when it ends, by identity and never by key. With a replay
+// store each event gets an id, and a client that presents one receives what it missed, then goes live: nothing is lost,
+// nothing comes twice, in whatever order sends and connects interleave; and where history does not reach back, client
+// and program are told. A stream is replayed only what its user was sent.
+//
+// Threads: any, at any time, also from inside callbacks. On every stream events arrive in the order of their ids. No
+// call blocks on a socket, and none runs a callback. Lifetime: streams may outlive the emitter; they stay open and get
+// nothing more from it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/async_result.hpp>
+
+#include <spate/registry/detail/emitter_core.hpp>
+#include <spate/stream/detail/handler_waiter.hpp>
+#include <spate/stream/event_stream.hpp>
+
+namespace spate {
+
+class Emitter {
+ public:
+  explicit Emitter(EmitterOptions options = {}) : core_(detail::make_ref<detail::EmitterCore>(std::move(options))) {}
+  Emitter(const Emitter&) = delete;
+  Emitter& operator=(const Emitter&) = delete;
+  ~Emitter() { core_->close_all(); }
+
+  /// Registers `stream` under `user` and opens it: greeting, gap notice if one is due, what the user missed, then live.
+  ///
+  /// Where to resume is the stream's `last_event_id()`; "earliest" asks for all that is kept.
+  void add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
+    core_->add(std::string(user), stream.core(), options);
+  }
+
+  /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.
+  ///
+  /// Throws       std::invalid_argument when the emitter gives ids and `event` has one of its own
+  /// Lifetime     `event` is encoded before the call returns
+  SendReport send(std::string_view user, const Event& event) { return core_->send(Audience::user(user), event); }
+
+  /// Sends to several users, under one id; a user named twice counts once.
+  SendReport send(std::span<const std::string> users, const Event& event) {
+    return core_->send(Audience::users(users), event);
+  }
+
+  /// Sends to every user whose id begins with the bytes of `prefix`; costs what it matches, not what is registered.
+  SendReport send_group(std::string_view prefix, const Event& event) {
+    return core_->send(Audience::group(prefix), event);
+  }
+
+  /// Sends to everybody.
+  SendReport broadcast(const Event& event) { return core_->send(Audience::everybody(), event); }
+
+  /// Sends like the others and completes when no loop is behind by more than `EmitterOptions::max_backlog_bytes`, so
+  /// that a publisher who awaits it cannot outrun delivery. A slow client never delays it.
+  ///
+  /// Completes    void(std::error_code, SendReport) on the handler's executor, else EmitterOptions::executor, never
+  ///              inside the call
+  /// Cancellation any type ends the wait; the event is sent all the same
+  template <typename CompletionToken>
+  auto async_send(const Audience& audience, const Event& event, CompletionToken&& token) {
+    return asio::async_initiate<CompletionToken, void(std::error_code, SendReport)>(
+        [core = core_](auto handler, SendReport report) {
+          core->await_room(
+              detail::make_handler_waiter(core->options().executor, std::move(handler), std::move(report)));
+        },
+        token, core_->send(audience, event));
+  }
+
+  /// Ends every stream of `user` with EndReason::closed; returns how many there were.
+  std::size_t remove(std::string_view user) { return core_->close(user, EndReason::closed); }
+
+  /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.
+  bool remove(std::string_view user, const EventStream& stream) { return core_->remove(user, *stream.core()); }
+
+  /// The users who have a stream, or those of a group, sorted by bytes.
+  std::vector<std::string> users(std::string_view prefix = {}) const { return core_->users(prefix); }
+
+  bool contains(std::string_view user) const { return core_->contains(user); }
+  std::size_t user_count() const { return core_->user_count(); }
+  std::size_t stream_count() const { return core_->stream_count(); }
+  /// Events sent so far.
+  std::uint64_t event_count() const { return core_->events(); }
+
+ private:
+  detail::Ref<detail::EmitterCore> core_;
+};
+
+}  // namespace spate

@@ -1,0 +1,81 @@
+// EmitterOptions and SubscribeOptions: what an emitter keeps and allows, and what one subscription asks for.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include <spate/registry/replay_store.hpp>
+#include <spate/wire/event.hpp>
+
+namespace spate {
+
+/// Why a client will never get some events.
+enum class GapReason : std::uint8_t {
+  trimmed,  // the store may have discarded an event for this user after the cursor
+  unknown,  // the cursor is no id that this history gave out: from before a restart, or made up
+};
+
+constexpr std::string_view to_string(GapReason reason) noexcept {
+  return reason == GapReason::trimmed ? "trimmed" : "unknown";
+}
+
+/// Told to EmitterOptions::on_gap when a client resumes and events for it are, or may be, missing.
+struct Gap {
+  std::string user;
+  std::string requested;  // the cursor that the client presented: text from outside
+  std::string oldest;     // id of the first event that follows, or empty when none does
+  GapReason reason;
+};
+
+struct EmitterOptions {
+  /// What was sent, for clients that return. Without a store events carry no ids of the emitter's, and nothing is
+  /// replayed. A store serves one emitter.
+  std::shared_ptr<ReplayStore> replay;
+
+  /// Streams that one user may have; a newer one replaces the oldest, which ends with EndReason::replaced, so that a
+  /// tab that was forgotten never keeps its user out. Zero: no limit.
+  std::size_t max_streams_per_user = 0;
+
+  /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery;
+  /// one slow client never holds them back, because bytes that wait for a client do not count.
+  std::size_t max_backlog_bytes = 256 * 1024;
+
+  /// How long a user who polls stays registered after an answer, so that joining and leaving do not flicker.
+  std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
+
+  /// Called when the first stream of a user is added and when the last one is gone. All hooks of an emitter run one at
+  /// a time, in the order of what happened, on the executor of one of the streams concerned.
+  std::function<void(const std::string& user)> on_join;
+  std::function<void(const std::string& user)> on_leave;
+
+  /// Called when a client resumes with a gap. Runs like the hooks above.
+  std::function<void(const Gap& gap)> on_gap;
+
+  /// Where `async_send` completes when the handler has no executor of its own.
+  asio::any_io_executor executor;
+};
+
+struct SubscribeOptions {
+  /// Names of the events to deliver; "message" stands for events without a name. Empty: all. Applies to replay too.
+  std::vector<std::string> events;
+
+  /// Makes the first event of the subscription. It is given the stream's position as its id, so that a client which
+  /// drops before any other event resumes without loss. `resumed` is true when the client presented a cursor and
+  /// nothing after it is missing. Runs inside `add`, before it takes any lock. Without it a frame with only the id
+  /// goes out.
+  std::function<Event(bool resumed)> greeting;
+
+  /// Tells apart the clients of one user that poll; a new poll takes the place of the last one of its client.
+  std::string client;
+};
+
+}  // namespace spate

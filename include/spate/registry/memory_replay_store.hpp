@@ -1,0 +1,247 @@
+// A MemoryReplayStore keeps the latest events in memory, bounded by count, bytes and age.
+//
+//   spate::ReplayLimits limits;
+//   limits.max_events = 100'000;
+//   spate::EmitterOptions options;
+//   options.replay = std::make_shared<spate::MemoryReplayStore>(limits);
+//
+// Appending costs the same whatever is kept; a replay costs what it replays, not what others were sent. Threads: the
+// Emitter's lock. Lifetime: history dies with the process, and its epoch with it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/replay_store.hpp>
+
+namespace spate {
+
+struct ReplayLimits {
+  /// Events kept for all users together. Zero keeps none: ids are given out, and every missed event is told as a gap.
+  std::size_t max_events = 10'000;
+
+  /// Encoded bytes kept. An event larger than all of it is not kept.
+  std::size_t max_bytes = 256 * 1024 * 1024;
+
+  /// How long an event is kept. Zero: as long as the other limits allow.
+  std::chrono::milliseconds max_age{0};
+
+  /// Users and groups without kept events for which the newest discarded event is remembered, some 150 bytes each.
+  /// Beyond it a client that was away may be told of a gap where nothing of its own is missing.
+  std::size_t max_remembered = 65'536;
+};
+
+class MemoryReplayStore final : public ReplayStore {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// `now` is for tests; by default the steady clock.
+  explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now)
+      : limits_(limits), now_(std::move(now)), epoch_(make_epoch()) {}
+
+  std::string_view epoch() const override { return epoch_; }
+  std::uint64_t newest() const override { return newest_; }
+
+  void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
+    newest_ = sequence;
+    if (records_.empty()) first_ = sequence;
+    Record record{event, now_(), nullptr, {}};
+    switch (audience.kind()) {
+      case Audience::Kind::user: record.track = &track(users_, audience.name()); break;
+      case Audience::Kind::group: record.track = &track(groups_, audience.name()); break;
+      case Audience::Kind::everybody: record.track = &everybody_; break;
+      case Audience::Kind::users:
+        for (const std::string& name : audience.names()) {
+          Track& of = track(users_, name);
+          if (!of.sequences.empty() && of.sequences.back() == sequence) continue;  // named twice
+          of.push(sequence);
+          record.tracks.push_back(&of);
+        }
+        break;
+    }
+    if (record.track != nullptr) record.track->push(sequence);
+    bytes_ += event.bytes().size();
+    records_.push_back(std::move(record));
+    trim();
+  }
+
+  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+                      std::vector<StoredEvent>& events) override {
+    trim();
+    std::uint64_t discarded = forgotten_;
+    cursors_.clear();
+    for_each_track(user, [&](const Track& of) {
+      discarded = std::max(discarded, of.discarded);
+      const auto at = std::upper_bound(of.begin(), of.end(), after);
+      if (at != of.end()) cursors_.push_back({at, of.end()});
+    });
+    // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
+    std::size_t bytes = 0;
+    while (!cursors_.empty()) {
+      auto next = std::min_element(cursors_.begin(), cursors_.end(),
+                                   [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; });
+      const std::uint64_t sequence = *next->at;
+      const EncodedEvent& event = records_[static_cast<std::size_t>(sequence - first_)].event;
+      bytes += event.bytes().size();
+      if (bytes > most_bytes && !events.empty()) break;
+      events.push_back({sequence, event});
+      if (++next->at == next->end) {
+        *next = cursors_.back();
+        cursors_.pop_back();
+      }
+    }
+    return discarded;
+  }
+
+  std::size_t size() const noexcept { return records_.size(); }
+  std::size_t bytes() const noexcept { return bytes_; }
+
+ private:
+  using Sequences = std::vector<std::uint64_t>;
+
+  // The kept events of one user, of one group, or of everybody, by sequence number.
+  struct Track {
+    Sequences sequences;
+    std::size_t head = 0;  // those before it are discarded
+    std::uint64_t discarded = 0;
+    const std::string* name = nullptr;  // the key in its map; null for everybody
+    bool is_group = false;
+
+    Sequences::const_iterator begin() const noexcept { return sequences.begin() + static_cast<std::ptrdiff_t>(head); }
+    Sequences::const_iterator end() const noexcept { return sequences.end(); }
+    bool empty() const noexcept { return head == sequences.size(); }
+    void push(std::uint64_t sequence) { sequences.push_back(sequence); }
+
+    void pop(std::uint64_t sequence) {
+      discarded = sequence;
+      ++head;
+      if (head * 2 >= sequences.size()) {
+        sequences.erase(sequences.begin(), begin());
+        head = 0;
+        if (sequences.empty()) sequences.shrink_to_fit();
+      }
+    }
+  };
+
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
+  using Tracks = std::unordered_map<std::string, Track, Hash, std::equal_to<>>;
+
+  struct Record {
+    EncodedEvent event;
+    Clock::time_point at;
+    Track* track;                // of a single audience
+    std::vector<Track*> tracks;  // of a set of users
+  };
+
+  struct Cursor {
+    Sequences::const_iterator at;
+    Sequences::const_iterator end;
+  };
+
+  static std::string make_epoch() {
+    // The moment, so that epochs differ over time, and chance, so that two processes of one moment differ.
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto moment = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    const std::uint64_t mixed = (moment << 20) | (std::random_device{}() & 0xFFFFF);
+    std::array<char, 16> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), mixed, 36).ptr;
+    return std::string(digits.data(), end);
+  }
+
+  Track& track(Tracks& tracks, std::string_view name) {
+    auto found = tracks.find(name);
+    if (found == tracks.end()) {
+      found = tracks.emplace(std::string(name), Track()).first;
+      found->second.name = &found->first;
+      found->second.is_group = &tracks == &groups_;
+      if (found->second.is_group) count_prefix(name.size(), 1);
+    }
+    return found->second;
+  }
+
+  void count_prefix(std::size_t size, int by) {
+    if (prefixes_.size() <= size) prefixes_.resize(size + 1);
+    prefixes_[size] += static_cast<std::size_t>(by);
+  }
+
+  template <typename Visit>
+  void for_each_track(std::string_view user, Visit&& visit) {
+    if (const auto own = users_.find(user); own != users_.end()) visit(own->second);
+    for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
+      if (prefixes_[size] == 0) continue;
+      if (const auto group = groups_.find(user.substr(0, size)); group != groups_.end()) visit(group->second);
+    }
+    visit(everybody_);
+  }
+
+  void trim() {
+    const auto oldest = limits_.max_age.count() > 0 ? now_() - limits_.max_age : Clock::time_point::min();
+    while (!records_.empty() &&
+           (records_.size() > limits_.max_events || bytes_ > limits_.max_bytes || records_.front().at < oldest)) {
+      Record& record = records_.front();
+      if (record.track != nullptr) discard(*record.track);
+      for (Track* of : record.tracks) discard(*of);
+      bytes_ -= record.event.bytes().size();
+      records_.pop_front();
+      ++first_;
+    }
+  }
+
+  void discard(Track& of) {
+    of.pop(first_);
+    if (!of.empty() || of.name == nullptr) return;
+    // Nothing is kept for it any more. That something was discarded is remembered, for as many as the limit allows;
+    // for the others the newest forgotten sequence stands.
+    emptied_.push_back({first_, *of.name, of.is_group});
+    while (emptied_.size() > limits_.max_remembered) {
+      const Emptied& oldest = emptied_.front();
+      Tracks& tracks = oldest.is_group ? groups_ : users_;
+      const auto found = tracks.find(oldest.name);
+      if (found != tracks.end() && found->second.empty() && found->second.discarded == oldest.sequence) {
+        forgotten_ = std::max(forgotten_, oldest.sequence);
+        if (oldest.is_group) count_prefix(oldest.name.size(), -1);
+        tracks.erase(found);
+      }
+      emptied_.pop_front();
+    }
+  }
+
+  struct Emptied {
+    std::uint64_t sequence;
+    std::string name;
+    bool is_group;
+  };
+
+  const ReplayLimits limits_;
+  const std::function<Clock::time_point()> now_;
+  const std::string epoch_;
+  std::uint64_t newest_ = 0;
+  std::deque<Record> records_;
+  std::uint64_t first_ = 1;  // the sequence of records_.front()
+  std::size_t bytes_ = 0;
+  Tracks users_;
+  Tracks groups_;
+  Track everybody_;
+  std::vector<std::size_t> prefixes_;  // how many groups there are of each length
+  std::deque<Emptied> emptied_;
+  std::uint64_t forgotten_ = 0;
+  std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
+};
+
+}  // namespace spate

@@ -1,0 +1,48 @@
+// A ReplayStore keeps what was sent, so that a client that was away gets what it missed.
+//
+// The Emitter calls it under its own lock: one call at a time, and a store that blocks, blocks every publisher. The
+// sequence numbers it is given grow by one from call to call. What it discards it must remember well enough to say that
+// something may be missing: a gap may be told once too often, never once too seldom.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <spate/registry/audience.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate {
+
+struct StoredEvent {
+  std::uint64_t sequence;
+  EncodedEvent event;
+};
+
+class ReplayStore {
+ public:
+  virtual ~ReplayStore() = default;
+
+  /// What tells the ids of this history from those of every other: the first half of each id. Visible ASCII without
+  /// '-', at most 32 bytes, never empty, and another one whenever earlier events are gone for good, after a restart
+  /// for instance. (E18)
+  virtual std::string_view epoch() const = 0;
+
+  /// The newest sequence number given out in this epoch so far; 0 before the first.
+  virtual std::uint64_t newest() const = 0;
+
+  /// Keeps `event`, which was sent to `audience`. `sequence` is `newest() + 1`.
+  virtual void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) = 0;
+
+  /// Appends to `events` what `user` was sent after `after` (his own, his groups', everybody's), oldest first: at least
+  /// one event if there is one, and no more than `most_bytes` of them otherwise. His alone: replay is private. (S6)
+  ///
+  /// Returns the newest sequence number at or below which an event for `user` may have been discarded, 0 if none was:
+  /// when it is greater than `after`, something may be missing in front of `events`.
+  virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+                              std::vector<StoredEvent>& events) = 0;
+};
+
+}  // namespace spate

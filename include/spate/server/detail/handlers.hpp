@@ -1,0 +1,104 @@
+// The kinds of handlers that a route takes, each brought into one form.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <asio/awaitable.hpp>
+#include <asio/co_spawn.hpp>
+
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/server/pending_response.hpp>
+#include <spate/stream/event_stream.hpp>
+
+namespace spate::detail {
+
+using SharedRequest = std::shared_ptr<const Request>;
+using OnException = std::function<void(std::exception_ptr)>;
+
+/// Runs on the connection's shard. What it throws is the caller's to handle; what a coroutine throws it handles itself.
+using StreamHandler = std::function<void(EventStream, const OnException&)>;
+using RequestHandler = std::function<void(SharedRequest, PendingResponse, const OnException&)>;
+/// Answers at once.
+using ValueHandler = std::function<Response(const Request&)>;
+using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler>;
+
+inline void report(const OnException& on_exception, std::exception_ptr exception) {
+  if (on_exception) on_exception(std::move(exception));
+}
+
+/// A handler let an exception out: the client gets 500 when nothing has been sent yet, else the stream ends.
+inline void stream_handler_failed(const EventStream& stream, const OnException& on_exception,
+                                  std::exception_ptr exception) {
+  report(on_exception, std::move(exception));
+  if (!stream.reject(Response::error(500, "the handler failed"))) {
+    stream.complete_with_error(Errc::handler_failed);
+  }
+}
+
+template <typename Function>
+StreamHandler make_stream_handler(Function function) {
+  using Result = std::invoke_result_t<Function&, EventStream>;
+  static_assert(std::is_void_v<Result> || std::is_same_v<Result, asio::awaitable<void>>,
+                "a stream handler returns void or asio::awaitable<void>");
+  // Shared: a coroutine may outlive the route, and a lambda's captures must live as long as its coroutine.
+  return
+      [shared = std::make_shared<Function>(std::move(function))](EventStream stream, const OnException& on_exception) {
+        const Ref<StreamCore> core = stream.core();
+        if constexpr (std::is_void_v<Result>) {
+          try {
+            (*shared)(stream);
+          } catch (...) {
+            stream_handler_failed(stream, on_exception, std::current_exception());
+          }
+          core->handler_returned();
+        } else {
+          asio::co_spawn(
+              stream.get_executor(), [shared, stream] { return (*shared)(stream); },
+              [shared, stream, on_exception](std::exception_ptr exception) {
+                if (exception) {
+                  stream_handler_failed(stream, on_exception, exception);
+                } else {
+                  stream.complete();
+                }
+                stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
+              });
+        }
+      };
+}
+
+template <typename Function>
+Handler make_handler(Function function) {
+  if constexpr (std::is_invocable_r_v<Response, Function&, const Request&>) {
+    return ValueHandler(std::move(function));
+  } else if constexpr (std::is_invocable_v<Function&, const Request&, PendingResponse>) {
+    return RequestHandler(
+        [function = std::move(function)](const SharedRequest& request, PendingResponse pending,
+                                         const OnException&) mutable { function(*request, std::move(pending)); });
+  } else {
+    static_assert(std::is_same_v<std::invoke_result_t<Function&, const Request&>, asio::awaitable<Response>>,
+                  "a handler takes (const Request&) and returns Response or asio::awaitable<Response>, or takes "
+                  "(const Request&, PendingResponse)");
+    return RequestHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
+                                                                                     const PendingResponse& pending,
+                                                                                     const OnException& on_exception) {
+      // The request and the handler's captures live as long as the coroutine.
+      asio::co_spawn(
+          pending.get_executor(), [shared, request] { return (*shared)(*request); },
+          [shared, request, pending, on_exception](std::exception_ptr exception, Response response) {
+            if (exception) {
+              report(on_exception, exception);
+              response = Response::error(500, "the handler failed");
+            }
+            pending.respond(std::move(response));
+          });
+    });
+  }
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,111 @@
+// Listener: accepts connections and deals them out to the shards.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <spate/server/detail/session.hpp>
+
+namespace spate::detail {
+
+/// Begins a session on `shard` for a connection that was accepted. Shard only.
+inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, Poller::Native native,
+                          const asio::ip::tcp::endpoint& remote) {
+  std::error_code error;
+  const SocketId socket = shard->poller().attach(native, remote.protocol(), error);
+  if (error) {
+    server->accept_errors.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (server->draining.load(std::memory_order_relaxed)) return shard->poller().close(socket);
+  server->connections.fetch_add(1, std::memory_order_relaxed);
+  if (server->limits_connections()) {
+    Ref<Resident> ticket = server->admit(remote.address());
+    if (!ticket) {
+      server->rejected.fetch_add(1, std::memory_order_relaxed);
+      std::string answer;
+      const Response refusal = Response::error(503, "too many connections").close_connection();
+      serialize_head(answer, refusal, HeadContext{1, false});
+      answer += refusal.body();
+      const asio::const_buffer buffer(answer.data(), answer.size());
+      shard->poller().write(socket, &buffer, 1, error);  // a fresh socket takes it, or its client has gone
+      return linger(*shard, socket);
+    }
+    shard->poller().hold(socket, std::move(ticket));
+  }
+  make_ref<Session>(shard, server, socket)->start();
+}
+
+class Listener final : public RefCounted<Listener> {
+ public:
+  Listener(asio::ip::tcp::acceptor acceptor, Ref<ServerCore> server, std::vector<Ref<Shard>> shards)
+      : acceptor_(std::move(acceptor)),
+        timer_(acceptor_.get_executor()),
+        server_(std::move(server)),
+        shards_(std::move(shards)) {
+    acceptor_.non_blocking(true);
+  }
+
+  asio::any_io_executor executor() { return acceptor_.get_executor(); }
+
+  /// On the acceptor's executor, like everything that follows.
+  void start() { wait(); }
+
+  void stop() {
+    std::error_code ignored;  // closing is all that can be done
+    acceptor_.close(ignored);
+    timer_.cancel();
+  }
+
+ private:
+  // Accepted in one go, so that a rush of clients does not wait for as many turns of the loop.
+  static constexpr int batch = 64;
+  static constexpr std::chrono::milliseconds pause{100};
+
+  void wait() {
+    acceptor_.async_wait(asio::socket_base::wait_read, [self = Ref<Listener>(this)](const std::error_code& error) {
+      if (!error) self->accept();
+    });
+  }
+
+  void accept() {
+    for (int i = 0; i < batch && acceptor_.is_open(); ++i) {
+      asio::ip::tcp::endpoint remote;
+      std::error_code error;
+      const Poller::Native native = Poller::accept(acceptor_, remote, error);
+      if (error == asio::error::would_block) break;
+      if (error == asio::error::connection_aborted) continue;
+      if (error) {
+        // Descriptors or memory are exhausted: those that are open go on, new ones wait in the kernel's queue.
+        server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
+        timer_.expires_after(pause);
+        return timer_.async_wait([self = Ref<Listener>(this)](const std::error_code& cancelled) {
+          if (!cancelled) self->accept();
+        });
+      }
+      const Ref<Shard>& shard = shards_[next_];
+      next_ = (next_ + 1) % shards_.size();
+      if (shards_.size() == 1) {
+        begin_session(shard, server_, native, remote);
+      } else {
+        shard->run([shard, server = server_, native, remote] { begin_session(shard, server, native, remote); });
+      }
+    }
+    if (acceptor_.is_open()) wait();
+  }
+
+  asio::ip::tcp::acceptor acceptor_;
+  asio::steady_timer timer_;
+  const Ref<ServerCore> server_;
+  const std::vector<Ref<Shard>> shards_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace spate::detail

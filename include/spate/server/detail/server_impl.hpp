@@ -1,0 +1,221 @@
+// The members of Server.
+#pragma once
+
+#include <algorithm>
+
+#include <asio/post.hpp>
+
+#include <spate/server/server.hpp>
+
+namespace spate {
+
+struct Server::Drain : std::enable_shared_from_this<Drain> {
+  Drain(std::vector<detail::Ref<detail::Shard>> all, std::function<void(std::size_t)> callback)
+      : shards(std::move(all)), done(std::move(callback)), busy(shards.size()), timer(shards.front()->executor()) {}
+
+  void begin(std::chrono::milliseconds deadline) {
+    for (const auto& shard : shards) {
+      shard->run([self = shared_from_this(), shard] {
+        detail::drain_all(*shard);
+        shard->when_idle([self] {
+          if (self->busy.fetch_sub(1) == 1) asio::post(self->timer.get_executor(), [self] { self->finish(); });
+        });
+      });
+    }
+    asio::post(timer.get_executor(), [self = shared_from_this(), deadline] {
+      if (self->finished) return;
+      self->timer.expires_after(deadline);
+      self->timer.async_wait([self](const std::error_code& error) {
+        if (!error) self->cut_rest();
+      });
+    });
+  }
+
+  void cut_rest() {
+    for (const auto& shard : shards) {
+      shard->call_back([self = shared_from_this(), shard] { self->cut += detail::cut_all(*shard); });
+    }
+  }
+
+  // On the timer's executor. Every shard has become idle, by itself or by the cut.
+  void finish() {
+    finished = true;
+    timer.cancel();
+    if (done) std::exchange(done, nullptr)(cut);
+  }
+
+  const std::vector<detail::Ref<detail::Shard>> shards;
+  std::function<void(std::size_t)> done;
+  std::atomic<std::size_t> busy;
+  std::atomic<std::size_t> cut{0};
+  asio::steady_timer timer;
+  bool finished = false;
+};
+
+inline Server::Server(asio::any_io_executor executor, ServerOptions options)
+    : core_(detail::make_ref<detail::ServerCore>(options, check_for(options))) {
+  for (std::size_t i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<Loop>());
+  for (const auto& loop : loops_) {
+    shards_.push_back(detail::make_ref<detail::Shard>(loop->context.get_executor()));
+  }
+  if (loops_.empty()) shards_.push_back(detail::make_ref<detail::Shard>(asio::make_strand(std::move(executor))));
+}
+
+inline Server::Server(ServerOptions options)
+    : Server(asio::any_io_executor(), [&] {
+        options.threads = std::max<std::size_t>(options.threads, 1);
+        return std::move(options);
+      }()) {}
+
+inline asio::ip::address Server::parse_address(const std::string& text) {
+  std::error_code error;
+  const asio::ip::address address = asio::ip::make_address(text == "localhost" ? "127.0.0.1" : text, error);
+  if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
+  return address;
+}
+
+inline HostCheck Server::check_for(const ServerOptions& options) {
+  if (parse_address(options.address).is_loopback()) return HostCheck::loopback;
+  return options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed;
+}
+
+inline void Server::start() {
+  const asio::ip::tcp::endpoint wanted(parse_address(core_->options.address), core_->options.port);
+  asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
+  acceptor.open(wanted.protocol());
+  acceptor.set_option(asio::socket_base::reuse_address(true));
+  acceptor.set_option(asio::ip::tcp::no_delay(true));  // inherited by what it accepts, where it is (C5)
+  acceptor.bind(wanted);
+  acceptor.listen();
+  endpoint_ = acceptor.local_endpoint();
+  adopt(std::move(acceptor));
+}
+
+inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
+  auto listener = detail::make_ref<detail::Listener>(std::move(acceptor), core_, shards_);
+  {
+    const std::lock_guard lock(mutex_);
+    listeners_.push_back(listener);
+    start_threads();
+  }
+  asio::post(listener->executor(), [listener] { listener->start(); });
+}
+
+inline void Server::adopt(asio::ip::tcp::socket socket) {
+  const auto& shard = next_shard();
+  shard->run([shard, core = core_, socket = std::move(socket)]() mutable {
+    std::error_code error;
+    const auto remote = socket.remote_endpoint(error);
+    if (!error) socket.non_blocking(true, error);
+    if (!error) socket.set_option(asio::ip::tcp::no_delay(true), error);
+    const auto native = error ? detail::Poller::Native() : socket.release(error);
+    if (!error) detail::begin_session(shard, core, native, remote);
+  });
+}
+
+inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
+  const auto& shard = next_shard();
+  shard->run([shard, core = core_, socket = std::move(socket), request = std::move(request)]() mutable {
+    std::error_code error;
+    socket.set_option(asio::ip::tcp::no_delay(true), error);
+    const detail::SocketId id = shard->poller().adopt(std::move(socket), error);
+    if (error) return;
+    core->connections.fetch_add(1, std::memory_order_relaxed);
+    detail::make_ref<detail::Session>(shard, core, id)->start(std::move(request));
+  });
+}
+
+inline const detail::Ref<detail::Shard>& Server::next_shard() {
+  {
+    const std::lock_guard lock(mutex_);
+    start_threads();
+  }
+  return shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
+}
+
+inline void Server::start_threads() {
+  for (const auto& loop : loops_) {
+    if (loop->thread.joinable()) continue;
+    loop->thread = std::thread([&context = loop->context, core = core_] {
+      for (;;) {
+        try {
+          context.run();
+          return;
+        } catch (...) {
+          core->report(std::current_exception());  // of a callback; the loop goes on
+        }
+      }
+    });
+  }
+}
+
+inline void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
+  const std::lock_guard lock(mutex_);
+  if (drain_) return;
+  core_->draining.store(true);
+  for (const auto& listener : listeners_) {
+    asio::post(listener->executor(), [listener] { listener->stop(); });
+  }
+  drain_ = std::make_shared<Drain>(shards_, std::move(done));
+  drain_->begin(deadline);
+}
+
+inline void Server::stop() {
+  const std::lock_guard lock(mutex_);
+  core_->draining.store(true);
+  const auto cut = [](const detail::Ref<detail::Shard>& shard) {
+    detail::cut_all(*shard);
+    shard->stop();
+  };
+  for (const auto& listener : listeners_) {
+    if (loops_.empty()) {
+      listener->stop();
+    } else {
+      asio::post(listener->executor(), [listener] { listener->stop(); });
+    }
+  }
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    const bool running = i < loops_.size() && loops_[i]->thread.joinable();
+    if (!running) {
+      cut(shards_[i]);
+      continue;
+    }
+    asio::post(loops_[i]->context, [shard = shards_[i], cut] { cut(shard); });
+  }
+  // What the cut posted, on_complete for instance, still runs.
+  for (const auto& loop : loops_) loop->work.reset();
+  for (const auto& loop : loops_) {
+    if (loop->thread.joinable()) loop->thread.join();
+  }
+  listeners_.clear();
+  drain_.reset();
+}
+
+inline ServerStats Server::stats() const {
+  ServerStats stats;
+  stats.connections = core_->connections.load(std::memory_order_relaxed);
+  stats.requests = core_->requests.load(std::memory_order_relaxed);
+  stats.rejected = core_->rejected.load(std::memory_order_relaxed);
+  stats.accept_errors = core_->accept_errors.load(std::memory_order_relaxed);
+  for (const auto& shard : shards_) {
+    const detail::ShardCounters& counters = std::as_const(*shard).counters();
+    std::uint64_t ended = 0;
+    for (std::size_t reason = 0; reason < end_reason_count; ++reason) {
+      const std::uint64_t count = counters.ended[reason].get();
+      stats.streams_ended[reason] += count;
+      ended += count;
+    }
+    const std::uint64_t opened = counters.opened.get();  // read last: never fewer than have ended
+    stats.streams_opened += opened;
+    stats.streams += opened - ended;
+    stats.deliveries += counters.deliveries.get();
+    stats.bytes_sent += counters.bytes_sent.get();
+    stats.dropped_events += counters.dropped.get();
+    stats.replayed_events += counters.replayed.get();
+    stats.gaps += counters.gaps.get();
+    stats.queue_high_water_bytes = std::max(stats.queue_high_water_bytes, counters.queue_high_water.get());
+  }
+  return stats;
+}
+
+}  // namespace spate

@@ -1,0 +1,160 @@
+// A Server accepts connections, reads requests, and gives each to the handler of its route.
+//
+//   asio::io_context io;
+//   spate::ServerOptions options;
+//   options.port = 8080;
+//   spate::Server server(io, options);
+//   server.stream("/time", [](spate::EventStream stream) { stream.send(spate::Event("now")); });
+//   server.get("/healthz", [](const spate::Request&) { return spate::Response::text(200, "ok"); });
+//   server.start();
+//   io.run();
+//
+// It runs on the io_context it was given, beside whatever else runs there, or, with `ServerOptions::threads`, on
+// threads of its own with one loop each; a connection stays on its loop for life. It owns no global state.
+//
+// Threads: routes are added before `start`; after it every member may be called from any thread. Handlers and callbacks
+// of one connection run on one loop, one at a time. A handler must not block: everybody on its loop would wait.
+// Lifetime: destroying the server cuts what is open. A server on the caller's io_context is destroyed before it, on the
+// thread that runs it or when none does.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
+
+#include <spate/server/detail/listener.hpp>
+#include <spate/server/server_options.hpp>
+#include <spate/server/server_stats.hpp>
+#include <spate/stream/detail/adopted_socket.hpp>
+
+namespace spate {
+
+class Server {
+ public:
+  /// Serves on `executor`; when several threads run it, the server puts a strand around it. With
+  /// `ServerOptions::threads` the executor is not used.
+  ///
+  /// Throws std::invalid_argument when an option cannot be understood.
+  Server(asio::any_io_executor executor, ServerOptions options = {});
+  Server(asio::io_context& context, ServerOptions options = {}) : Server(context.get_executor(), std::move(options)) {}
+  /// Serves on threads of its own: `ServerOptions::threads`, at least one.
+  explicit Server(ServerOptions options);
+
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() { stop(); }
+
+  // ---- routes, before `start` ----
+
+  /// GET and HEAD of `pattern` answer with a stream. `handler` is `void(EventStream)`, and the head goes out when it
+  /// returns, or `asio::awaitable<void>(EventStream)`, and the stream completes when it returns. In a pattern `{name}`
+  /// stands for one segment, decoded, which `Request::param` gives.
+  ///
+  /// Throws std::invalid_argument when the pattern cannot be understood.
+  template <typename Handler>
+  void stream(std::string_view pattern, Handler handler, RouteOptions options = {}) {
+    route_stream({"GET", "HEAD"}, pattern, std::move(handler), std::move(options));
+  }
+  /// The same for one method: POST, as clients of language models do.
+  template <typename Handler>
+  void stream(std::string_view method, std::string_view pattern, Handler handler, RouteOptions options = {}) {
+    route_stream({std::string(method)}, pattern, std::move(handler), std::move(options));
+  }
+
+  /// Ordinary routes. `handler` takes `const Request&` and returns `Response` or `asio::awaitable<Response>`, or takes
+  /// `(const Request&, PendingResponse)` and answers later; then the request is gone when it returns.
+  template <typename Handler>
+  void get(std::string_view pattern, Handler handler, RouteOptions options = {}) {
+    route({"GET", "HEAD"}, pattern, std::move(handler), std::move(options));
+  }
+  template <typename Handler>
+  void post(std::string_view pattern, Handler handler, RouteOptions options = {}) {
+    route({"POST"}, pattern, std::move(handler), std::move(options));
+  }
+  template <typename Handler>
+  void route(std::vector<std::string> methods, std::string_view pattern, Handler handler, RouteOptions options = {}) {
+    core_->router.add(
+        {std::move(methods), PathPattern(pattern), detail::make_handler(std::move(handler)), std::move(options)});
+  }
+
+  // ---- life ----
+
+  /// Binds, listens, and begins to accept. Throws std::system_error when the address cannot be had.
+  void start();
+
+  /// Where it listens; after `start`.
+  std::uint16_t port() const { return endpoint_.port(); }
+  asio::ip::tcp::endpoint local_endpoint() const { return endpoint_; }
+
+  /// Accepts from a socket that listens already, besides its own or in place of `start`.
+  void adopt(asio::ip::tcp::acceptor acceptor);
+  /// Serves a connection that somebody else accepted.
+  void adopt(asio::ip::tcp::socket socket);
+  /// The same for one on which `request` has been read and not answered.
+  void adopt(asio::ip::tcp::socket socket, Request request);
+
+  /// Stops accepting, ends every stream with its farewell (EndReason::shutdown), finishes what is being answered, and
+  /// cuts what is left after `deadline`. Then calls `done` with the number of streams and answers that were cut.
+  ///
+  /// Callbacks    `done` runs once on one of the server's loops, never inside the call; a second call is ignored
+  void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
+
+  /// Cuts everything at once; on threads of its own also ends these. Idempotent. Not from one of those threads.
+  void stop();
+
+  /// What it has done so far. Counters of several loops are read one after the other.
+  ServerStats stats() const;
+
+ private:
+  template <typename Handler>
+  void route_stream(std::vector<std::string> methods, std::string_view pattern, Handler handler, RouteOptions options) {
+    core_->router.add({std::move(methods), PathPattern(pattern), detail::make_stream_handler(std::move(handler)),
+                       std::move(options)});
+  }
+
+  /// One loop on a thread of the server's own.
+  struct Loop {
+    asio::io_context context{1};
+    asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+    std::thread thread;
+  };
+
+  /// The end of a drain: when every shard is idle or the deadline has come.
+  struct Drain;
+
+  static asio::ip::address parse_address(const std::string& text);
+  static HostCheck check_for(const ServerOptions& options);
+  void start_threads();
+  const detail::Ref<detail::Shard>& next_shard();
+
+  detail::Ref<detail::ServerCore> core_;
+  std::vector<std::unique_ptr<Loop>> loops_;
+  std::vector<detail::Ref<detail::Shard>> shards_;
+  std::mutex mutex_;  // guards the next two
+  std::vector<detail::Ref<detail::Listener>> listeners_;
+  std::shared_ptr<Drain> drain_;
+  std::atomic<std::size_t> next_{0};
+  asio::ip::tcp::endpoint endpoint_;
+};
+
+}  // namespace spate
+
+#include <spate/server/detail/server_impl.hpp>

@@ -1,0 +1,22 @@
+// Everything a program needs to push Server-Sent Events, less the optional parts (cluster, TLS).
+//
+//   #include <spate/spate.hpp>
+//
+// Each layer can also be included alone: <spate/wire/event.hpp> to read or write event streams, <spate/stream/...> to
+// open streams on sockets of another server, <spate/registry/...> without a listener.
+#pragma once
+
+#include <spate/error.hpp>
+#include <spate/http/cors.hpp>
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/registry/emitter.hpp>
+#include <spate/registry/memory_replay_store.hpp>
+#include <spate/server/pending_response.hpp>
+#include <spate/server/server.hpp>
+#include <spate/stream/event_stream.hpp>
+#include <spate/stream/stream_host.hpp>
+#include <spate/version.hpp>
+#include <spate/wire/decoder.hpp>
+#include <spate/wire/encoded_event.hpp>
+#include <spate/wire/event.hpp>

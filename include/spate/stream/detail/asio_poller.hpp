@@ -1,0 +1,161 @@
+// AsioPoller: the sockets of one shard watched through Asio alone. Slower than EpollPoller and portable.
+//
+// The interface is EpollPoller's. All members run on the shard's executor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <asio/ip/tcp.hpp>
+
+#include <spate/stream/detail/resident.hpp>
+
+namespace spate::detail {
+
+/// Names a socket of one poller.
+using SocketId = int;
+inline constexpr SocketId no_socket = -1;
+
+class AsioPoller {
+ public:
+  static constexpr std::size_t max_buffers = 64;
+
+  AsioPoller(asio::any_io_executor executor, std::function<void()> ready)
+      : executor_(std::move(executor)), ready_(std::move(ready)) {}
+  AsioPoller(const AsioPoller&) = delete;
+  AsioPoller& operator=(const AsioPoller&) = delete;
+  ~AsioPoller() { stop(); }
+
+  using Native = asio::ip::tcp::socket::native_handle_type;
+
+  static Native accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote, std::error_code& error) {
+    asio::ip::tcp::socket socket(acceptor.get_executor());
+    acceptor.accept(socket, remote, error);
+    return error ? Native() : socket.release(error);
+  }
+
+  SocketId attach(Native native, const asio::ip::tcp& protocol, std::error_code& error) {
+    asio::ip::tcp::socket socket(executor_);
+    socket.assign(protocol, native, error);
+    if (!error) socket.non_blocking(true, error);
+    if (error) return no_socket;
+    std::error_code ignored;  // a peer that has reset the connection already: reading tells
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+    while (slots_.contains(next_)) next_ = next_ == 0x7FFFFFFF ? 0 : next_ + 1;
+    slots_.emplace(next_, std::make_shared<Slot>(std::move(socket)));
+    return next_++;
+  }
+
+  SocketId adopt(asio::ip::tcp::socket socket, std::error_code& error) {
+    const auto protocol = socket.local_endpoint(error).protocol();
+    if (error) return no_socket;
+    const auto native = socket.release(error);
+    return error ? no_socket : attach(native, protocol, error);
+  }
+
+  void set_resident(SocketId socket, Ref<Resident> resident) {
+    const auto slot = slots_.at(socket);
+    if (slot->resident) graveyard_.push_back(std::move(slot->resident));
+    slot->resident = std::move(resident);
+    await(slot, asio::socket_base::wait_read);
+  }
+
+  std::size_t read(SocketId socket, char* data, std::size_t size, std::error_code& error) {
+    return slots_.at(socket)->socket.read_some(asio::buffer(data, size), error);
+  }
+
+  std::size_t write(SocketId socket, const asio::const_buffer* buffers, std::size_t count, std::error_code& error) {
+    return slots_.at(socket)->socket.write_some(Buffers{buffers, buffers + count}, error);
+  }
+
+  void hold(SocketId socket, Ref<Resident> ticket) { slots_.at(socket)->ticket = std::move(ticket); }
+
+  void await_writable(SocketId socket) { await(slots_.at(socket), asio::socket_base::wait_write); }
+  void await_readable(SocketId socket) { await(slots_.at(socket), asio::socket_base::wait_read); }
+
+  void shutdown_send(SocketId socket) {
+    std::error_code ignored;  // the peer may be gone already, which the caller learns by on_hangup
+    slots_.at(socket)->socket.shutdown(asio::socket_base::shutdown_send, ignored);
+  }
+
+  void close(SocketId socket) {
+    const auto found = slots_.find(socket);
+    if (found->second->resident) graveyard_.push_back(std::move(found->second->resident));
+    found->second->resident = nullptr;
+    found->second->ticket = nullptr;
+    std::error_code ignored;  // nothing can be done about a failed close
+    found->second->socket.close(ignored);
+    slots_.erase(found);
+  }
+
+  std::size_t count() const noexcept { return slots_.size(); }
+
+  std::vector<Ref<Resident>> residents() const {
+    std::vector<Ref<Resident>> all;
+    for (const auto& [id, slot] : slots_) {
+      if (slot->resident) all.push_back(slot->resident);
+    }
+    return all;
+  }
+  void dispatch() { graveyard_.clear(); }
+  bool more() const noexcept { return false; }
+
+  void stop() {
+    while (!slots_.empty()) close(slots_.begin()->first);
+    ready_ = nullptr;
+    graveyard_.clear();
+  }
+
+ private:
+  struct Slot {
+    explicit Slot(asio::ip::tcp::socket own) : socket(std::move(own)) {}
+    asio::ip::tcp::socket socket;
+    Ref<Resident> resident;
+    Ref<Resident> ticket;
+    bool awaits_input = false;
+    bool awaits_output = false;
+  };
+  // A buffer sequence over a plain array.
+  struct Buffers {
+    const asio::const_buffer* first;
+    const asio::const_buffer* last;
+    const asio::const_buffer* begin() const noexcept { return first; }
+    const asio::const_buffer* end() const noexcept { return last; }
+  };
+
+  void await(const std::shared_ptr<Slot>& slot, asio::socket_base::wait_type type) {
+    bool& awaits = type == asio::socket_base::wait_read ? slot->awaits_input : slot->awaits_output;
+    if (awaits) return;
+    awaits = true;
+    slot->socket.async_wait(type, [this, slot, type](const std::error_code& error) {
+      (type == asio::socket_base::wait_read ? slot->awaits_input : slot->awaits_output) = false;
+      if (!slot->resident) return;  // closed meanwhile: `this` may be gone
+      const Ref<Resident> resident = slot->resident;
+      if (type == asio::socket_base::wait_write) {
+        resident->on_writable();
+      } else if (error) {
+        resident->on_hangup();
+      } else {
+        if (resident->on_readable() && slot->resident) await(slot, type);
+      }
+      if (ready_) ready_();
+    });
+  }
+
+  asio::any_io_executor executor_;
+  std::function<void()> ready_;
+  std::unordered_map<SocketId, std::shared_ptr<Slot>> slots_;
+  std::vector<Ref<Resident>> graveyard_;
+  SocketId next_ = 0;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,277 @@
+// EpollPoller: the sockets of one shard in an epoll set of Spate's own, itself one descriptor watched by Asio.
+//
+// An idle stream then costs Asio nothing, readiness for writing is asked of the kernel only after it refused bytes, and
+// nothing changes for the program that owns the io_context. Linux only; AsioPoller does the same through Asio alone.
+// All members run on the shard's executor.
+#pragma once
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+
+#include <spate/stream/detail/resident.hpp>
+
+namespace spate::detail {
+
+/// Names a socket of one poller. On Linux it is the descriptor.
+using SocketId = int;
+inline constexpr SocketId no_socket = -1;
+
+class EpollPoller {
+ public:
+  /// Buffers that one write takes at most.
+  static constexpr std::size_t max_buffers = 64;
+
+  EpollPoller(const asio::any_io_executor& executor, std::function<void()> ready)
+      : ready_(std::move(ready)), descriptor_(executor) {
+    const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
+    if (descriptor < 0) throw std::system_error(errno, std::system_category(), "spate: epoll_create1");
+    descriptor_->assign(descriptor);
+    epoll_ = descriptor;
+  }
+
+  EpollPoller(const EpollPoller&) = delete;
+  EpollPoller& operator=(const EpollPoller&) = delete;
+  ~EpollPoller() { stop(); }
+
+  using Native = asio::ip::tcp::socket::native_handle_type;
+
+  /// Any thread. Takes one pending connection of `acceptor`; `attach` it, to this poller or another, or close it.
+  /// Sets `error` when there is none (would_block) or it cannot be had.
+  static Native accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote, std::error_code& error) {
+    auto size = static_cast<socklen_t>(remote.capacity());
+    for (;;) {
+      const int socket = ::accept4(acceptor.native_handle(), remote.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (socket >= 0) {
+        error.clear();
+        remote.resize(size);
+        return socket;
+      }
+      if (errno == EINTR) continue;
+      set(error);
+      return -1;
+    }
+  }
+
+  /// Watches a connection, which is the poller's from now on, also when it fails.
+  SocketId attach(Native socket, const asio::ip::tcp&, std::error_code& error) {
+    const auto index = static_cast<std::size_t>(socket);
+    if (index >= slots_.size()) slots_.resize(index + 1);
+    if (control(EPOLL_CTL_ADD, socket, 0) != 0) {
+      error.assign(errno, std::system_category());
+      ::close(socket);
+      return no_socket;
+    }
+    ++count_;
+    watch();
+    error.clear();
+    return socket;
+  }
+
+  /// Takes over a connected socket of the program's own.
+  SocketId adopt(asio::ip::tcp::socket socket, std::error_code& error) {
+    socket.non_blocking(true, error);
+    if (error) return no_socket;
+    const int descriptor = socket.release(error);
+    return error ? no_socket : attach(descriptor, asio::ip::tcp::v4(), error);
+  }
+
+  /// From now on `resident` is told what happens to `socket`.
+  void set_resident(SocketId socket, Ref<Resident> resident) {
+    Slot& slot = slots_[static_cast<std::size_t>(socket)];
+    if (slot.resident) graveyard_.push_back(std::move(slot.resident));
+    slot.resident = std::move(resident);
+  }
+
+  /// Reads what is there. would_block when nothing is, asio::error::eof at the end.
+  std::size_t read(SocketId socket, char* data, std::size_t size, std::error_code& error) noexcept {
+    for (;;) {
+      const ssize_t count = ::recv(socket, data, size, 0);
+      if (count > 0) {
+        error.clear();
+        return static_cast<std::size_t>(count);
+      }
+      if (count == 0) {
+        error = asio::error::eof;
+        return 0;
+      }
+      if (errno == EINTR) continue;
+      set(error);
+      return 0;
+    }
+  }
+
+  /// Writes what the kernel takes now; would_block when it takes nothing.
+  std::size_t write(SocketId socket, const asio::const_buffer* buffers, std::size_t count,
+                    std::error_code& error) noexcept {
+    for (;;) {
+      ssize_t written;
+      if (count == 1) {
+        written = ::send(socket, buffers->data(), buffers->size(), MSG_NOSIGNAL);
+      } else {
+        iovec parts[max_buffers];
+        for (std::size_t i = 0; i < count; ++i) {
+          parts[i] = {const_cast<void*>(buffers[i].data()), buffers[i].size()};
+        }
+        msghdr message{};
+        message.msg_iov = parts;
+        message.msg_iovlen = count;
+        written = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+      }
+      if (written >= 0) {
+        error.clear();
+        return static_cast<std::size_t>(written);
+      }
+      if (errno == EINTR) continue;
+      set(error);
+      return 0;
+    }
+  }
+
+  /// Holds `ticket` until the socket closes, whoever has it then.
+  void hold(SocketId socket, Ref<Resident> ticket) {
+    slots_[static_cast<std::size_t>(socket)].ticket = std::move(ticket);
+  }
+
+  /// Asks for one on_writable, after a write was refused.
+  void await_writable(SocketId socket) noexcept {
+    Slot& slot = slots_[static_cast<std::size_t>(socket)];
+    if (slot.watches_output) return;  // edge-triggered: once armed, every refusal is followed by an edge
+    slot.watches_output = control(EPOLL_CTL_MOD, socket, EPOLLOUT) == 0;
+  }
+
+  /// Asks for input again after on_readable returned false. Nothing to do here: new input is a new edge, and what
+  /// had come before is found by whoever reads on.
+  void await_readable(SocketId) noexcept {}
+
+  void shutdown_send(SocketId socket) noexcept { ::shutdown(socket, SHUT_WR); }
+
+  void close(SocketId socket) {
+    Slot& slot = slots_[static_cast<std::size_t>(socket)];
+    if (slot.resident) graveyard_.push_back(std::move(slot.resident));
+    slot.resident = nullptr;
+    slot.ticket = nullptr;
+    slot.watches_output = false;
+    ++slot.generation;
+    --count_;
+    ::close(socket);  // which also takes it out of the set
+  }
+
+  std::size_t count() const noexcept { return count_; }
+
+  /// Every resident that has a socket now.
+  std::vector<Ref<Resident>> residents() const {
+    std::vector<Ref<Resident>> all;
+    for (const Slot& slot : slots_) {
+      if (slot.resident) all.push_back(slot.resident);
+    }
+    return all;
+  }
+
+  /// Tells every resident what happened to its socket since the last call, without waiting, and lets Asio watch again.
+  void dispatch() {
+    constexpr int batch = 256;
+    epoll_event events[batch];
+    const int ready = ::epoll_wait(epoll_, events, batch, 0);
+    for (int i = 0; i < ready; ++i) tell(events[i]);
+    graveyard_.clear();
+    more_ = ready == batch;
+    watch();
+  }
+
+  /// Whether the last dispatch may have left something.
+  bool more() const noexcept { return more_; }
+
+  /// Closes everything and lets go of Asio.
+  void stop() {
+    for (std::size_t socket = 0; socket < slots_.size(); ++socket) {
+      if (slots_[socket].resident) close(static_cast<SocketId>(socket));
+    }
+    ready_ = nullptr;
+    descriptor_.reset();
+    graveyard_.clear();
+  }
+
+ private:
+  struct Slot {
+    Ref<Resident> resident;
+    Ref<Resident> ticket;
+    std::uint32_t generation = 0;
+    bool watches_output = false;
+  };
+
+  static void set(std::error_code& error) noexcept {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      error = asio::error::would_block;
+    } else {
+      error.assign(errno, std::system_category());
+    }
+  }
+
+  int control(int operation, int socket, std::uint32_t more) noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | more;
+    // The generation tells an event of a closed socket from one of its successor under the same number.
+    event.data.u64 =
+        (std::uint64_t{slots_[static_cast<std::size_t>(socket)].generation} << 32) | static_cast<std::uint32_t>(socket);
+    return ::epoll_ctl(epoll_, operation, socket, &event);
+  }
+
+  void tell(const epoll_event& event) {
+    const auto index = static_cast<std::size_t>(event.data.u64 & 0xFFFFFFFF);
+    const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
+    // Looked up anew each time: the resident may have closed the socket or handed it on meanwhile.
+    const auto resident = [&]() -> Resident* {
+      const Slot& slot = slots_[index];
+      return slot.generation == generation ? slot.resident.get() : nullptr;
+    };
+    if ((event.events & EPOLLOUT) != 0) {
+      if (Resident* found = resident()) found->on_writable();
+    }
+    if ((event.events & EPOLLIN) != 0) {
+      if (Resident* found = resident()) found->on_readable();
+    }
+    if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+      if (Resident* found = resident()) found->on_hangup();
+    }
+  }
+
+  // Asio watches the set only while there is something in it, so that io_context::run can return.
+  void watch() {
+    if (watching_ || count_ == 0 || !descriptor_) return;
+    watching_ = true;
+    descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& error) {
+      if (error) return;  // stop() was called: `this` may be gone
+      watching_ = false;
+      ready_();
+    });
+  }
+
+  std::function<void()> ready_;
+  std::optional<asio::posix::stream_descriptor> descriptor_;
+  int epoll_ = -1;
+  std::vector<Slot> slots_;
+  // Residents let go during a dispatch: they may still be on the call stack.
+  std::vector<Ref<Resident>> graveyard_;
+  std::size_t count_ = 0;
+  bool watching_ = false;
+  bool more_ = false;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,65 @@
+// HandlerWaiter: a completion handler that waits, for an event to be with the kernel for instance.
+#pragma once
+
+#include <atomic>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/error.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/post.hpp>
+
+#include <spate/stream/detail/write_queue.hpp>
+
+namespace spate::detail {
+
+/// Calls `handler(error, results...)` once, posted to its associated executor, else to the one given.
+template <typename Handler, typename... Results>
+class HandlerWaiter final : public SendWaiter {
+ public:
+  HandlerWaiter(const asio::any_io_executor& executor, Handler handler, Results... results)
+      : slot_(asio::get_associated_cancellation_slot(handler)),
+        work_(asio::get_associated_executor(handler, executor)),
+        handler_(std::move(handler)),
+        results_(std::move(results)...) {}
+
+  void listen_for_cancellation() {
+    if (!slot_.is_connected()) return;
+    slot_.assign(
+        [self = Ref<HandlerWaiter>(this)](asio::cancellation_type) { self->done(asio::error::operation_aborted); });
+  }
+
+  // Called by whoever comes first: the write, the end of the stream, a cancellation.
+  void done(std::error_code error) override {
+    if (called_.test_and_set(std::memory_order_acq_rel)) return;
+    const auto executor = work_.get_executor();
+    asio::post(executor, [handler = std::move(handler_), slot = slot_, work = std::move(work_), error,
+                          results = std::move(results_)]() mutable {
+      // On the handler's executor, as its owner asks of whoever touches the slot. Emptying it drops this waiter.
+      if (slot.is_connected()) slot.clear();
+      std::apply([&](auto&... result) { std::move(handler)(error, std::move(result)...); }, results);
+    });
+  }
+
+ private:
+  using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
+
+  asio::associated_cancellation_slot_t<Handler> slot_;
+  asio::executor_work_guard<Executor> work_;
+  Handler handler_;
+  std::atomic_flag called_;
+  std::tuple<Results...> results_;
+};
+
+template <typename Handler, typename... Results>
+Ref<SendWaiter> make_handler_waiter(const asio::any_io_executor& executor, Handler handler, Results... results) {
+  auto waiter = make_ref<HandlerWaiter<Handler, Results...>>(executor, std::move(handler), std::move(results)...);
+  waiter->listen_for_cancellation();
+  return Ref<SendWaiter>(waiter.get());
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,49 @@
+// Resident: something that lives on a shard and is told, on the shard's thread only, what happens to it.
+//
+// One base for streams, HTTP sessions and the registry's parts, so that a stream pays for one virtual table pointer.
+#pragma once
+
+#include <cstdint>
+
+#include <spate/stream/detail/stream_fsm.hpp>
+#include <spate/wire/detail/ref.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+class Resident : public RefCounted<Resident> {
+ public:
+  virtual ~Resident() = default;
+
+  /// A message posted from any thread has arrived; `what` is the receiver's own code for it.
+  virtual void receive(std::uint32_t what, EncodedEvent&& event) {
+    static_cast<void>(what);
+    static_cast<void>(event);
+  }
+
+  /// The socket has bytes, or an end, to read. Returns whether to be told of more.
+  virtual bool on_readable() { return true; }
+  /// The socket takes bytes again after it had refused some.
+  virtual void on_writable() {}
+  /// The peer closed its side or the connection broke.
+  virtual void on_hangup() {}
+  /// The server drains: finish what is going on, then close.
+  virtual void on_drain() {}
+  /// The drain's deadline has passed: close now. Returns whether something was cut short.
+  virtual bool on_cut() { return false; }
+  /// The work asked for with Shard::mark_dirty: write what waits, at the cost of `budget`. Returns whether some is left
+  /// that can be done now.
+  virtual bool flush(int& budget) {
+    static_cast<void>(budget);
+    return false;
+  }
+  /// The moment set with Shard::set_timer has come.
+  virtual void on_timer(TimePoint now) { static_cast<void>(now); }
+
+ private:
+  friend class TimerHeap;
+  static constexpr std::uint32_t no_timer = 0xFFFFFFFF;
+  std::uint32_t timer_index_ = no_timer;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,234 @@
+// Shard: one loop and everything that lives on it.
+//
+// Other threads reach it through an inbox only. A turn takes what came in, appends it to the queues concerned, and then
+// writes for as long as its budget lasts; if more is left, the next turn comes after the program's own handlers on the
+// same executor have had theirs. Events published meanwhile join the pieces that are still to be written, so the cost
+// of a delivery falls when publishers are faster than the loop.
+//
+// All members run on the shard's executor, unless they say "any thread".
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <spate/stream/detail/counters.hpp>
+#include <spate/stream/detail/poller.hpp>
+#include <spate/stream/detail/resident.hpp>
+#include <spate/stream/detail/timer_heap.hpp>
+#include <spate/stream/detail/write_queue.hpp>
+
+namespace spate::detail {
+
+class Shard final : public RefCounted<Shard> {
+ public:
+  /// `executor` runs one handler at a time: that of a single-threaded io_context, or a strand.
+  explicit Shard(asio::any_io_executor executor)
+      : executor_(std::move(executor)), poller_(executor_, [this] { turn(); }), timer_(std::in_place, executor_) {}
+
+  /// Any thread. Hands `event` to `to`; returns false once the shard has stopped. Messages of one thread arrive in
+  /// order, and so do those of several that were ordered by a lock.
+  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return false;
+    inbox_.push_back({std::move(to), what, std::move(event)});
+    schedule();
+    return true;
+  }
+
+  /// Any thread. Runs `function` in a turn of the shard.
+  template <typename Function>
+  bool run(Function function) {
+    struct Call final : Resident {
+      explicit Call(Function&& f) : function(std::move(f)) {}
+      void receive(std::uint32_t, EncodedEvent&&) override { function(); }
+      Function function;
+    };
+    return post(make_ref<Call>(std::move(function)), 0);
+  }
+
+  /// Any thread. Runs user code on the executor: outside of every turn, with no lock held.
+  template <typename Function>
+  void call_back(Function function) {
+    asio::post(executor_, std::move(function));
+  }
+
+  /// Asks for `resident.flush` in this turn or one that follows soon. The resident keeps track of whether it asked.
+  void mark_dirty(Ref<Resident> resident) {
+    dirty_.push_back(std::move(resident));
+    if (!in_turn_) {
+      const std::lock_guard lock(mutex_);
+      schedule();
+    }
+  }
+
+  /// Sets the one moment at which `resident.on_timer` runs; `never` takes it back.
+  void set_timer(Resident& resident, TimePoint at) {
+    timers_.set(resident, at);
+    if (!in_turn_) arm();
+  }
+  TimePoint timer_at(const Resident& resident) const noexcept { return timers_.at(resident); }
+
+  /// The time at which this turn began.
+  TimePoint now() const noexcept { return in_turn_ ? now_ : Clock::now(); }
+
+  Poller& poller() noexcept { return poller_; }
+  NodePool& nodes() noexcept { return nodes_; }
+  ShardCounters& counters() noexcept { return counters_; }
+  /// Any thread.
+  const ShardCounters& counters() const noexcept { return counters_; }
+  /// Any thread.
+  const asio::any_io_executor& executor() const noexcept { return executor_; }
+  /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
+  std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
+  /// For jitter, not for secrets.
+  std::minstd_rand& random() noexcept { return random_; }
+
+  /// Calls `idle` back, once, as soon as no socket is left.
+  void when_idle(std::function<void()> idle) {
+    idle_ = std::move(idle);
+    tell_idle();
+  }
+
+  /// Closes every socket and lets go of Asio. Posting fails from now on. Residents are not told.
+  void stop() {
+    std::vector<Message> rest;
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      rest.swap(inbox_);
+    }
+    poller_.stop();
+    timer_.reset();
+    dirty_.clear();
+    idle_ = nullptr;
+  }
+
+  /// Any thread.
+  bool stopped() const {
+    const std::lock_guard lock(mutex_);
+    return stopped_;
+  }
+
+ private:
+  struct Message {
+    Ref<Resident> to;
+    std::uint32_t what;
+    EncodedEvent event;
+  };
+
+  // What one turn may write: about a hundred small pieces, some hundred microseconds, so that publishers and the
+  // program's own handlers on this executor are never kept waiting for a whole fan-out.
+  static constexpr int turn_budget = 128;
+  // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
+  static constexpr int most_rounds = 8;
+
+  // With the mutex held.
+  void schedule() {
+    if (scheduled_ || stopped_) return;
+    scheduled_ = true;
+    asio::post(executor_, [self = Ref<Shard>(this)] { self->turn(); });
+  }
+
+  void turn() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_) return;
+      scheduled_ = true;  // messages that come in during the turn need no wake-up: its end looks for them
+    }
+    const Ref<Shard> alive(this);
+    in_turn_ = true;
+    now_ = Clock::now();
+    poller_.dispatch();
+    deliver();
+    while (Resident* due = timers_.take_due(now_)) {
+      const Ref<Resident> resident(due);
+      resident->on_timer(now_);
+    }
+    deliver();
+    flush();
+    in_turn_ = false;
+    arm();
+    tell_idle();
+    const std::lock_guard lock(mutex_);
+    scheduled_ = false;
+    if (!inbox_.empty() || !dirty_.empty() || poller_.more()) schedule();
+  }
+
+  void deliver() {
+    for (int round = 0; round < most_rounds; ++round) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (inbox_.empty()) return;
+        inbox_.swap(delivering_);
+      }
+      for (Message& message : delivering_) message.to->receive(message.what, std::move(message.event));
+      delivering_.clear();
+    }
+  }
+
+  void flush() {
+    int budget = turn_budget;
+    while (budget > 0 && !dirty_.empty()) {
+      const Ref<Resident> next = std::move(dirty_.front());
+      dirty_.pop_front();
+      if (next->flush(budget)) dirty_.push_back(next);
+    }
+  }
+
+  void tell_idle() {
+    if (idle_ && poller_.count() == 0) call_back(std::exchange(idle_, nullptr));
+  }
+
+  // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
+  void arm() {
+    if (!timer_) return;
+    const TimePoint next = timers_.next();
+    if (next == never) {
+      if (armed_ != never) timer_->cancel();
+      armed_ = never;
+      return;
+    }
+    if (next >= armed_) return;
+    armed_ = next;
+    timer_->expires_at(next);
+    timer_->async_wait([self = Ref<Shard>(this)](const std::error_code& error) {
+      if (error) return;  // cancelled or moved: whoever did it knows
+      self->armed_ = never;
+      self->turn();
+    });
+  }
+
+  asio::any_io_executor executor_;
+  Poller poller_;
+  std::optional<asio::steady_timer> timer_;
+  TimePoint armed_ = never;
+  TimerHeap timers_;
+  NodePool nodes_;
+  ShardCounters counters_;
+  std::deque<Ref<Resident>> dirty_;
+  std::vector<Message> delivering_;
+  std::function<void()> idle_;
+  TimePoint now_{};
+  bool in_turn_ = false;
+  std::minstd_rand random_{std::random_device{}()};
+
+  mutable std::mutex shared_mutex_;
+  mutable std::mutex mutex_;
+  std::vector<Message> inbox_;
+  bool scheduled_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,706 @@
+// StreamCore: what all handles to one stream share.
+//
+// The members under "any thread" decide by atomics and then post to the shard; everything else runs on the shard. The
+// state only ever moves forward: pending, open or rejected, finishing, closed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <spate/error.hpp>
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/stream/detail/gap_event.hpp>
+#include <spate/stream/detail/lingering_close.hpp>
+#include <spate/stream/detail/shard.hpp>
+#include <spate/stream/stream_options.hpp>
+
+namespace spate {
+
+/// What became of an event handed to a stream.
+enum class SendResult : std::uint8_t {
+  queued,   // it will be written unless the stream ends first
+  dropped,  // the overflow policy dropped it; the client is told of the gap
+  closed,   // the stream is over, or just ended because its queue was full
+};
+
+namespace detail {
+
+class StreamCore;
+
+/// Options of a route with what is derived from them, shared by its streams.
+struct StreamSettings final : RefCounted<StreamSettings> {
+  explicit StreamSettings(StreamOptions chosen) : options(std::move(chosen)) {
+    limits = {options.heartbeat, options.write_timeout};
+    heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
+                                                : EncodedEvent(Event("").name(options.heartbeat_event));
+    if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));
+  }
+
+  StreamOptions options;
+  StreamLimits limits;
+  EncodedEvent heartbeat;
+  EncodedEvent retry;
+};
+
+/// Where a stream comes from: it holds the socket until the head goes out. Shard only.
+class StreamOrigin : public Resident {
+ public:
+  /// Gives the socket away for the stream; `no_socket` when it is gone.
+  virtual SocketId surrender() = 0;
+  /// Answers with `response` instead of a stream.
+  virtual void answer(Response response) = 0;
+};
+
+/// Something that fills a stream besides what is sent to it directly: a subscription. Shard only.
+class StreamSource : public Resident {
+ public:
+  /// The stream has nothing queued and its socket takes bytes. Queues more; returns false when there is none.
+  virtual bool pull() = 0;
+  /// Something is about to be queued: queue first what has been waiting here.
+  virtual void settle() = 0;
+  /// The stream takes nothing any more.
+  virtual void stream_ended() = 0;
+
+  Ref<StreamSource> next_source;
+};
+
+enum class Framing : std::uint8_t {
+  chunked,  // HTTP/1.1
+  plain,    // HTTP/1.0: the end of the connection is the end of the stream (H1)
+};
+
+class StreamCore final : public Resident {
+ public:
+  enum class State : std::uint8_t { pending, open, rejected, finishing, closed };
+
+  StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<StreamOrigin> origin,
+             std::shared_ptr<const Request> request, std::string head)
+      : shard_(std::move(shard)), settings_(std::move(settings)), framing_(framing) {
+    if (std::string id = request->last_event_id(); !id.empty()) {
+      last_event_id_ = std::make_unique<const std::string>(std::move(id));
+    }
+    opening_ = std::make_unique<Opening>(Opening{std::move(request), std::move(head), std::move(origin)});
+  }
+
+  // ---- any thread ----
+
+  const Shard& shard() const noexcept { return *shard_; }
+  const StreamOptions& options() const noexcept { return settings_->options; }
+
+  std::shared_ptr<const Request> request() const {
+    {
+      const std::lock_guard lock(shard_->shared_mutex());
+      if (opening_ && opening_->request) return opening_->request;
+    }
+    static const auto none = std::make_shared<const Request>();
+    return none;
+  }
+
+  std::string last_event_id() const { return last_event_id_ ? *last_event_id_ : std::string(); }
+
+  bool is_open() const noexcept {
+    const State state = state_.load(std::memory_order_acquire);
+    return state == State::pending || state == State::open;
+  }
+
+  std::size_t queued_bytes() const noexcept {
+    return posted_.load(std::memory_order_relaxed) + queued_.load(std::memory_order_relaxed);
+  }
+
+  void open() {
+    if (advance(State::pending, State::open)) post(what_open);
+  }
+
+  bool reject(Response response) {
+    if (!advance(State::pending, State::rejected)) return false;
+    return shard_->run([self = Ref<StreamCore>(this), response = std::move(response)]() mutable {
+      self->do_reject(std::move(response));
+    });
+  }
+
+  SendResult send(EncodedEvent event) {
+    open();
+    if (!is_open()) return SendResult::closed;
+    const StreamOptions& limits = options();
+    const std::size_t size = framed(event).size();
+    // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
+    const std::size_t before =
+        posted_.fetch_add(size, std::memory_order_relaxed) + queued_.load(std::memory_order_relaxed);
+    const bool full = before > 0 && before + size > limits.max_queued_bytes;
+    if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
+      posted_.fetch_sub(size, std::memory_order_relaxed);
+      if (limits.overflow == Overflow::close) {
+        if (advance(State::open, State::finishing)) post(what_overflow);
+        return SendResult::closed;
+      }
+      post(what_dropped);
+      return SendResult::dropped;
+    }
+    return post(what_send, std::move(event)) ? SendResult::queued : SendResult::closed;
+  }
+
+  /// Sends without regard to the overflow policy; `waiter` is told when the event is with the kernel.
+  void send(EncodedEvent event, Ref<SendWaiter> waiter) {
+    open();
+    auto self = Ref<StreamCore>(this);
+    const bool posted = is_open() && shard_->run([self, event = std::move(event), waiter]() mutable {
+      self->deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
+    });
+    if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
+  }
+
+  /// Ends the stream on purpose, for `reason`, after all that was sent before.
+  void end(EndReason reason, std::error_code error = {}, EncodedEvent last = {}) {
+    State state = state_.load(std::memory_order_acquire);
+    while (state == State::pending || state == State::open) {
+      if (!state_.compare_exchange_weak(state, State::finishing, std::memory_order_acq_rel)) continue;
+      shard_->run([self = Ref<StreamCore>(this), reason, error, last = std::move(last)]() mutable {
+        self->do_finish(reason, error, std::move(last));
+      });
+      return;
+    }
+  }
+
+  void expire_at(TimePoint moment) {
+    shard_->run([self = Ref<StreamCore>(this), moment] {
+      if (moment >= self->fsm_.end_of_life()) return;
+      self->life_reason_ = EndReason::expired;
+      self->live_until(moment);
+    });
+  }
+
+  enum class Moment : std::uint8_t { complete, timeout, error };
+  using Callback = std::function<void(std::error_code)>;
+
+  /// Registers a callback, which runs at once (posted) when its moment has passed.
+  void on(Moment moment, Callback callback) {
+    shard_->run([self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
+      Watchers& watchers = self->watchers();
+      watchers.callbacks.emplace_back(moment, std::move(callback));
+      if (self->ended_) self->call_back();
+    });
+  }
+
+  std::stop_token stop_token() {
+    const std::lock_guard lock(shard_->shared_mutex());
+    if (!stop_) stop_ = std::make_unique<std::stop_source>();
+    if (stopped_) stop_->request_stop();
+    return stop_->get_token();
+  }
+
+  // ---- shard only ----
+
+  Shard& own_shard() noexcept { return *shard_; }
+  bool takes_events() const noexcept { return !ended_ && !finishing_; }
+  bool blocked() const noexcept { return socket_ == no_socket || fsm_.blocked(); }
+  bool queue_empty() const noexcept { return queue_.empty(); }
+  Framing framing() const noexcept { return framing_; }
+
+  /// The handler has returned, so the stream goes live unless it was rejected, and its request is no longer needed.
+  void handler_returned() {
+    open();
+    handler_finished();
+  }
+
+  /// The handler is done with the request, whatever it did.
+  void handler_finished() {
+    handler_done_ = true;
+    release_opening();
+  }
+
+  void add_source(Ref<StreamSource> source) {
+    if (!takes_events()) {
+      source->stream_ended();
+      return;
+    }
+    source->next_source = std::move(sources_);
+    sources_ = std::move(source);
+    mark_dirty();
+  }
+
+  void remove_source(StreamSource& source) {
+    for (Ref<StreamSource>* at = &sources_; *at; at = &(*at)->next_source) {
+      if (at->get() != &source) continue;
+      Ref<StreamSource> next = std::move(source.next_source);
+      *at = std::move(next);
+      return;
+    }
+  }
+
+  /// Queues `event` under the overflow policy; one with a waiter, or from a store, is exempt from it.
+  void deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter = nullptr) {
+    if (!takes_events()) {
+      if (waiter) waiter->done(Errc::stream_closed);
+      return;
+    }
+    if (kind != QueueNode::Kind::replay) settle();
+    if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
+    if (std::exchange(gap_due_, false)) push_overflow_gap(event.id());
+    const std::string_view data = framed(event);
+    const std::uint32_t count = event.has_data() ? 1 : 0;
+    shard_->counters().deliveries.add(count);
+    if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
+    queue_.push(shard_->nodes(), kind, data, std::move(event), nullptr, 1).waiter = std::move(waiter);
+    resolve_gaps();
+    queue_changed();
+    mark_dirty();
+  }
+
+  /// Queues neighbouring chunks of `block`: what several streams are owed alike. Only for Overflow::close.
+  void deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {
+    queue_.push_range(shard_->nodes(), block, data, events);
+    queue_changed();
+  }
+
+  /// Writes `buffers` past the queue, which must be empty, and returns how many bytes the kernel took.
+  std::size_t write_through(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget) {
+    return write(buffers, count, size, budget);
+  }
+
+  /// Ends the stream with Errc::queue_overflow when more waits than it may.
+  void check_limits() {
+    if (queue_.bytes() > options().max_queued_bytes && queue_.events() > 1) overflow();
+  }
+
+  /// Tells the client that events are missing.
+  void push_gap(const EncodedEvent& gap) {
+    shard_->counters().gaps.add(1);
+    queue_.push(shard_->nodes(), QueueNode::Kind::notice, framed(gap), gap, nullptr, 0);
+  }
+
+  /// Queues a piece that the limits do not count: a greeting, a position.
+  void push_raw(const EncodedEvent& event) {
+    queue_.push(shard_->nodes(), QueueNode::Kind::raw, framed(event), event, nullptr, 0);
+  }
+
+  void mark_dirty() {
+    if (dirty_ || socket_ == no_socket) return;
+    dirty_ = true;
+    shard_->mark_dirty(Ref<Resident>(this));
+  }
+
+  void receive(std::uint32_t what, EncodedEvent&& event) override {
+    switch (what) {
+      case what_open: return do_open();
+      case what_send: {
+        const std::size_t size = framed(event).size();
+        deliver(std::move(event), QueueNode::Kind::event);
+        posted_.fetch_sub(size, std::memory_order_relaxed);
+        return;
+      }
+      case what_dropped:
+        if (!takes_events()) return;
+        shard_->counters().dropped.add(1);
+        gap_due_ = true;
+        return;
+      case what_overflow:
+        if (takes_events()) overflow();
+        return;
+    }
+  }
+
+  bool flush(int& budget) override {
+    dirty_ = false;
+    if (fsm_.blocked() || !write_out(budget)) return false;
+    dirty_ = true;
+    return true;
+  }
+
+  void on_writable() override {
+    if (socket_ == no_socket || !fsm_.blocked()) return;
+    int budget = 16;
+    if (write_out(budget)) mark_dirty();
+  }
+
+  // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
+  // that closing does not turn into a reset. (H9)
+  bool on_readable() override {
+    if (socket_ == no_socket) return false;
+    char ignored[4096];
+    std::error_code error;
+    shard_->poller().read(socket_, ignored, sizeof ignored, error);
+    if (error && error != asio::error::would_block) {
+      connection_lost(error == asio::error::eof ? std::error_code() : error);
+      return false;
+    }
+    return true;
+  }
+
+  void on_hangup() override {
+    if (socket_ == no_socket) return;
+    // FIN or RST? Only the socket knows.
+    char ignored[512];
+    std::error_code error;
+    for (int i = 0; i < 128 && !error; ++i) shard_->poller().read(socket_, ignored, sizeof ignored, error);
+    if (error == asio::error::eof || error == asio::error::would_block) error.clear();
+    connection_lost(error);
+  }
+
+  void on_timer(TimePoint now) override {
+    switch (fsm_.timer_fired(now, settings_->limits)) {
+      case StreamFsm::Due::nothing: break;
+      case StreamFsm::Due::heartbeat:
+        if (queue_.empty()) {
+          push_raw(settings_->heartbeat);
+          mark_dirty();
+        }
+        break;
+      case StreamFsm::Due::write_timeout: return ended(EndReason::write_timeout, Errc::write_timeout);
+      case StreamFsm::Due::end_of_life:
+        fsm_.forget_end_of_life();
+        end(life_reason_,
+            life_reason_ == EndReason::lifetime ? make_error_code(Errc::lifetime_reached) : std::error_code());
+        break;
+    }
+    // A heartbeat in the queue moves its own moment once it is written.
+    const TimePoint next = fsm_.next(settings_->limits);
+    if (!ended_) shard_->set_timer(*this, next > now ? next : now + settings_->limits.heartbeat);
+  }
+
+  void on_drain() override { end(EndReason::shutdown); }
+
+  bool on_cut() override {
+    if (ended_) return false;
+    ended(finishing_ ? reason_ : EndReason::shutdown, {});
+    return true;
+  }
+
+  /// The connection broke before the head went out.
+  void connection_lost(std::error_code error) { ended(finishing_ ? reason_ : EndReason::client, error); }
+
+ private:
+  enum : std::uint32_t { what_open, what_send, what_dropped, what_overflow };
+
+  /// Needed until the head has gone out and the handler has returned.
+  struct Opening {
+    std::shared_ptr<const Request> request;
+    std::string head;
+    Ref<StreamOrigin> origin;
+  };
+
+  struct Watchers {
+    std::vector<std::pair<Moment, Callback>> callbacks;
+    std::error_code error;
+  };
+
+  bool post(std::uint32_t what, EncodedEvent event = {}) {
+    return shard_->post(Ref<StreamCore>(this), what, std::move(event));
+  }
+
+  bool advance(State from, State to) noexcept {
+    return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
+  }
+
+  std::string_view framed(const EncodedEvent& event) const noexcept {
+    return framing_ == Framing::chunked ? event.chunk() : event.bytes();
+  }
+
+  Watchers& watchers() {
+    if (!watchers_) watchers_ = std::make_unique<Watchers>();
+    return *watchers_;
+  }
+
+  void live_until(TimePoint moment) {
+    fsm_.live_until(moment);
+    if (socket_ != no_socket) shard_->set_timer(*this, fsm_.next(settings_->limits));
+  }
+
+  void do_open() {
+    if (ended_ || socket_ != no_socket || !opening_) return;
+    socket_ = opening_->origin->surrender();
+    if (socket_ == no_socket) return connection_lost({});
+    shard_->poller().set_resident(socket_, Ref<Resident>(this));
+    const Ref<Block> head = make_block(opening_->head);
+    queue_.push(shard_->nodes(), QueueNode::Kind::raw, {head->data(), opening_->head.size()}, {}, head, 0);
+    if (settings_->retry) push_raw(settings_->retry);
+    const TimePoint now = shard_->now();
+    fsm_.start(now);
+    if (options().lifetime.count() > 0) {
+      // 80 to 100 %, so that those who came together do not return together. (L4)
+      const auto full = options().lifetime.count();
+      std::uniform_int_distribution<std::int64_t> part(full - full / 5, full);
+      fsm_.live_until(now + std::chrono::milliseconds(part(shard_->random())));
+    }
+    shard_->counters().opened.add(1);
+    opened_ = true;
+    shard_->set_timer(*this, fsm_.next(settings_->limits));
+    mark_dirty();
+    release_opening();
+  }
+
+  void release_opening() {
+    if (!handler_done_ || (socket_ == no_socket && !ended_)) return;
+    const std::unique_ptr<Opening> released = [&] {
+      const std::lock_guard lock(shard_->shared_mutex());
+      return std::move(opening_);
+    }();
+  }
+
+  void do_reject(Response response) {
+    if (ended_) return;
+    const Ref<StreamOrigin> origin = opening_->origin;
+    ended(EndReason::completed, {});
+    origin->answer(std::move(response));
+  }
+
+  // Everything that was sent before has been queued by now; a farewell and the last chunk follow it.
+  void do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
+    if (ended_ || finishing_) return;
+    if (socket_ == no_socket) do_open();
+    if (ended_) return;
+    settle();
+    reason_ = reason;
+    end_error_ = error;
+    finishing_ = true;
+    detach_sources();
+    if (std::exchange(gap_due_, false)) push_overflow_gap({});
+    if (last) push_raw(last);
+    push_farewell(reason);
+    if (framing_ == Framing::chunked) {
+      static constexpr std::string_view last_chunk = "0\r\n\r\n";
+      queue_.push(shard_->nodes(), QueueNode::Kind::raw, last_chunk, {}, nullptr, 0);
+    }
+    mark_dirty();
+    if (queue_.empty()) finished();
+  }
+
+  void push_farewell(EndReason reason) {
+    std::optional<Event> farewell;
+    try {
+      if (options().farewell) farewell = options().farewell(reason);
+    } catch (...) {
+      if (!end_error_) end_error_ = Errc::handler_failed;
+    }
+    const auto least = options().shutdown_retry_min.count(), most = options().shutdown_retry_max.count();
+    if (reason == EndReason::shutdown && most > 0 && !(farewell && farewell->retry())) {
+      std::uniform_int_distribution<std::int64_t> between(std::min(least, most), most);
+      if (!farewell) farewell.emplace();
+      farewell->retry(std::chrono::milliseconds(between(shard_->random())));
+    }
+    if (farewell) push_raw(EncodedEvent(*farewell));
+  }
+
+  void finished() {
+    // Closed in stages, so that the last bytes are not lost to a reset. (H13)
+    linger(*shard_, std::exchange(socket_, no_socket));
+    ended(reason_, end_error_);
+  }
+
+  void settle() {
+    for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->settle();
+  }
+
+  void detach_sources() {
+    while (sources_) {
+      const Ref<StreamSource> source = std::move(sources_);
+      sources_ = std::move(source->next_source);
+      source->stream_ended();
+    }
+  }
+
+  // The end, reached once, whatever came first.
+  void ended(EndReason reason, std::error_code error) {
+    if (ended_) return;
+    ended_ = true;
+    const Ref<StreamCore> alive(this);
+    state_.store(State::closed, std::memory_order_release);
+    reason_ = reason;
+    shard_->set_timer(*this, never);
+    detach_sources();
+    queue_.clear(shard_->nodes(), Errc::stream_closed);
+    queue_changed();
+    if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
+    if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
+    if (error) watchers().error = error;
+    if (watchers_) call_back();
+    stop();
+    release_opening();
+  }
+
+  void stop() {
+    std::unique_ptr<std::stop_source> source;
+    {
+      const std::lock_guard lock(shard_->shared_mutex());
+      stopped_ = true;
+      source = std::move(stop_);
+    }
+    if (source) shard_->call_back([source = std::move(source)] { source->request_stop(); });
+  }
+
+  // Cause first, completion last. (Promise 5)
+  void call_back() {
+    auto callbacks = std::exchange(watchers_->callbacks, {});
+    const std::error_code error = watchers_->error;
+    const bool timeout = reason_ == EndReason::write_timeout || reason_ == EndReason::lifetime;
+    for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
+      if (moment == Moment::timeout && !timeout) continue;
+      if (moment == Moment::error && (timeout || !error)) continue;
+      for (auto& [of, callback] : callbacks) {
+        if (of == moment) shard_->call_back([callback = std::move(callback), error] { callback(error); });
+      }
+    }
+  }
+
+  void overflow() { ended(EndReason::overflow, Errc::queue_overflow); }
+
+  bool over(std::size_t size) const noexcept {
+    const StreamOptions& limits = options();
+    // What finds nothing waiting is always taken, whatever its size.
+    return queue_.events() > 0 && (queue_.bytes() + size > limits.max_queued_bytes ||
+                                   (limits.max_queued_events > 0 && queue_.events() >= limits.max_queued_events));
+  }
+
+  // Whether `event` may be queued, after the policy did what it does.
+  bool make_room(const EncodedEvent& event) {
+    const std::size_t size = framed(event).size();
+    if (!over(size)) return true;
+    // What has not been offered to the kernel yet does not wait for the client.
+    if (!fsm_.blocked() && socket_ != no_socket) {
+      int budget = 16;
+      write_out(budget);
+      if (ended_) return false;
+      if (!over(size)) return true;
+    }
+    std::size_t dropped = 0;
+    switch (options().overflow) {
+      case Overflow::close: overflow(); return false;
+      case Overflow::drop_newest: break;
+      case Overflow::coalesce: dropped = queue_.drop_superseded(shard_->nodes(), event.name()); [[fallthrough]];
+      case Overflow::drop_oldest:
+        while (over(size) && queue_.drop_oldest(shard_->nodes())) ++dropped;
+        break;
+    }
+    const bool room = !over(size);
+    if (!room) {
+      ++dropped;
+      gap_due_ = true;
+      resolve_gaps();
+    }
+    shard_->counters().dropped.add(dropped);
+    return room;
+  }
+
+  // A comment where the program wants no event, so that the place in the queue has bytes all the same.
+  EncodedEvent overflow_gap(std::string_view oldest) const {
+    if (options().gap_event.empty()) return EncodedEvent(Event().comment("gap"));
+    return encode_gap(options().gap_event, {}, oldest, "overflow", {});
+  }
+
+  void push_overflow_gap(std::string_view oldest) { push_gap(overflow_gap(oldest)); }
+
+  void resolve_gaps() {
+    queue_.resolve_gaps([this](std::string_view id) {
+      shard_->counters().gaps.add(1);
+      EncodedEvent gap = overflow_gap(id);
+      const std::string_view data = framed(gap);
+      return std::pair(std::move(gap), data);
+    });
+  }
+
+  void queue_changed() noexcept {
+    queued_.store(queue_.bytes(), std::memory_order_relaxed);
+    if (fsm_.blocked()) shard_->counters().queue_high_water.raise_to(queue_.bytes());
+  }
+
+  // Writes until nothing is left, the kernel refuses, or the budget is spent. Returns whether more can be done now.
+  bool write_out(int& budget) {
+    while (socket_ != no_socket) {
+      if (queue_.empty()) {
+        if (finishing_) {
+          finished();
+          return false;
+        }
+        if (!pull()) return false;
+        continue;
+      }
+      if (budget <= 0) return true;
+      asio::const_buffer buffers[Poller::max_buffers];
+      const std::size_t count = queue_.gather(buffers, Poller::max_buffers, most_per_write);
+      std::size_t size = 0;
+      for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
+      const std::size_t written = write(buffers, count, size, budget);
+      if (socket_ == no_socket) return false;
+      queue_.consume(shard_->nodes(), written);
+      queue_changed();
+      if (written < size) return false;
+    }
+    return false;
+  }
+
+  bool pull() {
+    bool more = false;
+    for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
+      more = source->pull() || more;
+      if (ended_) return false;
+    }
+    return more && !queue_.empty();
+  }
+
+  // One system call. Less than all means that the socket is full: nothing more until on_writable.
+  std::size_t write(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget) {
+    std::error_code error;
+    const std::size_t written = shard_->poller().write(socket_, buffers, count, error);
+    budget -= 1 + static_cast<int>(written / bytes_per_budget);
+    if (error && error != asio::error::would_block) {
+      connection_lost(error == std::errc::broken_pipe ? std::error_code() : error);
+      return 0;
+    }
+    const TimePoint now = shard_->now();
+    if (written > 0) {
+      shard_->counters().bytes_sent.add(written);
+      fsm_.wrote(now, false);
+    }
+    if (written < size) {
+      fsm_.stalled(now);
+      shard_->poller().await_writable(socket_);
+      shard_->set_timer(*this, fsm_.next(settings_->limits));
+    }
+    return written;
+  }
+
+  static constexpr std::size_t most_per_write = 256 * 1024;
+  static constexpr std::size_t bytes_per_budget = 4096;
+
+  const Ref<Shard> shard_;
+  const Ref<StreamSettings> settings_;
+  std::unique_ptr<const std::string> last_event_id_;
+  std::atomic<std::size_t> posted_{0};  // bytes on their way to the queue
+  std::atomic<std::size_t> queued_{0};  // bytes in it; written by the shard alone
+
+  // Guarded by Shard::shared_mutex, as any thread may ask for them.
+  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<std::stop_source> stop_;
+  bool stopped_ = false;
+
+  std::unique_ptr<Watchers> watchers_;
+  Ref<StreamSource> sources_;
+  WriteQueue queue_;
+  StreamFsm fsm_;
+  std::error_code end_error_;
+  SocketId socket_ = no_socket;
+  std::atomic<State> state_{State::pending};
+  const Framing framing_;
+  EndReason reason_ = EndReason::client;
+  EndReason life_reason_ = EndReason::lifetime;
+  bool handler_done_ = false;
+  bool opened_ = false;
+  bool dirty_ = false;
+  bool finishing_ = false;
+  bool ended_ = false;
+  bool gap_due_ = false;
+};
+
+}  // namespace detail
+}  // namespace spate

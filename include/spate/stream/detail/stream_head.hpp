@@ -1,0 +1,34 @@
+// The head of a stream's response.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <spate/http/detail/date.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate::detail {
+
+/// The framing that the client of `request` understands. (H1)
+inline Framing framing_for(const Request& request) noexcept {
+  return request.version_major() == 1 && request.version_minor() == 0 ? Framing::plain : Framing::chunked;
+}
+
+/// What becomes of the connection: nothing else is ever answered on that of a stream (H9); after HEAD it may go on.
+enum class AfterStream { close, keep };
+
+/// `fields` are complete lines to add, CORS for instance.
+inline std::string stream_head(Framing framing, std::string_view fields, AfterStream after = AfterStream::close) {
+  std::string head = "HTTP/1.1 200 OK\r\nDate: ";
+  head += current_date();
+  // No charset: event streams are UTF-8 and nothing else (E1, E2). no-transform keeps proxies from compressing, the
+  // last field keeps nginx from collecting events (C1, C2).
+  head += "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n";
+  if (after == AfterStream::close) head += "Connection: close\r\n";
+  if (framing == Framing::chunked) head += "Transfer-Encoding: chunked\r\n";
+  head += fields;
+  head += "\r\n";
+  return head;
+}
+
+}  // namespace spate::detail

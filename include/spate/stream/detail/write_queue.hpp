@@ -1,0 +1,258 @@
+// WriteQueue: what waits for one client, in the order in which it goes out.
+//
+// A list of ranges of shared blocks. Its nodes come from a pool of the shard, so that queueing an event allocates
+// nothing once the shard has warmed up, and the queue of an idle stream is a few words. No I/O.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+
+#include <asio/buffer.hpp>
+
+#include <spate/stream/detail/resident.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+/// Somebody who waits until an event is with the kernel, or is told why it never will be.
+class SendWaiter : public Resident {
+ public:
+  virtual void done(std::error_code error) = 0;
+};
+
+struct QueueNode {
+  enum class Kind : std::uint8_t {
+    event,   // one event, which the overflow policy may drop
+    range,   // neighbouring events of a block, as one piece
+    raw,     // head, greeting, heartbeat or last chunk: neither counted nor dropped
+    notice,  // an event about the stream itself, that earlier ones are missing: neither counted nor dropped
+    replay,  // an event drawn from a store: neither counted nor dropped
+    gap,     // the place where events were dropped; bytes come when the event behind it is known
+  };
+
+  QueueNode* next = nullptr;
+  EncodedEvent event;          // what `data` is the encoding of, where it is one event
+  Ref<Block> block;            // what keeps `data` alive, where `event` does not
+  Ref<SendWaiter> waiter;      // who is told when the last byte is written
+  const char* data = nullptr;  // what is still to be written
+  std::uint32_t size = 0;
+  std::uint32_t events = 0;
+  Kind kind = Kind::raw;
+
+  bool counted() const noexcept { return kind == Kind::event || kind == Kind::range; }
+};
+
+/// Recycles nodes. One per shard.
+class NodePool {
+ public:
+  NodePool() = default;
+  NodePool(const NodePool&) = delete;
+  NodePool& operator=(const NodePool&) = delete;
+  ~NodePool() {
+    while (free_ != nullptr) delete std::exchange(free_, free_->next);
+  }
+
+  QueueNode* take() {
+    if (free_ == nullptr) return new QueueNode;
+    --kept_;
+    QueueNode* node = std::exchange(free_, free_->next);
+    node->next = nullptr;
+    return node;
+  }
+
+  void give(QueueNode* node) noexcept {
+    if (kept_ == most_kept) {
+      delete node;
+      return;
+    }
+    node->event = EncodedEvent();
+    node->block = nullptr;
+    node->waiter = nullptr;
+    node->next = std::exchange(free_, node);
+    ++kept_;
+  }
+
+ private:
+  // Half a mebibyte of nodes: enough for a burst to every stream of a full shard, little enough to keep.
+  static constexpr std::size_t most_kept = 8192;
+  QueueNode* free_ = nullptr;
+  std::size_t kept_ = 0;
+};
+
+class WriteQueue {
+ public:
+  WriteQueue() = default;
+  WriteQueue(const WriteQueue&) = delete;
+  WriteQueue& operator=(const WriteQueue&) = delete;
+
+  bool empty() const noexcept { return head_ == nullptr; }
+  /// Bytes and events that count against the stream's limits.
+  std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t events() const noexcept { return events_; }
+
+  /// Queues one piece. `owner` or `event` keeps `data` alive.
+  QueueNode& push(NodePool& pool, QueueNode::Kind kind, std::string_view data, EncodedEvent event, Ref<Block> owner,
+                  std::uint32_t events) {
+    QueueNode* node = pool.take();
+    node->event = std::move(event);
+    node->block = std::move(owner);
+    node->data = data.data();
+    node->size = static_cast<std::uint32_t>(data.size());
+    node->events = events;
+    node->kind = kind;
+    (tail_ == nullptr ? head_ : tail_->next) = node;
+    tail_ = node;
+    count(*node);
+    return *node;
+  }
+
+  /// Queues neighbouring events of `block`, growing the last range where they follow it.
+  void push_range(NodePool& pool, const Ref<Block>& block, std::string_view data, std::uint32_t events) {
+    if (tail_ != nullptr && tail_->kind == QueueNode::Kind::range && tail_->block == block &&
+        tail_->data + tail_->size == data.data()) {
+      tail_->size += static_cast<std::uint32_t>(data.size());
+      tail_->events += events;
+      bytes_ += data.size();
+      events_ += events;
+      return;
+    }
+    push(pool, QueueNode::Kind::range, data, EncodedEvent(), block, events);
+  }
+
+  /// Fills `buffers` with what goes out next; returns how many it filled.
+  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t most_bytes) const noexcept {
+    std::size_t filled = 0, bytes = 0;
+    for (const QueueNode* node = head_; node != nullptr && filled < most && bytes < most_bytes; node = node->next) {
+      if (node->size == 0) continue;  // a gap whose end is not known yet
+      buffers[filled++] = asio::const_buffer(node->data, node->size);
+      bytes += node->size;
+    }
+    return filled;
+  }
+
+  /// Takes `written` bytes off the front and tells those who waited for them.
+  void consume(NodePool& pool, std::size_t written) {
+    while (head_ != nullptr && written >= head_->size) {
+      written -= head_->size;
+      front_started_ = false;
+      const Ref<SendWaiter> waiter = std::move(head_->waiter);
+      drop_front(pool);
+      if (waiter) waiter->done({});
+    }
+    if (written == 0) return;
+    head_->data += written;
+    head_->size -= static_cast<std::uint32_t>(written);
+    if (head_->counted()) bytes_ -= written;
+    front_started_ = true;
+  }
+
+  /// Drops the oldest event that may be dropped, leaving a gap where it stood. Returns whether there was one.
+  bool drop_oldest(NodePool& pool) {
+    return drop_if(pool, [](const QueueNode&) { return true; });
+  }
+
+  /// Drops every event that a later one of the same name supersedes, `coming` being the name of the one about to be
+  /// queued. Returns how many it dropped.
+  std::size_t drop_superseded(NodePool& pool, std::string_view coming) {
+    std::unordered_map<std::string_view, const QueueNode*> newest;
+    for (const QueueNode* node = head_; node != nullptr; node = node->next) {
+      if (node->kind == QueueNode::Kind::event) newest[node->event.name()] = node;
+    }
+    std::size_t dropped = 0;
+    const auto superseded = [&](const QueueNode& node) {
+      return node.event.name() == coming || newest[node.event.name()] != &node;
+    };
+    while (drop_if(pool, superseded)) ++dropped;
+    return dropped;
+  }
+
+  /// Gives the gaps that drops have left their bytes: `encode(id of the event behind)` returns an EncodedEvent and the
+  /// part of it to write. Call it once an event stands behind the last gap.
+  template <typename Encode>
+  void resolve_gaps(Encode&& encode) {
+    for (QueueNode* node = head_; node != nullptr && unresolved_ > 0; node = node->next) {
+      if (node->kind != QueueNode::Kind::gap || node->size > 0) continue;
+      const QueueNode* behind = node->next;
+      while (behind != nullptr && (!behind->event || behind->kind == QueueNode::Kind::gap)) behind = behind->next;
+      auto [event, data] = encode(behind == nullptr ? std::string_view() : behind->event.id());
+      node->block = nullptr;
+      node->event = std::move(event);
+      node->data = data.data();
+      node->size = static_cast<std::uint32_t>(data.size());
+      --unresolved_;
+    }
+  }
+
+  /// Empties the queue and tells everybody who waited.
+  void clear(NodePool& pool, std::error_code error) {
+    while (head_ != nullptr) {
+      const Ref<SendWaiter> waiter = std::move(head_->waiter);
+      drop_front(pool);
+      if (waiter) waiter->done(error);
+    }
+    front_started_ = false;
+  }
+
+ private:
+  void count(const QueueNode& node) noexcept {
+    if (!node.counted()) return;
+    bytes_ += node.size;
+    events_ += node.events;
+  }
+
+  void uncount(const QueueNode& node) noexcept {
+    if (!node.counted()) return;
+    bytes_ -= node.size;
+    events_ -= node.events;
+  }
+
+  void drop_front(NodePool& pool) noexcept {
+    QueueNode* node = head_;
+    head_ = node->next;
+    if (head_ == nullptr) tail_ = nullptr;
+    uncount(*node);
+    pool.give(node);
+  }
+
+  // An event that has begun to go out is never dropped: half an event would corrupt the stream. Nor is one that
+  // somebody awaits. The node of the dropped event becomes the gap, or goes when a gap stands before it already.
+  template <typename Predicate>
+  bool drop_if(NodePool& pool, Predicate&& matches) {
+    const auto started = [&](const QueueNode* node) { return node == head_ && front_started_; };
+    QueueNode* before = nullptr;
+    for (QueueNode* node = head_; node != nullptr; before = node, node = node->next) {
+      if (node->kind != QueueNode::Kind::event || node->waiter || started(node) || !matches(*node)) continue;
+      uncount(*node);
+      QueueNode* gap = node;
+      if (before != nullptr && before->kind == QueueNode::Kind::gap && !started(before)) {
+        before->next = node->next;
+        if (tail_ == node) tail_ = before;
+        pool.give(node);
+        gap = before;
+        if (gap->size == 0) return true;
+      }
+      gap->event = EncodedEvent();
+      gap->block = nullptr;
+      gap->size = 0;
+      gap->events = 0;
+      gap->kind = QueueNode::Kind::gap;
+      ++unresolved_;
+      return true;
+    }
+    return false;
+  }
+
+  QueueNode* head_ = nullptr;
+  QueueNode* tail_ = nullptr;
+  std::size_t bytes_ = 0;
+  std::uint32_t events_ = 0;
+  std::uint32_t unresolved_ : 31 = 0;
+  std::uint32_t front_started_ : 1 = 0;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,147 @@
+// An EventStream is one open text/event-stream response.
+//
+//   void greet(spate::EventStream stream) {
+//     stream.send(spate::Event("hello"));
+//     stream.complete();
+//   }
+//
+// It is a handle: copies refer to the same connection, any thread may use any copy at any time, also from inside a
+// callback, and a copy that outlives the connection only reports that the stream is closed. Dropping every handle does
+// not end the stream: `complete` does, or the client.
+//
+// Callbacks and completions run on `get_executor()`, one at a time, never inside the call that causes them and with no
+// lock held.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/async_result.hpp>
+
+#include <spate/stream/detail/handler_waiter.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate {
+
+class EventStream {
+ public:
+  /// The request that opened this stream. Kept until the head has gone out and the handler has returned (a coroutine:
+  /// has finished), so that an idle stream costs little; from then on an empty request. Never null. Threads: any.
+  std::shared_ptr<const Request> request() const { return core_->request(); }
+
+  /// The id after which the client wants to resume, or empty. Kept for the stream's life. Untrusted. (L5)
+  std::string last_event_id() const { return core_->last_event_id(); }
+
+  /// Sends the head now. Without it the head goes out with the first `send`, or when a plain handler returns. A client
+  /// counts as connected from the head on. (L1)
+  void open() const { core_->open(); }
+
+  /// Answers with `response` instead of a stream, as long as the head has not gone out.
+  ///
+  /// Returns      false when it is too late: the stream is open or over
+  /// Callbacks    on_complete runs as for every stream
+  bool reject(Response response) const { return core_->reject(std::move(response)); }
+
+  /// Queues `event` for this client and returns at once.
+  ///
+  /// Events arrive in the order of the calls on this stream; calls from several threads are ordered by the moment they
+  /// enter. What waits for the loop counts against `StreamOptions::max_queued_bytes` like what waits for the client.
+  ///
+  /// Returns      SendResult::queued, dropped by the overflow policy, or closed
+  /// Threads      any; never blocks on a socket
+  /// Lifetime     `event` is encoded before the call returns and is not needed afterwards
+  /// Callbacks    none runs inside this call
+  SendResult send(const Event& event) const { return core_->send(EncodedEvent(event)); }
+
+  /// The same for an event that is encoded already, as for many streams at once.
+  SendResult send(EncodedEvent event) const { return core_->send(std::move(event)); }
+
+  /// Queues a comment, which clients ignore. (E16)
+  SendResult comment(std::string_view text) const { return send(Event().comment(text)); }
+
+  /// Queues `event` and completes when its last byte is with the kernel, so that a producer which awaits it goes at its
+  /// client's pace. An awaited event is exempt from the overflow policy: whoever awaits holds one at a time.
+  ///
+  ///   const spate::Event event(word);
+  ///   co_await stream.async_send(event, asio::use_awaitable);
+  ///
+  /// Completes    void(std::error_code) on the handler's executor, by default `get_executor()`, never inside the call:
+  ///              success, Errc::stream_closed, Errc::shut_down, or asio::error::operation_aborted
+  /// Cancellation any type ends the wait; the event itself stays queued, because part of it may have been written
+  /// Lifetime     `event` is encoded before the call returns
+  template <typename CompletionToken>
+  auto async_send(const Event& event, CompletionToken&& token) const {
+    return asio::async_initiate<CompletionToken, void(std::error_code)>(
+        [core = core_](auto handler, EncodedEvent encoded) {
+          core->send(std::move(encoded), detail::make_handler_waiter(core->shard().executor(), std::move(handler)));
+        },
+        token, EncodedEvent(event));
+  }
+
+  /// Ends the stream after everything that was sent before: last chunk, then close. Further sends return closed.
+  void complete() const { core_->end(EndReason::completed); }
+
+  /// The same for `last`, which goes out as the last event whatever is queued.
+  void complete(const Event& last) const { core_->end(EndReason::completed, {}, EncodedEvent(last)); }
+
+  /// Ends the stream as failed: `on_error` sees `error`. HTTP has no way to tell the client; give it a last event.
+  void complete_with_error(std::error_code error = Errc::completed_with_error) const {
+    core_->end(EndReason::error, error);
+  }
+  void complete_with_error(std::error_code error, const Event& last) const {
+    core_->end(EndReason::error, error, EncodedEvent(last));
+  }
+
+  /// Ends the stream at `moment`, when a credential runs out for instance (S5). The earliest moment given counts.
+  void expire_at(std::chrono::system_clock::time_point moment) const {
+    core_->expire_at(detail::Clock::now() + (moment - std::chrono::system_clock::now()));
+  }
+
+  /// Runs `callback` once when the stream is over, whatever ended it, after `on_timeout` or `on_error` if one of these
+  /// was the cause. Registered late, it runs soon. Several may be registered; they run in that order.
+  void on_complete(std::function<void()> callback) const {
+    core_->on(detail::StreamCore::Moment::complete, [run = std::move(callback)](std::error_code) { run(); });
+  }
+
+  /// Runs `callback` when a write timeout or the lifetime ended the stream.
+  void on_timeout(std::function<void()> callback) const {
+    core_->on(detail::StreamCore::Moment::timeout, [run = std::move(callback)](std::error_code) { run(); });
+  }
+
+  /// Runs `callback` when an error ended the stream: of the network, of the queue, of the handler. A client that just
+  /// closes its connection is no error.
+  void on_error(std::function<void(std::error_code)> callback) const {
+    core_->on(detail::StreamCore::Moment::error, std::move(callback));
+  }
+
+  /// Whether something sent now has a chance to arrive.
+  bool is_open() const noexcept { return core_->is_open(); }
+
+  /// Bytes that wait for this client or are on their way to its queue. A snapshot.
+  std::size_t queued_bytes() const noexcept { return core_->queued_bytes(); }
+
+  /// A token that is told to stop when the stream is over; for producers on threads of their own.
+  std::stop_token stop_token() const { return core_->stop_token(); }
+
+  /// Where this stream's callbacks run: the loop it lives on.
+  asio::any_io_executor get_executor() const { return core_->shard().executor(); }
+
+  /// Whether both refer to the same connection.
+  friend bool operator==(const EventStream&, const EventStream&) = default;
+
+  /// For the layers above.
+  explicit EventStream(detail::Ref<detail::StreamCore> core) noexcept : core_(std::move(core)) {}
+  const detail::Ref<detail::StreamCore>& core() const noexcept { return core_; }
+
+ private:
+  detail::Ref<detail::StreamCore> core_;
+};
+
+}  // namespace spate
