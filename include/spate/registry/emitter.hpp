@@ -92,6 +92,16 @@ class Emitter {
   /// The users who have a stream, or those of a group, sorted by bytes.
   std::vector<std::string> users(std::string_view prefix = {}) const { return core_->users(prefix); }
 
+  /// Users and streams at one moment.
+  struct Counts {
+    std::size_t users = 0;
+    std::size_t streams = 0;
+  };
+  Counts counts() const {
+    const auto [users, streams] = core_->counts();
+    return {users, streams};
+  }
+
   bool contains(std::string_view user) const { return core_->contains(user); }
   std::size_t user_count() const { return core_->user_count(); }
   std::size_t stream_count() const { return core_->stream_count(); }

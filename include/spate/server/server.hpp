@@ -104,6 +104,9 @@ class Server {
   std::uint16_t port() const { return endpoint_.port(); }
   asio::ip::tcp::endpoint local_endpoint() const { return endpoint_; }
 
+  /// One of its loops.
+  asio::any_io_executor get_executor() const { return shards_.front()->executor(); }
+
   /// Accepts from a socket that listens already, besides its own or in place of `start`.
   void adopt(asio::ip::tcp::acceptor acceptor);
   /// Serves a connection that somebody else accepted.

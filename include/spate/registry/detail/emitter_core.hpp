@@ -157,6 +157,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     return users_.contains(user);
   }
+  std::pair<std::size_t, std::size_t> counts() const {
+    const std::lock_guard lock(mutex_);
+    return {users_.size(), streams_};
+  }
   std::size_t user_count() const {
     const std::lock_guard lock(mutex_);
     return users_.size();

@@ -1,0 +1,249 @@
+// The hub: Spate at its main job. Users subscribe; whoever may publishes to one user, to a group, or to everybody.
+//
+//   curl -N http://127.0.0.1:8080/sse/subscribe/alice
+//   curl -d hello 'http://127.0.0.1:8080/sse/send/alice?event=note'
+//   curl -d lunch http://127.0.0.1:8080/sse/group/al
+//   curl -d news http://127.0.0.1:8080/sse/broadcast
+#include <sys/resource.h>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <spate/spate.hpp>
+
+#include "hub/checks.hpp"
+#include "hub/metrics.hpp"
+#include "hub/settings.hpp"
+#include "pages/hub_index_html.hpp"
+#include "pages/spate_js.hpp"
+
+namespace hub {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string json;
+  spate::detail::append_json_string(json, text);
+  return json;
+}
+
+/// The last event of a stream that the hub ends on purpose.
+std::optional<spate::Event> closing(spate::EndReason reason) {
+  switch (reason) {
+    case spate::EndReason::closed:
+    case spate::EndReason::shutdown:
+    case spate::EndReason::lifetime:
+    case spate::EndReason::expired:
+    case spate::EndReason::replaced:
+      return spate::Event("{\"reason\":" + quoted(to_string(reason)) + "}").name("closing");
+    default: return std::nullopt;
+  }
+}
+
+class Hub {
+ public:
+  Hub(spate::Server& server, const Settings& settings)
+      : server_(server), token_(settings.publish_token), emitter_(emitter_options(settings, server)) {
+    server.get("/", [](const spate::Request&) {
+      return spate::Response::html(200, std::string(pages::hub_index_html)).header("Cache-Control", "no-cache");
+    });
+    server.get("/spate.js", [](const spate::Request&) {
+      return spate::Response(200)
+          .content_type("text/javascript; charset=utf-8")
+          .header("Cache-Control", "no-cache")
+          .body(std::string(pages::spate_js));
+    });
+    add_streams();
+    add_publishing();
+    add_queries();
+  }
+
+ private:
+  using Check = std::function<std::optional<spate::Response>(spate::Request&)>;
+
+  static spate::EmitterOptions emitter_options(const Settings& settings, spate::Server& server) {
+    spate::EmitterOptions options;
+    options.replay = std::make_shared<spate::MemoryReplayStore>(settings.replay);
+    options.poll_grace = settings.poll_grace;
+    options.executor = server.get_executor();
+    return options;
+  }
+
+  // Before a handler: `check` throws BadRequest, or returns an answer that refuses.
+  static spate::RouteOptions checked(Check check) {
+    spate::RouteOptions options;
+    options.authorize = [check = std::move(check)](spate::Request& request) -> std::optional<spate::Response> {
+      try {
+        return check(request);
+      } catch (const BadRequest& error) {
+        return spate::Response::error(400, error.what());
+      }
+    };
+    return options;
+  }
+
+  void add_streams() {
+    const auto subscribe = [this](const spate::EventStream& stream) {
+      const auto request = stream.request();
+      const std::string user(request->param("user"));
+      spate::SubscribeOptions options;
+      options.events = request->query_all("event");
+      options.greeting = [&](bool resumed) {
+        return spate::Event("{\"user\":" + quoted(user) + ",\"resumed\":" + (resumed ? "true" : "false") + "}")
+            .name("connected");
+      };
+      emitter_.add(user, stream, options);
+    };
+    server_.stream("/sse/subscribe/{user}", subscribe, checked([](spate::Request& request) {
+                     check_id(request.param("user"), "the user");
+                     const std::string transport = request.query("transport").value_or("sse");
+                     if (transport != "sse")
+                       throw BadRequest("there is no transport " + spate::detail::quote(transport));
+                     return std::optional<spate::Response>();
+                   }));
+  }
+
+  void add_publishing() {
+    // The token first: who may not send learns nothing else.
+    const auto publisher = [this](Check check) {
+      return checked([this, check = std::move(check)](spate::Request& request) -> std::optional<spate::Response> {
+        if (!token_.empty()) {
+          const auto given = bearer(request);
+          if (!given || !same_secret(*given, token_)) return unauthorized();
+        }
+        return check(request);
+      });
+    };
+    const auto nothing = [](spate::Request&) { return std::optional<spate::Response>(); };
+    const auto user = [](spate::Request& request) {
+      check_id(request.param("user"), "the user");
+      return std::optional<spate::Response>();
+    };
+    const auto prefix = [](spate::Request& request) {
+      check_id(request.param("prefix"), "the prefix");
+      return std::optional<spate::Response>();
+    };
+    const auto users = [](spate::Request& request) {
+      const std::vector<std::string> names = request.query_all("user");
+      if (names.empty()) throw BadRequest("no user is given");
+      for (const std::string& name : names) check_id(name, "the user");
+      return std::optional<spate::Response>();
+    };
+
+    server_.post(
+        "/sse/send/{user}",
+        [this](const spate::Request& request, spate::PendingResponse pending) {
+          send(spate::Audience::user(request.param("user")), request, std::move(pending));
+        },
+        publisher(user));
+    server_.post(
+        "/sse/send",
+        [this](const spate::Request& request, spate::PendingResponse pending) {
+          const std::vector<std::string> names = request.query_all("user");
+          send(spate::Audience::users(names), request, std::move(pending));
+        },
+        publisher(users));
+    server_.post(
+        "/sse/group/{prefix}",
+        [this](const spate::Request& request, spate::PendingResponse pending) {
+          send(spate::Audience::group(request.param("prefix")), request, std::move(pending));
+        },
+        publisher(prefix));
+    server_.post(
+        "/sse/broadcast",
+        [this](const spate::Request& request, spate::PendingResponse pending) {
+          send(spate::Audience::everybody(), request, std::move(pending));
+        },
+        publisher(nothing));
+    server_.route(
+        {"GET", "POST"}, "/sse/close/{user}",
+        [this](const spate::Request& request) {
+          return spate::Response::json(200,
+                                       "{\"closed\":" + std::to_string(emitter_.remove(request.param("user"))) + "}");
+        },
+        publisher(user));
+  }
+
+  void add_queries() {
+    server_.get("/sse/users", [this](const spate::Request&) {
+      std::string list = "[";
+      for (const std::string& user : emitter_.users()) list += (list.size() > 1 ? "," : "") + quoted(user);
+      return spate::Response::json(200, list + "]");
+    });
+    server_.get("/sse/count", [this](const spate::Request&) {
+      const spate::Emitter::Counts counts = emitter_.counts();
+      return spate::Response::json(
+          200, "{\"users\":" + std::to_string(counts.users) + ",\"streams\":" + std::to_string(counts.streams) + "}");
+    });
+    server_.get("/metrics", [this](const spate::Request&) {
+      return spate::Response(200).content_type("text/plain; version=0.0.4").body(metrics(server_.stats(), emitter_));
+    });
+    server_.get("/healthz", [](const spate::Request&) {
+      return spate::Response::text(200, "ok").header("Cache-Control", "no-store");
+    });
+  }
+
+  // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it.
+  void send(const spate::Audience& audience, const spate::Request& request, spate::PendingResponse pending) {
+    std::optional<spate::Event> event;
+    try {
+      event = event_of(request);
+    } catch (const BadRequest& error) {
+      pending.respond(spate::Response::error(400, error.what()));
+      return;
+    }
+    emitter_.async_send(
+        audience, *event, [pending = std::move(pending)](std::error_code, const spate::SendReport& report) {
+          pending.respond(spate::Response::json(
+              202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}"));
+        });
+  }
+
+  spate::Server& server_;
+  const std::string token_;
+  spate::Emitter emitter_;
+};
+
+// One descriptor per client: take what the system allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) std::cerr << "hub: cannot raise the descriptor limit" << std::endl;
+}
+
+int run(int argc, char** argv) {
+  Settings settings(argc, argv);
+  spate::ServerOptions& options = settings.program.options;
+  options.stream.farewell = closing;
+  options.on_exception = [](std::exception_ptr exception) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      std::cerr << "hub: " << error.what() << std::endl;
+    } catch (...) {
+      std::cerr << "hub: an exception of an unknown kind" << std::endl;
+    }
+  };
+  raise_descriptor_limit();
+  try {
+    asio::io_context io{1};
+    spate::Server server(options);
+    const Hub hub(server, settings);
+    return settings.program.serve(io, server);
+  } catch (const std::invalid_argument& error) {
+    settings.program.refuse(error.what());  // an origin or a host that is none
+  }
+}
+
+}  // namespace
+}  // namespace hub
+
+int main(int argc, char** argv) {
+  return hub::run(argc, argv);
+}

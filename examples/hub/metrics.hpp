@@ -1,0 +1,55 @@
+// The hub's metrics as Prometheus text, version 0.0.4.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <spate/registry/emitter.hpp>
+#include <spate/server/server_stats.hpp>
+
+namespace hub {
+
+inline std::string metrics(const spate::ServerStats& stats, const spate::Emitter& emitter) {
+  std::string text;
+  const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
+    text.append("# HELP ").append(name).append(" ").append(help).append("\n");
+    text.append("# TYPE ").append(name).append(" ").append(type).append("\n");
+  };
+  const auto metric = [&](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    head(name, type, help);
+    text.append(name).append(" ").append(std::to_string(value)).append("\n");
+  };
+  metric("spate_streams", "gauge", "Streams registered now.", emitter.stream_count());
+  metric("spate_users", "gauge", "Users with a stream now.", emitter.user_count());
+  metric("spate_events_total", "counter", "Events sent.", emitter.event_count());
+  metric("spate_deliveries_total", "counter", "Events queued for a stream, each stream counted.", stats.deliveries);
+  metric("spate_bytes_sent_total", "counter", "Bytes of streams that the kernel took.", stats.bytes_sent);
+  metric("spate_dropped_events_total", "counter", "Events that an overflow policy dropped.", stats.dropped_events);
+
+  // The reasons that an operator tells apart; what the program ends on purpose is one of them.
+  const auto ended = [&](spate::EndReason reason) { return stats.streams_ended[static_cast<std::size_t>(reason)]; };
+  using enum spate::EndReason;
+  head("spate_streams_ended_total", "counter", "Streams that have ended, by reason.");
+  const auto reason = [&](std::string_view name, std::uint64_t value) {
+    text.append("spate_streams_ended_total{reason=\"").append(name).append("\"} ");
+    text.append(std::to_string(value)).append("\n");
+  };
+  reason("client", ended(client));
+  reason("overflow", ended(overflow));
+  reason("write_timeout", ended(write_timeout));
+  reason("lifetime", ended(lifetime));
+  reason("closed", ended(closed) + ended(completed) + ended(replaced) + ended(expired));
+  reason("shutdown", ended(shutdown));
+  reason("error", ended(error));
+
+  metric("spate_rejected_total", "counter", "Connections refused by a limit.", stats.rejected);
+  metric("spate_replayed_events_total", "counter", "Events drawn from the replay store.", stats.replayed_events);
+  metric("spate_gaps_total", "counter", "Gaps told to clients.", stats.gaps);
+  metric("spate_queue_high_water_bytes", "gauge", "Most bytes that ever waited for one client.",
+         stats.queue_high_water_bytes);
+  metric("spate_accept_errors_total", "counter", "Connections that could not be accepted.", stats.accept_errors);
+  return text;
+}
+
+}  // namespace hub

@@ -1,0 +1,78 @@
+// What the hub's command line says.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include <spate/program.hpp>
+#include <spate/registry/memory_replay_store.hpp>
+
+namespace hub {
+
+struct Settings {
+  spate::Program program{
+      "pushes Server-Sent Events to users, to groups of users, and to everybody\n\n"
+      "Behind a proxy pass the Host on and name it with --allow-host, or name the public origin with --allow-origin.\n"
+      "haproxy needs `option http-no-delay`; without it each event is held back for some 200 ms."};
+  spate::ReplayLimits replay;
+  std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
+  std::string publish_token;
+
+  /// Ends the program when the command line cannot be understood.
+  Settings(int argc, char** argv) {
+    spate::ServerOptions& server = program.options;
+    spate::StreamOptions& stream = server.stream;
+    server.threads = 1;
+    stream.max_queued_bytes = 1024 * 1024;
+    bool has_token = false;
+
+    program.option<std::size_t>("--threads", "N", "loops, each on a thread of its own", server.threads, 1);
+    program.option("--heartbeat-ms", "N", "quiet time before a heartbeat; 0 sends none", stream.heartbeat);
+    program.option("--lifetime-ms", "N", "age at which a stream ends; 0 never ends it", stream.lifetime);
+    program.option("--replay-events", "N", "events kept for those who return; 0 keeps none", replay.max_events);
+    program.option("--replay-bytes", "N", "bytes of events kept", replay.max_bytes);
+    program.option("--replay-age-ms", "N", "how long events are kept; 0 sets no limit", replay.max_age);
+    program.option("--max-queued-bytes", "N", "bytes that may wait for one client", stream.max_queued_bytes);
+    program.option("--overflow", "POLICY", "what happens beyond: close, drop-oldest, drop-newest, coalesce (close)",
+                   [&](const std::string& text) { stream.overflow = policy(text); });
+    program.option("--write-timeout-ms", "N", "how long a client may take no byte; 0 for ever", stream.write_timeout);
+    program.option("--request-timeout-ms", "N", "how long a request may take to come in", server.request_timeout);
+    program.option("--max-body-bytes", "N", "largest request body", server.limits.max_body_bytes);
+    program.option("--max-connections", "N", "connections in all; 0 sets no limit", server.max_connections);
+    program.option("--max-connections-per-address", "N", "connections from one address; 0 sets no limit",
+                   server.max_connections_per_address);
+    program.option("--allow-origin", "ORIGIN", "pages of this origin may use the hub; * admits all",
+                   server.cors.allow_origins);
+    program.option("--allow-host", "HOST", "answer for this host besides loopback; * admits all", server.allow_hosts);
+    program.option("--publish-token", "TOKEN", "what `Authorization: Bearer` must carry to send and to close",
+                   [&](const std::string& text) {
+                     if (text.empty()) throw std::invalid_argument("\"\" is no token");
+                     publish_token = text;
+                     has_token = true;
+                   });
+    program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
+    program.parse(argc, argv);
+
+    if (server.request_timeout.count() == 0)
+      program.refuse("option --request-timeout-ms: \"0\" would refuse everything");
+    std::error_code error;
+    const auto address = asio::ip::make_address(server.address == "localhost" ? "127.0.0.1" : server.address, error);
+    if (error) program.refuse("option --address: " + spate::detail::quote(server.address) + " is no IP address");
+    if (!address.is_loopback() && !has_token) {
+      program.refuse("listening on " + server.address + " without --publish-token would let anybody send",
+                     spate::Program::cannot_serve);
+    }
+  }
+
+ private:
+  static spate::Overflow policy(const std::string& text) {
+    if (text == "close") return spate::Overflow::close;
+    if (text == "drop-oldest") return spate::Overflow::drop_oldest;
+    if (text == "drop-newest") return spate::Overflow::drop_newest;
+    if (text == "coalesce") return spate::Overflow::coalesce;
+    throw std::invalid_argument(spate::detail::quote(text) + " is none of close, drop-oldest, drop-newest, coalesce");
+  }
+};
+
+}  // namespace hub
