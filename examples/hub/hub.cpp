@@ -101,9 +101,6 @@ class Hub {
     };
     server_.stream("/sse/subscribe/{user}", subscribe, checked([](spate::Request& request) {
                      check_id(request.param("user"), "the user");
-                     const std::string transport = request.query("transport").value_or("sse");
-                     if (transport != "sse")
-                       throw BadRequest("there is no transport " + spate::detail::quote(transport));
                      return std::optional<spate::Response>();
                    }));
   }

@@ -49,7 +49,9 @@ struct EmitterOptions {
   /// one slow client never holds them back, because bytes that wait for a client do not count.
   std::size_t max_backlog_bytes = 256 * 1024;
 
-  /// How long a user who polls stays registered after an answer, so that joining and leaving do not flicker.
+  /// How long a stream that is polled stays registered after an answer, until its client asks again: users do not
+  /// flicker between coming and going, and it counts as reached. What it is sent meanwhile is in the store, so without
+  /// a store it is lost to it. All polls of a user are one stream unless `?client=` tells them apart. Zero: not at all.
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
 
   /// Called when the first stream of a user is added and when the last one is gone. All hooks of an emitter run one at
@@ -73,9 +75,6 @@ struct SubscribeOptions {
   /// nothing after it is missing. Runs inside `add`, before it takes any lock. Without it a frame with only the id
   /// goes out.
   std::function<Event(bool resumed)> greeting;
-
-  /// Tells apart the clients of one user that poll; a new poll takes the place of the last one of its client.
-  std::string client;
 };
 
 }  // namespace spate

@@ -39,6 +39,9 @@ class EventStream {
   /// The id after which the client wants to resume, or empty. Kept for the stream's life. Untrusted. (L5)
   std::string last_event_id() const { return core_->last_event_id(); }
 
+  /// How the events reach this client. What is sent is the same for all; a poll ends with its answer.
+  Transport transport() const noexcept { return core_->transport(); }
+
   /// Sends the head now. Without it the head goes out with the first `send`, or when a plain handler returns. A client
   /// counts as connected from the head on. (L1)
   void open() const { core_->open(); }

@@ -41,14 +41,17 @@ class StreamHost {
   /// stream: with `open`, the first `send`, or not at all after `reject`.
   ///
   /// `fields` are complete header lines to add, each ended by CRLF.
+  /// Throws       std::invalid_argument when the query asks for a transport that cannot be had: answer 400. The socket
+  ///              is still the caller's then
   /// Lifetime     the socket is the stream's from now on, also when it fails: `on_error` tells
-  EventStream open(asio::ip::tcp::socket socket, Request request, std::string fields = {}) {
+  EventStream open(asio::ip::tcp::socket&& socket, Request request, std::string fields = {}) {
     const detail::Framing framing = detail::framing_for(request);
+    detail::TransportChoice choice = detail::choose_transport(request);
     auto shared = std::make_shared<const Request>(std::move(request));
     auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, std::move(socket), shared);
-    auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing,
-                                                     detail::Ref<detail::StreamOrigin>(origin.get()), std::move(shared),
-                                                     detail::stream_head(framing, fields));
+    auto core = detail::make_ref<detail::StreamCore>(
+        shard_, settings_, framing, detail::Ref<detail::StreamOrigin>(origin.get()), std::move(shared),
+        detail::stream_head(framing, fields, choice.transport), std::move(choice));
     shard_->run([core] { core->handler_finished(); });
     return EventStream(std::move(core));
   }

@@ -108,6 +108,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
       beginning.greeting = std::move(*fresh).finish();
     }
     insert(std::move(user_id), subscription);
+    if (stream->transport() == Transport::poll) replace_poll(*subscription);
     stream->open();
     stream->own_shard().post(subscription, Subscription::what_join);
   }
@@ -119,7 +120,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     if (found == users_.end()) return 0;
     const std::vector<Ref<Subscription>> subscriptions = (*found)->subscriptions;
     for (const Ref<Subscription>& subscription : subscriptions) {
-      erase(*subscription);
+      detach(subscription);
       subscription->stream().end(reason);
     }
     return subscriptions.size();
@@ -213,8 +214,22 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return gap_event(subscription.stream(), user, id_of(subscription.cursor), next, position, GapReason::trimmed);
   }
 
-  /// The stream of `subscription` has ended.
-  void unregister(Subscription& subscription) {
+  /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
+  /// its client polls and is given the time to ask again.
+  bool unregister(Subscription& subscription, EndReason reason) {
+    const std::lock_guard lock(mutex_);
+    const bool may_return = reason == EndReason::completed || reason == EndReason::client;
+    if (subscription.user != nullptr && subscription.stream().transport() == Transport::poll && may_return &&
+        options_.poll_grace.count() > 0) {
+      subscription.live = false;
+      return true;
+    }
+    erase(subscription);
+    return false;
+  }
+
+  /// Its client did not ask again.
+  void expire(Subscription& subscription) {
     const std::lock_guard lock(mutex_);
     erase(subscription);
   }
@@ -321,9 +336,23 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     count_filter(*subscription, 1);
     if (options_.max_streams_per_user > 0 && user.subscriptions.size() > options_.max_streams_per_user) {
       const Ref<Subscription> oldest = user.subscriptions.front();
-      erase(*oldest);
+      detach(oldest);
       oldest->stream().end(EndReason::replaced);
     }
+  }
+
+  // A new poll takes the place of the last one of the same client, answered or still waiting.
+  void replace_poll(const Subscription& poll) {
+    const auto same_client = [&](const Ref<Subscription>& each) {
+      return each.get() != &poll && each->stream().transport() == Transport::poll &&
+             each->stream().poll_client() == poll.stream().poll_client();
+    };
+    const auto& list = poll.user->subscriptions;
+    const auto found = std::find_if(list.begin(), list.end(), same_client);
+    if (found == list.end()) return;
+    const Ref<Subscription> last = *found;
+    detach(last);
+    last->stream().end(EndReason::replaced);
   }
 
   // The caller holds a reference to `subscription`.
@@ -424,6 +453,7 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       return;
     }
     case what_detach:
+      feed_->shard().set_timer(*this, never);
       if (!attached_) return;
       settle();
       if (joined) feed_->leave(*this);
@@ -461,11 +491,18 @@ inline void Subscription::settle() {
   if (joined && reads_log) feed_->settle(*this);
 }
 
-inline void Subscription::stream_ended() {
+inline void Subscription::stream_ended(EndReason reason) {
   if (joined) feed_->leave(*this);
   attached_ = false;
   replaying = false;
-  feed_->emitter().unregister(*this);
+  EmitterCore& emitter = feed_->emitter();
+  if (emitter.unregister(*this, reason)) {
+    feed_->shard().set_timer(*this, feed_->shard().now() + emitter.options().poll_grace);
+  }
+}
+
+inline void Subscription::on_timer(TimePoint) {
+  feed_->emitter().expire(*this);
 }
 
 }  // namespace detail

@@ -58,7 +58,8 @@ class Subscription final : public StreamSource {
   void receive(std::uint32_t what, EncodedEvent&& event) override;
   bool pull() override;
   void settle() override;
-  void stream_ended() override;
+  void stream_ended(EndReason reason) override;
+  void on_timer(TimePoint now) override;
 
   /// What the stream begins with. Set before what_join is posted.
   struct Beginning {

@@ -73,7 +73,8 @@ class Session final : public StreamOrigin {
 
   void on_drain() override {
     closing_ = true;
-    if (state_ == State::reading && !parser().started()) close();
+    if (state_ == State::reading && !parser().started()) return close();
+    if (stream_) stream_->end(EndReason::shutdown);  // a poll that waits, or a stream that has not begun
   }
 
   bool on_cut() override {
@@ -279,17 +280,26 @@ class Session final : public StreamOrigin {
   }
 
   void open_stream(const StreamHandler& handler, Request request) {
+    TransportChoice choice;
+    try {
+      choice = choose_transport(request);
+    } catch (const std::invalid_argument& error) {
+      return respond(Response::error(400, error.what()));
+    }
     const Framing framing = framing_for(request);
     std::string fields;
     for (const auto& [name, value] : cors_.fields) fields.append(name).append(": ").append(value).append("\r\n");
     if (head_only_) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
+      if (choice.transport == Transport::poll) return respond(Response::json(200, {}));
       if (!keep_alive_) closing_ = true;
-      output_ += stream_head(framing, fields, closing_ ? AfterStream::close : AfterStream::keep);
+      output_ += stream_head(framing, fields, choice.transport, closing_ ? AfterStream::close : AfterStream::keep);
       return write();
     }
-    stream_ = make_ref<StreamCore>(shard_, server_->stream_settings, framing, Ref<StreamOrigin>(this),
-                                   std::make_shared<const Request>(std::move(request)), stream_head(framing, fields));
+    std::string head = stream_head(framing, fields, choice.transport);
+    stream_ =
+        make_ref<StreamCore>(shard_, server_->stream_settings, framing, Ref<StreamOrigin>(this),
+                             std::make_shared<const Request>(std::move(request)), std::move(head), std::move(choice));
     const EventStream stream(stream_);
     handler(stream, server_->options.on_exception);
     // The drain has passed already; the client gets its farewell all the same.

@@ -21,9 +21,11 @@
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_options.hpp>
 
 namespace spate {
@@ -71,7 +73,7 @@ class StreamSource : public Resident {
   /// Something is about to be queued: queue first what has been waiting here.
   virtual void settle() = 0;
   /// The stream takes nothing any more.
-  virtual void stream_ended() = 0;
+  virtual void stream_ended(EndReason reason) = 0;
 
   Ref<StreamSource> next_source;
 };
@@ -86,10 +88,13 @@ class StreamCore final : public Resident {
   enum class State : std::uint8_t { pending, open, rejected, finishing, closed };
 
   StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<StreamOrigin> origin,
-             std::shared_ptr<const Request> request, std::string head)
+             std::shared_ptr<const Request> request, std::string head, TransportChoice choice = {})
       : shard_(std::move(shard)), settings_(std::move(settings)), framing_(framing) {
     if (std::string id = request->last_event_id(); !id.empty()) {
       last_event_id_ = std::make_unique<const std::string>(std::move(id));
+    }
+    if (choice.transport != Transport::sse) {
+      fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), PollAnswer(last_event_id())});
     }
     opening_ = std::make_unique<Opening>(Opening{std::move(request), std::move(head), std::move(origin)});
   }
@@ -107,6 +112,10 @@ class StreamCore final : public Resident {
     static const auto none = std::make_shared<const Request>();
     return none;
   }
+
+  Transport transport() const noexcept { return fallback_ ? fallback_->choice.transport : Transport::sse; }
+  /// Of a poll: what tells apart the clients of one user.
+  std::string_view poll_client() const noexcept { return fallback_ ? std::string_view(fallback_->choice.client) : ""; }
 
   std::string last_event_id() const { return last_event_id_ ? *last_event_id_ : std::string(); }
 
@@ -134,7 +143,7 @@ class StreamCore final : public Resident {
     open();
     if (!is_open()) return SendResult::closed;
     const StreamOptions& limits = options();
-    const std::size_t size = framed(event).size();
+    const std::size_t size = event.chunk().size();
     // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
     const std::size_t before =
         posted_.fetch_add(size, std::memory_order_relaxed) + queued_.load(std::memory_order_relaxed);
@@ -222,7 +231,7 @@ class StreamCore final : public Resident {
 
   void add_source(Ref<StreamSource> source) {
     if (!takes_events()) {
-      source->stream_ended();
+      source->stream_ended(reason_);
       return;
     }
     source->next_source = std::move(sources_);
@@ -248,11 +257,10 @@ class StreamCore final : public Resident {
     if (kind != QueueNode::Kind::replay) settle();
     if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
     if (std::exchange(gap_due_, false)) push_overflow_gap(event.id());
-    const std::string_view data = framed(event);
     const std::uint32_t count = event.has_data() ? 1 : 0;
     shard_->counters().deliveries.add(count);
     if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
-    queue_.push(shard_->nodes(), kind, data, std::move(event), nullptr, 1).waiter = std::move(waiter);
+    push(kind, event, 1).waiter = std::move(waiter);
     resolve_gaps();
     queue_changed();
     mark_dirty();
@@ -277,16 +285,14 @@ class StreamCore final : public Resident {
   /// Tells the client that events are missing.
   void push_gap(const EncodedEvent& gap) {
     shard_->counters().gaps.add(1);
-    queue_.push(shard_->nodes(), QueueNode::Kind::notice, framed(gap), gap, nullptr, 0);
+    push(QueueNode::Kind::notice, gap, 0);
   }
 
   /// Queues a piece that the limits do not count: a greeting, a position.
-  void push_raw(const EncodedEvent& event) {
-    queue_.push(shard_->nodes(), QueueNode::Kind::raw, framed(event), event, nullptr, 0);
-  }
+  void push_raw(const EncodedEvent& event) { push(QueueNode::Kind::raw, event, 0); }
 
   void mark_dirty() {
-    if (dirty_ || socket_ == no_socket) return;
+    if (dirty_ || (socket_ == no_socket && !polling())) return;
     dirty_ = true;
     shard_->mark_dirty(Ref<Resident>(this));
   }
@@ -295,7 +301,7 @@ class StreamCore final : public Resident {
     switch (what) {
       case what_open: return do_open();
       case what_send: {
-        const std::size_t size = framed(event).size();
+        const std::size_t size = event.chunk().size();
         deliver(std::move(event), QueueNode::Kind::event);
         posted_.fetch_sub(size, std::memory_order_relaxed);
         return;
@@ -313,6 +319,11 @@ class StreamCore final : public Resident {
 
   bool flush(int& budget) override {
     dirty_ = false;
+    if (polling()) {
+      --budget;
+      answer_poll();
+      return false;
+    }
     if (fsm_.blocked() || !write_out(budget)) return false;
     dirty_ = true;
     return true;
@@ -349,6 +360,7 @@ class StreamCore final : public Resident {
   }
 
   void on_timer(TimePoint now) override {
+    if (polling()) return answer_poll(PollEnd::due);
     switch (fsm_.timer_fired(now, settings_->limits)) {
       case StreamFsm::Due::nothing: break;
       case StreamFsm::Due::heartbeat:
@@ -390,6 +402,12 @@ class StreamCore final : public Resident {
     Ref<StreamOrigin> origin;
   };
 
+  /// What a stream needs besides when its transport is not an event stream.
+  struct Fallback {
+    TransportChoice choice;
+    PollAnswer answer;  // so far
+  };
+
   struct Watchers {
     std::vector<std::pair<Moment, Callback>> callbacks;
     std::error_code error;
@@ -403,9 +421,28 @@ class StreamCore final : public Resident {
     return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
   }
 
-  std::string_view framed(const EncodedEvent& event) const noexcept {
-    return framing_ == Framing::chunked ? event.chunk() : event.bytes();
+  /// What of `event` goes over the wire, and what keeps it alive if not the event itself.
+  std::pair<std::string_view, Ref<Block>> framed(const EncodedEvent& event) const {
+    if (transport() == Transport::iframe) {
+      const std::string script = iframe_script(event, fallback_->choice.callback);
+      const std::string bytes = framing_ == Framing::chunked ? chunk_of(script) : script;
+      Ref<Block> block = make_block(bytes);
+      return {std::string_view(block->data(), bytes.size()), std::move(block)};
+    }
+    return {framing_ == Framing::chunked ? event.chunk() : event.bytes(), nullptr};
   }
+
+  QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
+    auto [data, block] = framed(event);
+    return queue_.push(shard_->nodes(), kind, data, event, std::move(block), count);
+  }
+
+  void push_text(std::string_view text) {
+    const Ref<Block> block = make_block(text);
+    queue_.push(shard_->nodes(), QueueNode::Kind::raw, {block->data(), text.size()}, {}, block, 0);
+  }
+
+  bool polling() const noexcept { return transport() == Transport::poll && opened_ && !ended_; }
 
   Watchers& watchers() {
     if (!watchers_) watchers_ = std::make_unique<Watchers>();
@@ -418,12 +455,15 @@ class StreamCore final : public Resident {
   }
 
   void do_open() {
-    if (ended_ || socket_ != no_socket || !opening_) return;
+    if (ended_ || opened_ || !opening_) return;
+    if (transport() == Transport::poll) return begin_poll();
     socket_ = opening_->origin->surrender();
     if (socket_ == no_socket) return connection_lost({});
     shard_->poller().set_resident(socket_, Ref<Resident>(this));
-    const Ref<Block> head = make_block(opening_->head);
-    queue_.push(shard_->nodes(), QueueNode::Kind::raw, {head->data(), opening_->head.size()}, {}, head, 0);
+    push_text(opening_->head);
+    if (transport() == Transport::iframe) {
+      push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
+    }
     if (settings_->retry) push_raw(settings_->retry);
     const TimePoint now = shard_->now();
     fsm_.start(now);
@@ -440,8 +480,38 @@ class StreamCore final : public Resident {
     release_opening();
   }
 
+  // A poll sends no head: it waits until there is something to answer with, and no longer than its client said.
+  void begin_poll() {
+    opened_ = true;
+    shard_->counters().opened.add(1);
+    if (fallback_->choice.timeout.count() > 0) {
+      shard_->set_timer(*this, shard_->now() + fallback_->choice.timeout);
+    } else {
+      // Not at once, but when what the handler has started had a turn.
+      shard_->call_back(
+          [self = Ref<StreamCore>(this)] { self->shard_->run([self] { self->answer_poll(PollEnd::due); }); });
+    }
+    mark_dirty();
+  }
+
+  enum class PollEnd : std::uint8_t { when_there_is_something, due };
+
+  void answer_poll(PollEnd end = PollEnd::when_there_is_something) {
+    if (ended_) return;
+    do {
+      queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
+      queue_.clear(shard_->nodes(), {});
+    } while (fallback_->answer.size() < most_per_poll && pull());
+    queue_changed();
+    if (fallback_->answer.empty() && end == PollEnd::when_there_is_something) return;
+    const Ref<StreamOrigin> origin = opening_->origin;
+    Response response = Response::json(200, fallback_->answer.body());
+    ended(finishing_ ? reason_ : EndReason::completed, end_error_);
+    origin->answer(std::move(response));
+  }
+
   void release_opening() {
-    if (!handler_done_ || (socket_ == no_socket && !ended_)) return;
+    if (!handler_done_ || (socket_ == no_socket && !ended_) || !opening_) return;
     const std::unique_ptr<Opening> released = [&] {
       const std::lock_guard lock(shard_->shared_mutex());
       return std::move(opening_);
@@ -458,12 +528,17 @@ class StreamCore final : public Resident {
   // Everything that was sent before has been queued by now; a farewell and the last chunk follow it.
   void do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
     if (ended_ || finishing_) return;
-    if (socket_ == no_socket) do_open();
+    do_open();
     if (ended_) return;
     settle();
     reason_ = reason;
     end_error_ = error;
     finishing_ = true;
+    if (polling()) {
+      // Nothing is said about the end: the client asks again. (And its last event is like any other.)
+      if (last) push(QueueNode::Kind::replay, last, 0);
+      return answer_poll(PollEnd::due);
+    }
     detach_sources();
     if (std::exchange(gap_due_, false)) push_overflow_gap({});
     if (last) push_raw(last);
@@ -506,7 +581,7 @@ class StreamCore final : public Resident {
     while (sources_) {
       const Ref<StreamSource> source = std::move(sources_);
       sources_ = std::move(source->next_source);
-      source->stream_ended();
+      source->stream_ended(reason_);
     }
   }
 
@@ -564,7 +639,7 @@ class StreamCore final : public Resident {
 
   // Whether `event` may be queued, after the policy did what it does.
   bool make_room(const EncodedEvent& event) {
-    const std::size_t size = framed(event).size();
+    const std::size_t size = event.chunk().size();
     if (!over(size)) return true;
     // What has not been offered to the kernel yet does not wait for the client.
     if (!fsm_.blocked() && socket_ != no_socket) {
@@ -604,8 +679,8 @@ class StreamCore final : public Resident {
     queue_.resolve_gaps([this](std::string_view id) {
       shard_->counters().gaps.add(1);
       EncodedEvent gap = overflow_gap(id);
-      const std::string_view data = framed(gap);
-      return std::pair(std::move(gap), data);
+      auto [data, block] = framed(gap);
+      return std::tuple(std::move(gap), data, std::move(block));
     });
   }
 
@@ -670,11 +745,14 @@ class StreamCore final : public Resident {
     return written;
   }
 
+  // Bytes of history in one answer to a poll; the client asks for the rest at once.
+  static constexpr std::size_t most_per_poll = 1024 * 1024;
   static constexpr std::size_t most_per_write = 256 * 1024;
   static constexpr std::size_t bytes_per_budget = 4096;
 
   const Ref<Shard> shard_;
   const Ref<StreamSettings> settings_;
+  std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
   std::unique_ptr<const std::string> last_event_id_;
   std::atomic<std::size_t> posted_{0};  // bytes on their way to the queue
   std::atomic<std::size_t> queued_{0};  // bytes in it; written by the shard alone

@@ -18,12 +18,15 @@ inline Framing framing_for(const Request& request) noexcept {
 enum class AfterStream { close, keep };
 
 /// `fields` are complete lines to add, CORS for instance.
-inline std::string stream_head(Framing framing, std::string_view fields, AfterStream after = AfterStream::close) {
+inline std::string stream_head(Framing framing, std::string_view fields, Transport transport = Transport::sse,
+                               AfterStream after = AfterStream::close) {
   std::string head = "HTTP/1.1 200 OK\r\nDate: ";
   head += current_date();
-  // No charset: event streams are UTF-8 and nothing else (E1, E2). no-transform keeps proxies from compressing, the
-  // last field keeps nginx from collecting events (C1, C2).
-  head += "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n";
+  // No charset for event streams: they are UTF-8 and nothing else (E1, E2). no-transform keeps proxies from
+  // compressing, the last field keeps nginx from collecting events (C1, C2).
+  head += transport == Transport::iframe ? "\r\nContent-Type: text/html; charset=utf-8"
+                                         : "\r\nContent-Type: text/event-stream";
+  head += "\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n";
   if (after == AfterStream::close) head += "Connection: close\r\n";
   if (framing == Framing::chunked) head += "Transfer-Encoding: chunked\r\n";
   head += fields;

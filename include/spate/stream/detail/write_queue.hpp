@@ -171,16 +171,16 @@ class WriteQueue {
     return dropped;
   }
 
-  /// Gives the gaps that drops have left their bytes: `encode(id of the event behind)` returns an EncodedEvent and the
-  /// part of it to write. Call it once an event stands behind the last gap.
+  /// Gives the gaps that drops have left their bytes: `encode(id of the event behind)` returns an EncodedEvent, the
+  /// bytes to write, and what keeps them alive if not the event. Call it once an event stands behind the last gap.
   template <typename Encode>
   void resolve_gaps(Encode&& encode) {
     for (QueueNode* node = head_; node != nullptr && unresolved_ > 0; node = node->next) {
       if (node->kind != QueueNode::Kind::gap || node->size > 0) continue;
       const QueueNode* behind = node->next;
       while (behind != nullptr && (!behind->event || behind->kind == QueueNode::Kind::gap)) behind = behind->next;
-      auto [event, data] = encode(behind == nullptr ? std::string_view() : behind->event.id());
-      node->block = nullptr;
+      auto [event, data, block] = encode(behind == nullptr ? std::string_view() : behind->event.id());
+      node->block = std::move(block);
       node->event = std::move(event);
       node->data = data.data();
       node->size = static_cast<std::uint32_t>(data.size());
@@ -188,7 +188,12 @@ class WriteQueue {
     }
   }
 
-  /// Empties the queue and tells everybody who waited.
+  template <typename Visit>
+  void for_each(Visit&& visit) const {
+    for (const QueueNode* node = head_; node != nullptr; node = node->next) visit(*node);
+  }
+
+  /// Empties the queue and tells everybody who waited `error`, or nothing but that it is done.
   void clear(NodePool& pool, std::error_code error) {
     while (head_ != nullptr) {
       const Ref<SendWaiter> waiter = std::move(head_->waiter);
