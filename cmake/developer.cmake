@@ -5,6 +5,10 @@
 set(SPATE_SANITIZE "" CACHE STRING "Sanitizer of tests and examples: address, thread or nothing")
 set_property(CACHE SPATE_SANITIZE PROPERTY STRINGS "" address thread)
 
+# The language as the standard has it, without the compiler's own extensions.
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
 set(spate_sanitize_options "")
 if(SPATE_SANITIZE STREQUAL "address")
   set(spate_sanitize_options -fsanitize=address,undefined -fno-sanitize-recover=all)

@@ -15,6 +15,7 @@ function(spate_embed target name file)
     DEPENDS "${file}" "${SPATE_EMBED_SCRIPT}"
     COMMENT "Embedding ${name}"
     VERBATIM)
+  set_property(GLOBAL APPEND PROPERTY SPATE_EMBEDDED_PAGES "${header}")
   target_sources(${target} PRIVATE "${header}")
   target_include_directories(${target} PRIVATE "${directory}")
 endfunction()

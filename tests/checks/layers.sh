@@ -17,10 +17,10 @@ find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
     may["server"]   = " wire http stream registry asio "
     may["cluster"]  = " wire http stream registry asio hiredis "
     may["root"]     = " "
-    may["all"]      = " wire http stream registry server "
+    may["all"]      = " wire http stream registry server asio "
   }
   FNR == 1 {
-    layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : FILENAME == "spate.hpp" ? "all" : "root"
+    layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : FILENAME ~ /^(spate|program)\.hpp$/ ? "all" : "root"
     if (!(layer in may)) fail("lies in no layer")
     files++
   }

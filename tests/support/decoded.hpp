@@ -40,6 +40,7 @@ struct Decoded {
 
   std::vector<std::string> data() const {
     std::vector<std::string> all;
+    all.reserve(events.size());
     for (const DecodedEvent& event : events) all.push_back(event.data);
     return all;
   }

@@ -139,12 +139,12 @@ TEST_CASE("an id that contains NUL is ignored (E11)", "[wire][decoder]") {
 }
 
 TEST_CASE("an id counts without data, and only with the blank line (E13)", "[wire][decoder]") {
-  CHECK(decode("id:7\n").last_event_id == "");
+  CHECK(decode("id:7\n").last_event_id.empty());
   CHECK(decode("id:7\n\n").last_event_id == "7");
   CHECK(decode("id:7\n\n").events.empty());
   CHECK(decode("id:7\n\ndata:x\n\n").events.at(0).last_event_id == "7");
   CHECK(decode("id:7\n\ndata:x\n\n").events.at(0).id == std::nullopt);
-  CHECK(decode("data:a\n\nid:test\ndata:b\n").last_event_id == "");
+  CHECK(decode("data:a\n\nid:test\ndata:b\n").last_event_id.empty());
 }
 
 TEST_CASE("a reconnection time is digits and nothing else (E14)", "[wire][decoder]") {

@@ -42,7 +42,7 @@ template <typename T>
 class Ref {
  public:
   Ref() = default;
-  Ref(std::nullptr_t) noexcept {}
+  Ref(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor): as with any pointer
   explicit Ref(T* object) noexcept : object_(object) {
     if (object_ != nullptr) object_->add_ref();
   }
