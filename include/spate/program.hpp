@@ -129,9 +129,10 @@ class Program {
                 << error.code().message() << std::endl;
       return cannot_serve;
     }
+    // Before the line below: whoever reads it may send a signal at once.
+    asio::signal_set signals(io, SIGINT, SIGTERM);
     const auto endpoint = server.local_endpoint();
     std::cout << "listening on http://" << endpoint << std::endl;
-    asio::signal_set signals(io, SIGINT, SIGTERM);
     signals.async_wait([&](const std::error_code&, int) {
       signals.async_wait([](const std::error_code& error, int) {
         if (!error) std::_Exit(EXIT_FAILURE);  // asked twice: whoever asked does not want to wait
