@@ -312,7 +312,8 @@ class RequestParser {
     if (chunked != 1 || !detail::iequals(last, "chunked"))
       return fail(400, "Transfer-Encoding does not end in chunked");
     if (codings > 1) return fail(501, "the transfer coding is not known");
-    return 0;
+    // What llhttp does not take for chunked, such as with a tab after it, must not pass for a request without a body.
+    return (llhttp_.flags & F_CHUNKED) != 0 ? 0 : fail(400, bad_framing);
   }
 
   // False when something else than a 100 is expected. (H11)
