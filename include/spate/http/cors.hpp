@@ -65,14 +65,15 @@ struct CorsDecision {
 
 class CorsPolicy {
  public:
-  /// Throws `std::invalid_argument` when an origin is not "scheme://host[:port]", or a field's name is no token.
+  /// Throws `std::invalid_argument` when an origin is not "scheme://host[:port]" (there are no patterns), or a field's
+  /// name is no token.
   explicit CorsPolicy(CorsOptions options) : options_(std::move(options)) {
     for (const std::string& text : options_.allow_origins) {
       if (text == "*") {
         any_ = true;
       } else if (text == "null") {
         null_ = true;
-      } else if (const auto origin = detail::parse_origin(text)) {
+      } else if (const auto origin = detail::parse_origin(text); origin && text.find('*') == std::string::npos) {
         listed_.push_back({std::string(origin->scheme), std::string(origin->host), origin->port});
       } else {
         throw std::invalid_argument("spate::CorsPolicy: not an origin: " + detail::quote(text));

@@ -34,7 +34,7 @@ class HostPolicy {
  public:
   /// `allow_hosts` are host names or addresses, IPv6 ones in brackets, compared in any case. One with a port admits
   /// that port, one without admits all; "*" admits every host.
-  /// Throws `std::invalid_argument` on anything else.
+  /// Throws `std::invalid_argument` on anything else; there are no patterns.
   HostPolicy(HostCheck check, const std::vector<std::string>& allow_hosts) : check_(check) {
     for (const std::string& entry : allow_hosts) {
       if (entry == "*") {
@@ -42,7 +42,8 @@ class HostPolicy {
         continue;
       }
       const auto parts = detail::parse_host(entry);
-      if (!parts) throw std::invalid_argument("spate::HostPolicy: not a host: " + detail::quote(entry));
+      if (!parts || entry.find('*') != std::string::npos)
+        throw std::invalid_argument("spate::HostPolicy: not a host: " + detail::quote(entry));
       listed_.push_back({std::string(parts->host), parts->port});
     }
   }
