@@ -5,7 +5,8 @@
 //   source.onmessage = (event) => console.log(event.lastEventId, event.data);
 //
 // It has the interface of EventSource (WHATWG 9.2) and behaves like it: it comes back by itself after a drop and says
-// what it saw last, and it closes for good on any answer but 200 of the right type. Beyond that:
+// what it saw last, and it closes for good on any answer but 200 of the right type. One thing differs: it comes back to
+// the url it was given, not to the one that a redirect has led to. Beyond that:
 //
 //   transport     in the options: "sse", "iframe" or "poll". Without it the first that works is taken, in this order;
 //                 a server should send something at once, a comment will do, or it passes for one behind a proxy that
@@ -359,6 +360,7 @@
     /// when no transport can work here.
     constructor(url, options) {
       super();
+      if (arguments.length === 0) throw new TypeError("a url is needed");
       const { transport, withCredentials } = options || {};
       try {
         this.url_ = new URL(url, typeof document === "object" ? document.baseURI : self.location.href).href;
