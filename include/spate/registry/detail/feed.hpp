@@ -49,8 +49,10 @@ class Feed final : public Resident {
   void join(Subscription& subscription) {
     StreamCore& stream = subscription.stream();
     const StreamOptions& options = stream.options();
-    subscription.reads_log = subscription.filter() == nullptr && stream.framing() == Framing::chunked &&
-                             options.overflow == Overflow::close && options.max_queued_events == 0;
+    // The log holds the bytes of an event stream: polls and frames are written otherwise.
+    subscription.reads_log = subscription.filter() == nullptr && stream.transport() == Transport::sse &&
+                             stream.framing() == Framing::chunked && options.overflow == Overflow::close &&
+                             options.max_queued_events == 0;
     std::vector<Subscription*>& list = subscription.reads_log ? members_ : others_;
     subscription.index = static_cast<std::uint32_t>(list.size());
     subscription.joined = true;
