@@ -194,11 +194,13 @@ class Hub {
       pending.respond(spate::Response::error(400, error.what()));
       return;
     }
-    emitter_.async_send(
-        audience, *event, [pending = std::move(pending)](std::error_code, const spate::SendReport& report) {
-          pending.respond(spate::Response::json(
-              202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}"));
-        });
+    const spate::SendReport report = emitter_.send(audience, *event);
+    const auto answer = [pending = std::move(pending), report] {
+      pending.respond(spate::Response::json(
+          202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}"));
+    };
+    if (emitter_.has_room()) return answer();
+    emitter_.async_room([answer](std::error_code) { answer(); });
   }
 
   spate::Server& server_;

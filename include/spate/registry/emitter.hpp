@@ -64,8 +64,27 @@ class Emitter {
     return core_->send(Audience::group(prefix), event);
   }
 
+  /// Sends to any audience.
+  SendReport send(const Audience& audience, const Event& event) { return core_->send(audience, event); }
+
   /// Sends to everybody.
   SendReport broadcast(const Event& event) { return core_->send(Audience::everybody(), event); }
+
+  /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`.
+  bool has_room() const { return core_->room(); }
+
+  /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.
+  ///
+  /// Completes    void(std::error_code) on the handler's executor, else EmitterOptions::executor, never inside the call
+  /// Cancellation any type ends the wait
+  template <typename CompletionToken>
+  auto async_room(CompletionToken&& token) {
+    return asio::async_initiate<CompletionToken, void(std::error_code)>(
+        [core = core_](auto handler) {
+          core->await_room(detail::make_handler_waiter(core->options().executor, std::move(handler)));
+        },
+        token);
+  }
 
   /// Sends like the others and completes when no loop is behind by more than `EmitterOptions::max_backlog_bytes`, so
   /// that a publisher who awaits it cannot outrun delivery. A slow client never delays it.

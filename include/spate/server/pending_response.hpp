@@ -57,17 +57,17 @@ class PendingCore final : public Resident {
   void on_timeout(std::function<void()> callback) {
     shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
       if (self->timed_out_) return self->shard_->call_back(std::move(callback));
-      self->timeout_callbacks_.push_back(std::move(callback));
+      if (self->responder_) self->timeout_callbacks_.push_back(std::move(callback));
     });
   }
   void on_error(std::function<void(std::error_code)> callback) {
     shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
       if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-      self->error_callbacks_.push_back(std::move(callback));
+      if (self->responder_) self->error_callbacks_.push_back(std::move(callback));
     });
   }
 
-  const asio::any_io_executor& executor() const noexcept { return shard_->executor(); }
+  asio::any_io_executor executor() const { return shard_->executor(); }
 
   // Shard only.
   void on_timer(TimePoint) override {
@@ -98,6 +98,9 @@ class PendingCore final : public Resident {
   void let_go() {
     shard_->set_timer(*this, never);
     responder_ = nullptr;
+    // They may hold a PendingResponse, and with it this.
+    timeout_callbacks_.clear();
+    error_callbacks_.clear();
   }
 
   const Ref<Shard> shard_;
@@ -125,7 +128,7 @@ class PendingResponse {
   /// Runs `callback` when the wait has expired.
   void on_timeout(std::function<void()> callback) const { shared_->core->on_timeout(std::move(callback)); }
 
-  /// Runs `callback` when the client has gone before the answer.
+  /// Runs `callback` when the connection broke before the answer. A client that only ended its own side may still read.
   void on_error(std::function<void(std::error_code)> callback) const { shared_->core->on_error(std::move(callback)); }
 
   /// Whether an answer given now has a chance to arrive.

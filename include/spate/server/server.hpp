@@ -104,10 +104,11 @@ class Server {
   std::uint16_t port() const { return endpoint_.port(); }
   asio::ip::tcp::endpoint local_endpoint() const { return endpoint_; }
 
-  /// One of its loops.
+  /// One of its loops; empty once it has stopped.
   asio::any_io_executor get_executor() const { return shards_.front()->executor(); }
 
-  /// Accepts from a socket that listens already, besides its own or in place of `start`.
+  /// Accepts from a socket that listens already, besides its own or in place of `start`. Throws std::system_error when
+  /// it does not listen, or cannot be taken from its executor.
   void adopt(asio::ip::tcp::acceptor acceptor);
   /// Serves a connection that somebody else accepted.
   void adopt(asio::ip::tcp::socket socket);
@@ -117,10 +118,12 @@ class Server {
   /// Stops accepting, ends every stream with its farewell (EndReason::shutdown), finishes what is being answered, and
   /// cuts what is left after `deadline`. Then calls `done` with the number of streams and answers that were cut.
   ///
-  /// Callbacks    `done` runs once on one of the server's loops, never inside the call; a second call is ignored
+  /// Callbacks    `done` runs once on one of the server's loops, never inside the call, also when `stop` comes first; a
+  ///              second call is ignored, and so is one after `stop`
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
 
-  /// Cuts everything at once; on threads of its own also ends these. Idempotent. Not from one of those threads.
+  /// Cuts everything at once; on threads of its own also ends these, when the callbacks that are due have run.
+  /// Idempotent. Not from one of those threads.
   void stop();
 
   /// What it has done so far. Counters of several loops are read one after the other.
@@ -151,9 +154,10 @@ class Server {
   detail::Ref<detail::ServerCore> core_;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<detail::Ref<detail::Shard>> shards_;
-  std::mutex mutex_;  // guards the next two
+  std::mutex mutex_;  // guards the next three
   std::vector<detail::Ref<detail::Listener>> listeners_;
   std::shared_ptr<Drain> drain_;
+  bool stopped_ = false;
   std::atomic<std::size_t> next_{0};
   asio::ip::tcp::endpoint endpoint_;
 };

@@ -35,10 +35,10 @@ struct ServerOptions {
   RequestLimits limits;
 
   /// How long a request may take from the connection's first moment, or from its own first byte, until it is complete.
-  /// Then 408 and close, or just close when no byte came. (H14)
+  /// Then 408 and close, or just close when no byte came. Zero: for ever. (H14)
   std::chrono::milliseconds request_timeout = std::chrono::seconds(10);
 
-  /// How long a connection may stay idle between two requests. Open streams are not idle. (H15)
+  /// How long a connection may stay idle between two requests. Open streams are not idle. Zero: for ever. (H15)
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. Zero: no limit.
@@ -54,7 +54,7 @@ struct ServerOptions {
   std::vector<std::string> allow_hosts;
 
   /// Told of every exception that a handler lets out; the client gets 500, or the stream ends with an error. Runs on
-  /// the thread of the handler. By default nobody is told.
+  /// the thread of the handler, and must not throw itself. By default nobody is told.
   std::function<void(std::exception_ptr)> on_exception;
 };
 

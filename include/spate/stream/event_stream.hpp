@@ -13,6 +13,7 @@
 // lock held.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -76,14 +77,17 @@ class EventStream {
   ///   co_await stream.async_send(event, asio::use_awaitable);
   ///
   /// Completes    void(std::error_code) on the handler's executor, by default `get_executor()`, never inside the call:
-  ///              success, Errc::stream_closed, Errc::shut_down, or asio::error::operation_aborted
+  ///              success, Errc::stream_closed, Errc::shut_down, or asio::error::operation_aborted. Once the server is
+  ///              gone a handler without an executor of its own is dropped uncalled
   /// Cancellation any type ends the wait; the event itself stays queued, because part of it may have been written
   /// Lifetime     `event` is encoded before the call returns
   template <typename CompletionToken>
   auto async_send(const Event& event, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
         [core = core_](auto handler, EncodedEvent encoded) {
-          core->send(std::move(encoded), detail::make_handler_waiter(core->shard().executor(), std::move(handler)));
+          const auto work = core->shard().work();  // its io_context does not go while the handler is put up
+          const auto executor = work ? work->get_executor() : asio::any_io_executor();
+          core->send(std::move(encoded), detail::make_handler_waiter(executor, std::move(handler)));
         },
         token, EncodedEvent(event));
   }
@@ -104,11 +108,14 @@ class EventStream {
 
   /// Ends the stream at `moment`, when a credential runs out for instance (S5). The earliest moment given counts.
   void expire_at(std::chrono::system_clock::time_point moment) const {
-    core_->expire_at(detail::Clock::now() + (moment - std::chrono::system_clock::now()));
+    constexpr std::chrono::hours for_ever(24 * 366 * 100);  // more than a clock can be added to might follow
+    const auto now = std::chrono::system_clock::now();
+    if (moment < now + for_ever) core_->expire_at(detail::Clock::now() + (std::max(moment, now) - now));
   }
 
   /// Runs `callback` once when the stream is over, whatever ended it, after `on_timeout` or `on_error` if one of these
-  /// was the cause. Registered late, it runs soon. Several may be registered; they run in that order.
+  /// was the cause. Registered late, it runs soon, unless the server is gone by then. Several may be registered; they
+  /// run in that order.
   void on_complete(std::function<void()> callback) const {
     core_->on(detail::StreamCore::Moment::complete, [run = std::move(callback)](std::error_code) { run(); });
   }
@@ -133,7 +140,7 @@ class EventStream {
   /// A token that is told to stop when the stream is over; for producers on threads of their own.
   std::stop_token stop_token() const { return core_->stop_token(); }
 
-  /// Where this stream's callbacks run: the loop it lives on.
+  /// Where this stream's callbacks run: the loop it lives on. Empty once the server is gone.
   asio::any_io_executor get_executor() const { return core_->shard().executor(); }
 
   /// Whether both refer to the same connection.

@@ -32,10 +32,7 @@ class StreamHost {
 
   StreamHost(const StreamHost&) = delete;
   StreamHost& operator=(const StreamHost&) = delete;
-  ~StreamHost() {
-    detail::cut_all(*shard_);
-    shard_->stop();
-  }
+  ~StreamHost() { shard_->stop(); }
 
   /// Makes a stream of `socket`, on which `request` has been read and nothing answered. The head goes out as for every
   /// stream: with `open`, the first `send`, or not at all after `reject`.
@@ -47,18 +44,23 @@ class StreamHost {
   EventStream open(asio::ip::tcp::socket&& socket, Request request, std::string fields = {}) {
     const detail::Framing framing = detail::framing_for(request);
     detail::TransportChoice choice = detail::choose_transport(request);
-    auto shared = std::make_shared<const Request>(std::move(request));
-    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, std::move(socket), shared);
-    auto core = detail::make_ref<detail::StreamCore>(
-        shard_, settings_, framing, detail::Ref<detail::StreamOrigin>(origin.get()), std::move(shared),
-        detail::stream_head(framing, fields, choice.transport), std::move(choice));
-    shard_->run([core] { core->handler_finished(); });
+    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request);
+    std::string head = detail::stream_head(framing, fields, choice.transport);
+    auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
+                                                     std::make_shared<const Request>(std::move(request)),
+                                                     std::move(head), std::move(choice));
+    std::error_code error;
+    auto owned = detail::OwnedSocket::from(std::move(socket), error);
+    shard_->run([origin, core, owned = std::move(owned), error]() mutable {
+      origin->begin(std::move(owned), core, error);
+      core->handler_finished();
+    });
     return EventStream(std::move(core));
   }
 
   /// Ends every stream with EndReason::shutdown, its farewell included.
   void drain() {
-    shard_->run([shard = shard_] { detail::drain_all(*shard); });
+    shard_->run([shard = shard_] { shard->drain(); });
   }
 
  private:

@@ -92,25 +92,27 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     if (closed_) return;
     auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
-    subscription->beginning = std::make_unique<Subscription::Beginning>();
-    Subscription::Beginning& beginning = *subscription->beginning;
+    EncodedEvent greeting, gap;
     if (store_ != nullptr) {
       const Start start = start_of(user_id, requested);
       const std::string position = id_of(start.position);
-      beginning.greeting = std::move(resumed && !start.gap ? *resumed : *fresh).finish(position);
+      greeting = std::move(resumed && !start.gap ? *resumed : *fresh).finish(position);
       if (start.gap) {
-        beginning.gap = gap_event(*stream, user_id, requested, start.next, start.position, *start.gap);
+        gap = gap_event(*stream, user_id, requested, start.next, start.position, *start.gap);
       }
       subscription->cursor = start.position;
       subscription->replaying = start.next != 0;
       subscription->live = start.next == 0;
     } else if (wanted.greeting) {
-      beginning.greeting = std::move(*fresh).finish();
+      greeting = std::move(*fresh).finish();
     }
     insert(std::move(user_id), subscription);
     if (stream->transport() == Transport::poll) replace_poll(*subscription);
     stream->open();
-    stream->own_shard().post(subscription, Subscription::what_join);
+    Shard& shard = stream->own_shard();
+    if (greeting) shard.post(subscription, Subscription::what_greet, std::move(greeting));
+    if (gap) shard.post(subscription, Subscription::what_gap, std::move(gap));
+    shard.post(subscription, Subscription::what_join);
   }
 
   /// Ends every stream of `user` for `reason`; returns how many.
@@ -118,12 +120,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     const auto found = users_.find(user_id);
     if (found == users_.end()) return 0;
-    const std::vector<Ref<Subscription>> subscriptions = (*found)->subscriptions;
-    for (const Ref<Subscription>& subscription : subscriptions) {
+    std::size_t closed = 0;
+    // The user goes with his last subscription.
+    for (Ref<Subscription> subscription = (*found)->first, next; subscription; subscription = next, ++closed) {
+      next = subscription->next;
       detach(subscription);
       subscription->stream().end(reason);
     }
-    return subscriptions.size();
+    return closed;
   }
 
   /// Takes `stream` out of the registry and leaves it open.
@@ -131,19 +135,17 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     const auto found = users_.find(user_id);
     if (found == users_.end()) return false;
-    for (const Ref<Subscription>& subscription : (*found)->subscriptions) {
-      if (&subscription->stream() != &stream) continue;
-      detach(subscription);
-      return true;
-    }
-    return false;
+    const Ref<Subscription> subscription =
+        find(**found, [&](const Subscription& each) { return &each.stream() == &stream; });
+    if (subscription) detach(subscription);
+    return static_cast<bool>(subscription);
   }
 
   /// Takes every stream out of the registry, for good.
   void close_all() {
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    while (!users_.empty()) detach((*users_.begin())->subscriptions.back());
+    while (!users_.empty()) detach((*users_.begin())->first);
     feeds_.clear();
     release_waiters(Errc::shut_down);
   }
@@ -173,6 +175,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t events() const {
     const std::lock_guard lock(mutex_);
     return events_;
+  }
+
+  /// Any thread. Whether no shard is behind.
+  bool room() const {
+    const std::lock_guard lock(mutex_);
+    return has_room();
   }
 
   /// Any thread. Tells `waiter` as soon as no shard is behind.
@@ -299,13 +307,21 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   std::size_t reach(const User& user, const EncodedEvent& event) {
     std::size_t reached = 0;
-    for (const Ref<Subscription>& subscription : user.subscriptions) {
+    for (const Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
+      const Ref<Subscription> subscription(const_cast<Subscription*>(each));
       if (!subscription->accepts(event.name())) continue;
       ++reached;
       // One that is not live will draw the event from the store.
       if (subscription->live) subscription->feed().post(subscription, Subscription::what_event, event);
     }
     return reached;
+  }
+
+  template <typename Predicate>
+  static Ref<Subscription> find(const User& user, Predicate&& matches) {
+    Subscription* each = user.first.get();
+    while (each != nullptr && !matches(*each)) each = each->next.get();
+    return Ref<Subscription>(each);
   }
 
   std::size_t listeners(std::string_view name) const {
@@ -331,11 +347,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     }
     User& user = **found;
     subscription->user = &user;
-    user.subscriptions.push_back(subscription);
+    Ref<Subscription>* last = &user.first;
+    std::size_t count = 1;
+    for (; *last; last = &(*last)->next) ++count;
+    *last = subscription;
     ++streams_;
     count_filter(*subscription, 1);
-    if (options_.max_streams_per_user > 0 && user.subscriptions.size() > options_.max_streams_per_user) {
-      const Ref<Subscription> oldest = user.subscriptions.front();
+    if (options_.max_streams_per_user > 0 && count > options_.max_streams_per_user) {
+      const Ref<Subscription> oldest = user.first;
       detach(oldest);
       oldest->stream().end(EndReason::replaced);
     }
@@ -343,14 +362,11 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   // A new poll takes the place of the last one of the same client, answered or still waiting.
   void replace_poll(const Subscription& poll) {
-    const auto same_client = [&](const Ref<Subscription>& each) {
-      return each.get() != &poll && each->stream().transport() == Transport::poll &&
-             each->stream().poll_client() == poll.stream().poll_client();
-    };
-    const auto& list = poll.user->subscriptions;
-    const auto found = std::find_if(list.begin(), list.end(), same_client);
-    if (found == list.end()) return;
-    const Ref<Subscription> last = *found;
+    const Ref<Subscription> last = find(*poll.user, [&](const Subscription& each) {
+      return &each != &poll && each.stream().transport() == Transport::poll &&
+             each.stream().poll_client() == poll.stream().poll_client();
+    });
+    if (!last) return;
     detach(last);
     last->stream().end(EndReason::replaced);
   }
@@ -359,11 +375,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void erase(Subscription& subscription) {
     User* user = std::exchange(subscription.user, nullptr);
     if (user == nullptr) return;
-    auto& list = user->subscriptions;
-    list.erase(std::find_if(list.begin(), list.end(), [&](const auto& each) { return each.get() == &subscription; }));
+    Ref<Subscription>* at = &user->first;
+    while (at->get() != &subscription) at = &(*at)->next;
+    *at = Ref<Subscription>(std::exchange(subscription.next, nullptr));
     --streams_;
     count_filter(subscription, -1);
-    if (!list.empty()) return;
+    if (user->first) return;
     if (options_.on_leave) hook(subscription.stream(), options_.on_leave, user->id);
     order_.erase(user);
     users_.erase(users_.find(std::string_view(user->id)));
@@ -432,17 +449,17 @@ inline void Feed::release_backlog(std::size_t bytes) {
 
 inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
-    case what_join: {
-      const std::unique_ptr<Beginning> begin = std::move(beginning);
-      if (stream_->takes_events()) {
-        if (begin->greeting) stream_->push_raw(begin->greeting);
-        if (begin->gap) stream_->push_gap(begin->gap);
-      }
+    case what_greet:
+      if (stream_->takes_events()) stream_->push_raw(event);
+      return;
+    case what_gap:
+      if (stream_->takes_events()) stream_->push_gap(event);
+      return;
+    case what_join:
       attached_ = true;
       stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
       if (attached_ && !replaying) feed_->join(*this);
       return;
-    }
     case what_live:
       if (attached_) feed_->join(*this);
       return;

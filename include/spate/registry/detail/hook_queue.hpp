@@ -16,13 +16,15 @@ class HookQueue : public std::enable_shared_from_this<HookQueue> {
  public:
   /// Queues `hook`; it runs on `shard`'s executor unless another executor is at the queue already.
   void push(const Shard& shard, std::function<void()> hook) {
+    const auto executor = shard.executor();
+    if (!executor) return;  // the shard has stopped: nothing runs there any more
     {
       const std::lock_guard lock(mutex_);
       hooks_.push_back(std::move(hook));
       if (running_) return;
       running_ = true;
     }
-    run_on(shard.executor());
+    run_on(executor);
   }
 
  private:

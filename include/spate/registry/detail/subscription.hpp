@@ -22,15 +22,15 @@ namespace spate::detail {
 class Feed;
 class Subscription;
 
-/// One user and his subscriptions, oldest first. Guarded by the emitter's lock.
+/// One user and the list of his subscriptions, oldest first. Guarded by the emitter's lock.
 struct User {
   std::string id;
-  std::vector<Ref<Subscription>> subscriptions;
+  Ref<Subscription> first;
 };
 
 class Subscription final : public StreamSource {
  public:
-  enum : std::uint32_t { what_join, what_live, what_event, what_detach };
+  enum : std::uint32_t { what_greet, what_gap, what_join, what_live, what_event, what_detach };
 
   Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events)
       : feed_(std::move(feed)), stream_(std::move(stream)) {
@@ -50,8 +50,8 @@ class Subscription final : public StreamSource {
 
   // ---- under the emitter's lock ----
 
-  User* user = nullptr;  // null once it is out of the registry
-  bool live = true;      // events are posted to it; otherwise it draws them from the store
+  User* user = nullptr;    // null once it is out of the registry
+  Ref<Subscription> next;  // in the user's list
 
   // ---- shard only ----
 
@@ -61,20 +61,15 @@ class Subscription final : public StreamSource {
   void stream_ended(EndReason reason) override;
   void on_timer(TimePoint now) override;
 
-  /// What the stream begins with. Set before what_join is posted.
-  struct Beginning {
-    EncodedEvent greeting;
-    EncodedEvent gap;
-  };
-  std::unique_ptr<Beginning> beginning;
-  std::uint64_t cursor = 0;  // the newest event drawn from the store
-  bool replaying = false;    // there may be more to draw
-
-  // For the feed.
-  BroadcastLog::Position position;  // of a member: what the stream has been given
+  std::uint64_t cursor = 0;         // while replaying: the newest event drawn from the store
+  BroadcastLog::Position position;  // of a member of the feed: what the stream has been given
   std::uint32_t index = 0;          // in the feed's list
-  bool joined = false;              // in one of the feed's lists
-  bool reads_log = false;           // which one
+
+  // The flags lie together: ten thousand streams have ten thousand of these.
+  bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
+  bool replaying = false;  // there may be more to draw
+  bool joined = false;     // in one of the feed's lists
+  bool reads_log = false;  // which one
 
  private:
   bool attached_ = false;  // it is among its stream's sources

@@ -28,8 +28,12 @@ using RequestHandler = std::function<void(SharedRequest, PendingResponse, const 
 using ValueHandler = std::function<Response(const Request&)>;
 using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler>;
 
-inline void report(const OnException& on_exception, std::exception_ptr exception) {
-  if (on_exception) on_exception(std::move(exception));
+inline void report(const OnException& on_exception, std::exception_ptr exception) noexcept {
+  try {
+    if (on_exception) on_exception(std::move(exception));
+  } catch (...) {
+    static_cast<void>(0);  // nobody is left to be told
+  }
 }
 
 /// A handler let an exception out: the client gets 500 when nothing has been sent yet, else the stream ends.

@@ -16,10 +16,10 @@
 namespace spate::detail {
 
 /// Begins a session on `shard` for a connection that was accepted. Shard only.
-inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, Poller::Native native,
+inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
                           const asio::ip::tcp::endpoint& remote) {
   std::error_code error;
-  const SocketId socket = shard->poller().attach(native, remote.protocol(), error);
+  const SocketId socket = shard->poller().attach(std::move(accepted), error);
   if (error) {
     server->accept_errors.fetch_add(1, std::memory_order_relaxed);
     return;
@@ -51,11 +51,11 @@ class Listener final : public RefCounted<Listener> {
         server_(std::move(server)),
         shards_(std::move(shards)) {
     acceptor_.non_blocking(true);
+    std::error_code ignored;                                      // of a kind of socket that has no such option
+    acceptor_.set_option(asio::ip::tcp::no_delay(true), ignored);  // inherited by what it accepts, where it is (C5)
   }
 
-  asio::any_io_executor executor() { return acceptor_.get_executor(); }
-
-  /// On the acceptor's executor, like everything that follows.
+  /// On the first shard's executor, which is the acceptor's, like everything that follows.
   void start() { wait(); }
 
   void stop() {
@@ -79,7 +79,7 @@ class Listener final : public RefCounted<Listener> {
     for (int i = 0; i < batch && acceptor_.is_open(); ++i) {
       asio::ip::tcp::endpoint remote;
       std::error_code error;
-      const Poller::Native native = Poller::accept(acceptor_, remote, error);
+      OwnedSocket accepted = Poller::accept(acceptor_, remote, error);
       if (error == asio::error::would_block) break;
       if (error == asio::error::connection_aborted) continue;
       if (error) {
@@ -92,11 +92,9 @@ class Listener final : public RefCounted<Listener> {
       }
       const Ref<Shard>& shard = shards_[next_];
       next_ = (next_ + 1) % shards_.size();
-      if (shards_.size() == 1) {
-        begin_session(shard, server_, native, remote);
-      } else {
-        shard->run([shard, server = server_, native, remote] { begin_session(shard, server, native, remote); });
-      }
+      shard->run([shard, server = server_, accepted = std::move(accepted), remote]() mutable {
+        begin_session(shard, server, std::move(accepted), remote);
+      });
     }
     if (acceptor_.is_open()) wait();
   }

@@ -16,9 +16,9 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
   void begin(std::chrono::milliseconds deadline) {
     for (const auto& shard : shards) {
       shard->run([self = shared_from_this(), shard] {
-        detail::drain_all(*shard);
+        shard->drain();
         shard->when_idle([self] {
-          if (self->busy.fetch_sub(1) == 1) asio::post(self->timer.get_executor(), [self] { self->finish(); });
+          if (self->busy.fetch_sub(1) == 1) self->finish();
         });
       });
     }
@@ -33,14 +33,16 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
 
   void cut_rest() {
     for (const auto& shard : shards) {
-      shard->call_back([self = shared_from_this(), shard] { self->cut += detail::cut_all(*shard); });
+      shard->run([self = shared_from_this(), shard] { self->cut += shard->cut(); });
     }
   }
 
-  // On the timer's executor. Every shard has become idle, by itself or by the cut.
+  // Every shard has become idle, by itself, by the cut, or because the server was stopped.
   void finish() {
-    finished = true;
-    timer.cancel();
+    asio::post(timer.get_executor(), [self = shared_from_this()] {
+      self->finished = true;
+      self->timer.cancel();
+    });
     if (done) std::exchange(done, nullptr)(cut);
   }
 
@@ -84,7 +86,6 @@ inline void Server::start() {
   asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
   acceptor.open(wanted.protocol());
   acceptor.set_option(asio::socket_base::reuse_address(true));
-  acceptor.set_option(asio::ip::tcp::no_delay(true));  // inherited by what it accepts, where it is (C5)
   acceptor.bind(wanted);
   acceptor.listen();
   endpoint_ = acceptor.local_endpoint();
@@ -92,34 +93,38 @@ inline void Server::start() {
 }
 
 inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
-  auto listener = detail::make_ref<detail::Listener>(std::move(acceptor), core_, shards_);
-  {
-    const std::lock_guard lock(mutex_);
-    listeners_.push_back(listener);
-    start_threads();
-  }
-  asio::post(listener->executor(), [listener] { listener->start(); });
+  const auto& shard = shards_.front();
+  const auto protocol = acceptor.local_endpoint().protocol();
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return;
+  // Onto a loop of this server, whose thread then is the only one that has to do with it.
+  asio::ip::tcp::acceptor own(shard->executor(), protocol, acceptor.release());
+  auto listener = detail::make_ref<detail::Listener>(std::move(own), core_, shards_);
+  listeners_.push_back(listener);
+  start_threads();
+  shard->run([listener] { listener->start(); });
 }
 
 inline void Server::adopt(asio::ip::tcp::socket socket) {
+  std::error_code error;
+  const auto remote = socket.remote_endpoint(error);
+  auto owned = detail::OwnedSocket::from(std::move(socket), error);
+  if (error) return;  // its client has gone
   const auto& shard = next_shard();
-  shard->run([shard, core = core_, socket = std::move(socket)]() mutable {
-    std::error_code error;
-    const auto remote = socket.remote_endpoint(error);
-    if (!error) socket.non_blocking(true, error);
-    if (!error) socket.set_option(asio::ip::tcp::no_delay(true), error);
-    const auto native = error ? detail::Poller::Native() : socket.release(error);
-    if (!error) detail::begin_session(shard, core, native, remote);
+  shard->run([shard, core = core_, owned = std::move(owned), remote]() mutable {
+    detail::begin_session(shard, core, std::move(owned), remote);
   });
 }
 
 inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
+  std::error_code error;
+  auto owned = detail::OwnedSocket::from(std::move(socket), error);
+  if (error) return;
   const auto& shard = next_shard();
-  shard->run([shard, core = core_, socket = std::move(socket), request = std::move(request)]() mutable {
-    std::error_code error;
-    socket.set_option(asio::ip::tcp::no_delay(true), error);
-    const detail::SocketId id = shard->poller().adopt(std::move(socket), error);
-    if (error) return;
+  shard->run([shard, core = core_, owned = std::move(owned), request = std::move(request)]() mutable {
+    std::error_code failed;
+    const detail::SocketId id = shard->poller().attach(std::move(owned), failed);
+    if (failed) return;
     core->connections.fetch_add(1, std::memory_order_relaxed);
     detail::make_ref<detail::Session>(shard, core, id)->start(std::move(request));
   });
@@ -128,67 +133,75 @@ inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
 inline const detail::Ref<detail::Shard>& Server::next_shard() {
   {
     const std::lock_guard lock(mutex_);
-    start_threads();
+    if (!stopped_) start_threads();
   }
   return shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
 }
 
 inline void Server::start_threads() {
+  // What was posted as the loop stopped; nobody who posts again and again may keep it from ending.
+  static constexpr int most_left = 100'000;
   for (const auto& loop : loops_) {
     if (loop->thread.joinable()) continue;
     loop->thread = std::thread([&context = loop->context, core = core_] {
-      for (;;) {
-        try {
-          context.run();
-          return;
-        } catch (...) {
-          core->report(std::current_exception());  // of a callback; the loop goes on
+      const auto run = [&](const auto& some) {
+        for (;;) {
+          try {
+            return some();
+          } catch (...) {
+            core->report(std::current_exception());  // of a callback; the loop goes on
+          }
         }
-      }
+      };
+      run([&] { context.run(); });
+      context.restart();
+      int left = most_left;
+      run([&] {
+        while (left-- > 0 && context.poll_one() > 0) continue;
+      });
     });
   }
 }
 
 inline void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
   const std::lock_guard lock(mutex_);
-  if (drain_) return;
+  if (drain_ || stopped_) return;
   core_->draining.store(true);
-  for (const auto& listener : listeners_) {
-    asio::post(listener->executor(), [listener] { listener->stop(); });
-  }
+  shards_.front()->run([listeners = listeners_] {
+    for (const auto& listener : listeners) listener->stop();
+  });
   drain_ = std::make_shared<Drain>(shards_, std::move(done));
   drain_->begin(deadline);
 }
 
 inline void Server::stop() {
-  const std::lock_guard lock(mutex_);
-  core_->draining.store(true);
-  const auto cut = [](const detail::Ref<detail::Shard>& shard) {
-    detail::cut_all(*shard);
-    shard->stop();
-  };
-  for (const auto& listener : listeners_) {
-    if (loops_.empty()) {
-      listener->stop();
-    } else {
-      asio::post(listener->executor(), [listener] { listener->stop(); });
-    }
+  std::vector<detail::Ref<detail::Listener>> listeners;
+  std::shared_ptr<Drain> drain;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(stopped_, true)) return;
+    core_->draining.store(true);
+    listeners.swap(listeners_);
+    drain.swap(drain_);
   }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const bool running = i < loops_.size() && loops_[i]->thread.joinable();
-    if (!running) {
-      cut(shards_[i]);
+    const auto end = [shard = shards_[i], drain, own = i == 0 ? std::move(listeners) : decltype(listeners)()] {
+      for (const auto& listener : own) listener->stop();
+      const std::size_t cut = shard->stop();
+      if (drain) drain->cut += cut;
+    };
+    if (i >= loops_.size() || !loops_[i]->thread.joinable()) {
+      end();
       continue;
     }
-    asio::post(loops_[i]->context, [shard = shards_[i], cut] { cut(shard); });
+    asio::post(loops_[i]->context, [&context = loops_[i]->context, end] {
+      end();
+      context.stop();
+    });
   }
-  // What the cut posted, on_complete for instance, still runs.
-  for (const auto& loop : loops_) loop->work.reset();
   for (const auto& loop : loops_) {
     if (loop->thread.joinable()) loop->thread.join();
   }
-  listeners_.clear();
-  drain_.reset();
 }
 
 inline ServerStats Server::stats() const {
@@ -205,9 +218,9 @@ inline ServerStats Server::stats() const {
       stats.streams_ended[reason] += count;
       ended += count;
     }
-    const std::uint64_t opened = counters.opened.get();  // read last: never fewer than have ended
+    const std::uint64_t opened = counters.opened.get();
     stats.streams_opened += opened;
-    stats.streams += opened - ended;
+    stats.streams += opened > ended ? opened - ended : 0;  // the two are not read at one moment
     stats.deliveries += counters.deliveries.get();
     stats.bytes_sent += counters.bytes_sent.get();
     stats.dropped_events += counters.dropped.get();

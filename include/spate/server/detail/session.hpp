@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -32,7 +33,7 @@ class Session final : public StreamOrigin {
   /// Begins to read. The poller holds the session from now on.
   void start() {
     shard_->poller().set_resident(socket_, Ref<Resident>(this));
-    shard_->set_timer(*this, shard_->now() + server_->options.request_timeout);
+    set_deadline(server_->options.request_timeout);
     read();
   }
 
@@ -45,7 +46,7 @@ class Session final : public StreamOrigin {
 
   bool on_readable() override {
     read();
-    return socket_ != no_socket && input_.size() < most_input;
+    return socket_ != no_socket && !ended_ && !paused_;
   }
 
   void on_writable() override {
@@ -79,7 +80,11 @@ class Session final : public StreamOrigin {
 
   bool on_cut() override {
     const bool busy = state_ == State::handling || state_ == State::answering;
+    const Ref<StreamCore> stream = stream_;
+    const Ref<PendingCore> pending = pending_;
     close();
+    if (stream) stream->on_cut();
+    if (pending) pending->connection_lost(Errc::shut_down);
     return busy;
   }
 
@@ -124,6 +129,8 @@ class Session final : public StreamOrigin {
   static constexpr std::size_t read_size = 16 * 1024;
   // What is read ahead while a request is handled, to see the client's end behind it.
   static constexpr std::size_t most_input = 64 * 1024;
+  // Reads in a row, before other connections have their turn.
+  static constexpr int most_reads = 16;
 
   RequestParser& parser() {
     if (!parser_) parser_ = std::make_unique<RequestParser>(server_->options.limits);
@@ -134,7 +141,12 @@ class Session final : public StreamOrigin {
   void read() {
     const Ref<Session> alive(this);
     char buffer[read_size];
-    while (socket_ != no_socket && !ended_ && input_.size() < most_input) {
+    for (int reads = 0; socket_ != no_socket && !ended_; ++reads) {
+      if (input_.size() >= most_input) {
+        paused_ = true;
+        return;
+      }
+      if (reads == most_reads) return shard_->poller().await_readable(socket_);
       std::error_code error;
       const std::size_t size = shard_->poller().read(socket_, buffer, sizeof buffer, error);
       if (error == asio::error::would_block) return;
@@ -146,6 +158,8 @@ class Session final : public StreamOrigin {
         input_.append(buffer, size);
       }
       advance();
+      // A short read has emptied the socket; what comes later is a new edge, and an end behind it a hangup.
+      if (size < sizeof buffer) return;
     }
   }
 
@@ -186,21 +200,22 @@ class Session final : public StreamOrigin {
 
   // Parses until a request is complete or `bytes` are used up; returns what belongs to the next request.
   std::string_view consume(std::string_view bytes) {
-    const bool fresh = !parser().started();
+    bool fresh = !parser().started();
     while (state_ == State::reading) {
       const RequestParser::Step step = parser().parse(bytes);
       bytes.remove_prefix(step.consumed);
       switch (step.progress) {
         case RequestParser::Progress::need_more:
-          if (fresh && parser().started() && served_) {
-            shard_->set_timer(*this, shard_->now() + server_->options.request_timeout);
-          }
+          if (fresh && parser().started() && served_) set_deadline(server_->options.request_timeout);
           return bytes;
         case RequestParser::Progress::head_complete:
           if (parser().expects_continue() && bytes.empty()) invite_body();
           break;
         case RequestParser::Progress::failed: fail(parser().status(), parser().reason()); return {};
-        case RequestParser::Progress::complete: dispatch(parser().take()); break;
+        case RequestParser::Progress::complete:
+          dispatch(parser().take());
+          fresh = true;
+          break;
       }
     }
     return bytes;
@@ -241,6 +256,8 @@ class Session final : public StreamOrigin {
       Response failure = Response::error(500, "the handler failed");
       if (pending_) {
         pending_->respond(std::move(failure));  // unless the handler had answered before it threw
+      } else if (stream_) {
+        stream_->reject(std::move(failure));
       } else {
         respond(std::move(failure));
       }
@@ -292,7 +309,7 @@ class Session final : public StreamOrigin {
     if (head_only_) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
       if (choice.transport == Transport::poll) return respond(Response::json(200, {}));
-      if (!keep_alive_) closing_ = true;
+      if (!keep_alive_ || version_minor_ == 0 || server_->draining.load(std::memory_order_relaxed)) closing_ = true;
       output_ += stream_head(framing, fields, choice.transport, closing_ ? AfterStream::close : AfterStream::keep);
       return write();
     }
@@ -338,6 +355,7 @@ class Session final : public StreamOrigin {
 
   // Writes what is left; when all is written goes on reading or closes in stages.
   void write() {
+    if (socket_ == no_socket) return;  // the server was stopped by the handler
     state_ = State::answering;
     while (sent_ < output_.size()) {
       const asio::const_buffer buffer(output_.data() + sent_, output_.size() - sent_);
@@ -345,8 +363,7 @@ class Session final : public StreamOrigin {
       const std::size_t written = shard_->poller().write(socket_, &buffer, 1, error);
       if (error == asio::error::would_block) {
         shard_->poller().await_writable(socket_);
-        shard_->set_timer(*this, shard_->now() + server_->options.stream.write_timeout);
-        return;
+        return set_deadline(server_->options.stream.write_timeout);
       }
       if (error) return close();
       sent_ += written;
@@ -363,8 +380,12 @@ class Session final : public StreamOrigin {
     keep_alive_ = true;
     cors_ = {};
     parser().reset();
-    shard_->set_timer(*this, shard_->now() + server_->options.idle_timeout);
-    shard_->poller().await_readable(socket_);
+    set_deadline(server_->options.idle_timeout);
+    if (std::exchange(paused_, false)) shard_->poller().await_readable(socket_);
+  }
+
+  void set_deadline(std::chrono::milliseconds wait) {
+    shard_->set_timer(*this, wait.count() > 0 ? shard_->now() + wait : never);
   }
 
   void close() {
@@ -397,6 +418,7 @@ class Session final : public StreamOrigin {
   bool served_ = false;   // a request has been complete on this connection
   bool ended_ = false;    // the client has ended its side
   bool closing_ = false;  // close after the answer
+  bool paused_ = false;   // there may be more to read than was read ahead
 };
 
 }  // namespace spate::detail

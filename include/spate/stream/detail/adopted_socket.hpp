@@ -1,12 +1,13 @@
 // AdoptedSocket: the origin of a stream whose connection another server accepted.
+//
+// Until the head goes out it watches over the socket, so that a client that leaves is noticed then, too.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
 
-#include <asio/ip/tcp.hpp>
+#include <asio/buffer.hpp>
 
 #include <spate/stream/detail/stream_core.hpp>
 
@@ -14,22 +15,42 @@ namespace spate::detail {
 
 class AdoptedSocket final : public StreamOrigin {
  public:
-  AdoptedSocket(Shard& shard, asio::ip::tcp::socket socket, std::shared_ptr<const Request> request)
-      : shard_(shard), socket_(std::move(socket)), request_(std::move(request)) {}
+  AdoptedSocket(Shard& shard, const Request& request)
+      : shard_(shard), context_{request.version_minor(), false, request.method() == "HEAD"} {}
+
+  /// Begins to watch, on behalf of `stream`.
+  void begin(OwnedSocket socket, Ref<StreamCore> stream, std::error_code error) {
+    if (!error) socket_ = shard_.poller().attach(std::move(socket), error);
+    if (error) return stream->connection_lost(error);
+    stream_ = std::move(stream);
+    shard_.poller().set_resident(socket_, Ref<Resident>(this));
+  }
+
+  bool on_readable() override {
+    std::error_code error;
+    if (discard_input(shard_.poller(), socket_, error)) return true;
+    lose(error);
+    return false;
+  }
+  void on_hangup() override {
+    std::error_code error;
+    discard_input(shard_.poller(), socket_, error);
+    lose(error);
+  }
+  void on_drain() override { stream_->end(EndReason::shutdown); }
+  bool on_cut() override { return close()->on_cut(); }
 
   SocketId surrender() override {
-    std::error_code error;
-    socket_.set_option(asio::ip::tcp::no_delay(true), error);  // (C5) an unconnected socket fails below
-    const SocketId adopted = shard_.poller().adopt(std::move(socket_), error);
-    return error ? no_socket : adopted;
+    stream_ = nullptr;
+    return std::exchange(socket_, no_socket);
   }
 
   void answer(Response response) override {
     const SocketId socket = surrender();
     if (socket == no_socket) return;
     std::string head;
-    serialize_head(head, response.close_connection(), HeadContext{request_->version_minor(), false});
-    head += response.body();
+    serialize_head(head, response, context_);
+    head += payload(response, context_);
     // A refusal is small and the socket's buffer empty: what the kernel does not take at once is lost with a client
     // that announced a window smaller than an error message.
     const asio::const_buffer buffer(head.data(), head.size());
@@ -39,21 +60,17 @@ class AdoptedSocket final : public StreamOrigin {
   }
 
  private:
-  Shard& shard_;
-  asio::ip::tcp::socket socket_;
-  std::shared_ptr<const Request> request_;
+  void lose(std::error_code error) { close()->connection_lost(error); }
+
+  Ref<StreamCore> close() {
+    shard_.poller().close(std::exchange(socket_, no_socket));
+    return std::exchange(stream_, nullptr);
+  }
+
+  Shard& shard_;  // outlives its sockets, and with them what is told of them
+  const HeadContext context_;
+  SocketId socket_ = no_socket;
+  Ref<StreamCore> stream_;  // until its head goes out
 };
-
-/// Asks everything that has a socket on `shard` to finish.
-inline void drain_all(Shard& shard) {
-  for (const Ref<Resident>& resident : shard.poller().residents()) resident->on_drain();
-}
-
-/// Cuts everything that has a socket on `shard`; returns how many streams and answers that cost their end.
-inline std::size_t cut_all(Shard& shard) {
-  std::size_t cut = 0;
-  for (const Ref<Resident>& resident : shard.poller().residents()) cut += resident->on_cut() ? 1 : 0;
-  return cut;
-}
 
 }  // namespace spate::detail

@@ -17,6 +17,7 @@
 #include <asio/error.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <spate/stream/detail/owned_socket.hpp>
 #include <spate/stream/detail/resident.hpp>
 
 namespace spate::detail {
@@ -35,37 +36,31 @@ class AsioPoller {
   AsioPoller& operator=(const AsioPoller&) = delete;
   ~AsioPoller() { stop(); }
 
-  using Native = asio::ip::tcp::socket::native_handle_type;
-
-  static Native accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote, std::error_code& error) {
+  static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote,
+                            std::error_code& error) {
     asio::ip::tcp::socket socket(acceptor.get_executor());
     acceptor.accept(socket, remote, error);
-    return error ? Native() : socket.release(error);
+    return error ? OwnedSocket() : OwnedSocket::from(std::move(socket), error);
   }
 
-  SocketId attach(Native native, const asio::ip::tcp& protocol, std::error_code& error) {
+  SocketId attach(OwnedSocket owned, std::error_code& error) {
     asio::ip::tcp::socket socket(executor_);
-    socket.assign(protocol, native, error);
-    if (!error) socket.non_blocking(true, error);
+    const auto native = owned.release();
+    socket.assign(owned.protocol(), native, error);
+    if (error) {
+      owned = OwnedSocket(native, owned.protocol());  // whose end closes it
+      return no_socket;
+    }
+    socket.non_blocking(true, error);
     if (error) return no_socket;
-    std::error_code ignored;  // a peer that has reset the connection already: reading tells
-    socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     while (slots_.contains(next_)) next_ = next_ == 0x7FFFFFFF ? 0 : next_ + 1;
     slots_.emplace(next_, std::make_shared<Slot>(std::move(socket)));
     return next_++;
   }
 
-  SocketId adopt(asio::ip::tcp::socket socket, std::error_code& error) {
-    const auto protocol = socket.local_endpoint(error).protocol();
-    if (error) return no_socket;
-    const auto native = socket.release(error);
-    return error ? no_socket : attach(native, protocol, error);
-  }
-
   void set_resident(SocketId socket, Ref<Resident> resident) {
     const auto slot = slots_.at(socket);
-    if (slot->resident) graveyard_.push_back(std::move(slot->resident));
-    slot->resident = std::move(resident);
+    std::swap(slot->resident, resident);
     await(slot, asio::socket_base::wait_read);
   }
 
@@ -89,12 +84,12 @@ class AsioPoller {
 
   void close(SocketId socket) {
     const auto found = slots_.find(socket);
-    if (found->second->resident) graveyard_.push_back(std::move(found->second->resident));
-    found->second->resident = nullptr;
-    found->second->ticket = nullptr;
-    std::error_code ignored;  // nothing can be done about a failed close
-    found->second->socket.close(ignored);
+    const std::shared_ptr<Slot> slot = found->second;
     slots_.erase(found);
+    const Ref<Resident> resident = std::move(slot->resident);
+    slot->ticket = nullptr;
+    std::error_code ignored;  // nothing can be done about a failed close
+    slot->socket.close(ignored);
   }
 
   std::size_t count() const noexcept { return slots_.size(); }
@@ -106,13 +101,16 @@ class AsioPoller {
     }
     return all;
   }
-  void dispatch() { graveyard_.clear(); }
+
+  void dispatch() {
+    for (const Happening& happening : std::exchange(happened_, {})) tell(happening);
+  }
   bool more() const noexcept { return false; }
 
   void stop() {
     while (!slots_.empty()) close(slots_.begin()->first);
-    ready_ = nullptr;
-    graveyard_.clear();
+    happened_.clear();
+    executor_ = {};
   }
 
  private:
@@ -123,6 +121,12 @@ class AsioPoller {
     Ref<Resident> ticket;
     bool awaits_input = false;
     bool awaits_output = false;
+  };
+  // What Asio has told, kept for `dispatch`.
+  struct Happening {
+    std::shared_ptr<Slot> slot;
+    asio::socket_base::wait_type type;
+    bool failed;
   };
   // A buffer sequence over a plain array.
   struct Buffers {
@@ -137,24 +141,30 @@ class AsioPoller {
     if (awaits) return;
     awaits = true;
     slot->socket.async_wait(type, [this, slot, type](const std::error_code& error) {
-      (type == asio::socket_base::wait_read ? slot->awaits_input : slot->awaits_output) = false;
       if (!slot->resident) return;  // closed meanwhile: `this` may be gone
-      const Ref<Resident> resident = slot->resident;
-      if (type == asio::socket_base::wait_write) {
-        resident->on_writable();
-      } else if (error) {
-        resident->on_hangup();
-      } else {
-        if (resident->on_readable() && slot->resident) await(slot, type);
-      }
-      if (ready_) ready_();
+      happened_.push_back({slot, type, static_cast<bool>(error)});
+      ready_();
     });
+  }
+
+  void tell(const Happening& happening) {
+    const auto& [slot, type, failed] = happening;
+    (type == asio::socket_base::wait_read ? slot->awaits_input : slot->awaits_output) = false;
+    const Ref<Resident> resident = slot->resident;  // held: it may let go of the socket, and then nobody else may
+    if (!resident) return;
+    if (type == asio::socket_base::wait_write) {
+      resident->on_writable();
+    } else if (failed) {
+      resident->on_hangup();
+    } else if (resident->on_readable() && slot->resident) {
+      await(slot, type);
+    }
   }
 
   asio::any_io_executor executor_;
   std::function<void()> ready_;
   std::unordered_map<SocketId, std::shared_ptr<Slot>> slots_;
-  std::vector<Ref<Resident>> graveyard_;
+  std::vector<Happening> happened_;
   SocketId next_ = 0;
 };
 

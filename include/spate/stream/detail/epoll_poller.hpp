@@ -14,8 +14,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
+#include <spate/stream/detail/owned_socket.hpp>
 #include <spate/stream/detail/resident.hpp>
 
 namespace spate::detail {
@@ -50,27 +53,26 @@ class EpollPoller {
   EpollPoller& operator=(const EpollPoller&) = delete;
   ~EpollPoller() { stop(); }
 
-  using Native = asio::ip::tcp::socket::native_handle_type;
-
-  /// Any thread. Takes one pending connection of `acceptor`; `attach` it, to this poller or another, or close it.
-  /// Sets `error` when there is none (would_block) or it cannot be had.
-  static Native accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote, std::error_code& error) {
+  /// Any thread. Takes one pending connection of `acceptor`, to `attach` to this poller or another. Sets `error` when
+  /// there is none (would_block) or it cannot be had.
+  static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote, std::error_code& error) {
     auto size = static_cast<socklen_t>(remote.capacity());
     for (;;) {
       const int socket = ::accept4(acceptor.native_handle(), remote.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket >= 0) {
         error.clear();
         remote.resize(size);
-        return socket;
+        return {socket, remote.protocol()};
       }
       if (errno == EINTR) continue;
       set(error);
-      return -1;
+      return {};
     }
   }
 
   /// Watches a connection, which is the poller's from now on, also when it fails.
-  SocketId attach(Native socket, const asio::ip::tcp&, std::error_code& error) {
+  SocketId attach(OwnedSocket owned, std::error_code& error) {
+    const int socket = owned.release();
     const auto index = static_cast<std::size_t>(socket);
     if (index >= slots_.size()) slots_.resize(index + 1);
     if (control(EPOLL_CTL_ADD, socket, 0) != 0) {
@@ -84,19 +86,9 @@ class EpollPoller {
     return socket;
   }
 
-  /// Takes over a connected socket of the program's own.
-  SocketId adopt(asio::ip::tcp::socket socket, std::error_code& error) {
-    socket.non_blocking(true, error);
-    if (error) return no_socket;
-    const int descriptor = socket.release(error);
-    return error ? no_socket : attach(descriptor, asio::ip::tcp::v4(), error);
-  }
-
   /// From now on `resident` is told what happens to `socket`.
   void set_resident(SocketId socket, Ref<Resident> resident) {
-    Slot& slot = slots_[static_cast<std::size_t>(socket)];
-    if (slot.resident) graveyard_.push_back(std::move(slot.resident));
-    slot.resident = std::move(resident);
+    std::swap(slots_[static_cast<std::size_t>(socket)].resident, resident);
   }
 
   /// Reads what is there. would_block when nothing is, asio::error::eof at the end.
@@ -145,9 +137,7 @@ class EpollPoller {
   }
 
   /// Holds `ticket` until the socket closes, whoever has it then.
-  void hold(SocketId socket, Ref<Resident> ticket) {
-    slots_[static_cast<std::size_t>(socket)].ticket = std::move(ticket);
-  }
+  void hold(SocketId socket, Ref<Resident> ticket) { tickets_[socket] = std::move(ticket); }
 
   /// Asks for one on_writable, after a write was refused.
   void await_writable(SocketId socket) noexcept {
@@ -156,21 +146,25 @@ class EpollPoller {
     slot.watches_output = control(EPOLL_CTL_MOD, socket, EPOLLOUT) == 0;
   }
 
-  /// Asks for input again after on_readable returned false. Nothing to do here: new input is a new edge, and what
-  /// had come before is found by whoever reads on.
-  void await_readable(SocketId) noexcept {}
+  /// Asks for on_readable though there may be no new input: after it returned false, or did not read everything.
+  void await_readable(SocketId socket) noexcept {
+    control(EPOLL_CTL_MOD, socket, slots_[static_cast<std::size_t>(socket)].watches_output ? EPOLLOUT : 0u);
+  }
 
   void shutdown_send(SocketId socket) noexcept { ::shutdown(socket, SHUT_WR); }
 
   void close(SocketId socket) {
     Slot& slot = slots_[static_cast<std::size_t>(socket)];
-    if (slot.resident) graveyard_.push_back(std::move(slot.resident));
-    slot.resident = nullptr;
-    slot.ticket = nullptr;
+    const Ref<Resident> resident = std::move(slot.resident);
+    if (!tickets_.empty()) tickets_.erase(socket);
     slot.watches_output = false;
     ++slot.generation;
     --count_;
     ::close(socket);  // which also takes it out of the set
+    if (count_ == 0 && watching_) {
+      std::error_code ignored;  // then io_context::run returns later
+      descriptor_->cancel(ignored);
+    }
   }
 
   std::size_t count() const noexcept { return count_; }
@@ -190,7 +184,6 @@ class EpollPoller {
     epoll_event events[batch];
     const int ready = ::epoll_wait(epoll_, events, batch, 0);
     for (int i = 0; i < ready; ++i) tell(events[i]);
-    graveyard_.clear();
     more_ = ready == batch;
     watch();
   }
@@ -203,15 +196,14 @@ class EpollPoller {
     for (std::size_t socket = 0; socket < slots_.size(); ++socket) {
       if (slots_[socket].resident) close(static_cast<SocketId>(socket));
     }
-    ready_ = nullptr;
+    alive_.reset();
     descriptor_.reset();
-    graveyard_.clear();
+    epoll_ = -1;
   }
 
  private:
   struct Slot {
     Ref<Resident> resident;
-    Ref<Resident> ticket;
     std::uint32_t generation = 0;
     bool watches_output = false;
   };
@@ -236,19 +228,20 @@ class EpollPoller {
   void tell(const epoll_event& event) {
     const auto index = static_cast<std::size_t>(event.data.u64 & 0xFFFFFFFF);
     const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
-    // Looked up anew each time: the resident may have closed the socket or handed it on meanwhile.
-    const auto resident = [&]() -> Resident* {
+    // Looked up anew each time: the resident may have closed the socket or handed it on meanwhile. And held, because
+    // then nobody else may hold it.
+    const auto resident = [&]() -> Ref<Resident> {
       const Slot& slot = slots_[index];
-      return slot.generation == generation ? slot.resident.get() : nullptr;
+      return slot.generation == generation ? slot.resident : nullptr;
     };
     if ((event.events & EPOLLOUT) != 0) {
-      if (Resident* found = resident()) found->on_writable();
+      if (const Ref<Resident> found = resident()) found->on_writable();
     }
     if ((event.events & EPOLLIN) != 0) {
-      if (Resident* found = resident()) found->on_readable();
+      if (const Ref<Resident> found = resident()) found->on_readable();
     }
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-      if (Resident* found = resident()) found->on_hangup();
+      if (const Ref<Resident> found = resident()) found->on_hangup();
     }
   }
 
@@ -256,19 +249,21 @@ class EpollPoller {
   void watch() {
     if (watching_ || count_ == 0 || !descriptor_) return;
     watching_ = true;
-    descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, [this](const std::error_code& error) {
-      if (error) return;  // stop() was called: `this` may be gone
+    const auto told = [this, alive = std::weak_ptr<char>(alive_)](const std::error_code& error) {
+      if (alive.expired()) return;  // stop() was called: `this` may be gone
       watching_ = false;
+      if (error) return watch();
       ready_();
-    });
+    };
+    descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, told);
   }
 
   std::function<void()> ready_;
   std::optional<asio::posix::stream_descriptor> descriptor_;
   int epoll_ = -1;
   std::vector<Slot> slots_;
-  // Residents let go during a dispatch: they may still be on the call stack.
-  std::vector<Ref<Resident>> graveyard_;
+  std::unordered_map<SocketId, Ref<Resident>> tickets_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // until stop(); handlers may still come then
   std::size_t count_ = 0;
   bool watching_ = false;
   bool more_ = false;

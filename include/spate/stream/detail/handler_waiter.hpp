@@ -4,6 +4,7 @@
 #include <atomic>
 #include <system_error>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include <asio/any_io_executor.hpp>
@@ -55,8 +56,15 @@ class HandlerWaiter final : public SendWaiter {
   std::tuple<Results...> results_;
 };
 
+/// `executor` may be empty: then a handler that brings none of its own has nowhere to run and is dropped uncalled.
 template <typename Handler, typename... Results>
 Ref<SendWaiter> make_handler_waiter(const asio::any_io_executor& executor, Handler handler, Results... results) {
+  if constexpr (std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>) {
+    struct Nobody final : SendWaiter {
+      void done(std::error_code) override {}
+    };
+    if (!asio::get_associated_executor(handler, executor)) return make_ref<Nobody>();
+  }
   auto waiter = make_ref<HandlerWaiter<Handler, Results...>>(executor, std::move(handler), std::move(results)...);
   waiter->listen_for_cancellation();
   return Ref<SendWaiter>(waiter.get());

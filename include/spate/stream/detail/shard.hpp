@@ -20,6 +20,7 @@
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -40,8 +41,14 @@ class Shard final : public RefCounted<Shard> {
   /// Any thread. Hands `event` to `to`; returns false once the shard has stopped. Messages of one thread arrive in
   /// order, and so do those of several that were ordered by a lock.
   bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
+    return post_if([] { return true; }, std::move(to), what, std::move(event));
+  }
+
+  /// Any thread. The same, if `condition()` holds, which is asked in one step with the post.
+  template <typename Condition>
+  bool post_if(Condition&& condition, Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
     const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
+    if (stopped_ || !condition()) return false;
     inbox_.push_back({std::move(to), what, std::move(event)});
     schedule();
     return true;
@@ -58,10 +65,11 @@ class Shard final : public RefCounted<Shard> {
     return post(make_ref<Call>(std::move(function)), 0);
   }
 
-  /// Any thread. Runs user code on the executor: outside of every turn, with no lock held.
-  template <typename Function>
-  void call_back(Function function) {
-    asio::post(executor_, std::move(function));
+  /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the shard has stopped
+  /// nothing runs any more.
+  void call_back(std::function<void()> function) {
+    const std::lock_guard lock(mutex_);
+    if (executor_) asio::post(executor_, std::move(function));
   }
 
   /// Asks for `resident.flush` in this turn or one that follows soon. The resident keeps track of whether it asked.
@@ -75,6 +83,7 @@ class Shard final : public RefCounted<Shard> {
 
   /// Sets the one moment at which `resident.on_timer` runs; `never` takes it back.
   void set_timer(Resident& resident, TimePoint at) {
+    if (stopping_) return;
     timers_.set(resident, at);
     if (!in_turn_) arm();
   }
@@ -88,8 +97,18 @@ class Shard final : public RefCounted<Shard> {
   ShardCounters& counters() noexcept { return counters_; }
   /// Any thread.
   const ShardCounters& counters() const noexcept { return counters_; }
-  /// Any thread.
-  const asio::any_io_executor& executor() const noexcept { return executor_; }
+  /// Any thread. Where the shard runs; empty once it has stopped, because the io_context may be gone then.
+  asio::any_io_executor executor() const {
+    const std::lock_guard lock(mutex_);
+    return executor_;
+  }
+
+  using Work = asio::executor_work_guard<asio::any_io_executor>;
+  /// Any thread. The same with work on it, so that its loop does not end as long as the work is held.
+  std::optional<Work> work() const {
+    const std::lock_guard lock(mutex_);
+    return executor_ ? std::optional<Work>(std::in_place, executor_) : std::nullopt;
+  }
   /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
   std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
   /// For jitter, not for secrets.
@@ -101,18 +120,34 @@ class Shard final : public RefCounted<Shard> {
     tell_idle();
   }
 
-  /// Closes every socket and lets go of Asio. Posting fails from now on. Residents are not told.
-  void stop() {
+  /// Asks everything that has a socket to finish.
+  void drain() {
+    for (const Ref<Resident>& resident : poller_.residents()) resident->on_drain();
+  }
+
+  /// Cuts everything that has a socket; returns how many streams and answers that cost their end.
+  std::size_t cut() {
+    std::size_t count = 0;
+    for (const Ref<Resident>& resident : poller_.residents()) count += resident->on_cut() ? 1 : 0;
+    return count;
+  }
+
+  /// Cuts everything, and lets go of Asio, at the end of the turn if in one. What was posted before is delivered, so that
+  /// nobody waits in vain; from now on posting fails. Returns what `cut` does.
+  std::size_t stop() {
+    if (std::exchange(stopping_, true)) return 0;
+    timers_.clear();  // while nobody can let go of a resident that has one
     std::vector<Message> rest;
     {
       const std::lock_guard lock(mutex_);
       stopped_ = true;
       rest.swap(inbox_);
     }
-    poller_.stop();
-    timer_.reset();
-    dirty_.clear();
-    idle_ = nullptr;
+    const Ref<Shard> alive(this);
+    for (Message& message : rest) message.to->receive(message.what, std::move(message.event));
+    const std::size_t count = cut();
+    if (!in_turn_) let_go();
+    return count;
   }
 
   /// Any thread.
@@ -128,9 +163,12 @@ class Shard final : public RefCounted<Shard> {
     EncodedEvent event;
   };
 
-  // What one turn may write: about a hundred small pieces, some hundred microseconds, so that publishers and the
-  // program's own handlers on this executor are never kept waiting for a whole fan-out.
+  // What one turn may write: about a hundred small pieces, some hundred microseconds, so that the program's own
+  // handlers on this executor are never kept waiting for a whole fan-out.
   static constexpr int turn_budget = 128;
+  // What is written between two looks at the sockets and the inbox: who publishes meanwhile is taken and answered, and
+  // joins the pieces that are still to be written.
+  static constexpr int round_budget = 16;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
   static constexpr int most_rounds = 8;
 
@@ -148,22 +186,42 @@ class Shard final : public RefCounted<Shard> {
       scheduled_ = true;  // messages that come in during the turn need no wake-up: its end looks for them
     }
     const Ref<Shard> alive(this);
+    // Its end comes when memory runs out, too.
+    struct Turn {
+      Shard& shard;
+      ~Turn() { shard.end_turn(); }
+    } const turn{*this};
     in_turn_ = true;
     now_ = Clock::now();
-    poller_.dispatch();
-    deliver();
     while (Resident* due = timers_.take_due(now_)) {
       const Ref<Resident> resident(due);
       resident->on_timer(now_);
     }
-    deliver();
-    flush();
+    for (int written = 0; written < turn_budget; written += round_budget) {
+      poller_.dispatch();
+      deliver();
+      flush();
+      if (dirty_.empty()) break;
+    }
+  }
+
+  void end_turn() {
     in_turn_ = false;
+    if (stopping_) return let_go();
     arm();
     tell_idle();
     const std::lock_guard lock(mutex_);
     scheduled_ = false;
     if (!inbox_.empty() || !dirty_.empty() || poller_.more()) schedule();
+  }
+
+  void let_go() {
+    if (idle_) call_back(std::exchange(idle_, nullptr));
+    poller_.stop();
+    timer_.reset();
+    dirty_.clear();
+    const std::lock_guard lock(mutex_);
+    executor_ = {};  // a strand must not outlive its io_context; handles, and with them the shard, may
   }
 
   void deliver() {
@@ -179,7 +237,7 @@ class Shard final : public RefCounted<Shard> {
   }
 
   void flush() {
-    int budget = turn_budget;
+    int budget = round_budget;
     while (budget > 0 && !dirty_.empty()) {
       const Ref<Resident> next = std::move(dirty_.front());
       dirty_.pop_front();
@@ -222,6 +280,7 @@ class Shard final : public RefCounted<Shard> {
   std::function<void()> idle_;
   TimePoint now_{};
   bool in_turn_ = false;
+  bool stopping_ = false;  // stop() was called; `stopped_` is what other threads see of it
   std::minstd_rand random_{std::random_device{}()};
 
   mutable std::mutex shared_mutex_;

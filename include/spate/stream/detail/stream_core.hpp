@@ -4,6 +4,7 @@
 // state only ever moves forward: pending, open or rejected, finishing, closed.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
+#include <spate/stream/detail/discard_input.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -32,7 +34,7 @@ namespace spate {
 
 /// What became of an event handed to a stream.
 enum class SendResult : std::uint8_t {
-  queued,   // it will be written unless the stream ends first
+  queued,   // it will be written unless the stream ends first, or a policy that drops has to drop it later
   dropped,  // the overflow policy dropped it; the client is told of the gap
   closed,   // the stream is over, or just ended because its queue was full
 };
@@ -48,6 +50,8 @@ struct StreamSettings final : RefCounted<StreamSettings> {
     heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
                                                 : EncodedEvent(Event("").name(options.heartbeat_event));
     if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));
+    // What is used later must not be found impossible then.
+    Event().name(options.gap_event).retry(options.shutdown_retry_min).retry(options.shutdown_retry_max);
   }
 
   StreamOptions options;
@@ -129,7 +133,9 @@ class StreamCore final : public Resident {
   }
 
   void open() {
-    if (advance(State::pending, State::open)) post(what_open);
+    if (state_.load(std::memory_order_acquire) != State::pending) return;
+    // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
+    shard_->post_if([this] { return advance(State::pending, State::open); }, Ref<StreamCore>(this), what_open);
   }
 
   bool reject(Response response) {
@@ -183,11 +189,7 @@ class StreamCore final : public Resident {
   }
 
   void expire_at(TimePoint moment) {
-    shard_->run([self = Ref<StreamCore>(this), moment] {
-      if (moment >= self->fsm_.end_of_life()) return;
-      self->life_reason_ = EndReason::expired;
-      self->live_until(moment);
-    });
+    shard_->run([self = Ref<StreamCore>(this), moment] { self->live_until(moment, EndReason::expired); });
   }
 
   enum class Moment : std::uint8_t { complete, timeout, error };
@@ -204,7 +206,7 @@ class StreamCore final : public Resident {
 
   std::stop_token stop_token() {
     const std::lock_guard lock(shard_->shared_mutex());
-    if (!stop_) stop_ = std::make_unique<std::stop_source>();
+    if (!stop_) stop_ = std::make_shared<std::stop_source>();
     if (stopped_) stop_->request_stop();
     return stop_->get_token();
   }
@@ -256,12 +258,11 @@ class StreamCore final : public Resident {
     }
     if (kind != QueueNode::Kind::replay) settle();
     if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
-    if (std::exchange(gap_due_, false)) push_overflow_gap(event.id());
+    if (std::exchange(gap_due_, false)) push_gap(overflow_gap(event.id()));
     const std::uint32_t count = event.has_data() ? 1 : 0;
     shard_->counters().deliveries.add(count);
     if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
     push(kind, event, 1).waiter = std::move(waiter);
-    resolve_gaps();
     queue_changed();
     mark_dirty();
   }
@@ -301,10 +302,9 @@ class StreamCore final : public Resident {
     switch (what) {
       case what_open: return do_open();
       case what_send: {
-        const std::size_t size = event.chunk().size();
-        deliver(std::move(event), QueueNode::Kind::event);
-        posted_.fetch_sub(size, std::memory_order_relaxed);
-        return;
+        // First, so that a sender never counts it twice and finds a queue full that is not.
+        posted_.fetch_sub(event.chunk().size(), std::memory_order_relaxed);
+        return deliver(std::move(event), QueueNode::Kind::event);
       }
       case what_dropped:
         if (!takes_events()) return;
@@ -317,16 +317,16 @@ class StreamCore final : public Resident {
     }
   }
 
+  // Dirty until it is done, so that what is pulled meanwhile does not ask again.
   bool flush(int& budget) override {
-    dirty_ = false;
     if (polling()) {
       --budget;
       answer_poll();
-      return false;
+    } else if (!fsm_.blocked() && write_out(budget)) {
+      return true;
     }
-    if (fsm_.blocked() || !write_out(budget)) return false;
-    dirty_ = true;
-    return true;
+    dirty_ = false;
+    return false;
   }
 
   void on_writable() override {
@@ -339,23 +339,16 @@ class StreamCore final : public Resident {
   // that closing does not turn into a reset. (H9)
   bool on_readable() override {
     if (socket_ == no_socket) return false;
-    char ignored[4096];
     std::error_code error;
-    shard_->poller().read(socket_, ignored, sizeof ignored, error);
-    if (error && error != asio::error::would_block) {
-      connection_lost(error == asio::error::eof ? std::error_code() : error);
-      return false;
-    }
-    return true;
+    if (discard_input(shard_->poller(), socket_, error)) return true;
+    connection_lost(error);
+    return false;
   }
 
   void on_hangup() override {
     if (socket_ == no_socket) return;
-    // FIN or RST? Only the socket knows.
-    char ignored[512];
-    std::error_code error;
-    for (int i = 0; i < 128 && !error; ++i) shard_->poller().read(socket_, ignored, sizeof ignored, error);
-    if (error == asio::error::eof || error == asio::error::would_block) error.clear();
+    std::error_code error;  // FIN or RST? Only the socket knows.
+    discard_input(shard_->poller(), socket_, error);
     connection_lost(error);
   }
 
@@ -385,12 +378,12 @@ class StreamCore final : public Resident {
 
   bool on_cut() override {
     if (ended_) return false;
-    ended(finishing_ ? reason_ : EndReason::shutdown, {});
+    broken(EndReason::shutdown, {});
     return true;
   }
 
-  /// The connection broke before the head went out.
-  void connection_lost(std::error_code error) { ended(finishing_ ? reason_ : EndReason::client, error); }
+  /// The client has gone, or the connection to it.
+  void connection_lost(std::error_code error) { broken(EndReason::client, error); }
 
  private:
   enum : std::uint32_t { what_open, what_send, what_dropped, what_overflow };
@@ -415,6 +408,12 @@ class StreamCore final : public Resident {
 
   bool post(std::uint32_t what, EncodedEvent event = {}) {
     return shard_->post(Ref<StreamCore>(this), what, std::move(event));
+  }
+
+  // Over before its time. A stream that was being ended has its cause already.
+  void broken(EndReason reason, std::error_code error) {
+    if (finishing_) return ended(reason_, end_error_);
+    ended(reason, error);
   }
 
   bool advance(State from, State to) noexcept {
@@ -449,8 +448,11 @@ class StreamCore final : public Resident {
     return *watchers_;
   }
 
-  void live_until(TimePoint moment) {
+  void live_until(TimePoint moment, EndReason reason) {
+    if (moment >= fsm_.end_of_life()) return;
     fsm_.live_until(moment);
+    life_reason_ = reason;
+    if (polling()) shard_->set_timer(*this, std::min(moment, shard_->timer_at(*this)));
     if (socket_ != no_socket) shard_->set_timer(*this, fsm_.next(settings_->limits));
   }
 
@@ -460,7 +462,8 @@ class StreamCore final : public Resident {
     socket_ = opening_->origin->surrender();
     if (socket_ == no_socket) return connection_lost({});
     shard_->poller().set_resident(socket_, Ref<Resident>(this));
-    push_text(opening_->head);
+    push_text(std::exchange(opening_->head, {}));
+    opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
     if (transport() == Transport::iframe) {
       push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
     }
@@ -471,7 +474,7 @@ class StreamCore final : public Resident {
       // 80 to 100 %, so that those who came together do not return together. (L4)
       const auto full = options().lifetime.count();
       std::uniform_int_distribution<std::int64_t> part(full - full / 5, full);
-      fsm_.live_until(now + std::chrono::milliseconds(part(shard_->random())));
+      live_until(now + std::chrono::milliseconds(part(shard_->random())), EndReason::lifetime);
     }
     shard_->counters().opened.add(1);
     opened_ = true;
@@ -485,7 +488,7 @@ class StreamCore final : public Resident {
     opened_ = true;
     shard_->counters().opened.add(1);
     if (fallback_->choice.timeout.count() > 0) {
-      shard_->set_timer(*this, shard_->now() + fallback_->choice.timeout);
+      shard_->set_timer(*this, std::min(shard_->now() + fallback_->choice.timeout, fsm_.end_of_life()));
     } else {
       // Not at once, but when what the handler has started had a turn.
       shard_->call_back(
@@ -499,6 +502,7 @@ class StreamCore final : public Resident {
   void answer_poll(PollEnd end = PollEnd::when_there_is_something) {
     if (ended_) return;
     do {
+      resolve_gaps();
       queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
       queue_.clear(shard_->nodes(), {});
     } while (fallback_->answer.size() < most_per_poll && pull());
@@ -506,7 +510,7 @@ class StreamCore final : public Resident {
     if (fallback_->answer.empty() && end == PollEnd::when_there_is_something) return;
     const Ref<StreamOrigin> origin = opening_->origin;
     Response response = Response::json(200, fallback_->answer.body());
-    ended(finishing_ ? reason_ : EndReason::completed, end_error_);
+    ended(finishing_ ? reason_ : EndReason::completed, {});
     origin->answer(std::move(response));
   }
 
@@ -532,7 +536,7 @@ class StreamCore final : public Resident {
     if (ended_) return;
     settle();
     reason_ = reason;
-    end_error_ = error;
+    if (error) watchers().error = error;
     finishing_ = true;
     if (polling()) {
       // Nothing is said about the end: the client asks again. (And its last event is like any other.)
@@ -540,9 +544,10 @@ class StreamCore final : public Resident {
       return answer_poll(PollEnd::due);
     }
     detach_sources();
-    if (std::exchange(gap_due_, false)) push_overflow_gap({});
+    if (std::exchange(gap_due_, false)) push_gap(overflow_gap({}));
     if (last) push_raw(last);
     push_farewell(reason);
+    if (ended_) return;  // cut by what the program did there
     if (framing_ == Framing::chunked) {
       static constexpr std::string_view last_chunk = "0\r\n\r\n";
       queue_.push(shard_->nodes(), QueueNode::Kind::raw, last_chunk, {}, nullptr, 0);
@@ -556,7 +561,7 @@ class StreamCore final : public Resident {
     try {
       if (options().farewell) farewell = options().farewell(reason);
     } catch (...) {
-      if (!end_error_) end_error_ = Errc::handler_failed;
+      if (!watchers().error) watchers().error = Errc::handler_failed;
     }
     const auto least = options().shutdown_retry_min.count(), most = options().shutdown_retry_max.count();
     if (reason == EndReason::shutdown && most > 0 && !(farewell && farewell->retry())) {
@@ -564,13 +569,13 @@ class StreamCore final : public Resident {
       if (!farewell) farewell.emplace();
       farewell->retry(std::chrono::milliseconds(between(shard_->random())));
     }
-    if (farewell) push_raw(EncodedEvent(*farewell));
+    if (farewell && !ended_) push_raw(EncodedEvent(*farewell));
   }
 
   void finished() {
     // Closed in stages, so that the last bytes are not lost to a reset. (H13)
     linger(*shard_, std::exchange(socket_, no_socket));
-    ended(reason_, end_error_);
+    ended(reason_, {});
   }
 
   void settle() {
@@ -605,13 +610,13 @@ class StreamCore final : public Resident {
   }
 
   void stop() {
-    std::unique_ptr<std::stop_source> source;
+    std::shared_ptr<std::stop_source> source;
     {
       const std::lock_guard lock(shard_->shared_mutex());
       stopped_ = true;
       source = std::move(stop_);
     }
-    if (source) shard_->call_back([source = std::move(source)] { source->request_stop(); });
+    if (source) shard_->call_back([source] { source->request_stop(); });
   }
 
   // Cause first, completion last. (Promise 5)
@@ -661,7 +666,7 @@ class StreamCore final : public Resident {
     if (!room) {
       ++dropped;
       gap_due_ = true;
-      resolve_gaps();
+      queue_.drop_last_gap(shard_->nodes());
     }
     shard_->counters().dropped.add(dropped);
     return room;
@@ -673,15 +678,12 @@ class StreamCore final : public Resident {
     return encode_gap(options().gap_event, {}, oldest, "overflow", {});
   }
 
-  void push_overflow_gap(std::string_view oldest) { push_gap(overflow_gap(oldest)); }
-
   void resolve_gaps() {
-    queue_.resolve_gaps([this](std::string_view id) {
-      shard_->counters().gaps.add(1);
+    shard_->counters().gaps.add(queue_.resolve_gaps([this](std::string_view id) {
       EncodedEvent gap = overflow_gap(id);
       auto [data, block] = framed(gap);
       return std::tuple(std::move(gap), data, std::move(block));
-    });
+    }));
   }
 
   void queue_changed() noexcept {
@@ -701,6 +703,7 @@ class StreamCore final : public Resident {
         continue;
       }
       if (budget <= 0) return true;
+      resolve_gaps();
       asio::const_buffer buffers[Poller::max_buffers];
       const std::size_t count = queue_.gather(buffers, Poller::max_buffers, most_per_write);
       std::size_t size = 0;
@@ -715,12 +718,8 @@ class StreamCore final : public Resident {
   }
 
   bool pull() {
-    bool more = false;
-    for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-      more = source->pull() || more;
-      if (ended_) return false;
-    }
-    return more && !queue_.empty();
+    for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->pull();
+    return !queue_.empty();
   }
 
   // One system call. Less than all means that the socket is full: nothing more until on_writable.
@@ -733,6 +732,7 @@ class StreamCore final : public Resident {
       return 0;
     }
     const TimePoint now = shard_->now();
+    const bool was_blocked = fsm_.blocked();
     if (written > 0) {
       shard_->counters().bytes_sent.add(written);
       fsm_.wrote(now, false);
@@ -740,8 +740,9 @@ class StreamCore final : public Resident {
     if (written < size) {
       fsm_.stalled(now);
       shard_->poller().await_writable(socket_);
-      shard_->set_timer(*this, fsm_.next(settings_->limits));
     }
+    // The write deadline begins, or the heartbeat takes over from it. Otherwise a timer that is early is cheaper.
+    if (fsm_.blocked() || was_blocked) shard_->set_timer(*this, fsm_.next(settings_->limits));
     return written;
   }
 
@@ -759,14 +760,12 @@ class StreamCore final : public Resident {
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;
-  std::unique_ptr<std::stop_source> stop_;
-  bool stopped_ = false;
+  std::shared_ptr<std::stop_source> stop_;
 
   std::unique_ptr<Watchers> watchers_;
   Ref<StreamSource> sources_;
   WriteQueue queue_;
   StreamFsm fsm_;
-  std::error_code end_error_;
   SocketId socket_ = no_socket;
   std::atomic<State> state_{State::pending};
   const Framing framing_;
@@ -778,6 +777,7 @@ class StreamCore final : public Resident {
   bool finishing_ = false;
   bool ended_ = false;
   bool gap_due_ = false;
+  bool stopped_ = false;  // guarded like stop_
 };
 
 }  // namespace detail

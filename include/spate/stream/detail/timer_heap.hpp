@@ -53,6 +53,12 @@ class TimerHeap {
     return due;
   }
 
+  /// Removes every moment.
+  void clear() noexcept {
+    for (const Entry& entry : heap_) entry.resident->timer_index_ = Resident::no_timer;
+    heap_.clear();
+  }
+
   std::size_t size() const noexcept { return heap_.size(); }
 
  private:

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
@@ -32,7 +33,7 @@ struct QueueNode {
     raw,     // head, greeting, heartbeat or last chunk: neither counted nor dropped
     notice,  // an event about the stream itself, that earlier ones are missing: neither counted nor dropped
     replay,  // an event drawn from a store: neither counted nor dropped
-    gap,     // the place where events were dropped; bytes come when the event behind it is known
+    gap,     // the place where events were dropped; bytes come when it is about to go out
   };
 
   QueueNode* next = nullptr;
@@ -89,6 +90,9 @@ class WriteQueue {
   WriteQueue() = default;
   WriteQueue(const WriteQueue&) = delete;
   WriteQueue& operator=(const WriteQueue&) = delete;
+  ~WriteQueue() {
+    while (head_ != nullptr) delete std::exchange(head_, head_->next);
+  }
 
   bool empty() const noexcept { return head_ == nullptr; }
   /// Bytes and events that count against the stream's limits.
@@ -153,28 +157,42 @@ class WriteQueue {
 
   /// Drops the oldest event that may be dropped, leaving a gap where it stood. Returns whether there was one.
   bool drop_oldest(NodePool& pool) {
-    return drop_if(pool, [](const QueueNode&) { return true; });
+    return drop(pool, 1, [](const QueueNode&) { return true; }) > 0;
   }
 
   /// Drops every event that a later one of the same name supersedes, `coming` being the name of the one about to be
   /// queued. Returns how many it dropped.
   std::size_t drop_superseded(NodePool& pool, std::string_view coming) {
-    std::unordered_map<std::string_view, const QueueNode*> newest;
+    // Owned keys: a name lies in its event, which may go in between.
+    std::unordered_map<std::string, const QueueNode*> newest;
     for (const QueueNode* node = head_; node != nullptr; node = node->next) {
-      if (node->kind == QueueNode::Kind::event) newest[node->event.name()] = node;
+      if (node->kind == QueueNode::Kind::event) newest[std::string(node->event.name())] = node;
     }
-    std::size_t dropped = 0;
-    const auto superseded = [&](const QueueNode& node) {
-      return node.event.name() == coming || newest[node.event.name()] != &node;
-    };
-    while (drop_if(pool, superseded)) ++dropped;
-    return dropped;
+    return drop(pool, events_, [&](const QueueNode& node) {
+      const std::string_view name = node.event.name();
+      return name == coming || newest[std::string(name)] != &node;
+    });
+  }
+
+  /// Takes back a gap at the very end: what was dropped there and what is dropped next are one gap.
+  void drop_last_gap(NodePool& pool) {
+    QueueNode* before = nullptr;
+    for (QueueNode* node = head_; node != nullptr; before = node, node = node->next) {
+      if (node->next != nullptr || node->kind != QueueNode::Kind::gap || started(node)) continue;
+      (before == nullptr ? head_ : before->next) = nullptr;
+      tail_ = before;
+      if (node->size == 0) --unresolved_;
+      pool.give(node);
+      return;
+    }
   }
 
   /// Gives the gaps that drops have left their bytes: `encode(id of the event behind)` returns an EncodedEvent, the
-  /// bytes to write, and what keeps them alive if not the event. Call it once an event stands behind the last gap.
+  /// bytes to write, and what keeps them alive if not the event. To be called before `gather`. Returns how many gaps
+  /// got bytes for the first time.
   template <typename Encode>
-  void resolve_gaps(Encode&& encode) {
+  std::size_t resolve_gaps(Encode&& encode) {
+    std::size_t fresh = 0;
     for (QueueNode* node = head_; node != nullptr && unresolved_ > 0; node = node->next) {
       if (node->kind != QueueNode::Kind::gap || node->size > 0) continue;
       const QueueNode* behind = node->next;
@@ -184,8 +202,10 @@ class WriteQueue {
       node->event = std::move(event);
       node->data = data.data();
       node->size = static_cast<std::uint32_t>(data.size());
+      if (node->events++ == 0) ++fresh;  // a gap counts no events: here it remembers that it was told
       --unresolved_;
     }
+    return fresh;
   }
 
   template <typename Visit>
@@ -224,32 +244,40 @@ class WriteQueue {
     pool.give(node);
   }
 
+  bool started(const QueueNode* node) const noexcept { return node == head_ && front_started_; }
+
   // An event that has begun to go out is never dropped: half an event would corrupt the stream. Nor is one that
-  // somebody awaits. The node of the dropped event becomes the gap, or goes when a gap stands before it already.
-  template <typename Predicate>
-  bool drop_if(NodePool& pool, Predicate&& matches) {
-    const auto started = [&](const QueueNode* node) { return node == head_ && front_started_; };
+  // somebody awaits. The node of a dropped event becomes a gap, and neighbouring gaps become one.
+  template <typename Matches>
+  std::size_t drop(NodePool& pool, std::size_t most, Matches&& matches) {
+    std::size_t dropped = 0;
     QueueNode* before = nullptr;
-    for (QueueNode* node = head_; node != nullptr; before = node, node = node->next) {
-      if (node->kind != QueueNode::Kind::event || node->waiter || started(node) || !matches(*node)) continue;
-      uncount(*node);
-      QueueNode* gap = node;
-      if (before != nullptr && before->kind == QueueNode::Kind::gap && !started(before)) {
-        before->next = node->next;
-        if (tail_ == node) tail_ = before;
-        pool.give(node);
-        gap = before;
-        if (gap->size == 0) return true;
+    for (QueueNode *node = head_, *next; node != nullptr; node = next) {
+      next = node->next;
+      if (dropped < most && node->kind == QueueNode::Kind::event && !node->waiter && !started(node) && matches(*node)) {
+        ++dropped;
+        uncount(*node);
+        node->event = EncodedEvent();
+        node->block = nullptr;
+        node->size = node->events = 0;
+        node->kind = QueueNode::Kind::gap;
+        ++unresolved_;
       }
-      gap->event = EncodedEvent();
-      gap->block = nullptr;
-      gap->size = 0;
-      gap->events = 0;
-      gap->kind = QueueNode::Kind::gap;
-      ++unresolved_;
-      return true;
+      const auto open_gap = [&](const QueueNode* each) {
+        return each != nullptr && each->kind == QueueNode::Kind::gap && !started(each);
+      };
+      if (!open_gap(before) || !open_gap(node)) {
+        if (dropped == most) return dropped;
+        before = node;
+        continue;
+      }
+      if (node->size == 0) --unresolved_;
+      if (std::exchange(before->size, 0) > 0) ++unresolved_;
+      before->next = next;
+      if (tail_ == node) tail_ = before;
+      pool.give(node);
     }
-    return false;
+    return dropped;
   }
 
   QueueNode* head_ = nullptr;
