@@ -72,6 +72,10 @@ class Program {
     option(std::move(name), std::move(value), help + "; repeatable",
            [&target](const std::string& text) { target.push_back(text); });
   }
+  /// Adds an option without a value; `set` is called when it is there.
+  void flag(std::string name, std::string help, std::function<void()> set) {
+    known_.push_back({std::move(name), {}, std::move(help), [set = std::move(set)](const std::string&) { set(); }});
+  }
   template <std::unsigned_integral Number>
   void option(std::string name, std::string value, std::string help, Number& target, Number least = 0) {
     option(std::move(name), std::move(value), with_default(help, std::to_string(target)),
@@ -79,10 +83,12 @@ class Program {
              target = static_cast<Number>(number(text, least, std::numeric_limits<Number>::max()));
            });
   }
-  void option(std::string name, std::string value, std::string help, std::chrono::milliseconds& target) {
-    option(
-        std::move(name), std::move(value), with_default(help, std::to_string(target.count())),
-        [&target](const std::string& text) { target = std::chrono::milliseconds(number(text, 0, most_milliseconds)); });
+  void option(std::string name, std::string value, std::string help, std::chrono::milliseconds& target,
+              std::uint64_t least = 0) {
+    option(std::move(name), std::move(value), with_default(help, std::to_string(target.count())),
+           [&target, least](const std::string& text) {
+             target = std::chrono::milliseconds(number(text, least, most_milliseconds));
+           });
   }
 
   /// Ends the program with status 0 after --help, and with status 2 and one line on standard error on bad usage.
@@ -100,7 +106,9 @@ class Program {
       }
       const Option* option = find(argument);
       if (option == nullptr) refuse("unknown option " + detail::quote(argv[i]));
-      if (!joined) {
+      const bool is_flag = option->value.empty();
+      if (is_flag && joined) refuse("option " + argument + " takes no value: " + detail::quote(argv[i]));
+      if (!is_flag && !joined) {
         if (++i == argc) refuse("option " + argument + " needs a value");
         value = argv[i];
       }
