@@ -412,7 +412,7 @@ class StreamCore final : public Resident {
 
   // Over before its time. A stream that was being ended has its cause already.
   void broken(EndReason reason, std::error_code error) {
-    if (finishing_) return ended(reason_, end_error_);
+    if (finishing_) return ended(reason_, {});
     ended(reason, error);
   }
 
