@@ -31,8 +31,7 @@ using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler>;
 inline void report(const OnException& on_exception, std::exception_ptr exception) noexcept {
   try {
     if (on_exception) on_exception(std::move(exception));
-  } catch (...) {
-    static_cast<void>(0);  // nobody is left to be told
+  } catch (...) {  // nobody is left to be told
   }
 }
 
