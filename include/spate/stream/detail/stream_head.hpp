@@ -27,8 +27,13 @@ inline std::string stream_head(Framing framing, std::string_view fields, Transpo
   head += transport == Transport::iframe ? "\r\nContent-Type: text/html; charset=utf-8"
                                          : "\r\nContent-Type: text/event-stream";
   head += "\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n";
-  if (after == AfterStream::close) head += "Connection: close\r\n";
-  if (framing == Framing::chunked) head += "Transfer-Encoding: chunked\r\n";
+  // Chunks tell a stream that has ended from one that was cut, after which a client comes back (L4). Where `close` is
+  // named, Node's fetch takes the one for the other, so it is named only where there are no chunks (H12 is a SHOULD).
+  if (framing == Framing::chunked) {
+    head += "Transfer-Encoding: chunked\r\n";
+  } else if (after == AfterStream::close) {
+    head += "Connection: close\r\n";
+  }
   head += fields;
   head += "\r\n";
   return head;
