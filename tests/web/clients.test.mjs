@@ -48,7 +48,7 @@ const clients = {
 // event, whatever the server does. It is cut only when it has everything.
 const needs_whole_events = ["@microsoft/fetch-event-source"];
 
-describe("clients from npm", { timeout: 120_000 }, () => {
+describe("clients from npm", { timeout: 500_000 }, () => {
   for (const [name, listen] of Object.entries(clients)) {
     test(`${name} resumes after cuts with every event once and in order`, async () => {
       const hub = await start_hub();

@@ -9,7 +9,7 @@ import { until } from "./support/until.mjs";
 const LATEST_MS = 200;
 const host = "hub.example.test";
 
-describe("curl and reverse proxies", { timeout: 120_000 }, () => {
+describe("curl and reverse proxies", { timeout: 500_000 }, () => {
   let hub;
   before(async () => (hub = await start_hub("--allow-host", host)));
   after(() => hub?.stop());

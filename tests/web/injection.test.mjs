@@ -31,7 +31,7 @@ async function listen(hub, user) {
   return listener;
 }
 
-describe("event injection", { timeout: 120_000 }, () => {
+describe("event injection", { timeout: 500_000 }, () => {
   let hub;
   let alice;
   before(async () => {

@@ -47,7 +47,7 @@ const answers = [
   ...[301, 302, 303, 307, 308].map((status) => [`${status} to a stream`, status, { location: "?redirected" }, ""]),
 ];
 
-describe("SpateEventSource is like EventSource", { timeout: 240_000 }, () => {
+describe("SpateEventSource is like EventSource", { timeout: 500_000 }, () => {
   let browser;
   let server;
   let page;

@@ -9,7 +9,7 @@ import { start_hub } from "./support/hub.mjs";
 import { HubPage } from "./support/hub_page.mjs";
 import { until } from "./support/until.mjs";
 
-describe("the hub's page", { timeout: 240_000 }, () => {
+describe("the hub's page", { timeout: 500_000 }, () => {
   let browser;
   let hub;
   before(async () => (browser = await launch_browser()));

@@ -21,7 +21,7 @@ const ways = {
 // The ways to try, by name; all of them unless told.
 const wanted = (process.env.TRANSPORTS ?? Object.keys(ways).join(" ")).split(/[ ,]+/);
 
-describe("SpateEventSource in a browser", { timeout: 280_000 }, () => {
+describe("SpateEventSource in a browser", { timeout: 500_000 }, () => {
   let browser;
   let hub;
   before(async () => (browser = await launch_browser()));
