@@ -49,7 +49,7 @@ case_options() {
     heartbeat_10k) echo "--mode idle --streams 10000 --seconds 30" ;;
     churn)         echo "--mode churn --streams 64 --seconds $short" ;;
     churn_million) echo "--mode churn --streams 64 --seconds 0 --events 1000000" ;;
-    replay_10k)    echo "--mode replay --streams $([ -n "${quick:-}" ] && echo 2000 || echo 10000) --owed 1000 --rate 50 --parallel 2000" ;;
+    replay_10k)    echo "--mode replay --streams $([ -n "${quick:-}" ] && echo 2000 || echo 10000) --owed 1000 --rate 5 --parallel 2000" ;;
     stalled_none)  echo "--mode fanout --streams 1000 --size 4096 --rate 20 --seconds $((long + 2))" ;;
     stalled_one)   echo "--mode fanout --streams 1000 --size 4096 --rate 20 --seconds $((long + 2)) --stalled 1" ;;
     threads_2)     echo "--mode fanout --streams 1000 --seconds $short" ;;

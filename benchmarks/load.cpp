@@ -203,7 +203,7 @@ bool replay_mode(const Options& options, const Server& server, Report& report) {
   live.first = 1;
   live.last = 2;
   live.events = ~std::size_t{0};
-  live.rate = options.rate == 0 ? 50 : options.rate;
+  live.rate = options.rate == 0 ? 5 : options.rate;
   swarm.time_from(1);
   const ServerSample before = server.sample();
   const Moment from = take_moment(server);

@@ -27,6 +27,7 @@ TEXT
 . "$here/cases.sh"
 . "$here/subjects.sh"
 
+arguments=("$@")
 quick= cases= subjects= rounds= build=$root/build-benchmarks make=1 results= niceness=0
 server_cpus=0 client_cpus=1
 while [ $# -gt 0 ]; do
@@ -64,7 +65,12 @@ fi
 [ -x "$build/benchmarks/load" ] || { echo "run.sh: no load in $build/benchmarks" >&2; exit 2; }
 : "${results:=$build/results.txt}"
 : > "$results"
-renice -n "$niceness" -p $$ >/dev/null 2>&1
+if [ "$niceness" != 0 ]; then
+  # Where the kernel schedules sessions against each other, the niceness of a process counts within its session only.
+  [ -n "${SPATE_BENCHMARK_SESSION:-}" ] || SPATE_BENCHMARK_SESSION=1 exec setsid --wait "$0" "${arguments[@]}"
+  renice -n "$niceness" -p $$ >/dev/null 2>&1
+  echo "$niceness" 2>/dev/null > /proc/self/autogroup
+fi
 ulimit -n "$(ulimit -Hn)"
 
 ready=

@@ -19,6 +19,8 @@ class Publisher {
   Publisher(int fd, std::size_t data_size) : fd_(fd), data_size_(data_size) {}
 
   int fd() const noexcept { return fd_; }
+  /// The server ended the connection while it was idle, as it may.
+  bool closed() const noexcept { return closed_; }
   bool idle() const noexcept { return idle_; }
   std::uint64_t sent_at() const noexcept { return payload_.sent_at; }
 
@@ -58,7 +60,10 @@ class Publisher {
       if (errno == EAGAIN) return false;
       throw system_failure("publishing");
     }
-    if (n == 0) throw Failure("the server closed a publisher's connection");
+    if (n == 0) {
+      if (idle_) return closed_ = true, false;
+      throw Failure("the server closed a publisher's connection");
+    }
     answer_.append(buffer, static_cast<std::size_t>(n));
     const std::size_t blank = answer_.find("\r\n\r\n");
     if (blank == std::string::npos) return false;
@@ -87,6 +92,7 @@ class Publisher {
   int fd_;
   std::size_t data_size_;
   bool idle_ = true;
+  bool closed_ = false;
   std::size_t sent_ = 0;
   std::string request_, answer_;
   Payload payload_;

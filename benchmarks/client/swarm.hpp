@@ -90,8 +90,8 @@ class Swarm {
     }
     watch(epoll_, publisher_epoll_, EPOLLIN, publishers_key);
     for (std::size_t i = 0; i < publishers; ++i) {
-      publishers_.push_back(std::make_unique<Publisher>(connector_.connect(), options.size));
-      watch(publisher_epoll_, publishers_.back()->fd(), EPOLLIN, i);
+      publishers_.emplace_back();
+      connect_publisher(i);
     }
   }
   ~Swarm() {
@@ -392,6 +392,11 @@ class Swarm {
     }
   }
 
+  void connect_publisher(std::size_t index) {
+    publishers_[index] = std::make_unique<Publisher>(connector_.connect(), options_.size);
+    watch(publisher_epoll_, publishers_[index]->fd(), EPOLLIN, index);
+  }
+
   bool plan_active() const noexcept { return plan_.events != 0 && (plan_.stop_at == 0 || now_ < plan_.stop_at); }
 
   bool any_idle() const noexcept {
@@ -431,7 +436,13 @@ class Swarm {
       const auto index = static_cast<std::size_t>(events[i].data.u64);
       Publisher& publisher = *publishers_[index];
       publisher.flush();
-      if (!publisher.receive()) continue;
+      if (!publisher.receive()) {
+        if (publisher.closed()) {
+          ::close(publisher.fd());
+          connect_publisher(index);
+        }
+        continue;
+      }
       answer_.add(now_ - publisher.sent_at());
       --outstanding_;
       ++answered_;
