@@ -51,7 +51,7 @@ class Listener final : public RefCounted<Listener> {
         server_(std::move(server)),
         shards_(std::move(shards)) {
     acceptor_.non_blocking(true);
-    std::error_code ignored;                                      // of a kind of socket that has no such option
+    std::error_code ignored;                                       // of a kind of socket that has no such option
     acceptor_.set_option(asio::ip::tcp::no_delay(true), ignored);  // inherited by what it accepts, where it is (C5)
   }
 

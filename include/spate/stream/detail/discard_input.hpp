@@ -1,5 +1,5 @@
-// Taking what a client sends where nobody wants it, so that the end behind it is seen, and so that closing does not turn
-// into a reset.
+// Taking what a client sends where nobody wants it, so that the end behind it is seen, and so that closing does not
+// turn into a reset.
 #pragma once
 
 #include <system_error>
@@ -10,8 +10,8 @@
 
 namespace spate::detail {
 
-/// Takes what `socket` has to read. Returns false when the connection is at its end; then `error` says why, and is empty
-/// when the client closed it.
+/// Takes what `socket` has to read. Returns false when the connection is at its end; then `error` says why, and is
+/// empty when the client closed it.
 inline bool discard_input(Poller& poller, SocketId socket, std::error_code& error) {
   constexpr int most_reads = 16;
   char ignored[4096];

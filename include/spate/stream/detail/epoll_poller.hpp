@@ -55,7 +55,8 @@ class EpollPoller {
 
   /// Any thread. Takes one pending connection of `acceptor`, to `attach` to this poller or another. Sets `error` when
   /// there is none (would_block) or it cannot be had.
-  static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote, std::error_code& error) {
+  static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote,
+                            std::error_code& error) {
     auto size = static_cast<socklen_t>(remote.capacity());
     for (;;) {
       const int socket = ::accept4(acceptor.native_handle(), remote.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);

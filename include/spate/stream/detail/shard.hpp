@@ -132,8 +132,8 @@ class Shard final : public RefCounted<Shard> {
     return count;
   }
 
-  /// Cuts everything, and lets go of Asio, at the end of the turn if in one. What was posted before is delivered, so that
-  /// nobody waits in vain; from now on posting fails. Returns what `cut` does.
+  /// Cuts everything, and lets go of Asio, at the end of the turn if in one. What was posted before is delivered, so
+  /// that nobody waits in vain; from now on posting fails. Returns what `cut` does.
   std::size_t stop() {
     if (std::exchange(stopping_, true)) return 0;
     timers_.clear();  // while nobody can let go of a resident that has one

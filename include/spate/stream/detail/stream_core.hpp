@@ -22,8 +22,8 @@
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
-#include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/discard_input.hpp>
+#include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -264,6 +264,16 @@ class StreamCore final : public Resident {
     if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
     push(kind, event, 1).waiter = std::move(waiter);
     queue_changed();
+    mark_dirty();
+  }
+
+  /// Queues events drawn from a store, of which `first` is the first, in one piece. For chunked event streams.
+  void deliver_replay(const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events) {
+    if (!takes_events()) return;
+    if (std::exchange(gap_due_, false)) push_gap(overflow_gap(first.id()));
+    shard_->counters().deliveries.add(events);
+    shard_->counters().replayed.add(events);
+    queue_.push(shard_->nodes(), QueueNode::Kind::replay, chunks.bytes(), first, chunks.block, events);
     mark_dirty();
   }
 

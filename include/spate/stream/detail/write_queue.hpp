@@ -26,6 +26,14 @@ class SendWaiter : public Resident {
   virtual void done(std::error_code error) = 0;
 };
 
+/// Several chunks in one piece.
+struct PackedChunks {
+  Ref<Block> block;
+  std::size_t size = 0;
+
+  std::string_view bytes() const noexcept { return {block->data(), size}; }
+};
+
 struct QueueNode {
   enum class Kind : std::uint8_t {
     event,   // one event, which the overflow policy may drop
@@ -46,6 +54,8 @@ struct QueueNode {
   Kind kind = Kind::raw;
 
   bool counted() const noexcept { return kind == Kind::event || kind == Kind::range; }
+  /// Whether it is one event of the program's own, whose id says how far the client is.
+  bool has_position() const noexcept { return kind == Kind::event || kind == Kind::replay; }
 };
 
 /// Recycles nodes. One per shard.
@@ -196,7 +206,7 @@ class WriteQueue {
     for (QueueNode* node = head_; node != nullptr && unresolved_ > 0; node = node->next) {
       if (node->kind != QueueNode::Kind::gap || node->size > 0) continue;
       const QueueNode* behind = node->next;
-      while (behind != nullptr && (!behind->event || behind->kind == QueueNode::Kind::gap)) behind = behind->next;
+      while (behind != nullptr && !behind->has_position()) behind = behind->next;
       auto [event, data, block] = encode(behind == nullptr ? std::string_view() : behind->event.id());
       node->block = std::move(block);
       node->event = std::move(event);
@@ -267,12 +277,13 @@ class WriteQueue {
         return each != nullptr && each->kind == QueueNode::Kind::gap && !started(each);
       };
       if (!open_gap(before) || !open_gap(node)) {
-        if (dropped == most) return dropped;
+        if (dropped == most && !open_gap(node)) return dropped;
         before = node;
         continue;
       }
       if (node->size == 0) --unresolved_;
       if (std::exchange(before->size, 0) > 0) ++unresolved_;
+      before->events = std::max(before->events, node->events);
       before->next = next;
       if (tail_ == node) tail_ = before;
       pool.give(node);
