@@ -88,11 +88,11 @@ class MemoryReplayStore final : public ReplayStore {
       const auto at = std::upper_bound(of.begin(), of.end(), after);
       if (at != of.end()) cursors_.push_back({at, of.end()});
     });
+    const auto earlier = [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; };
     // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
     std::size_t bytes = 0;
     while (!cursors_.empty()) {
-      auto next = std::min_element(cursors_.begin(), cursors_.end(),
-                                   [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; });
+      const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
       const std::uint64_t sequence = *next->at;
       const EncodedEvent& event = records_[static_cast<std::size_t>(sequence - first_)].event;
       bytes += event.bytes().size();

@@ -265,7 +265,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     }
   };
 
-  static constexpr std::size_t most_per_draw = 64 * 1024;
+  // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
+  static constexpr std::size_t most_per_draw = 32 * 1024;
 
   std::string id_of(std::uint64_t sequence) const { return format_event_id(store_->epoch(), sequence); }
 
@@ -491,15 +492,15 @@ inline bool Subscription::pull() {
     batch.clear();
     const EncodedEvent gap = feed_->emitter().draw(*this, batch);
     replaying = !batch.empty();
-    bool queued = static_cast<bool>(gap);
     if (gap) stream_->push_gap(gap);
-    for (StoredEvent& stored : batch) {
-      cursor = stored.sequence;
-      if (!accepts(stored.event.name())) continue;
-      stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
-      queued = true;
+    if (!batch.empty()) cursor = batch.back().sequence;
+    std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
+    if (stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked && batch.size() > 1) {
+      stream_->deliver_replay(feed_->pack(batch), batch.front().event, static_cast<std::uint32_t>(batch.size()));
+    } else {
+      for (StoredEvent& stored : batch) stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
     }
-    if (queued) return true;
+    if (gap || !batch.empty()) return true;
   }
   return false;
 }

@@ -6,6 +6,7 @@
 // (filters, drop policies, other framings) are kept in a second list and served as the event arrives.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -104,6 +105,25 @@ class Feed final : public Resident {
   /// What a subscription has just drawn from the store; kept here for its capacity.
   std::vector<StoredEvent>& batch() noexcept { return batch_; }
 
+  /// The chunks of `batch` in one piece. Clients that return together are owed the same, so the last piece is kept.
+  const PackedChunks& pack(const std::vector<StoredEvent>& batch) {
+    const auto same = [](const StoredEvent& stored, std::uint64_t sequence) { return stored.sequence == sequence; };
+    if (std::equal(batch.begin(), batch.end(), packed_of_.begin(), packed_of_.end(), same)) return packed_;
+    packed_of_.clear();
+    std::size_t size = 0;
+    for (const StoredEvent& stored : batch) {
+      packed_of_.push_back(stored.sequence);
+      size += stored.event.chunk().size();
+    }
+    packed_ = {Block::make(size), size};
+    char* out = packed_.block->data();
+    for (const StoredEvent& stored : batch) {
+      const std::string_view chunk = stored.event.chunk();
+      out = std::copy(chunk.begin(), chunk.end(), out);
+    }
+    return packed_;
+  }
+
   /// Queues for `member` what it has not had, because something is to be queued behind it.
   void settle(Subscription& member) {
     if (member.position.byte == log_.end().byte) return;
@@ -179,7 +199,9 @@ class Feed final : public Resident {
   std::vector<Subscription*> others_;
   BroadcastLog log_;
   std::vector<StoredEvent> batch_;
-  std::size_t next_ = 0;  // the member to visit next in this lap
+  PackedChunks packed_;
+  std::vector<std::uint64_t> packed_of_;  // the sequence numbers of what is in it
+  std::size_t next_ = 0;                  // the member to visit next in this lap
   bool in_lap_ = false;
   BroadcastLog::Position lap_begin_;  // what an earlier lap ended with
   BroadcastLog::Position lap_end_;    // what every member will have had, at the least, when this lap ends
