@@ -33,6 +33,7 @@ export async function start_proxy(target_port) {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  server.unref();
   proxy.port = server.address().port;
   proxy.url = `http://127.0.0.1:${proxy.port}`;
   /// Resets the connections there are; returns how many there were.

@@ -15,6 +15,8 @@ export function start(command, args, options = {}) {
   const program = { pid: child.pid, stdout: "", stderr: "", ended: undefined };
   const closed = once(child, "close").catch((error) => [error.message]);
   running.add(child);
+  // A test that failed before it could stop the program still ends, and the program with it.
+  for (const handle of [child, child.stdout, child.stderr]) handle.unref();
   child.stdout.setEncoding("utf8").on("data", (text) => (program.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text) => (program.stderr += text));
   program.exit = closed.then(([status, signal]) => {

@@ -24,11 +24,8 @@ async function start_reverse_proxy(program, configuration, command_line) {
   writeFileSync(file, configuration(port, folder));
   const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
   const running = start(program, command_line(file, folder), { env });
-  const proxy = { port, url: `http://127.0.0.1:${port}` };
-  proxy.stop = async () => {
-    await running.stop("SIGTERM");
-    rmSync(folder, { recursive: true, force: true });
-  };
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const proxy = { port, url: `http://127.0.0.1:${port}`, stop: () => running.stop("SIGTERM") };
   await until(`${program} to answer`, async () => {
     if (running.ended !== undefined) throw new Error(`${program} ended with ${running.ended}: ${running.stderr}`);
     return (await fetch(proxy.url + "/healthz").catch(() => undefined))?.ok;
