@@ -196,7 +196,9 @@ bool replay_mode(const Options& options, const Server& server, Report& report) {
   history.events = options.owed;
   swarm.start_publishing(history);
   swarm.run_until([&] { return swarm.published(); }, "the history to be published");
+  // Read first: their latency is to be the server's and not that of this program, which is busy with the storm.
   Swarm::Opening listener;
+  listener.prompt = true;
   swarm.open(options.streams, options.streams + options.listeners, listener);
 
   Plan live;

@@ -110,6 +110,7 @@ class Swarm {
     bool stalled = false;     // is not read once it is open, and its window is small
     bool timed = true;        // its latencies count
     bool from_start = false;  // expects every event ever published, not just those from now on
+    bool prompt = false;      // is read as promptly as the publishers' answers, before other streams
   };
 
   /// Starts opening the streams `first` to `last - 1`, `options.parallel` at a time; `turn` goes on with it.
@@ -302,6 +303,7 @@ class Swarm {
     bool stalled = false;
     bool timed = false;
     bool from_start = false;
+    bool prompt = false;
     bool counts = false;   // what it lacks at the end is missing
     bool counted = false;  // it is one of `receivers_` now
     StreamParser parser;
@@ -313,6 +315,7 @@ class Swarm {
 
   static constexpr std::size_t buffer_bytes = 256 * 1024;
   static constexpr std::uint64_t publishers_key = ~std::uint64_t{0};
+  static constexpr std::uint64_t prompt_stream = std::uint64_t{1} << 32;  // plus its index: its key among publishers
   static constexpr std::uint64_t publisher_interval = 50'000;
 
   static void watch(int epoll, int fd, std::uint32_t events, std::uint64_t key, int operation = EPOLL_CTL_ADD) {
@@ -345,10 +348,13 @@ class Swarm {
       stream.stalled = opening_.stalled;
       stream.timed = opening_.timed;
       stream.from_start = opening_.from_start;
+      stream.prompt = opening_.prompt;
       ++being_opened_;
       request_stream(index, false);
     }
   }
+
+  int epoll_of(const Stream& stream) const noexcept { return stream.prompt ? publisher_epoll_ : epoll_; }
 
   void request_stream(std::size_t index, bool watched) {
     Stream& stream = streams_[index];
@@ -360,7 +366,8 @@ class Swarm {
     const ssize_t n = ::send(stream.fd, request.data(), request.size(), MSG_NOSIGNAL);
     if (n < 0 && errno != EAGAIN && errno != ENOTCONN) throw system_failure("opening a stream");
     stream.requested = n > 0;
-    watch(epoll_, stream.fd, stream.requested ? EPOLLIN : EPOLLOUT, index, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+    watch(epoll_of(stream), stream.fd, stream.requested ? EPOLLIN : EPOLLOUT,
+          stream.prompt ? index + prompt_stream : index, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
   }
 
   void serve_stream(std::size_t index) {
@@ -387,7 +394,7 @@ class Swarm {
     if (stream.parser.broken()) throw Failure("a stream's chunks are broken");
     if (stream.opened && !was_open) {
       // From now on it is not even looked at: with its window shut, its end could not be seen anyway.
-      if (stream.stalled) watch(epoll_, stream.fd, 0, index, EPOLL_CTL_DEL);
+      if (stream.stalled) watch(epoll_of(stream), stream.fd, 0, index, EPOLL_CTL_DEL);
       refill_openings();
     }
   }
@@ -433,6 +440,10 @@ class Swarm {
     const int count = ::epoll_wait(publisher_epoll_, events, 64, 0);
     now_ = now_ns();
     for (int i = 0; i < count; ++i) {
+      if (events[i].data.u64 >= prompt_stream) {
+        serve_stream(static_cast<std::size_t>(events[i].data.u64 - prompt_stream));
+        continue;
+      }
       const auto index = static_cast<std::size_t>(events[i].data.u64);
       Publisher& publisher = *publishers_[index];
       publisher.flush();
