@@ -53,7 +53,7 @@ const char* name(CorsDecision::Verdict verdict) {
 std::string text(const CorsDecision& decision) {
   std::string lines = name(decision.verdict);
   if (decision.preflight) lines += " preflight";
-  for (const auto& [field, value] : decision.fields) lines += "; " + field + ": " + value;
+  for (const auto& [field, value] : decision.fields) lines.append("; ").append(field).append(": ").append(value);
   return lines;
 }
 

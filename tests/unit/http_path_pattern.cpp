@@ -22,7 +22,7 @@ std::string outcome(std::string_view pattern, std::string_view path) {
     case PathMatch::yes: break;
   }
   std::string text = "yes";
-  for (const auto& [name, value] : params) text += " " + name + "=" + value;
+  for (const auto& [name, value] : params) text.append(" ").append(name).append("=").append(value);
   return text;
 }
 

@@ -40,7 +40,7 @@ class Request {
   /// A request for `target` as it stands in the request line, of HTTP/1.1 until `set_version`.
   /// Throws `std::invalid_argument` when `method` is no token, or `target` is empty or has a byte outside visible
   /// ASCII.
-  Request(std::string method, std::string target)
+  Request(std::string method, std::string_view target)
       : text_(std::move(method)), method_size_(text_.size()), target_end_(text_.size() + target.size()) {
     if (!detail::is_token(text_)) throw std::invalid_argument("spate::Request: bad method: " + detail::quote(text_));
     for (const char c : target) {
