@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { start_hub } from "./support/hub.mjs";
 import { start } from "./support/program.mjs";
 import { start_haproxy, start_nginx } from "./support/reverse_proxies.mjs";
-import { until } from "./support/until.mjs";
+import { until, within } from "./support/until.mjs";
 
 const LATEST_MS = 200;
 const host = "hub.example.test";
@@ -87,7 +87,7 @@ describe("curl and reverse proxies", { timeout: 500_000 }, () => {
     const proxy = await start_haproxy(hub.port);
     try {
       const curl = start("curl", ["-sS", "-i", "-H", "Host: rebound.example.test", `${proxy.url}/sse/users`]);
-      await curl.exit;
+      await within("the answer", curl.exit);
       assert.match(curl.stdout, /^HTTP\/1\.1 403 /);
       assert.match(curl.stdout, /\{"error":"[^"]/);
     } finally {
