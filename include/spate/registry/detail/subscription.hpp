@@ -79,3 +79,6 @@ class Subscription final : public StreamSource {
 };
 
 }  // namespace spate::detail
+
+// A feed holds subscriptions and a subscription holds its feed: whoever includes one header has both.
+#include <spate/registry/detail/feed.hpp>
