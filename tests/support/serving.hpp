@@ -1,0 +1,104 @@
+// A server that serves, on an io_context on a thread of its own.
+//
+//   Serving serving([](Server& server) { server.stream("/events", handler); });
+//   EventClient client(serving.port(), "/events");
+//
+// At the end the server is destroyed on its loop, as a program would do it, and the loop has to run out by itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/post.hpp>
+
+#include <spate/server/server.hpp>
+
+namespace spate::test {
+
+/// An io_context that runs on a thread of its own as long as this lives, and until it has run out of work.
+class Loop {
+ public:
+  Loop() : thread_([this] { io.run(); }) {}
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop() { finish(); }
+
+  /// Runs `function` on the loop; returns what it returns.
+  template <typename Function>
+  auto run(Function function) {
+    std::packaged_task<decltype(function())()> task(std::move(function));
+    auto result = task.get_future();
+    asio::post(io, std::move(task));
+    return result.get();
+  }
+  /// Waits until what was posted before has run, and what that has posted.
+  void settle() {
+    for (int i = 0; i < 10; ++i) run([] {});
+  }
+  /// Waits until nothing is left to do.
+  void finish() {
+    work_.reset();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  asio::io_context io{1};
+
+ private:
+  asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io);
+  std::thread thread_;
+};
+
+/// A socket that listens on a free port. What it accepts has a send buffer of `send_buffer` bytes, about.
+inline asio::ip::tcp::acceptor listening(const asio::any_io_executor& executor, int send_buffer = 0) {
+  asio::ip::tcp::acceptor acceptor(executor);
+  acceptor.open(asio::ip::tcp::v4());
+  if (send_buffer > 0) acceptor.set_option(asio::socket_base::send_buffer_size(send_buffer));
+  acceptor.bind({asio::ip::address_v4::loopback(), 0});
+  acceptor.listen();
+  return acceptor;
+}
+
+class Serving {
+ public:
+  /// With little room in the kernel, a client that does not read soon blocks its stream.
+  static constexpr int small_buffer = 16 * 1024;
+
+  explicit Serving(const std::function<void(Server&)>& routes, ServerOptions options = {}, int send_buffer = 0) {
+    options.port = 0;
+    server_.emplace(loop.io, std::move(options));
+    routes(*server_);
+    asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor(), send_buffer);
+    port_ = acceptor.local_endpoint().port();
+    server_->adopt(std::move(acceptor));
+  }
+  ~Serving() { destroy(); }
+  Serving(const Serving&) = delete;
+  Serving& operator=(const Serving&) = delete;
+
+  std::uint16_t port() const noexcept { return port_; }
+  Server& server() noexcept { return *server_; }
+  ServerStats stats() const { return server_->stats(); }
+  std::uint64_t ended(EndReason reason) const { return stats().streams_ended[static_cast<std::size_t>(reason)]; }
+
+  /// Destroys the server, on its loop.
+  void destroy() {
+    if (server_) {
+      loop.run([this] { server_.reset(); });
+    }
+  }
+
+  Loop loop;
+
+ private:
+  std::optional<Server> server_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace spate::test
