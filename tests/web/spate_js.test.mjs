@@ -268,6 +268,18 @@ describe("SpateEventSource has the interface of EventSource", () => {
     assert.equal(world.requests.length, 1);
   });
 
+  test("after close() in onany the listeners do not hear the event", async () => {
+    const world = new World();
+    const source = world.source();
+    let heard = false;
+    source.onany = () => source.close();
+    source.onmessage = () => (heard = true);
+    await world.request.answer();
+    await world.request.write("data: 1\n\n");
+    assert.equal(source.readyState, 2);
+    assert.equal(heard, false);
+  });
+
   test("a listener or onany that throws does not harm the stream", async () => {
     const world = new World();
     const source = world.source();
@@ -287,6 +299,7 @@ describe("SpateEventSource has the interface of EventSource", () => {
 describe("SpateEventSource reads event streams as WHATWG 9.2.6 says", () => {
   const cases = [
     ["the three ends of lines, mixed (E4)", "data: 1\r\rdata: 2\n\ndata: 3\r\n\r\ndata: 4\r\n\n", ["1", "2", "3", "4"]],
+    ["CRLF is one end of a line, not two", "data: 1\r\ndata: 2\r\n\r\n", ["1\n2"]],
     ["several lines of data are joined by LF", "data: 1\ndata:\ndata:2\n\n", ["1\n\n2"]],
     ["one space after the colon goes, a second stays (E7)", "data:  x \n\n", [" x "]],
     ["a block without data is no event (E8)", "event: x\nid: 1\n\ndata: y\n\n", ["y"]],
@@ -388,11 +401,19 @@ describe("SpateEventSource comes back after a drop", () => {
     assert.equal(world.wait, 20);
   });
 
-  test("close() in the error event, or while it waits, ends it", async () => {
+  test("close() in the error event ends it", async () => {
     const { world, source, last } = await opened();
     source.addEventListener("error", () => source.close());
     await last.end();
     assert.equal(source.readyState, 2);
+    assert.equal(world.timers.size, 0);
+  });
+
+  test("close() while it waits ends it", async () => {
+    const { world, source, last } = await opened();
+    await last.end();
+    assert.equal(world.timers.size, 1);
+    source.close();
     assert.equal(world.timers.size, 0);
   });
 
@@ -476,7 +497,7 @@ describe("SpateEventSource by polling", () => {
 
   test("empty answers that come too soon do not make it ask without rest", async () => {
     const world = new World();
-    poll(world);
+    const source = poll(world);
     await world.request.json({ events: [], last_event_id: "5" });
     await world.request.json({ events: [], last_event_id: "5" });
     assert.equal(world.requests.length, 2);
@@ -486,6 +507,10 @@ describe("SpateEventSource by polling", () => {
     world.now += 25_000;
     await world.request.json({ events: [], last_event_id: "5" });
     assert.equal(world.requests.length, 4);
+    // Closed while it rests, it asks no more.
+    await world.request.json({ events: [], last_event_id: "5" });
+    source.close();
+    assert.equal(world.timers.size, 0);
   });
 
   test("close() ends the poll that waits, and the rest of an answer is not heard", async () => {
@@ -531,6 +556,15 @@ describe("SpateEventSource by a hidden frame", () => {
     assert.equal(world.frames.length, 0);
     await world.pass(300);
     assert.equal(new URL(world.frame.src).searchParams.get("last_event_id"), "5");
+  });
+
+  test("the scripts of events do not pile up in the frame", async () => {
+    const { world } = framed();
+    let removed = 0;
+    world.frame.contentDocument.currentScript = { remove: () => (removed += 1) };
+    await world.call({ id: "1", event: "message", data: "x" });
+    await world.call({ id: "2", event: "message", data: "y" });
+    assert.equal(removed, 2);
   });
 
   test("a quiet page that has arrived counts as open", async () => {
@@ -704,9 +738,12 @@ describe("SpateEventSource chooses a transport that works", () => {
     const fields = { data: "x", lastEventId: "3", origin: "http://hub.test" };
     native.dispatchEvent(new MessageEvent("note", fields));
     native.dispatchEvent(new MessageEvent("message", fields));
+    native.dispatchEvent(new MessageEvent("error", fields));
+    assert.equal(source.readyState, 1);
     native.dispatchEvent(new Event("error"));
     native.dispatchEvent(new Event("open"));
-    assert.deepEqual(source.heard, ["open", ["note", "x", "3"], ["message", "x", "3"], "lost", "open"]);
+    const events = ["note", "message", "error"].map((name) => [name, "x", "3"]);
+    assert.deepEqual(source.heard, ["open", ...events, "lost", "open"]);
     native.readyState = 2;
     native.dispatchEvent(new Event("error"));
     assert.equal(source.readyState, 2);
