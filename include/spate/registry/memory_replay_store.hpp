@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
+#include <list>
 #include <random>
 #include <string>
 #include <string_view>
@@ -33,13 +33,13 @@ struct ReplayLimits {
   /// Events kept for all users together. Zero keeps none: ids are given out, and every missed event is told as a gap.
   std::size_t max_events = 10'000;
 
-  /// Encoded bytes kept. An event larger than all of it is not kept.
+  /// Encoded bytes kept. An event larger than all of it is not kept, nor what came before it.
   std::size_t max_bytes = 256 * 1024 * 1024;
 
   /// How long an event is kept. Zero: as long as the other limits allow.
   std::chrono::milliseconds max_age{0};
 
-  /// Users and groups without kept events for which the newest discarded event is remembered, some 150 bytes each.
+  /// Users and groups without kept events for which the newest discarded event is remembered, some 200 bytes each.
   /// Beyond it a client that was away may be told of a gap where nothing of its own is missing.
   std::size_t max_remembered = 65'536;
 };
@@ -66,13 +66,13 @@ class MemoryReplayStore final : public ReplayStore {
       case Audience::Kind::users:
         for (const std::string& name : audience.names()) {
           Track& of = track(users_, name);
-          if (!of.sequences.empty() && of.sequences.back() == sequence) continue;  // named twice
-          of.push(sequence);
+          if (!of.empty() && of.sequences.back() == sequence) continue;  // named twice
+          push(of, sequence);
           record.tracks.push_back(&of);
         }
         break;
     }
-    if (record.track != nullptr) record.track->push(sequence);
+    if (record.track != nullptr) push(*record.track, sequence);
     bytes_ += event.bytes().size();
     records_.push_back(std::move(record));
     trim();
@@ -91,12 +91,13 @@ class MemoryReplayStore final : public ReplayStore {
     const auto earlier = [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; };
     // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
     std::size_t bytes = 0;
+    const std::size_t before = events.size();
     while (!cursors_.empty()) {
       const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
       const std::uint64_t sequence = *next->at;
       const EncodedEvent& event = records_[static_cast<std::size_t>(sequence - first_)].event;
       bytes += event.bytes().size();
-      if (bytes > most_bytes && !events.empty()) break;
+      if (bytes > most_bytes && events.size() > before) break;
       events.push_back({sequence, event});
       if (++next->at == next->end) {
         *next = cursors_.back();
@@ -111,6 +112,7 @@ class MemoryReplayStore final : public ReplayStore {
 
  private:
   using Sequences = std::vector<std::uint64_t>;
+  struct Track;
 
   // The kept events of one user, of one group, or of everybody, by sequence number.
   struct Track {
@@ -119,12 +121,11 @@ class MemoryReplayStore final : public ReplayStore {
     std::uint64_t discarded = 0;
     const std::string* name = nullptr;  // the key in its map; null for everybody
     bool is_group = false;
+    std::list<Track*>::iterator emptied;  // its place in emptied_, while it is empty
 
     Sequences::const_iterator begin() const noexcept { return sequences.begin() + static_cast<std::ptrdiff_t>(head); }
     Sequences::const_iterator end() const noexcept { return sequences.end(); }
     bool empty() const noexcept { return head == sequences.size(); }
-    void push(std::uint64_t sequence) { sequences.push_back(sequence); }
-
     void pop(std::uint64_t sequence) {
       discarded = sequence;
       ++head;
@@ -170,9 +171,15 @@ class MemoryReplayStore final : public ReplayStore {
       found = tracks.emplace(std::string(name), Track()).first;
       found->second.name = &found->first;
       found->second.is_group = &tracks == &groups_;
+      found->second.emptied = emptied_.insert(emptied_.end(), &found->second);
       if (found->second.is_group) count_prefix(name.size(), 1);
     }
     return found->second;
+  }
+
+  void push(Track& of, std::uint64_t sequence) {
+    if (of.empty() && of.name != nullptr) emptied_.erase(of.emptied);
+    of.sequences.push_back(sequence);
   }
 
   void count_prefix(std::size_t size, int by) {
@@ -190,10 +197,15 @@ class MemoryReplayStore final : public ReplayStore {
     visit(everybody_);
   }
 
+  bool too_old(const Record& record, Clock::time_point now) const {
+    return limits_.max_age.count() > 0 &&
+           std::chrono::duration_cast<std::chrono::milliseconds>(now - record.at) >= limits_.max_age;
+  }
+
   void trim() {
-    const auto oldest = limits_.max_age.count() > 0 ? now_() - limits_.max_age : Clock::time_point::min();
+    const Clock::time_point now = limits_.max_age.count() > 0 ? now_() : Clock::time_point();
     while (!records_.empty() &&
-           (records_.size() > limits_.max_events || bytes_ > limits_.max_bytes || records_.front().at < oldest)) {
+           (records_.size() > limits_.max_events || bytes_ > limits_.max_bytes || too_old(records_.front(), now))) {
       Record& record = records_.front();
       if (record.track != nullptr) discard(*record.track);
       for (Track* of : record.tracks) discard(*of);
@@ -208,25 +220,17 @@ class MemoryReplayStore final : public ReplayStore {
     if (!of.empty() || of.name == nullptr) return;
     // Nothing is kept for it any more. That something was discarded is remembered, for as many as the limit allows;
     // for the others the newest forgotten sequence stands.
-    emptied_.push_back({first_, *of.name, of.is_group});
-    while (emptied_.size() > limits_.max_remembered) {
-      const Emptied& oldest = emptied_.front();
-      Tracks& tracks = oldest.is_group ? groups_ : users_;
-      const auto found = tracks.find(oldest.name);
-      if (found != tracks.end() && found->second.empty() && found->second.discarded == oldest.sequence) {
-        forgotten_ = std::max(forgotten_, oldest.sequence);
-        if (oldest.is_group) count_prefix(oldest.name.size(), -1);
-        tracks.erase(found);
-      }
-      emptied_.pop_front();
-    }
+    of.emptied = emptied_.insert(emptied_.end(), &of);
+    if (emptied_.size() > limits_.max_remembered) forget(*emptied_.front());
   }
 
-  struct Emptied {
-    std::uint64_t sequence;
-    std::string name;
-    bool is_group;
-  };
+  void forget(Track& of) {
+    forgotten_ = std::max(forgotten_, of.discarded);
+    emptied_.erase(of.emptied);
+    if (of.is_group) count_prefix(of.name->size(), -1);
+    Tracks& tracks = of.is_group ? groups_ : users_;
+    tracks.erase(tracks.find(*of.name));
+  }
 
   const ReplayLimits limits_;
   const std::function<Clock::time_point()> now_;
@@ -239,7 +243,7 @@ class MemoryReplayStore final : public ReplayStore {
   Tracks groups_;
   Track everybody_;
   std::vector<std::size_t> prefixes_;  // how many groups there are of each length
-  std::deque<Emptied> emptied_;
+  std::list<Track*> emptied_;          // those without kept events, the one that lost its last the longest ago first
   std::uint64_t forgotten_ = 0;
   std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
 };
