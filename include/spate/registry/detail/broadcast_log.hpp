@@ -32,6 +32,8 @@ class BroadcastLog {
 
   Position end() const noexcept { return end_; }
   bool empty() const noexcept { return segments_.empty(); }
+  /// Bytes of the newest event.
+  std::size_t newest_size() const noexcept { return newest_size_; }
 
   void append(const EncodedEvent& event) {
     const std::string_view chunk = event.chunk();
@@ -52,6 +54,7 @@ class BroadcastLog {
     }
     last.size += static_cast<std::uint32_t>(chunk.size());
     ++last.events;
+    newest_size_ = chunk.size();
     end_.byte += chunk.size();
     ++end_.event;
   }
@@ -99,6 +102,7 @@ class BroadcastLog {
 
   std::deque<Segment> segments_;
   std::size_t room_ = 0;  // left in the last segment's block; none behind a large event
+  std::size_t newest_size_ = 0;
   Position end_;
 };
 

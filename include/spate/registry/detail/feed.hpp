@@ -16,6 +16,7 @@
 #include <asio/buffer.hpp>
 
 #include <spate/registry/detail/broadcast_log.hpp>
+#include <spate/registry/detail/roster.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/registry/replay_store.hpp>
 
@@ -32,7 +33,7 @@ class Feed final : public Resident {
   EmitterCore& emitter() const noexcept { return *emitter_; }
 
   /// Any thread. Bytes published and not yet given to every stream concerned.
-  std::size_t backlog() const noexcept { return backlog_.load(std::memory_order_relaxed); }
+  std::size_t backlog() const noexcept { return backlog_.load(); }
 
   /// Any thread, under the emitter's lock. Posts `event` to this feed or to a subscription on its shard.
   void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) {
@@ -54,47 +55,39 @@ class Feed final : public Resident {
     subscription.reads_log = subscription.filter() == nullptr && stream.transport() == Transport::sse &&
                              stream.framing() == Framing::chunked && options.overflow == Overflow::close &&
                              options.max_queued_events == 0;
-    std::vector<Subscription*>& list = subscription.reads_log ? members_ : others_;
-    subscription.index = static_cast<std::uint32_t>(list.size());
     subscription.joined = true;
     subscription.position = log_.end();
-    list.push_back(&subscription);
+    (subscription.reads_log ? members_ : others_).add(subscription);
   }
 
   void leave(Subscription& subscription) {
     subscription.joined = false;
-    std::uint32_t hole = subscription.index;
-    if (!subscription.reads_log) return fill(others_, hole);
-    if (hole < next_) {
-      // Those before next_ have been visited in this lap, the last one has not: it must not move among them.
-      --next_;
-      move(members_, next_, hole);
-      hole = static_cast<std::uint32_t>(next_);
-    }
-    fill(members_, hole);
+    (subscription.reads_log ? members_ : others_).remove(subscription);
+    // A shard that stops flushes no more: nobody is to wait for a lap without members.
+    if (members_.empty() && in_lap_) end_lap();
   }
 
   /// A broadcast has arrived.
   void receive(std::uint32_t, EncodedEvent&& event) override {
-    // From the back: a stream that ends leaves the list, and the last one, served already, takes its place.
-    for (std::size_t i = others_.size(); i-- > 0;) {
-      Subscription& other = *others_[i];
+    others_.restart();
+    while (!others_.round_over()) {
+      const Subscription& other = others_.next();
       if (other.accepts(event.name())) other.stream().deliver(event, QueueNode::Kind::event);
     }
     if (members_.empty()) return release_backlog(event.chunk().size());
     log_.append(event);
-    if (!in_lap_) begin_lap();
+    if (in_lap_) return;
+    begin_lap();
+    shard_->mark_dirty(Ref<Resident>(this));
   }
 
   bool flush(int& budget) override {
     while (in_lap_) {
-      for (; next_ < members_.size(); ++next_) {
+      while (!members_.round_over()) {
         if (budget <= 0) return true;
-        give(*members_[next_], budget);
+        give(members_.next(), budget);
       }
-      log_.trim(lap_end_);
-      release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
-      in_lap_ = false;
+      if (in_lap_) end_lap();
       if (log_.end().byte != lap_end_.byte) begin_lap();
     }
     return false;
@@ -138,10 +131,17 @@ class Feed final : public Resident {
  private:
   void begin_lap() {
     in_lap_ = true;
-    next_ = 0;
+    members_.restart();
     lap_begin_ = lap_end_;
     lap_end_ = log_.end();
-    shard_->mark_dirty(Ref<Resident>(this));
+  }
+
+  void end_lap() {
+    in_lap_ = false;
+    // What came during the lap of members who have all left is nobody's.
+    if (members_.empty()) lap_end_ = log_.end();
+    log_.trim(lap_end_);
+    release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
   }
 
   // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.
@@ -159,10 +159,7 @@ class Feed final : public Resident {
         return pieces < Poller::max_buffers;
       });
       const std::size_t written = stream.write_through(buffers, pieces, size, budget);
-      if (left()) {
-        --next_;  // another one stands here now
-        return;
-      }
+      if (left()) return;
       if (written == size && pieces < Poller::max_buffers) {
         count(member);
         member.position = log_.end();
@@ -172,36 +169,23 @@ class Feed final : public Resident {
     }
     settle(member);
     stream.mark_dirty();
-    if (!stream.blocked()) return;
-    stream.check_limits();
-    if (left()) --next_;
+    if (stream.blocked()) stream.check_limits(log_.newest_size());
   }
 
   void count(const Subscription& member) noexcept {
     shard_->counters().deliveries.add(log_.end().event - member.position.event);
   }
 
-  static void move(std::vector<Subscription*>& list, std::size_t from, std::uint32_t to) noexcept {
-    list[to] = list[from];
-    list[to]->index = to;
-  }
-
-  static void fill(std::vector<Subscription*>& list, std::uint32_t hole) noexcept {
-    if (hole + 1 != list.size()) move(list, list.size() - 1, hole);
-    list.pop_back();
-  }
-
   const Ref<Shard> shard_;
   const Ref<EmitterCore> emitter_;
   std::atomic<std::size_t> backlog_{0};
 
-  std::vector<Subscription*> members_;
-  std::vector<Subscription*> others_;
+  Roster<Subscription> members_;
+  Roster<Subscription> others_;
   BroadcastLog log_;
   std::vector<StoredEvent> batch_;
   PackedChunks packed_;
   std::vector<std::uint64_t> packed_of_;  // the sequence numbers of what is in it
-  std::size_t next_ = 0;                  // the member to visit next in this lap
   bool in_lap_ = false;
   BroadcastLog::Position lap_begin_;  // what an earlier lap ended with
   BroadcastLog::Position lap_end_;    // what every member will have had, at the least, when this lap ends

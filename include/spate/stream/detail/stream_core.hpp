@@ -288,9 +288,10 @@ class StreamCore final : public Resident {
     return write(buffers, count, size, budget);
   }
 
-  /// Ends the stream with Errc::queue_overflow when more waits than it may.
-  void check_limits() {
-    if (queue_.bytes() > options().max_queued_bytes && queue_.events() > 1) overflow();
+  /// Ends the stream with Errc::queue_overflow when more waits than it may. `newest` is the size of the event queued
+  /// last: when no more than that waits, it found nothing waiting and is taken, whatever its size.
+  void check_limits(std::size_t newest) {
+    if (queue_.bytes() > std::max(options().max_queued_bytes, newest)) overflow();
   }
 
   /// Tells the client that events are missing.
