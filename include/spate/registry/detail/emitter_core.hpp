@@ -44,11 +44,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   const EmitterOptions& options() const noexcept { return options_; }
 
   SendReport send(const Audience& audience, const Event& event) {
-    if (store_ != nullptr && event.id()) {
-      throw std::invalid_argument("spate::Emitter: the emitter gives the ids, the event has one: " +
-                                  quote(*event.id()));
-    }
-    EventEncoder encoder(event);  // the costly part, before the lock
+    EventEncoder encoder = encoder_for(event);  // the costly part, before the lock
     SendReport report;
     const std::lock_guard lock(mutex_);
     EncodedEvent encoded;
@@ -86,33 +82,32 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     // Made before the lock, for both outcomes: they are the program's code.
     std::optional<EventEncoder> fresh, resumed;
     const std::string requested = stream->last_event_id();
-    fresh.emplace(wanted.greeting ? wanted.greeting(false) : Event());
-    if (!requested.empty()) resumed.emplace(wanted.greeting ? wanted.greeting(true) : Event());
+    fresh = encoder_for(wanted.greeting ? wanted.greeting(false) : Event());
+    if (!requested.empty()) resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
 
     const std::lock_guard lock(mutex_);
-    if (closed_) return;
+    if (closed_ || stream->shard().stopped()) return;
     auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
     EncodedEvent greeting, gap;
     if (store_ != nullptr) {
-      const Start start = start_of(user_id, requested);
+      const Start start = start_of(user_id, *subscription, requested);
       const std::string position = id_of(start.position);
       greeting = std::move(resumed && !start.gap ? *resumed : *fresh).finish(position);
-      if (start.gap) {
-        gap = gap_event(*stream, user_id, requested, start.next, start.position, *start.gap);
-      }
       subscription->cursor = start.position;
       subscription->replaying = start.next != 0;
       subscription->live = start.next == 0;
-    } else if (wanted.greeting) {
-      greeting = std::move(*fresh).finish();
+      insert(std::move(user_id), subscription);
+      if (start.gap) gap = gap_event(*subscription, requested, start.next, start.position, *start.gap);
+    } else {
+      if (wanted.greeting) greeting = std::move(*fresh).finish();
+      insert(std::move(user_id), subscription);
     }
-    insert(std::move(user_id), subscription);
     if (stream->transport() == Transport::poll) replace_poll(*subscription);
     stream->open();
     Shard& shard = stream->own_shard();
     if (greeting) shard.post(subscription, Subscription::what_greet, std::move(greeting));
     if (gap) shard.post(subscription, Subscription::what_gap, std::move(gap));
-    shard.post(subscription, Subscription::what_join);
+    if (!shard.post(subscription, Subscription::what_join)) erase(*subscription);
   }
 
   /// Ends every stream of `user` for `reason`; returns how many.
@@ -141,8 +136,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return static_cast<bool>(subscription);
   }
 
-  /// Takes every stream out of the registry, for good.
+  /// Takes every stream out of the registry, for good. No hook begins any more.
   void close_all() {
+    hooks_->close();
     const std::lock_guard lock(mutex_);
     closed_ = true;
     while (!users_.empty()) detach((*users_.begin())->first);
@@ -187,18 +183,21 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void await_room(Ref<SendWaiter> waiter) {
     {
       const std::lock_guard lock(mutex_);
+      // Announced before the backlogs are looked at, while a feed lowers its backlog before it looks for waiters: so
+      // one of the two sees the other. Hence the sequentially consistent order, here and in Feed.
+      waiting_.store(true);
       if (!has_room()) {
         waiters_.push_back(std::move(waiter));
-        waiting_.store(true, std::memory_order_relaxed);
         return;
       }
+      waiting_.store(!waiters_.empty());
     }
     waiter->done({});
   }
 
   /// Shard only. A feed's backlog has become smaller.
   void backlog_released() {
-    if (!waiting_.load(std::memory_order_relaxed)) return;
+    if (!waiting_.load()) return;
     const std::lock_guard lock(mutex_);
     if (has_room()) release_waiters({});
   }
@@ -217,9 +216,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
       subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
     }
     if (discarded <= subscription.cursor) return {};
-    const std::uint64_t next = batch.empty() ? 0 : batch.front().sequence;
-    const std::uint64_t position = next == 0 ? store_->newest() : next - 1;
-    return gap_event(subscription.stream(), user, id_of(subscription.cursor), next, position, GapReason::trimmed);
+    std::uint64_t next = first_for(subscription, batch);
+    if (next == 0 && !batch.empty()) next = next_for(user, subscription, batch.back().sequence).sequence;
+    return gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
   }
 
   /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
@@ -246,8 +245,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// Where a stream begins.
   struct Start {
     std::uint64_t position = 0;    // the newest event that the client has, or needs not have
-    std::uint64_t next = 0;        // the first kept event for the user behind it; 0 when there is none
+    std::uint64_t next = 0;        // the first kept event for it behind that; 0 when there is none
     std::optional<GapReason> gap;  // something before it is missing
+  };
+
+  /// What the store has for a subscription behind some position.
+  struct Next {
+    std::uint64_t sequence = 0;  // the first event, 0 when there is none
+    bool complete = true;        // nothing for the user has been discarded before it
   };
 
   struct UserHash {
@@ -270,33 +275,64 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   std::string id_of(std::uint64_t sequence) const { return format_event_id(store_->epoch(), sequence); }
 
+  EventEncoder encoder_for(const Event& event) const {
+    if (store_ != nullptr && event.id()) {
+      throw std::invalid_argument("spate::Emitter: the emitter gives the ids, the event has one: " +
+                                  quote(*event.id()));
+    }
+    return EventEncoder(event);
+  }
+
   // Tells the program of a gap and makes the event that tells the client, if there is to be one.
-  EncodedEvent gap_event(const StreamCore& stream, const std::string& user, const std::string& requested,
-                         std::uint64_t next, std::uint64_t position, GapReason reason) {
+  EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
+                         std::uint64_t position, GapReason reason) {
+    const StreamCore& stream = subscription.stream();
     const std::string oldest = next == 0 ? std::string() : id_of(next);
     if (options_.on_gap) {
-      hooks_->push(stream.shard(),
-                   [function = options_.on_gap, gap = Gap{user, requested, oldest, reason}] { function(gap); });
+      hooks_->push(stream.shard(), [function = options_.on_gap,
+                                    gap = Gap{subscription.user->id, requested, oldest, reason}] { function(gap); });
     }
     const std::string& name = stream.options().gap_event;
     return name.empty() ? EncodedEvent() : encode_gap(name, requested, oldest, to_string(reason), id_of(position));
   }
 
-  Start start_of(std::string_view user, std::string_view requested) {
+  // Just before what follows.
+  std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
+
+  // The first of `events` that passes the filter; 0 when none does.
+  static std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events) {
+    for (const StoredEvent& stored : events) {
+      if (subscription.accepts(stored.event.name())) return stored.sequence;
+    }
+    return 0;
+  }
+
+  // Looks as far as the first event that passes the filter, as the replay itself will.
+  Next next_for(std::string_view user, const Subscription& subscription, std::uint64_t after) {
+    Next next;
+    const std::size_t most_bytes = subscription.filter() == nullptr ? 0 : most_per_draw;
+    std::uint64_t position = after;
+    do {
+      probe_.clear();
+      next.complete = store_->fetch(user, position, most_bytes, probe_) <= after;
+      next.sequence = first_for(subscription, probe_);
+      if (!probe_.empty()) position = probe_.back().sequence;
+    } while (next.sequence == 0 && !probe_.empty());
+    probe_.clear();
+    return next;
+  }
+
+  Start start_of(std::string_view user, const Subscription& subscription, std::string_view requested) {
     const std::uint64_t newest = store_->newest();
     if (requested.empty()) return {newest, 0, std::nullopt};
-    probe_.clear();
-    const auto next_kept = [&] { return probe_.empty() ? 0 : probe_.front().sequence; };
     const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
     if (cursor && *cursor <= newest) {
-      const bool trimmed = store_->fetch(user, *cursor, 0, probe_) > *cursor;
-      const std::uint64_t next = next_kept();
-      if (!trimmed) return {*cursor, next, std::nullopt};
-      return {next == 0 ? newest : next - 1, next, GapReason::trimmed};
+      const Next next = next_for(user, subscription, *cursor);
+      if (next.complete) return {*cursor, next.sequence, std::nullopt};
+      return {position_before(next.sequence), next.sequence, GapReason::trimmed};
     }
-    store_->fetch(user, 0, 0, probe_);
-    const std::uint64_t next = next_kept();
-    Start start{next == 0 ? newest : next - 1, next, std::nullopt};
+    const std::uint64_t next = next_for(user, subscription, 0).sequence;
+    Start start{position_before(next), next, std::nullopt};
     if (requested != "earliest") start.gap = GapReason::unknown;
     return start;
   }
@@ -335,6 +371,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     for (const Ref<Feed>& feed : feeds_) {
       if (&feed->shard() == &shard) return feed;
     }
+    std::erase_if(feeds_, [](const Ref<Feed>& feed) { return feed->shard().stopped(); });
     feeds_.push_back(make_ref<Feed>(Ref<Shard>(&shard), Ref<EmitterCore>(this)));
     return feeds_.back();
   }
@@ -417,7 +454,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   void release_waiters(std::error_code error) {
-    waiting_.store(false, std::memory_order_relaxed);
+    waiting_.store(false);
     for (const Ref<SendWaiter>& waiter : std::exchange(waiters_, {})) waiter->done(error);
   }
 
@@ -444,7 +481,7 @@ inline Feed::Feed(Ref<Shard> shard, Ref<EmitterCore> emitter)
 inline Feed::~Feed() = default;
 
 inline void Feed::release_backlog(std::size_t bytes) {
-  backlog_.fetch_sub(bytes, std::memory_order_relaxed);
+  backlog_.fetch_sub(bytes);
   emitter_->backlog_released();
 }
 
@@ -474,6 +511,7 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       feed_->shard().set_timer(*this, never);
       if (!attached_) return;
       settle();
+      stream_->mark_dirty();
       if (joined) feed_->leave(*this);
       attached_ = false;
       stream_->remove_source(*this);
@@ -521,6 +559,11 @@ inline void Subscription::stream_ended(EndReason reason) {
 
 inline void Subscription::on_timer(TimePoint) {
   feed_->emitter().expire(*this);
+}
+
+inline bool Subscription::on_cut() {
+  feed_->emitter().expire(*this);  // its client cannot ask again
+  return false;
 }
 
 }  // namespace detail

@@ -16,45 +16,70 @@ class HookQueue : public std::enable_shared_from_this<HookQueue> {
  public:
   /// Queues `hook`; it runs on `shard`'s executor unless another executor is at the queue already.
   void push(const Shard& shard, std::function<void()> hook) {
-    const auto executor = shard.executor();
-    if (!executor) return;  // the shard has stopped: nothing runs there any more
+    const asio::any_io_executor executor = shard.executor();
     {
       const std::lock_guard lock(mutex_);
+      if (closed_) return;
       hooks_.push_back(std::move(hook));
-      if (running_) return;
+      if (running_ || !executor) return;  // of a stopped shard: the next one runs it
       running_ = true;
     }
     run_on(executor);
   }
 
- private:
-  void run_on(const asio::any_io_executor& executor) {
-    asio::post(executor, [self = shared_from_this(), executor] { self->run_one(executor); });
+  /// Forgets what is queued; nothing begins any more.
+  void close() {
+    std::deque<std::function<void()>> forgotten;  // destroyed behind the lock: it is the program's
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    forgotten.swap(hooks_);
   }
 
-  // One hook a turn: a hook that throws leaves the others to the next one.
-  void run_one(const asio::any_io_executor& executor) {
-    std::function<void()> hook;
-    {
-      const std::lock_guard lock(mutex_);
-      hook = std::move(hooks_.front());
-      hooks_.pop_front();
+ private:
+  // Whoever is at the queue. One that is destroyed unrun, because its loop is gone, leaves the hooks to the next push.
+  struct Turn {
+    std::shared_ptr<HookQueue> queue;
+    ~Turn() {
+      if (queue) queue->pause();
     }
+  };
+
+  void run_on(const asio::any_io_executor& executor) {
+    const std::shared_ptr<Turn> turn(new Turn{shared_from_this()});
+    asio::post(executor, [turn, executor] { std::exchange(turn->queue, nullptr)->run_one(executor); });
+  }
+
+  // One hook a turn: one that throws leaves the others to the next.
+  void run_one(const asio::any_io_executor& executor) {
+    const std::function<void()> hook = take();
+    if (!hook) return;
     struct Next {
       HookQueue& queue;
       const asio::any_io_executor& executor;
-      ~Next() {
-        const std::lock_guard lock(queue.mutex_);
-        queue.running_ = !queue.hooks_.empty();
-        if (queue.running_) queue.run_on(executor);
-      }
-    } next{*this, executor};
+      ~Next() { queue.run_on(executor); }
+    } const next{*this, executor};
     hook();
+  }
+
+  // Empty when there is none; then nobody is at the queue any more.
+  std::function<void()> take() {
+    const std::lock_guard lock(mutex_);
+    running_ = !hooks_.empty();
+    if (!running_) return {};
+    std::function<void()> hook = std::move(hooks_.front());
+    hooks_.pop_front();
+    return hook;
+  }
+
+  void pause() {
+    const std::lock_guard lock(mutex_);
+    running_ = false;
   }
 
   std::mutex mutex_;
   std::deque<std::function<void()>> hooks_;
   bool running_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace spate::detail

@@ -60,6 +60,7 @@ class Subscription final : public StreamSource {
   void settle() override;
   void stream_ended(EndReason reason) override;
   void on_timer(TimePoint now) override;
+  bool on_cut() override;
 
   std::uint64_t cursor = 0;         // while replaying: the newest event drawn from the store
   BroadcastLog::Position position;  // of a member of the feed: what the stream has been given

@@ -136,7 +136,8 @@ class Shard final : public RefCounted<Shard> {
   /// that nobody waits in vain; from now on posting fails. Returns what `cut` does.
   std::size_t stop() {
     if (std::exchange(stopping_, true)) return 0;
-    timers_.clear();  // while nobody can let go of a resident that has one
+    std::vector<Ref<Resident>> waiting;  // for a moment that will not come
+    while (Resident* resident = timers_.take_due(never)) waiting.emplace_back(resident);
     std::vector<Message> rest;
     {
       const std::lock_guard lock(mutex_);
@@ -146,6 +147,7 @@ class Shard final : public RefCounted<Shard> {
     const Ref<Shard> alive(this);
     for (Message& message : rest) message.to->receive(message.what, std::move(message.event));
     const std::size_t count = cut();
+    for (const Ref<Resident>& resident : waiting) resident->on_cut();
     if (!in_turn_) let_go();
     return count;
   }
