@@ -1,0 +1,82 @@
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include <spate/registry/detail/event_id.hpp>
+#include "support/catch.hpp"
+
+using spate::detail::format_event_id;
+using spate::detail::parse_event_id;
+
+namespace {
+
+constexpr auto newest = std::numeric_limits<std::uint64_t>::max();
+
+}  // namespace
+
+TEST_CASE("an event id is its epoch and its number, and reads back", "[registry][id]") {
+  CHECK(format_event_id("k3x", 0) == "k3x-0");
+  CHECK(format_event_id("k3x", 42) == "k3x-42");
+  CHECK(format_event_id("k3x", newest) == "k3x-18446744073709551615");
+  for (const std::uint64_t sequence : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{10}, newest - 1, newest}) {
+    CHECK(parse_event_id("k3x", format_event_id("k3x", sequence)) == sequence);
+  }
+}
+
+TEST_CASE("text that no history gave out is no id", "[registry][id]") {
+  const std::string zeros(10'000, '0'), nines(10'000, '9'), epochs(10'000, 'k');
+  for (const std::string& text : {
+           std::string(),
+           std::string("k3x"),
+           std::string("k3x-"),
+           std::string("-"),
+           std::string("-1"),
+           // Of another history, or of one whose epoch begins or ends like this one's.
+           std::string("k3y-1"),
+           std::string("k3-1"),
+           std::string("k3xx-1"),
+           std::string("xk3x-1"),
+           std::string("K3X-1"),
+           std::string("k3x1"),
+           std::string("k3x_1"),
+           // One number is written in one way only.
+           std::string("k3x-01"),
+           std::string("k3x-00"),
+           std::string("k3x-+1"),
+           std::string("k3x--1"),
+           std::string("k3x- 1"),
+           std::string("k3x-1 "),
+           std::string(" k3x-1"),
+           std::string("k3x-1x"),
+           std::string("k3x-0x1"),
+           std::string("k3x-1.0"),
+           std::string("k3x-1e3"),
+           std::string("k3x-1-2"),
+           std::string("k3x-1\0", 6),
+           std::string("k3x-\xC2\xB2"),
+           std::string("k3x-\xFF"),
+           // Too large by one, and by far.
+           std::string("k3x-18446744073709551616"),
+           std::string("k3x-99999999999999999999"),
+           "k3x-" + nines,
+           "k3x-" + zeros,
+           "k3x-1" + zeros,
+           epochs,
+           epochs + "-1",
+           std::string("earliest"),
+           std::string("null"),
+       }) {
+    CAPTURE(text.substr(0, 60), text.size());
+    CHECK(parse_event_id("k3x", text) == std::nullopt);
+  }
+}
+
+TEST_CASE("an id is not read past its end", "[registry][id]") {
+  // The bytes behind the view are digits: a reader that runs on would take them.
+  const std::string digits = "k3x-123456";
+  for (std::size_t size = 5; size <= digits.size(); ++size) {
+    const std::string_view cut(digits.data(), size);
+    CHECK(parse_event_id("k3x", cut) == std::stoull(std::string(cut.substr(4))));
+  }
+}

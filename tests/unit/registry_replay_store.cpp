@@ -1,0 +1,298 @@
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <spate/registry/detail/event_id.hpp>
+#include <spate/registry/memory_replay_store.hpp>
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using spate::Audience;
+using spate::EncodedEvent;
+using spate::Event;
+using spate::MemoryReplayStore;
+using spate::ReplayLimits;
+using spate::StoredEvent;
+
+namespace {
+
+constexpr std::size_t no_limit = std::size_t{1} << 40;
+
+/// Keeps everything and looks at everything, so that nothing about it can be wrong.
+class NaiveStore {
+ public:
+  explicit NaiveStore(ReplayLimits limits) : limits_(limits) {}
+
+  void append(std::uint64_t sequence, const Audience& audience, std::size_t bytes,
+              MemoryReplayStore::Clock::time_point now) {
+    events_.push_back({sequence,
+                       audience.kind(),
+                       std::string(audience.name()),
+                       {audience.names().begin(), audience.names().end()},
+                       bytes,
+                       now});
+    trim(now);
+  }
+
+  void trim(MemoryReplayStore::Clock::time_point now) {
+    std::size_t bytes = 0;
+    for (std::size_t i = first_; i < events_.size(); ++i) bytes += events_[i].bytes;
+    while (first_ < events_.size() && (events_.size() - first_ > limits_.max_events || bytes > limits_.max_bytes ||
+                                       (limits_.max_age.count() > 0 && now - events_[first_].at >= limits_.max_age))) {
+      bytes -= events_[first_++].bytes;
+    }
+  }
+
+  std::vector<std::uint64_t> kept(std::string_view user, std::uint64_t after) const {
+    std::vector<std::uint64_t> sequences;
+    for (std::size_t i = first_; i < events_.size(); ++i) {
+      if (events_[i].sequence > after && events_[i].is_for(user)) sequences.push_back(events_[i].sequence);
+    }
+    return sequences;
+  }
+
+  /// The newest event for `user` that is gone.
+  std::uint64_t discarded(std::string_view user) const {
+    for (std::size_t i = first_; i-- > 0;) {
+      if (events_[i].is_for(user)) return events_[i].sequence;
+    }
+    return 0;
+  }
+
+  std::size_t size() const { return events_.size() - first_; }
+
+ private:
+  struct Sent {
+    std::uint64_t sequence;
+    Audience::Kind kind;
+    std::string name;
+    std::vector<std::string> names;
+    std::size_t bytes;
+    MemoryReplayStore::Clock::time_point at;
+
+    bool is_for(std::string_view user) const {
+      switch (kind) {
+        case Audience::Kind::user: return user == name;
+        case Audience::Kind::users: return std::find(names.begin(), names.end(), user) != names.end();
+        case Audience::Kind::group: return user.starts_with(name);
+        case Audience::Kind::everybody: return true;
+      }
+      return false;
+    }
+  };
+
+  const ReplayLimits limits_;
+  std::vector<Sent> events_;
+  std::size_t first_ = 0;
+};
+
+std::vector<std::uint64_t> sequences(const std::vector<StoredEvent>& events) {
+  std::vector<std::uint64_t> all;
+  for (const StoredEvent& stored : events) all.push_back(stored.sequence);
+  return all;
+}
+
+/// Few users with many prefixes in common, and the empty prefix.
+std::string random_name(std::minstd_rand& random) {
+  static const std::vector<std::string> names{"", "a", "ab", "abc", "abd", "b", "ba", "\xC3\xA9", "\xC3", "abcabcabc"};
+  return names[random() % names.size()];
+}
+
+/// A store beside the model, fed alike.
+struct Pair {
+  explicit Pair(ReplayLimits chosen) : store(chosen, [this] { return now; }), model(chosen), limits(chosen) {}
+
+  void append(const Audience& audience, std::size_t size) {
+    const std::uint64_t sequence = store.newest() + 1;
+    const EncodedEvent event(Event(std::string(size, 'x')).id(std::to_string(sequence)));
+    store.append(sequence, audience, event);
+    model.append(sequence, audience, event.bytes().size(), now);
+    sizes.push_back(event.bytes().size());
+  }
+
+  void check(std::string_view user, std::uint64_t after, std::size_t most_bytes) {
+    CAPTURE(user, after, most_bytes);
+    std::vector<StoredEvent> events;
+    const std::uint64_t discarded = store.fetch(user, after, most_bytes, events);
+    model.trim(now);
+    const std::vector<std::uint64_t> expected = model.kept(user, after), got = sequences(events);
+
+    // The beginning of what is kept for the user: one event at least, then as many as fit.
+    REQUIRE(got.size() <= expected.size());
+    REQUIRE(std::equal(got.begin(), got.end(), expected.begin()));
+    std::size_t bytes = 0;
+    for (const StoredEvent& stored : events) {
+      REQUIRE(stored.event.id() == std::to_string(stored.sequence));
+      bytes += stored.event.bytes().size();
+    }
+    if (got.size() > 1) REQUIRE(bytes <= most_bytes);
+    if (got.size() < expected.size()) {
+      REQUIRE(!got.empty());
+      REQUIRE(bytes + sizes[static_cast<std::size_t>(expected[got.size()] - 1)] > most_bytes);
+    }
+
+    // A real gap is always told, and none is made up as long as every user is remembered.
+    REQUIRE(discarded >= model.discarded(user));
+    if (limits.max_remembered > 100) REQUIRE(discarded == model.discarded(user));
+    // What is told to be missing lies in front of what follows.
+    if (!got.empty() && discarded > after) REQUIRE(discarded < got.front());
+    REQUIRE(store.size() == model.size());
+  }
+
+  MemoryReplayStore::Clock::time_point now{1h};
+  MemoryReplayStore store;
+  NaiveStore model;
+  const ReplayLimits limits;
+  std::vector<std::size_t> sizes;
+};
+
+}  // namespace
+
+TEST_CASE("a replay store gives what a naive one gives, within any limits", "[registry][replay]") {
+  std::minstd_rand random(3);
+  for (int trial = 0; trial < 60; ++trial) {
+    ReplayLimits limits;
+    limits.max_events = random() % 3 == 0 ? no_limit : random() % 40;
+    limits.max_bytes = random() % 3 == 0 ? no_limit : random() % 1'500;
+    limits.max_age = random() % 3 == 0 ? 0ms : std::chrono::milliseconds(1 + random() % 50);
+    limits.max_remembered = random() % 2 == 0 ? no_limit : random() % 4;
+    CAPTURE(trial, limits.max_events, limits.max_bytes, limits.max_age.count(), limits.max_remembered);
+    Pair pair(limits);
+    for (int step = 0; step < 400; ++step) {
+      pair.now += std::chrono::milliseconds(random() % 4);
+      const std::string name = random_name(random);
+      const std::size_t size = random() % 60;
+      switch (random() % 6) {
+        case 0: pair.append(Audience::user(name), size); break;
+        case 1: pair.append(Audience::group(name), size); break;
+        case 2: pair.append(Audience::everybody(), size); break;
+        case 3: {
+          std::vector<std::string> names(random() % 5);
+          for (std::string& each : names) each = random_name(random);
+          pair.append(Audience::users(names), size);
+          break;
+        }
+        default: {
+          const std::uint64_t newest = pair.store.newest();
+          const std::uint64_t after =
+              random() % 4 == 0 ? 0 : newest - random() % (std::min<std::uint64_t>(newest, 50) + 1);
+          pair.check(name, after, random() % 3 == 0 ? no_limit : random() % 400);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a replay store that keeps nothing tells every missed event as a gap", "[registry][replay]") {
+  ReplayLimits limits;
+  limits.max_events = 0;
+  MemoryReplayStore store(limits);
+  store.append(1, Audience::user("alice"), EncodedEvent(Event("x")));
+  store.append(2, Audience::user("bob"), EncodedEvent(Event("x")));
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(store.fetch("alice", 1, no_limit, events) == 1);
+  CHECK(store.fetch("carol", 0, no_limit, events) == 0);
+  CHECK(events.empty());
+  CHECK(store.newest() == 2);
+  CHECK(store.bytes() == 0);
+}
+
+TEST_CASE("an event larger than all that may be kept is not kept, and is told as a gap", "[registry][replay]") {
+  ReplayLimits limits;
+  limits.max_bytes = 100;
+  MemoryReplayStore store(limits);
+  store.append(1, Audience::user("alice"), EncodedEvent(Event(std::string(200, 'x'))));
+  CHECK(store.size() == 0);
+  store.append(2, Audience::user("alice"), EncodedEvent(Event("small")));
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{2});
+}
+
+TEST_CASE("events age without being looked at", "[registry][replay]") {
+  MemoryReplayStore::Clock::time_point now{1h};
+  ReplayLimits limits;
+  limits.max_age = 100ms;
+  MemoryReplayStore store(limits, [&] { return now; });
+  store.append(1, Audience::everybody(), EncodedEvent(Event("x")));
+  now += 60ms;
+  store.append(2, Audience::everybody(), EncodedEvent(Event("x")));
+  std::vector<StoredEvent> events;
+  now += 39ms;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 0);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{1, 2});
+  events.clear();
+  now += 1ms;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{2});
+  events.clear();
+  now += 1h;
+  CHECK(store.fetch("alice", 1, no_limit, events) == 2);
+  CHECK(events.empty());
+}
+
+TEST_CASE("an age that no clock reaches keeps events for ever", "[registry][replay]") {
+  ReplayLimits limits;
+  limits.max_age = std::chrono::milliseconds::max();
+  MemoryReplayStore store(limits);
+  store.append(1, Audience::everybody(), EncodedEvent(Event("x")));
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 0);
+  CHECK(events.size() == 1);
+}
+
+TEST_CASE("a busy user does not crowd out what is remembered of others", "[registry][replay]") {
+  ReplayLimits limits;
+  limits.max_events = 1;
+  limits.max_remembered = 3;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const auto send = [&](std::string_view user) {
+    store.append(++sequence, Audience::user(user), EncodedEvent(Event("x")));
+  };
+  send("alice");
+  // Each of these empties a track, and each time the same two.
+  for (int i = 0; i < 50; ++i) send(i % 2 == 0 ? "bob" : "carol");
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(store.fetch("dave", 0, no_limit, events) == 0);
+  // A fourth one does: then who was away is told of a gap once too often, and never once too seldom.
+  send("dave");
+  send("erin");
+  CHECK(store.fetch("nobody", 0, no_limit, events) == 1);
+  CHECK(store.fetch("nobody", 1, no_limit, events) == 1);
+  CHECK(store.fetch("alice", 0, no_limit, events) >= 1);
+}
+
+TEST_CASE("fetching adds to what is there and gives one event at least", "[registry][replay]") {
+  MemoryReplayStore store;
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
+    store.append(sequence, Audience::user("alice"), EncodedEvent(Event("some data")));
+  }
+  std::vector<StoredEvent> events;
+  for (std::uint64_t after = 0; after < 3; ++after) store.fetch("alice", after, 0, events);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{1, 2, 3});
+  store.fetch("alice", 3, no_limit, events);
+  CHECK(events.size() == 3);
+}
+
+TEST_CASE("every store has an epoch of its own, fit for an id", "[registry][replay][id]") {
+  std::vector<std::string> epochs;
+  for (int i = 0; i < 5; ++i) epochs.emplace_back(MemoryReplayStore().epoch());
+  for (const std::string& epoch : epochs) {
+    CHECK(!epoch.empty());
+    CHECK(epoch.size() <= 32);
+    CHECK(std::all_of(epoch.begin(), epoch.end(), [](char c) { return c > ' ' && c <= '~' && c != '-'; }));  // (E18)
+    CHECK(spate::detail::parse_event_id(epoch, spate::detail::format_event_id(epoch, 7)) == 7);
+  }
+  std::sort(epochs.begin(), epochs.end());
+  CHECK(std::unique(epochs.begin(), epochs.end()) == epochs.end());
+}
