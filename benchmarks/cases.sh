@@ -8,6 +8,9 @@ burst_1k        | fan-out to 1,000 at full speed, one publisher                 
 burst_10k       | fan-out to 10,000 at full speed, one publisher                | all             |
 burst_1k_16     | fan-out to 1,000 at full speed, sixteen publishers            | own             |
 burst_10k_16    | fan-out to 10,000 at full speed, sixteen publishers           | own             |
+at_8x_1k        | fan-out to 1,000 at 8 times the rate that floor reached in burst_1k | spate        |
+at_12x_10k      | fan-out to 10,000 at 12 times that of burst_10k               | spate           |
+at_8x_1k_16     | fan-out to 1,000 at 8 times that of burst_1k_16, sixteen publishers | spate     |
 latency_1k      | fan-out to 1,000, 20 a second                                 | all             |
 unicast_1k      | one user in turn of 1,000, 8 in flight                        | all             |
 unicast_18k     | one user in turn of 1,000 among 18,000, 8 in flight           | own             |
@@ -27,7 +30,7 @@ scale_19k       | fan-out to 19,000, 1 a second                                 
 '
 
 # Those that a quick run has.
-QUICK_CASES='pace_1k burst_1k burst_10k latency_1k unicast_1k broadcast_100 group_18k idle_10k churn replay_10k'
+QUICK_CASES='pace_1k burst_1k burst_10k at_8x_1k latency_1k unicast_1k broadcast_100 group_18k idle_10k churn replay_10k'
 
 # The options of `load` for a case; with `quick` set, shorter.
 case_options() {
@@ -40,6 +43,9 @@ case_options() {
     burst_10k)     echo "--mode fanout --streams 10000 --seconds $((short + 1))" ;;
     burst_1k_16)   echo "--mode fanout --streams 1000 --publishers 16 --seconds $short" ;;
     burst_10k_16)  echo "--mode fanout --streams 10000 --publishers 16 --seconds $((short + 1))" ;;
+    at_8x_1k)      echo "--mode fanout --streams 1000 --publishers 2 --rate $(floor_rate 8 burst_1k) --seconds $short" ;;
+    at_12x_10k)    echo "--mode fanout --streams 10000 --publishers 2 --rate $(floor_rate 12 burst_10k) --seconds $((short + 1))" ;;
+    at_8x_1k_16)   echo "--mode fanout --streams 1000 --publishers 16 --rate $(floor_rate 8 burst_1k_16) --seconds $short" ;;
     latency_1k)    echo "--mode fanout --streams 1000 --rate 20 --seconds $long" ;;
     unicast_1k)    echo "--mode unicast --streams 1000 --publishers 8 --seconds $short" ;;
     unicast_18k)   echo "--mode unicast --streams 18000 --targets 1000 --publishers 8 --seconds $short" ;;
@@ -60,6 +66,12 @@ case_options() {
   esac
 }
 
+# So many times the events a second, in the median, that floor published in CASE of this run.
+floor_rate() { # TIMES CASE
+  sed -n "s/^case=$2 subject=floor .*publications_per_second=\([0-9.]*\).*/\1/p" "$results" | sort -n |
+    awk -v times="$1" '{ rate[NR] = $1 } END { print NR == 0 ? 100 : rate[int((NR + 1) / 2)] * times }'
+}
+
 # What a case asks of a server of ours beyond its defaults.
 case_server_options() { # SUBJECT CASE
   case $1:$2 in
@@ -75,7 +87,7 @@ case_server_options() { # SUBJECT CASE
 case_figure() {
   case $1 in
     burst_*|threads_2) echo deliveries_per_second ;;
-    latency_1k|stalled_*) echo latency_p99_us ;;
+    latency_1k|stalled_*|at_*) echo latency_p99_us ;;
     idle_10k) echo rss_per_stream ;;
     heartbeat_10k) echo server_cpu_percent ;;
     churn) echo connections_per_second ;;

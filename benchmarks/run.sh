@@ -21,6 +21,10 @@ run.sh [options]
   --results FILE     where every run's figures go, one a line (results.txt in the build tree)
   --nice N           niceness of server and client, where allowed (0)
   --list             lists the cases
+
+Ratios are within rounds: each subject against floor, or another case, of the same round. `core us` is what the whole
+core was busy for a delivery, whoever used it: where it is far above `cpu us`, others were at work on it. A client near
+100 % is the limit itself.
 TEXT
 }
 
@@ -102,5 +106,8 @@ for case in $selected; do
     done
   done
   awk -v only="$case" -v figure="$(case_figure "$case")" -f "$here/table.awk" "$results"
+done
+for subject in $ready; do
+  case $subject in hub|bare) awk -v subject="$subject" -f "$here/bars.awk" "$results" ;; esac
 done
 exit $wrong

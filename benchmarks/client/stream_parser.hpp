@@ -170,10 +170,13 @@ class StreamParser {
     }
   }
 
-  static bool starts(std::string_view& line, std::string_view field) noexcept {
-    if (line.substr(0, field.size()) != field) return false;
-    line.remove_prefix(field.size());
-    if (!line.empty() && line[0] == ' ') line.remove_prefix(1);
+  // Takes `field` and one space off the front of `line`; false when it begins otherwise. (E7)
+  template <std::size_t Size>
+  static bool starts(std::string_view& line, const char (&field)[Size]) noexcept {
+    constexpr std::size_t length = Size - 1;
+    if (line.size() < length || std::memcmp(line.data(), field, length) != 0) return false;
+    const bool space = line.size() > length && line[length] == ' ';
+    line = std::string_view(line.data() + length + space, line.size() - length - space);
     return true;
   }
 

@@ -1,0 +1,82 @@
+# What must be reached, and what was: one line for each bar whose cases the run had.
+#   awk -v subject=hub -f bars.awk results.txt
+function median(list, n,   i, j, t) {
+  for (i = 2; i <= n; ++i) {
+    t = list[i]
+    for (j = i - 1; j > 0 && list[j] > t; --j) list[j + 1] = list[j]
+    list[j + 1] = t
+  }
+  return n == 0 ? "" : n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+}
+# The median over the rounds of one figure, or of its ratio to another subject's, or another case's, of the same round.
+function of(who, what, name,   i, n, list) {
+  n = 0
+  for (i = 1; i <= rounds; ++i) if ((who, what, i, name) in value) list[++n] = value[who, what, i, name]
+  return median(list, n)
+}
+function ratio(who, what, name, base, base_case,   i, n, list) {
+  if (base_case == "") base_case = what
+  n = 0
+  for (i = 1; i <= rounds; ++i)
+    if ((who, what, i, name) in value && value[base, base_case, i, name] + 0 != 0)
+      list[++n] = value[who, what, i, name] / value[base, base_case, i, name]
+  return median(list, n)
+}
+function most(number, text, got, bar) { line(number, text, got, "<= " bar, got <= bar) }
+function least(number, text, got, bar) { line(number, text, got, ">= " bar, got >= bar) }
+function line(number, text, got, bar, reached) {
+  if (got == "") return
+  if (!headed++) printf "\n%-3s %-66s %10s %9s\n", "bar", subject, "measured", "wanted"
+  printf "%-3s %-66s %10.3f %9s  %s\n", number, text, got, bar, reached ? "" : "MISSED"
+}
+{
+  delete field
+  for (i = 1; i <= NF; ++i) {
+    at = index($i, "=")
+    if (at > 0) field[substr($i, 1, at - 1)] = substr($i, at + 1)
+  }
+  if (field["round"] > rounds) rounds = field["round"]
+  if (field["subject"] != "floor") subjects[field["subject"]] = 1
+  for (name in field) value[field["subject"], field["case"], field["round"], name] = field[name]
+}
+END {
+  cpu = "server_cpu_us"; rate = "deliveries_per_second"; p99 = "latency_p99_us"; s = subject
+  most(1, "pace_1k: CPU per delivery to floor", ratio(s, "pace_1k", cpu, "floor"), 1.10)
+  most(1, "pace_10k: CPU per delivery to floor", ratio(s, "pace_10k", cpu, "floor"), 1.10)
+  least(2, "burst_1k: deliveries a second to floor", ratio(s, "burst_1k", rate, "floor"), 8)
+  least(2, "burst_10k: deliveries a second to floor", ratio(s, "burst_10k", rate, "floor"), 12)
+  least(2, "burst_1k_16: deliveries a second to floor", ratio(s, "burst_1k_16", rate, "floor"), 8)
+  least(2, "burst_10k_16: deliveries a second to floor", ratio(s, "burst_10k_16", rate, "floor"), 8)
+  most(2, "at_8x_1k: p99 to floor's in burst_1k", ratio(s, "at_8x_1k", p99, "floor", "burst_1k"), 1)
+  most(2, "at_12x_10k: p99 to floor's in burst_10k", ratio(s, "at_12x_10k", p99, "floor", "burst_10k"), 1)
+  most(2, "at_8x_1k_16: p99 to floor's in burst_1k_16", ratio(s, "at_8x_1k_16", p99, "floor", "burst_1k_16"), 1)
+  most(3, "latency_1k: p99 to floor", ratio(s, "latency_1k", p99, "floor"), 1.15)
+  most(4, "unicast_1k: CPU per delivery to floor", ratio(s, "unicast_1k", cpu, "floor"), 1.4)
+  most(4, "unicast_18k: CPU per delivery to its own unicast_1k", ratio(s, "unicast_18k", cpu, s, "unicast_1k"), 1.1)
+  most(5, "group_18k: CPU per delivery to its own broadcast_100", ratio(s, "group_18k", cpu, s, "broadcast_100"), 1.3)
+  most(6, "idle_10k: resident bytes per stream", of(s, "idle_10k", "rss_per_stream"), 512)
+  most(6, "heartbeat_10k: the same after two heartbeats", of(s, "heartbeat_10k", "rss_per_stream_after"), 512)
+  most(7, "heartbeat_10k: percent of a core", of(s, "heartbeat_10k", "server_cpu_percent"), 1)
+  least(8, "churn: connections a second to floor", ratio(s, "churn", "connections_per_second", "floor"), 0.75)
+  most(8, "churn: CPU per connection to floor", ratio(s, "churn", cpu, "floor"), 1 / 0.75)
+  most(8, "churn_million: growth in KiB", of(s, "churn_million", "rss_growth_kib"), 256)
+  most(9, "replay_10k: CPU per delivery to floor", ratio(s, "replay_10k", cpu, "floor"), 1.3)
+  most(9, "replay_10k: p99 of live deliveries meanwhile to floor", ratio(s, "replay_10k", p99, "floor"), 2)
+  most(10, "stalled_one: the others' p99 to stalled_none", ratio(s, "stalled_one", p99, s, "stalled_none"), 1.1)
+  most(11, "threads_2_pace: CPU per delivery to pace_1k", ratio(s, "threads_2_pace", cpu, s, "pace_1k"), 1.1)
+  most(12, "scale_5k: CPU per delivery to latency_1k", ratio(s, "scale_5k", cpu, s, "latency_1k"), 1.1)
+  most(12, "scale_19k: CPU per delivery to latency_1k", ratio(s, "scale_19k", cpu, s, "latency_1k"), 1.1)
+  most(12, "scale_19k: the same of floor, for comparison", ratio("floor", "scale_19k", cpu, "floor", "latency_1k"), 1.1)
+  most(12, "scale_5k: bytes per stream to idle_10k", ratio(s, "scale_5k", "rss_per_stream", s, "idle_10k"), 1.1)
+  most(12, "scale_19k: bytes per stream to idle_10k", ratio(s, "scale_19k", "rss_per_stream", s, "idle_10k"), 1.1)
+  for (peer in subjects) {
+    if (peer == "hub" || peer == "bare" || peer == s) continue
+    most(14, "pace_1k: CPU per delivery to " peer, ratio(s, "pace_1k", cpu, peer), 1)
+    most(14, "pace_10k: CPU per delivery to " peer, ratio(s, "pace_10k", cpu, peer), 1)
+    least(14, "burst_1k: deliveries a second to " peer, ratio(s, "burst_1k", rate, peer), 1)
+    least(14, "burst_10k: deliveries a second to " peer, ratio(s, "burst_10k", rate, peer), 1)
+    most(14, "latency_1k: p99 to " peer, ratio(s, "latency_1k", p99, peer), 1)
+    most(14, "unicast_1k: CPU per delivery to " peer, ratio(s, "unicast_1k", cpu, peer), 1)
+    most(14, "idle_10k: bytes per stream to " peer, ratio(s, "idle_10k", "rss_per_stream", peer), 1)
+  }
+}
