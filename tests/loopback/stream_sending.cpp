@@ -87,10 +87,8 @@ TEST_CASE("the reconnection time is told before anything else", "[loopback][stre
 
 TEST_CASE("what several threads send arrives whole, and in the order of each", "[loopback][stream]") {
   constexpr int threads = 4, events = 400;
-  StreamOptions options;
-  options.max_queued_bytes = 64 * 1024 * 1024;
   const bool blocked = GENERATE(false, true);
-  OneStream one(options);
+  OneStream one;
   if (blocked) one.block();
 
   std::vector<std::thread> senders;
@@ -127,9 +125,7 @@ TEST_CASE("what several threads send arrives whole, and in the order of each", "
 }
 
 TEST_CASE("many small events fill more than one gathered write", "[loopback][stream]") {
-  StreamOptions options;
-  options.max_queued_bytes = 16 * 1024 * 1024;
-  OneStream one(options);
+  OneStream one;
   one.block();
   constexpr int events = 1000;
   for (int i = 0; i < events; ++i) one.stream.send(Event(std::to_string(i)));
@@ -151,9 +147,7 @@ TEST_CASE("an event that finds the queue empty is always taken", "[loopback][str
 }
 
 TEST_CASE("queued bytes are those that wait", "[loopback][stream]") {
-  StreamOptions options;
-  options.max_queued_bytes = 16 * 1024 * 1024;
-  OneStream one(options);
+  OneStream one;
   CHECK(one.stream.queued_bytes() == 0);
   one.block();
   one.settle();
@@ -210,9 +204,8 @@ TEST_CASE("the limit counts what is still on its way to the loop", "[loopback][s
 
 TEST_CASE("with `drop_newest` what does not fit is dropped, and told before the next event",
           "[loopback][stream][overflow]") {
-  StreamOptions options;
+  StreamOptions options = roomy();
   options.overflow = Overflow::drop_newest;
-  options.max_queued_bytes = 16 * 1024 * 1024;
   options.max_queued_events = 3;
   OneStream one(options);
   one.block();
@@ -252,9 +245,8 @@ TEST_CASE("`drop_newest` tells the sender when it can", "[loopback][stream][over
 }
 
 TEST_CASE("a gap at the end of the stream is told before its last event", "[loopback][stream][overflow]") {
-  StreamOptions options;
+  StreamOptions options = roomy();
   options.overflow = Overflow::drop_newest;
-  options.max_queued_bytes = 16 * 1024 * 1024;
   options.max_queued_events = 2;
   OneStream one(options);
   one.block();
@@ -264,9 +256,8 @@ TEST_CASE("a gap at the end of the stream is told before its last event", "[loop
 }
 
 TEST_CASE("with `drop_oldest` the newest stay, and the gap tells what follows it", "[loopback][stream][overflow]") {
-  StreamOptions options;
+  StreamOptions options = roomy();
   options.overflow = Overflow::drop_oldest;
-  options.max_queued_bytes = 16 * 1024 * 1024;
   options.max_queued_events = 4;
   OneStream one(options);
   one.block();
@@ -296,9 +287,8 @@ TEST_CASE("with `drop_oldest` an event that is larger than the room is dropped i
 }
 
 TEST_CASE("with `coalesce` the newest of each name stays", "[loopback][stream][overflow]") {
-  StreamOptions options;
+  StreamOptions options = roomy();
   options.overflow = Overflow::coalesce;
-  options.max_queued_bytes = 16 * 1024 * 1024;
   options.max_queued_events = 5;
   OneStream one(options);
   one.block();
@@ -314,9 +304,8 @@ TEST_CASE("with `coalesce` the newest of each name stays", "[loopback][stream][o
 }
 
 TEST_CASE("with `coalesce` and nothing to supersede the oldest go", "[loopback][stream][overflow]") {
-  StreamOptions options;
+  StreamOptions options = roomy();
   options.overflow = Overflow::coalesce;
-  options.max_queued_bytes = 16 * 1024 * 1024;
   options.max_queued_events = 3;
   OneStream one(options);
   one.block();
@@ -326,10 +315,9 @@ TEST_CASE("with `coalesce` and nothing to supersede the oldest go", "[loopback][
 }
 
 TEST_CASE("a program that wants no gap event gets none", "[loopback][stream][overflow]") {
-  StreamOptions options;
+  StreamOptions options = roomy();
   options.overflow = Overflow::drop_oldest;
   options.gap_event = "";
-  options.max_queued_bytes = 16 * 1024 * 1024;
   options.max_queued_events = 2;
   OneStream one(options);
   one.block();

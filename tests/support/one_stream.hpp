@@ -28,10 +28,17 @@ inline ServerOptions with(StreamOptions stream) {
   return options;
 }
 
+/// Options with room in the queue for whatever a test sends.
+inline StreamOptions roomy() {
+  StreamOptions options;
+  options.max_queued_bytes = 64 * 1024 * 1024;
+  return options;
+}
+
 /// The client of one stream of `/events`, whose both ends the test has. Little room lies between them.
 class OneStream {
  public:
-  explicit OneStream(StreamOptions options = {}, std::function<void(EventStream)> handler = {},
+  explicit OneStream(StreamOptions options = roomy(), std::function<void(EventStream)> handler = {},
                      std::string_view fields = {}, std::string_view version = "HTTP/1.1")
       : serving(
             [this, handler = std::move(handler)](Server& server) {
