@@ -5,6 +5,7 @@
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
 # standard library and the roots version.hpp and error.hpp. What only Linux has stays behind stream/detail.
+# Asio lies below stream, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
 cd "$1/spate"
 
@@ -13,7 +14,7 @@ find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
     may["wire"]     = " "
     may["http"]     = " wire llhttp "
     may["stream"]   = " wire http asio "
-    may["registry"] = " wire http stream "
+    may["registry"] = " wire http stream asio "
     may["server"]   = " wire http stream registry asio "
     may["cluster"]  = " wire http stream registry asio hiredis "
     may["root"]     = " "
