@@ -18,7 +18,6 @@
 #include <deque>
 #include <functional>
 #include <list>
-#include <random>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -155,11 +154,14 @@ class MemoryReplayStore final : public ReplayStore {
     Sequences::const_iterator end;
   };
 
-  static std::string make_epoch() {
-    // The moment, so that epochs differ over time, and chance, so that two processes of one moment differ.
+  std::string make_epoch() const {
+    // The moment, so that epochs differ over time, and what no other process of that moment has: the clock's last
+    // digits and where this object lies.
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto moment = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-    const std::uint64_t mixed = (moment << 20) | (std::random_device{}() & 0xFFFFF);
+    const auto ticks = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
+    const std::uint64_t mix = (ticks ^ reinterpret_cast<std::uintptr_t>(this)) * 0x9E3779B97F4A7C15 >> 40;
+    const std::uint64_t mixed = (moment << 20) | (mix & 0xFFFFF);
     std::array<char, 16> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), mixed, 36).ptr;
     return std::string(digits.data(), end);

@@ -26,8 +26,8 @@ class EmitterCore;
 
 class Feed final : public Resident {
  public:
-  Feed(Ref<Shard> shard, Ref<EmitterCore> emitter);
-  ~Feed() override;  // where EmitterCore is complete
+  inline Feed(Ref<Shard> shard, Ref<EmitterCore> emitter);
+  inline ~Feed() override;  // where EmitterCore is complete
 
   Shard& shard() const noexcept { return *shard_; }
   EmitterCore& emitter() const noexcept { return *emitter_; }
@@ -44,7 +44,7 @@ class Feed final : public Resident {
   }
 
   /// Shard only.
-  void release_backlog(std::size_t bytes);
+  inline void release_backlog(std::size_t bytes);
 
   // ---- shard only ----
 

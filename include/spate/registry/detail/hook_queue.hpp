@@ -46,7 +46,7 @@ class HookQueue : public std::enable_shared_from_this<HookQueue> {
 
   void run_on(const asio::any_io_executor& executor) {
     const std::shared_ptr<Turn> turn(new Turn{shared_from_this()});
-    asio::post(executor, [turn, executor] { std::exchange(turn->queue, nullptr)->run_one(executor); });
+    post_function(executor, [turn, executor] { std::exchange(turn->queue, nullptr)->run_one(executor); });
   }
 
   // One hook a turn: one that throws leaves the others to the next.

@@ -55,12 +55,13 @@ class Subscription final : public StreamSource {
 
   // ---- shard only ----
 
-  void receive(std::uint32_t what, EncodedEvent&& event) override;
-  bool pull() override;
-  void settle() override;
-  void stream_ended(EndReason reason) override;
-  void on_timer(TimePoint now) override;
-  bool on_cut() override;
+  // Declared inline here: otherwise the first would make every file that includes this emit all of it.
+  inline void receive(std::uint32_t what, EncodedEvent&& event) override;
+  inline bool pull() override;
+  inline void settle() override;
+  inline void stream_ended(EndReason reason) override;
+  inline void on_timer(TimePoint now) override;
+  inline bool on_cut() override;
 
   std::uint64_t cursor = 0;         // while replaying: the newest event drawn from the store
   BroadcastLog::Position position;  // of a member of the feed: what the stream has been given

@@ -70,9 +70,10 @@ class Listener final : public RefCounted<Listener> {
   static constexpr std::chrono::milliseconds pause{100};
 
   void wait() {
-    acceptor_.async_wait(asio::socket_base::wait_read, [self = Ref<Listener>(this)](const std::error_code& error) {
+    const WaitHandler ready = [self = Ref<Listener>(this)](const std::error_code& error) {
       if (!error) self->accept();
-    });
+    };
+    acceptor_.async_wait(asio::socket_base::wait_read, ready);
   }
 
   void accept() {
@@ -86,9 +87,9 @@ class Listener final : public RefCounted<Listener> {
         // Descriptors or memory are exhausted: those that are open go on, new ones wait in the kernel's queue.
         server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
         timer_.expires_after(pause);
-        return timer_.async_wait([self = Ref<Listener>(this)](const std::error_code& cancelled) {
+        return timer_.async_wait(WaitHandler([self = Ref<Listener>(this)](const std::error_code& cancelled) {
           if (!cancelled) self->accept();
-        });
+        }));
       }
       const Ref<Shard>& shard = shards_[next_];
       next_ = (next_ + 1) % shards_.size();

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <asio/post.hpp>
-
 #include <spate/server/server.hpp>
 
 namespace spate {
@@ -22,12 +20,12 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
         });
       });
     }
-    asio::post(timer.get_executor(), [self = shared_from_this(), deadline] {
+    detail::post_function(timer.get_executor(), [self = shared_from_this(), deadline] {
       if (self->finished) return;
       self->timer.expires_after(deadline);
-      self->timer.async_wait([self](const std::error_code& error) {
+      self->timer.async_wait(detail::WaitHandler([self](const std::error_code& error) {
         if (!error) self->cut_rest();
-      });
+      }));
     });
   }
 
@@ -39,7 +37,7 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
 
   // Every shard has become idle, by itself, by the cut, or because the server was stopped.
   void finish() {
-    asio::post(timer.get_executor(), [self = shared_from_this()] {
+    detail::post_function(timer.get_executor(), [self = shared_from_this()] {
       self->finished = true;
       self->timer.cancel();
     });
@@ -194,7 +192,7 @@ inline void Server::stop() {
       end();
       continue;
     }
-    asio::post(loops_[i]->context, [&context = loops_[i]->context, end] {
+    detail::post_function(shards_[i]->executor(), [&context = loops_[i]->context, end] {
       end();
       context.stop();
     });

@@ -15,7 +15,6 @@
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <utility>
 #include <vector>
 
@@ -25,7 +24,9 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/stream/detail/counters.hpp>
+#include <spate/stream/detail/jitter.hpp>
 #include <spate/stream/detail/poller.hpp>
+#include <spate/stream/detail/post.hpp>
 #include <spate/stream/detail/resident.hpp>
 #include <spate/stream/detail/timer_heap.hpp>
 #include <spate/stream/detail/write_queue.hpp>
@@ -69,7 +70,7 @@ class Shard final : public RefCounted<Shard> {
   /// nothing runs any more.
   void call_back(std::function<void()> function) {
     const std::lock_guard lock(mutex_);
-    if (executor_) asio::post(executor_, std::move(function));
+    if (executor_) post_function(executor_, std::move(function));
   }
 
   /// Asks for `resident.flush` in this turn or one that follows soon. The resident keeps track of whether it asked.
@@ -112,7 +113,7 @@ class Shard final : public RefCounted<Shard> {
   /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
   std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
   /// For jitter, not for secrets.
-  std::minstd_rand& random() noexcept { return random_; }
+  Jitter& jitter() noexcept { return jitter_; }
 
   /// Calls `idle` back, once, as soon as no socket is left.
   void when_idle(std::function<void()> idle) {
@@ -263,11 +264,11 @@ class Shard final : public RefCounted<Shard> {
     if (next >= armed_) return;
     armed_ = next;
     timer_->expires_at(next);
-    timer_->async_wait([self = Ref<Shard>(this)](const std::error_code& error) {
+    timer_->async_wait(WaitHandler([self = Ref<Shard>(this)](const std::error_code& error) {
       if (error) return;  // cancelled or moved: whoever did it knows
       self->armed_ = never;
       self->turn();
-    });
+    }));
   }
 
   asio::any_io_executor executor_;
@@ -283,7 +284,7 @@ class Shard final : public RefCounted<Shard> {
   TimePoint now_{};
   bool in_turn_ = false;
   bool stopping_ = false;  // stop() was called; `stopped_` is what other threads see of it
-  std::minstd_rand random_{std::random_device{}()};
+  Jitter jitter_;
 
   mutable std::mutex shared_mutex_;
   mutable std::mutex mutex_;

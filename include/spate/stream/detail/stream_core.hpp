@@ -12,7 +12,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
 #include <stop_token>
 #include <string>
 #include <system_error>
@@ -483,9 +482,8 @@ class StreamCore final : public Resident {
     fsm_.start(now);
     if (options().lifetime.count() > 0) {
       // 80 to 100 %, so that those who came together do not return together. (L4)
-      const auto full = options().lifetime.count();
-      std::uniform_int_distribution<std::int64_t> part(full - full / 5, full);
-      live_until(now + std::chrono::milliseconds(part(shard_->random())), EndReason::lifetime);
+      const std::chrono::milliseconds full = options().lifetime;
+      live_until(now + shard_->jitter().between(full - full / 5, full), EndReason::lifetime);
     }
     shard_->counters().opened.add(1);
     opened_ = true;
@@ -574,11 +572,10 @@ class StreamCore final : public Resident {
     } catch (...) {
       if (!watchers().error) watchers().error = Errc::handler_failed;
     }
-    const auto least = options().shutdown_retry_min.count(), most = options().shutdown_retry_max.count();
-    if (reason == EndReason::shutdown && most > 0 && !(farewell && farewell->retry())) {
-      std::uniform_int_distribution<std::int64_t> between(std::min(least, most), most);
+    const auto least = options().shutdown_retry_min, most = options().shutdown_retry_max;
+    if (reason == EndReason::shutdown && most.count() > 0 && !(farewell && farewell->retry())) {
       if (!farewell) farewell.emplace();
-      farewell->retry(std::chrono::milliseconds(between(shard_->random())));
+      farewell->retry(shard_->jitter().between(std::min(least, most), most));
     }
     if (farewell && !ended_) push_raw(EncodedEvent(*farewell));
   }
