@@ -15,10 +15,10 @@
 //                 It is no listener for "*", because "*" is a legal event name.
 //   error events  carry `status` and `message` when the server answered with an error of its own.
 //
-// "sse" is fetch() with a parser, not the browser's EventSource, although that would be less code: EventSource tells only
-// of names that were asked for beforehand, hides the server's reason for a refusal, and hides the bytes that show whether
-// a proxy holds the stream back. The price is a preflight when a cross-origin stream resumes. Where bodies cannot be read
-// as they arrive, EventSource does the work, and `onany` then hears of the names that have listeners.
+// "sse" is fetch() with a parser, not the browser's EventSource, although that would be less code: EventSource tells
+// only of names that were asked for beforehand, hides the server's reason for a refusal, and hides the bytes that show
+// whether a proxy holds the stream back. The price is a preflight when a cross-origin stream resumes. Where bodies
+// cannot be read as they arrive, EventSource does the work, and `onany` then hears of the names that have listeners.
 //
 // "iframe" and "poll" ask the same url again with `transport=` and `last_event_id=` added to its query.
 (function () {
