@@ -65,8 +65,9 @@ class Server {
   // ---- routes, before `start` ----
 
   /// GET and HEAD of `pattern` answer with a stream. `handler` is `void(EventStream)`, and the head goes out when it
-  /// returns, or `asio::awaitable<void>(EventStream)`, and the stream completes when it returns. In a pattern `{name}`
-  /// stands for one segment, decoded, which `Request::param` gives.
+  /// returns, or `asio::awaitable<void>(EventStream)`, and the stream completes when it returns; that it may let out the
+  /// Errc::stream_closed of a send is how it ends when its client leaves. In a pattern `{name}` stands for one segment,
+  /// decoded, which `Request::param` gives.
   ///
   /// Throws std::invalid_argument when the pattern cannot be understood.
   template <typename Handler>

@@ -4,6 +4,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -32,6 +33,18 @@ inline void report(const OnException& on_exception, std::exception_ptr exception
   try {
     if (on_exception) on_exception(std::move(exception));
   } catch (...) {  // nobody is left to be told
+  }
+}
+
+/// Whether a coroutine only passes on that its stream is over, as one that awaits its sends does when the client
+/// leaves.
+inline bool tells_the_end(const std::exception_ptr& exception) noexcept {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::system_error& error) {
+    return error.code() == Errc::stream_closed || error.code() == Errc::shut_down;
+  } catch (...) {
+    return false;
   }
 }
 
@@ -64,7 +77,7 @@ StreamHandler make_stream_handler(Function function) {
           asio::co_spawn(
               stream.get_executor(), [shared, stream] { return (*shared)(stream); },
               [shared, stream, on_exception](std::exception_ptr exception) {
-                if (exception) {
+                if (exception && !(tells_the_end(exception) && !stream.is_open())) {
                   stream_handler_failed(stream, on_exception, exception);
                 } else {
                   stream.complete();
