@@ -35,7 +35,7 @@ class Loop {
   auto run(Function function) {
     std::packaged_task<decltype(function())()> task(std::move(function));
     auto result = task.get_future();
-    asio::post(io, std::move(task));
+    asio::post(io, [task = std::move(task)]() mutable { task(); });
     return result.get();
   }
   /// Waits until what was posted before has run, and what that has posted.
