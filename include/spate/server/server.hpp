@@ -53,8 +53,9 @@ class Server {
   /// `ServerOptions::threads` the executor is not used.
   ///
   /// Throws std::invalid_argument when an option cannot be understood.
-  Server(asio::any_io_executor executor, ServerOptions options = {});
-  Server(asio::io_context& context, ServerOptions options = {}) : Server(context.get_executor(), std::move(options)) {}
+  explicit Server(asio::any_io_executor executor, ServerOptions options = {});
+  explicit Server(asio::io_context& context, ServerOptions options = {})
+      : Server(context.get_executor(), std::move(options)) {}
   /// Serves on threads of its own: `ServerOptions::threads`, at least one.
   explicit Server(ServerOptions options);
 
@@ -65,9 +66,9 @@ class Server {
   // ---- routes, before `start` ----
 
   /// GET and HEAD of `pattern` answer with a stream. `handler` is `void(EventStream)`, and the head goes out when it
-  /// returns, or `asio::awaitable<void>(EventStream)`, and the stream completes when it returns; that it may let out the
-  /// Errc::stream_closed of a send is how it ends when its client leaves. In a pattern `{name}` stands for one segment,
-  /// decoded, which `Request::param` gives.
+  /// returns, or `asio::awaitable<void>(EventStream)`, and the stream completes when it returns; that it may let out
+  /// the Errc::stream_closed of a send is how it ends when its client leaves. In a pattern `{name}` stands for one
+  /// segment, decoded, which `Request::param` gives.
   ///
   /// Throws std::invalid_argument when the pattern cannot be understood.
   template <typename Handler>

@@ -27,7 +27,7 @@ namespace spate {
 class StreamHost {
  public:
   explicit StreamHost(asio::any_io_executor executor, StreamOptions options = {})
-      : shard_(detail::make_ref<detail::Shard>(asio::make_strand(std::move(executor)))),
+      : shard_(detail::make_ref<detail::Shard>(asio::make_strand(executor))),
         settings_(detail::make_ref<detail::StreamSettings>(std::move(options))) {}
 
   StreamHost(const StreamHost&) = delete;

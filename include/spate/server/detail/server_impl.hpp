@@ -58,7 +58,7 @@ inline Server::Server(asio::any_io_executor executor, ServerOptions options)
   for (const auto& loop : loops_) {
     shards_.push_back(detail::make_ref<detail::Shard>(loop->context.get_executor()));
   }
-  if (loops_.empty()) shards_.push_back(detail::make_ref<detail::Shard>(asio::make_strand(std::move(executor))));
+  if (loops_.empty()) shards_.push_back(detail::make_ref<detail::Shard>(asio::make_strand(executor)));
 }
 
 inline Server::Server(ServerOptions options)
@@ -69,7 +69,7 @@ inline Server::Server(ServerOptions options)
 
 inline asio::ip::address Server::parse_address(const std::string& text) {
   std::error_code error;
-  const asio::ip::address address = asio::ip::make_address(text == "localhost" ? "127.0.0.1" : text, error);
+  asio::ip::address address = asio::ip::make_address(text == "localhost" ? "127.0.0.1" : text, error);
   if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
   return address;
 }
@@ -183,7 +183,7 @@ inline void Server::stop() {
     drain.swap(drain_);
   }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const auto end = [shard = shards_[i], drain, own = i == 0 ? std::move(listeners) : decltype(listeners)()] {
+    const auto end = [shard = shards_[i], drain, own = std::exchange(listeners, {})] {
       for (const auto& listener : own) listener->stop();
       const std::size_t cut = shard->stop();
       if (drain) drain->cut += cut;
