@@ -1,0 +1,5 @@
+find_path(SPATE_BOOST_INCLUDE_DIR boost/beast.hpp DOC "The folder that holds boost/beast.hpp")
+mark_as_advanced(SPATE_BOOST_INCLUDE_DIR)
+if(NOT SPATE_BOOST_INCLUDE_DIR)
+  set(missing "Boost.Beast")
+endif()

@@ -1,0 +1,3 @@
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  set(missing "nlohmann-json")
+endif()
