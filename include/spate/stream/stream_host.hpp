@@ -45,7 +45,7 @@ class StreamHost {
     const detail::Framing framing = detail::framing_for(request);
     detail::TransportChoice choice = detail::choose_transport(request);
     auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request);
-    std::string head = detail::stream_head(framing, fields, choice.transport);
+    std::string head = detail::stream_head(framing, fields, choice.transport, request.method());
     auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
                                                      std::make_shared<const Request>(std::move(request)),
                                                      std::move(head), std::move(choice));

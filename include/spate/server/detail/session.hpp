@@ -310,10 +310,11 @@ class Session final : public StreamOrigin {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
       if (choice.transport == Transport::poll) return respond(Response::json(200, {}));
       if (!keep_alive_ || version_minor_ == 0 || server_->draining.load(std::memory_order_relaxed)) closing_ = true;
-      output_ += stream_head(framing, fields, choice.transport, closing_ ? AfterStream::close : AfterStream::keep);
+      output_ += stream_head(framing, fields, choice.transport, request.method(),
+                             closing_ ? AfterStream::close : AfterStream::keep);
       return write();
     }
-    std::string head = stream_head(framing, fields, choice.transport);
+    std::string head = stream_head(framing, fields, choice.transport, request.method());
     stream_ =
         make_ref<StreamCore>(shard_, server_->stream_settings, framing, Ref<StreamOrigin>(this),
                              std::make_shared<const Request>(std::move(request)), std::move(head), std::move(choice));
