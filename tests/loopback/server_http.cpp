@@ -1,0 +1,450 @@
+// What a server does with requests besides parsing them: order, limits of time and number, and what follows a stream.
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include "support/catch.hpp"
+#include "support/one_stream.hpp"
+
+using namespace spate;
+using namespace spate::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::StartsWith;
+
+using Texts = std::vector<std::string>;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+Response echo(const Request& request) {
+  return Response::text(200, std::string(request.target()) + " " + std::string(request.body()));
+}
+
+std::string request_line(const std::string& target) {
+  return "GET " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
+}
+
+}  // namespace
+
+TEST_CASE("requests on one connection are answered in their order", "[loopback][server][http]") {
+  Serving serving([](Server& server) {
+    server.get("/now/{n}", echo);
+    server.get("/later/{n}", [](const Request& request) -> asio::awaitable<Response> {
+      const std::string target(request.target());
+      asio::steady_timer pause(co_await asio::this_coro::executor, 2ms);
+      co_await pause.async_wait(asio::use_awaitable);
+      co_return Response::text(200, target);
+    });
+  });
+  Client client(serving.port());
+  const Texts targets = {"/now/1", "/later/2", "/now/3", "/later/4", "/later/5", "/now/6"};
+  std::string all;
+  for (const std::string& target : targets) all += request_line(target);
+  SECTION("sent in one piece") {
+    client.send(all);
+  }
+  SECTION("sent byte by byte") {
+    for (const char byte : all) client.send({&byte, 1});
+  }
+  for (const std::string& target : targets) {
+    const Reply reply = client.read_reply();
+    CHECK(reply.status == 200);
+    CHECK_THAT(reply.body, StartsWith(target));
+    CHECK(reply.count("Connection") == 0);
+  }
+  CHECK(serving.stats().requests == targets.size());
+  CHECK(serving.stats().connections == 1);
+}
+
+TEST_CASE("more requests than are read ahead are answered all the same", "[loopback][server][http]") {
+  Journal journal;
+  std::atomic<bool> go{false};
+  Serving serving([&](Server& server) {
+    server.get("/slow", [&](const Request&) -> asio::awaitable<Response> {
+      asio::steady_timer pause(co_await asio::this_coro::executor);
+      while (!go) {
+        pause.expires_after(1ms);
+        co_await pause.async_wait(asio::use_awaitable);
+      }
+      co_return Response::text(200, "slow");
+    });
+    server.get("/fast", echo);
+  });
+  // All of it is in the kernel of the server before the first answer is given: nothing new comes to wake it up.
+  Client client(serving.port());
+  std::string all = request_line("/slow");
+  constexpr int requests = 400;
+  const std::string padding(1000, 'p');
+  for (int i = 0; i < requests; ++i) all += request_line("/fast?" + padding + std::to_string(i));
+  client.send(all);
+  go = true;
+  CHECK(client.read_reply().body == "slow");
+  for (int i = 0; i < requests; ++i) REQUIRE(client.read_reply().body == "/fast?" + padding + std::to_string(i) + " ");
+}
+
+TEST_CASE("nothing behind the request of a stream is executed", "[loopback][server][http]") {
+  std::atomic<int> executed{0};
+  Awaited<EventStream> opened;
+  const bool coroutine = GENERATE(false, true);
+  Serving serving([&](Server& server) {
+    if (coroutine) {
+      server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
+        opened.set(stream);
+        asio::steady_timer pause(stream.get_executor(), 20ms);
+        co_await pause.async_wait(asio::use_awaitable);
+        stream.send(Event("late"));
+        pause.expires_after(20ms);
+        co_await pause.async_wait(asio::use_awaitable);
+      });
+    } else {
+      server.stream("/events", [&](EventStream stream) { opened.set(std::move(stream)); });
+    }
+    server.get("/execute", [&](const Request&) {
+      ++executed;
+      return Response(200);
+    });
+  });
+  Client connection(serving.port());
+  connection.send(request_line("/events") + request_line("/execute") + request_line("/execute"));
+  EventClient client(std::move(connection));
+  client.connection().send(request_line("/execute"));
+  const EventStream stream = opened.get();
+  if (!coroutine) stream.complete();
+  CHECK(client.rest() == (coroutine ? Texts{"late"} : Texts{}));
+  CHECK(client.completed());
+  // No answer either; and the end is no reset, which could cost the client what it has not read yet. (H13)
+  CHECK(client.connection().read_end() == End::closed);
+  CHECK(executed == 0);
+}
+
+TEST_CASE("HEAD of a stream is its head, and registers nobody", "[loopback][server][http]") {
+  std::atomic<int> handled{0};
+  Serving serving([&](Server& server) {
+    server.stream("/events", [&](const EventStream&) { ++handled; });
+    server.get("/next", echo);
+  });
+  Client client(serving.port());
+  client.send("HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n" + request_line("/next"));
+  const Reply head = client.read_reply(Client::Method::head);
+  CHECK(head.status == 200);
+  CHECK(head.field("Content-Type") == "text/event-stream");
+  CHECK(client.read_reply().status == 200);
+  CHECK(handled == 0);
+  CHECK(serving.stats().streams_opened == 0);
+  // HTTP/1.0 has no word for a connection that goes on behind a message without a length.
+  Client old(serving.port());
+  old.send("HEAD /events HTTP/1.0\r\n\r\n");
+  CHECK(old.read_reply(Client::Method::head).field("Connection") == "close");
+  CHECK(old.read_end() == End::closed);
+}
+
+TEST_CASE("a POST can be answered with a stream", "[loopback][server][http]") {
+  Serving serving([](Server& server) {
+    server.stream("POST", "/completions", [](const EventStream& stream) {
+      for (const char letter : stream.request()->body()) stream.send(Event(std::string(1, letter)));
+      stream.complete(Event("[DONE]"));
+    });
+  });
+  Client connection(serving.port());
+  SECTION("with a length") {
+    connection.send("POST /completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc");
+  }
+  SECTION("in chunks") {
+    connection.send("POST /completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    connection.send("1\r\na\r\n2\r\nbc\r\n0\r\n\r\n");
+  }
+  EventClient client(std::move(connection));
+  CHECK(client.rest() == Texts{"a", "b", "c", "[DONE]"});
+  CHECK(client.completed());
+  Client wrong(serving.port());
+  wrong.get("/completions");
+  const Reply reply = wrong.read_reply();
+  CHECK(reply.status == 405);
+  CHECK(reply.field("Allow") == "POST, OPTIONS");
+}
+
+TEST_CASE("who expects 100 is told to go on, or at once why not", "[loopback][server][http]") {
+  Serving serving([](Server& server) { server.post("/here", echo); });
+  Client client(serving.port());
+  const std::string rest = " HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+  SECTION("go on") {
+    client.send("POST /here" + rest);
+    CHECK(client.read_reply().status == 100);
+    client.send("body");
+    CHECK(client.read_reply().body == "/here body");
+    // And again on the same connection.
+    client.send("POST /here" + rest);
+    CHECK(client.read_reply().status == 100);
+    client.send("next");
+    CHECK(client.read_reply().body == "/here next");
+  }
+  SECTION("no need to, as the body has come already") {
+    client.send("POST /here" + rest + "body");
+    CHECK(client.read_reply().body == "/here body");
+  }
+  SECTION("nothing is there") {
+    client.send("POST /nowhere" + rest);
+    const Reply reply = client.read_reply();
+    CHECK(reply.status == 404);
+    CHECK(reply.field("Connection") == "close");
+    CHECK(client.read_end() == End::closed);
+  }
+}
+
+TEST_CASE("a request that takes too long is answered with 408", "[loopback][server][timeout]") {
+  ServerOptions options;
+  options.request_timeout = 50ms;
+  Serving serving([](Server& server) { server.post("/", echo); }, options);
+  SECTION("in its head") {
+    Client client(serving.port());
+    client.send("GET / HT");
+    CHECK(client.read_reply().status == 408);
+    CHECK(client.read_end() == End::closed);
+  }
+  SECTION("in its body") {
+    Client client(serving.port());
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbod");
+    CHECK(client.read_reply().status == 408);
+  }
+  SECTION("however often it sends a byte") {
+    Client client(serving.port());
+    client.send("GET / HTTP/1.1\r\n");
+    for (int i = 0; i < 20; ++i) {
+      client.send("A: b\r\n");
+      std::this_thread::sleep_for(5ms);
+    }
+    CHECK(client.read_reply().status == 408);
+  }
+  SECTION("or just closed, when none has come") {
+    Client client(serving.port());
+    CHECK(client.read_end() == End::closed);
+  }
+  SECTION("also when it follows another one in the same piece") {
+    Client client(serving.port());
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\naGET / HT");
+    CHECK(client.read_reply().status == 200);
+    CHECK(client.read_reply().status == 408);
+  }
+}
+
+TEST_CASE("a connection may be idle between two requests, but not for ever", "[loopback][server][timeout]") {
+  ServerOptions options;
+  options.request_timeout = 30ms;
+  options.idle_timeout = GENERATE(100ms, 0ms);
+  Serving serving([](Server& server) { server.get("/", echo); }, options);
+  Client client(serving.port());
+  client.get("/");
+  CHECK(client.read_reply().status == 200);
+  if (options.idle_timeout == 0ms) {
+    // Zero means for ever; three times the time that a request may take is not too long.
+    std::this_thread::sleep_for(90ms);
+    client.get("/");
+    CHECK(client.read_reply().status == 200);
+  } else {
+    const auto start = Clock::now();
+    CHECK(client.read_end() == End::closed);
+    CHECK(Clock::now() - start > 50ms);
+  }
+}
+
+TEST_CASE("an open stream is not idle", "[loopback][server][timeout]") {
+  ServerOptions options;
+  options.request_timeout = 20ms;
+  options.idle_timeout = 20ms;
+  options.stream.heartbeat = 100ms;
+  Serving serving([](Server& server) { server.stream("/", [](const EventStream&) {}); }, options);
+  EventClient client(serving.port(), "/");
+  client.next_comment();
+}
+
+TEST_CASE("a client that does not take its answer is given up", "[loopback][server][timeout]") {
+  ServerOptions options;
+  options.stream.write_timeout = 50ms;
+  std::atomic<bool> asked{false};
+  Serving serving(
+      [&](Server& server) {
+        server.get("/", [&](const Request&) {
+          asked = true;
+          return Response::text(200, std::string(4'000'000, 'x'));
+        });
+      },
+      options, Serving::small_buffer);
+  Client client(serving.port(), Serving::small_buffer);
+  client.get("/");
+  CHECK(eventually([&] { return asked.load(); }));
+  std::this_thread::sleep_for(100ms);
+  // What the kernels held, and no more.
+  CHECK(client.read_to_end().size() < 4'000'000);
+}
+
+TEST_CASE("a large answer reaches a client that reads slowly", "[loopback][server][http]") {
+  ServerOptions options;
+  options.stream.write_timeout = GENERATE(0ms, 20'000ms);  // zero: no deadline
+  const std::string body(3'000'000, 'x');
+  Serving serving([&](Server& server) { server.get("/", [&](const Request&) { return Response::text(200, body); }); },
+                  options, Serving::small_buffer);
+  Client client(serving.port(), Serving::small_buffer);
+  client.send(request_line("/") + request_line("/"));
+  CHECK(client.read_reply().body == body);
+  CHECK(client.read_reply().body == body);
+}
+
+TEST_CASE("connections beyond the limit are answered with 503", "[loopback][server][limits]") {
+  ServerOptions options;
+  SECTION("in all") {
+    options.max_connections = 2;
+  }
+  SECTION("from one address") {
+    options.max_connections_per_address = 2;
+  }
+  Serving serving(
+      [](Server& server) {
+        server.get("/", echo);
+        server.stream("/events", [](const EventStream&) {});
+      },
+      options);
+  {
+    Client first(serving.port());
+    first.get("/");
+    CHECK(first.read_reply().status == 200);
+    // A stream counts as long as it is open.
+    EventClient second(serving.port(), "/events");
+    for (int i = 0; i < 3; ++i) {
+      Client third(serving.port());
+      third.get("/");
+      const Reply refused = third.read_reply();
+      CHECK(refused.status == 503);
+      CHECK(refused.field("Connection") == "close");
+      CHECK(third.read_end() == End::closed);
+    }
+    CHECK(serving.stats().rejected == 3);
+  }
+  // Both have gone: there is room again.
+  CHECK(eventually([&] {
+    Client client(serving.port());
+    client.get("/");
+    return client.read_reply().status == 200;
+  }));
+}
+
+TEST_CASE("an exception of a handler is answered with 500, and told", "[loopback][server][exceptions]") {
+  Journal exceptions;
+  ServerOptions options;
+  options.on_exception = [&](std::exception_ptr exception) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      exceptions.add(error.what());
+    }
+  };
+  RouteOptions refusing;
+  refusing.authorize = [](Request&) -> std::optional<Response> { throw std::runtime_error("authorize"); };
+  Serving serving(
+      [&](Server& server) {
+        server.get("/value", [](const Request&) -> Response { throw std::runtime_error("value"); });
+        server.get("/coroutine", [](const Request&) -> asio::awaitable<Response> {
+          throw std::runtime_error("coroutine");
+          co_return Response();
+        });
+        server.get("/pending", [](const Request&, const PendingResponse&) { throw std::runtime_error("pending"); });
+        server.get("/answered", [](const Request&, const PendingResponse& pending) {
+          pending.respond(Response::text(200, "answered"));
+          throw std::runtime_error("after its answer");
+        });
+        server.get("/authorize", echo, refusing);
+        server.stream(
+            "/stream", [](const EventStream&) {}, refusing);
+      },
+      options);
+  Client client(serving.port());
+  for (const char* name : {"value", "coroutine", "pending", "authorize", "stream"}) {
+    client.get("/" + std::string(name));
+    CHECK(client.read_reply().status == 500);
+  }
+  client.get("/answered");
+  CHECK(client.read_reply().body == "answered");
+  CHECK(exceptions.entries() == Texts{"value", "coroutine", "pending", "authorize", "authorize", "after its answer"});
+}
+
+TEST_CASE("who may not ask is told so before anything happens", "[loopback][server][http]") {
+  std::atomic<int> handled{0};
+  RouteOptions checked;
+  checked.authorize = [](Request& request) -> std::optional<Response> {
+    if (request.header("authorization") != "Bearer secret") return Response::error(401, "who are you?");
+    request.set_param("who", "alice");
+    return std::nullopt;
+  };
+  Serving serving([&](Server& server) {
+    server.stream(
+        "/events",
+        [&](const EventStream& stream) {
+          ++handled;
+          stream.complete(Event(stream.request()->param("who")));
+        },
+        checked);
+  });
+  Client client(serving.port());
+  client.get("/events");
+  CHECK(client.read_reply().status == 401);
+  client.send("HEAD /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(client.read_reply(Client::Method::head).status == 401);
+  CHECK(handled == 0);
+  client.get("/events", "Authorization: Bearer secret\r\n");
+  EventClient stream(std::move(client));
+  CHECK(stream.rest() == Texts{"alice"});
+}
+
+TEST_CASE("an HTTP/1.0 connection ends with its answer unless the client asks", "[loopback][server][http]") {
+  Serving serving([](Server& server) { server.get("/", echo); });
+  Client client(serving.port());
+  client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  CHECK(client.read_reply().field("Connection") == "keep-alive");
+  client.send("GET / HTTP/1.0\r\n\r\n");
+  CHECK(client.read_reply().field("Connection") == "close");
+  CHECK(client.read_end() == End::closed);
+}
+
+TEST_CASE("a client that has ended its side gets its answer, and the server no busier", "[loopback][server][http]") {
+  Awaited<PendingResponse> pending;
+  Serving serving([&](Server& server) {
+    server.get("/", [&](const Request&, PendingResponse later) { pending.set(std::move(later)); });
+  });
+  Client client(serving.port());
+  client.get("/");
+  client.end();
+  const PendingResponse later = pending.get();
+  serving.loop.settle();
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(100ms);
+  // A socket at its end can always be read: whoever asks again and again finds no end.
+  CHECK(std::clock() - before < CLOCKS_PER_SEC / 20);
+  CHECK(later.respond(Response::text(200, "here")));
+  CHECK(client.read_reply().body == "here");
+}
+
+TEST_CASE("unknown paths, methods and broken escapes have their answers", "[loopback][server][http]") {
+  Serving serving([](Server& server) { server.get("/here/{id}", echo); });
+  Client client(serving.port());
+  const auto status_of = [&](const std::string& line) {
+    client.send(line + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    return client.read_reply().status;
+  };
+  CHECK(status_of("GET /there") == 404);
+  CHECK(status_of("POST /here/1") == 405);
+  CHECK(status_of("GET /here/%zz") == 400);
+  CHECK(status_of("GET /here/1?a=%") == 400);
+  CHECK(status_of("OPTIONS /here/1") == 204);
+  CHECK(status_of("OPTIONS *") == 204);
+  CHECK(status_of("GET /here/1") == 200);
+  client.send("GET /here/1 HTTP/1.1\r\nHost: evil.example\r\n\r\n");
+  CHECK(client.read_reply().status == 403);
+}
