@@ -118,8 +118,12 @@ TEST_CASE("pipelined requests are read one at a time (H9)", "[http][parser]") {
   check({
       {"without bodies", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n",
        "head\nGET /1 1.1 Host=a \"\"\nhead\nGET /2 1.1 Host=b \"\"\n"},
-      {"with bodies", post("Content-Length: 2\r\n", "hi") + chunked("2\r\nho\r\n0\r\n\r\n") + post(""),
-       "head\nPOST / 1.1 Host=a Content-Length=2 \"hi\"\n" + chunked_head + "\"ho\"\nhead\nPOST / 1.1 Host=a \"\"\n"},
+      {"with bodies",
+       chunked("2\r\nho\r\n0\r\n\r\n") + post("Expect: 100-continue\r\nContent-Length: 2\r\n", "hi") +
+           post("Content-Length: 1\r\n", "!") + post(""),
+       chunked_head + "\"ho\"\n" +
+           "head, expects 100\nPOST / 1.1 Host=a Expect=100-continue Content-Length=2 \"hi\"\n" +
+           "head\nPOST / 1.1 Host=a Content-Length=1 \"!\"\n" + "head\nPOST / 1.1 Host=a \"\"\n"},
       {"then nonsense", post("") + "what?", "head\nPOST / 1.1 Host=a \"\"\n501\n"},
   });
 
@@ -507,6 +511,8 @@ TEST_CASE("trailers and chunk extensions are bounded too (H16)", "[http][parser]
                 limits) == got);
   CHECK(outcome(chunked("1;" + std::string(32, 'x') + "\r\nh\r\n1;" + std::string(33, 'x') + "\r\ni\r\n0\r\n\r\n"),
                 limits) == "head\n400\n");
+  const std::string extended = chunked("2;" + std::string(60, 'x') + "\r\nhi\r\n0\r\n\r\n");
+  CHECK(transcript(test::cut(extended + extended, {}), limits) == got + got);
   CHECK(outcome(chunked("1;" + std::string(65, 'x')), limits) == "head\n400\n");
 }
 
@@ -529,13 +535,30 @@ TEST_CASE("a body may be as large as the limit and not a byte larger (H14)", "[h
 
 TEST_CASE("a refusal stands until the parser is reset", "[http][parser]") {
   RequestParser parser{RequestLimits{}};
-  REQUIRE(parser.parse("BREW / ").progress == Progress::failed);
-  CHECK(parser.parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n").progress == Progress::failed);
-  CHECK(parser.status() == 501);
-  parser.reset();
-  CHECK(parser.status() == 0);
-  CHECK(parser.reason().empty());
-  CHECK(parser.parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n").progress == Progress::head_complete);
+  const std::string get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(parser.parse("GET / HTTP/1.2").progress == Progress::failed);
+    CHECK(parser.parse(get).progress == Progress::failed);
+    CHECK(parser.parse({}).progress == Progress::failed);
+    CHECK(parser.status() == 505);
+    parser.reset();
+    CHECK(parser.status() == 0);
+    CHECK(parser.reason().empty());
+  }
+  CHECK(parser.parse(get).progress == Progress::head_complete);
+}
+
+TEST_CASE("no bytes change nothing, wherever they come", "[http][parser]") {
+  const std::string bytes = "\r\n" + chunked("2;a=b\r\nhi\r\n0\r\nX: y\r\n\r\n");
+  RequestParser parser{RequestLimits{}};
+  for (std::size_t at = 0; at < bytes.size(); ++at) {
+    if (parser.parse(bytes.substr(at, 1)).progress == Progress::complete) break;
+    REQUIRE(parser.parse({}).progress == Progress::need_more);
+    REQUIRE(parser.parse("").progress == Progress::need_more);
+  }
+  CHECK(parser.request().target() == "/");
+  CHECK(parser.request().header("transfer-encoding") == "chunked");
+  CHECK(parser.request().body() == "hi");
 }
 
 TEST_CASE("damaged requests get the same answer however they are cut", "[http][parser][random]") {

@@ -336,11 +336,12 @@ class RequestParser {
 
   int on_body(std::string_view part) {
     if (state_ == State::chunk) {
+      // Some builds of llhttp take any byte for the LF of the size line: the data may begin too early.
       guard(part.data());
+      if (state_ == State::failed) return -1;
       guard_.skip_data();
       unguarded_ = part.data() + part.size();
     }
-    if (state_ == State::failed) return -1;
     request_.body_ += part;
     return 0;
   }

@@ -1,7 +1,9 @@
 // The small words of HTTP: tokens, lists of them, and names that differ in case only.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace spate::detail {
@@ -28,11 +30,32 @@ constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
   return true;
 }
 
+// What a byte may be part of; a byte may be of several classes.
+enum CharClass : std::uint8_t {
+  token_char = 1,   // tchar (RFC 9110 5.6.2)
+  target_char = 2,  // visible ASCII but "#", which would begin a fragment (RFC 9112 3.2)
+  field_char = 4,   // HTAB, SP, visible ASCII and obs-text: what a field value may hold (RFC 9110 5.5; H7)
+};
+
+inline constexpr std::array<std::uint8_t, 256> char_classes = [] {
+  std::array<std::uint8_t, 256> classes{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    // tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
+    const bool mark = byte != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+    if (is_alpha(c) || is_digit(c) || mark) classes[byte] |= token_char;
+    if (byte > 0x20 && byte < 0x7F && c != '#') classes[byte] |= target_char;
+    if (byte == '\t' || (byte >= 0x20 && byte != 0x7F)) classes[byte] |= field_char;
+  }
+  return classes;
+}();
+
+constexpr bool is_a(CharClass wanted, char c) noexcept {
+  return (char_classes[static_cast<unsigned char>(c)] & wanted) != 0;
+}
+
 constexpr bool is_token_char(char c) noexcept {
-  // tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
-  // (RFC 9110 5.6.2)
-  return is_alpha(c) || is_digit(c) ||
-         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+  return is_a(token_char, c);
 }
 
 constexpr bool is_token(std::string_view text) noexcept {
@@ -42,11 +65,10 @@ constexpr bool is_token(std::string_view text) noexcept {
   return !text.empty();
 }
 
-/// HTAB, SP, visible ASCII and obs-text: what a field value may hold. (RFC 9110 5.5; H7)
+/// Whether `text` may be the value of a field.
 constexpr bool is_field_text(std::string_view text) noexcept {
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\t') || byte == 0x7F) return false;
+    if (!is_a(field_char, c)) return false;
   }
   return true;
 }
