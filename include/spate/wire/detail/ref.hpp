@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
