@@ -36,7 +36,8 @@ describe("memory_monitor", { timeout: 60_000 }, () => {
       assert.ok(during.heap > before.heap + 60 * MIB, `${before.heap}, then ${during.heap}`);
       await until("less memory", () => newest().rss < during.rss - 60 * MIB);
       assert.ok(newest().heap < during.heap - 60 * MIB);
-      assert.ok(newest().peak >= during.rss);
+      // The system counts pages for each thread and adds them up only now and then.
+      assert.ok(newest().peak >= during.rss - MIB);
     }
 
     for (let block = 0; block < 8; ++block) await monitor.post(200, "/allocate");

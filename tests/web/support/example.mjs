@@ -1,9 +1,16 @@
 // One of the examples under test, on a free port of its own. The environment variable EXAMPLES names their folder.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
 import { join } from "node:path";
+import { after } from "node:test";
 import { createParser } from "eventsource-parser";
 import { start } from "./program.mjs";
 import { until, within } from "./until.mjs";
+
+// What a test that failed has left open would keep the process from ending.
+const open_listeners = new Set();
+after(() => open_listeners.forEach((listener) => listener.close()));
 
 /// Starts example `name` and waits until it listens. `options` are its command line.
 export async function start_example(name, ...options) {
@@ -65,14 +72,11 @@ class Example {
 /// The exit status of a program that ends by itself.
 export const end_of = (program) => within("the end of a program", program.exit);
 
-/// A client that reads an event stream: `events` grows as they arrive.
+/// A client that reads an event stream: `events` grows as they arrive. Each has a connection of its own, where fetch()
+/// would send the next request on one that the server is just closing.
 class Listener {
-  static async open(url, options = {}) {
+  static async open(url, { method = "GET", headers = {}, body } = {}) {
     const listener = new Listener();
-    listener.controller_ = new AbortController();
-    listener.response = await fetch(url, { ...options, signal: listener.controller_.signal });
-    assert.equal(listener.response.status, 200);
-    assert.equal(listener.response.headers.get("content-type"), "text/event-stream");
     listener.events = [];
     listener.retries = [];
     /// Whether the server has ended the stream, and properly.
@@ -81,10 +85,15 @@ class Listener {
       onEvent: ({ id, event, data }) => listener.events.push({ id, event: event ?? "message", data, at: Date.now() }),
       onRetry: (retry) => listener.retries.push(retry),
     });
-    listener.done_ = (async () => {
-      for await (const text of listener.response.body.pipeThrough(new TextDecoderStream())) parser.feed(text);
-      listener.ended = true;
-    })().catch(() => {});
+    listener.request_ = http.request(url, { method, headers, agent: false });
+    open_listeners.add(listener);
+    listener.request_.end(body);
+    [listener.response] = await within("an answer", once(listener.request_, "response"));
+    listener.request_.on("error", () => {});
+    assert.equal(listener.response.statusCode, 200);
+    assert.equal(listener.response.headers["content-type"], "text/event-stream");
+    listener.response.setEncoding("utf8").on("data", (text) => parser.feed(text));
+    listener.response.on("end", () => (listener.ended = listener.response.complete)).on("error", () => {});
     return listener;
   }
 
@@ -106,8 +115,11 @@ class Listener {
   }
 
   async close() {
-    this.controller_.abort();
-    await this.done_;
+    open_listeners.delete(this);
+    if (this.request_.closed) return;
+    const closed = new Promise((resolve) => this.request_.once("close", resolve));
+    this.request_.destroy();
+    await closed;
   }
 }
 
