@@ -34,7 +34,7 @@ QUICK_CASES='pace_1k burst_1k burst_10k at_8x_1k latency_1k unicast_1k broadcast
 
 # The options of `load` for a case; with `quick` set, shorter.
 case_options() {
-  local long=4 short=2
+  local long=3 short=2
   [ -n "${quick:-}" ] && long=2 short=1
   case $1 in
     pace_1k)       echo "--mode fanout --streams 1000 --rate 50 --seconds $long" ;;

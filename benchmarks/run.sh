@@ -14,11 +14,12 @@ usage() {
 run.sh [options]
   --quick            one round of the main cases, shorter
   --cases "A B"      these cases only (--list names them)
-  --subjects "A B"   these subjects beside floor (hub bare nchan better_sse beast; all that are to be had)
+  --subjects "A B"   these subjects beside floor (hub nchan better_sse beast; also: bare)
   --rounds N         rounds, interleaved (3; quick: 1)
   --build DIR        build tree (build-benchmarks beside this folder); configured and built when it lacks a program
   --no-build         take the build tree as it is
   --results FILE     where every run's figures go, one a line (results.txt in the build tree)
+  --append           adds to that file, so that a run can be made in parts
   --nice N           niceness of server and client, where allowed (0)
   --list             lists the cases
 
@@ -32,7 +33,7 @@ TEXT
 . "$here/subjects.sh"
 
 arguments=("$@")
-quick= cases= subjects= rounds= build=$root/build-benchmarks make=1 results= niceness=0
+quick= cases= subjects= rounds= append= build=$root/build-benchmarks make=1 results= niceness=0
 server_cpus=0 client_cpus=1
 while [ $# -gt 0 ]; do
   case $1 in
@@ -43,6 +44,7 @@ while [ $# -gt 0 ]; do
     --build) build=$2; shift ;;
     --no-build) make= ;;
     --results) results=$2; shift ;;
+    --append) append=1 ;;
     --nice) niceness=$2; shift ;;
     --list) echo "$CASES"; exit 0 ;;
     --help) usage; exit 0 ;;
@@ -68,7 +70,7 @@ if [ -n "$make" ]; then
 fi
 [ -x "$build/benchmarks/load" ] || { echo "run.sh: no load in $build/benchmarks" >&2; exit 2; }
 : "${results:=$build/results.txt}"
-: > "$results"
+[ -n "$append" ] || : > "$results"
 if [ "$niceness" != 0 ]; then
   # Where the kernel schedules sessions against each other, the niceness of a process counts within its session only.
   [ -n "${SPATE_BENCHMARK_SESSION:-}" ] || SPATE_BENCHMARK_SESSION=1 exec setsid --wait "$0" "${arguments[@]}"
@@ -78,7 +80,7 @@ fi
 ulimit -n "$(ulimit -Hn)"
 
 ready=
-for subject in floor ${subjects:-hub bare $PEERS}; do
+for subject in floor ${subjects:-hub $PEERS}; do
   if prepare "$subject"; then ready="$ready $subject"; else echo "run.sh: $subject is not to be had" >&2; fi
 done
 trap 'stop; exit 130' INT TERM
