@@ -320,6 +320,13 @@ TEST_CASE("a server without streams has shut down as soon as it is asked", "[loo
   loop.run([&] { server.reset(); });
 }
 
+TEST_CASE("a server that never started has shut down as well", "[loopback][server][shutdown]") {
+  Server server(any_port(2));
+  Awaited<std::size_t> done;
+  server.shutdown(1h, [&](std::size_t cut) { done.set(cut); });
+  CHECK(done.get() == 0);
+}
+
 TEST_CASE("a shutdown tells every client when to come back, and ends in time", "[loopback][server][shutdown]") {
   const std::size_t threads = GENERATE(0u, 3u);
   Loop loop;

@@ -202,6 +202,36 @@ TEST_CASE("the limit counts what is still on its way to the loop", "[loopback][s
   CHECK(one.journal.wait_for(2).size() == 2);
 }
 
+TEST_CASE("a poll that gets more than fits is answered with what does", "[loopback][stream][overflow]") {
+  StreamOptions options;
+  options.max_queued_bytes = 1000;
+  const bool at_once = GENERATE(false, true);
+  Awaited<EventStream> opened;
+  Serving serving(
+      [&](Server& server) { server.stream("/events", [&](EventStream stream) { opened.set(std::move(stream)); }); },
+      with(options));
+  Client client(serving.port());
+  client.get("/events?transport=poll");
+  const EventStream stream = opened.get();
+  serving.loop.settle();
+  serving.loop.run([&] {
+    for (int i = 0; i < 3; ++i) {
+      if (at_once) {
+        stream.send(Event(std::string(450, 'x')));
+      } else {
+        // Past the look that `send` takes.
+        stream.core()->own_shard().run([core = stream.core()] {
+          core->deliver(EncodedEvent(Event(std::string(450, 'x'))), detail::QueueNode::Kind::event);
+        });
+      }
+    }
+  });
+  const Reply reply = client.read_reply();
+  CHECK(reply.status == 200);
+  CHECK(reply.body.size() > 900);
+  CHECK(reply.body.size() < 1200);
+}
+
 TEST_CASE("with `drop_newest` what does not fit is dropped, and told before the next event",
           "[loopback][stream][overflow]") {
   StreamOptions options = roomy();

@@ -164,6 +164,7 @@ inline void Server::start_threads() {
 inline void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
   const std::lock_guard lock(mutex_);
   if (drain_ || stopped_) return;
+  start_threads();  // somebody has to call back
   core_->draining.store(true);
   shards_.front()->run([listeners = listeners_] {
     for (const auto& listener : listeners) listener->stop();

@@ -641,7 +641,10 @@ class StreamCore final : public Resident {
     }
   }
 
-  void overflow() { ended(EndReason::overflow, Errc::queue_overflow); }
+  void overflow() {
+    if (polling()) return answer_poll(PollEnd::due);  // its client asks for the rest at once
+    ended(EndReason::overflow, Errc::queue_overflow);
+  }
 
   bool over(std::size_t size) const noexcept {
     const StreamOptions& limits = options();
