@@ -146,7 +146,9 @@ class PendingResponse {
     explicit Shared(detail::Ref<detail::PendingCore> pending) : core(std::move(pending)) {}
     Shared(const Shared&) = delete;
     Shared& operator=(const Shared&) = delete;
-    ~Shared() { core->respond(Response::error(500, "the request was not answered")); }
+    ~Shared() {
+      if (core->open()) core->respond(Response::error(500, "the request was not answered"));
+    }
     const detail::Ref<detail::PendingCore> core;
   };
   std::shared_ptr<Shared> shared_;

@@ -108,7 +108,7 @@ class Event {
     }
   }
 
-  static std::string checked(std::string text, const char* field) {
+  static std::string checked(std::string&& text, const char* field) {
     if (text.size() > max_bytes) {
       throw std::invalid_argument(std::string("spate::Event: ") + field +
                                   " is larger than 256 MiB: " + detail::quote(text));
@@ -118,12 +118,12 @@ class Event {
       throw std::invalid_argument(std::string("spate::Event: ") + field + " is not valid UTF-8 at byte " +
                                   std::to_string(valid) + ": " + detail::quote(text));
     }
-    return text;
+    return std::move(text);
   }
 
-  static std::string normalised(std::string text) {
+  static std::string normalised(std::string&& text) {
     std::size_t from = text.find('\r');
-    if (from == std::string::npos) return text;
+    if (from == std::string::npos) return std::move(text);
     std::size_t to = from;
     for (; from < text.size(); ++from) {
       if (text[from] != '\r') {
@@ -133,7 +133,7 @@ class Event {
       }
     }
     text.resize(to);
-    return text;
+    return std::move(text);
   }
 
   std::optional<std::string> data_;

@@ -27,7 +27,7 @@ class Router {
     Outcome outcome = Outcome::no_path;
     const Route* route = nullptr;
     std::vector<std::pair<std::string, std::string>> params;
-    std::string allow;  // the methods of all routes that match the path (H5)
+    std::string allow;  // where none is found: the methods that the path takes (H5)
   };
 
   void add(Route route) { routes_.push_back(std::move(route)); }
@@ -44,7 +44,6 @@ class Router {
         if (match.outcome == Match::Outcome::no_path) match.outcome = Match::Outcome::malformed;
         continue;
       }
-      if (match.outcome == Match::Outcome::found) continue;
       for (const std::string& each : route.methods) {
         if (std::find(methods.begin(), methods.end(), each) == methods.end()) methods.push_back(each);
       }
@@ -53,6 +52,7 @@ class Router {
       match.outcome = Match::Outcome::found;
       match.route = &route;
       match.params = std::move(params);
+      return match;
     }
     match.allow = joined(methods);
     return match;

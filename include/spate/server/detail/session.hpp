@@ -271,12 +271,14 @@ class Session final : public StreamOrigin {
     Router::Match match = server_->router.match(request.method(), request.path());
     if (request.method() == "OPTIONS") {
       if (request.path() == "*") return respond(Response(204).header("Allow", server_->router.allow_all()));
-      if (match.outcome == Router::Match::Outcome::found || match.outcome == Router::Match::Outcome::no_method) {
-        if (cors_.preflight) {
-          Response response = server_->cors.preflight(std::exchange(cors_, {}), match.allow);
-          return respond(std::move(response.header("Allow", match.allow)));
-        }
-        if (match.outcome != Router::Match::Outcome::found) return respond(Response(204).header("Allow", match.allow));
+      // A route may take OPTIONS itself, but a browser's preflight is not for it.
+      if (match.outcome == Router::Match::Outcome::found && cors_.preflight) {
+        match = server_->router.match({}, request.path());
+      }
+      if (match.outcome == Router::Match::Outcome::no_method) {
+        Response response =
+            cors_.preflight ? server_->cors.preflight(std::exchange(cors_, {}), match.allow) : Response(204);
+        return respond(std::move(response.header("Allow", match.allow)));
       }
     }
     if (match.outcome != Router::Match::Outcome::found) return respond(refusal(match));

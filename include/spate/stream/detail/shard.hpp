@@ -177,16 +177,22 @@ class Shard final : public RefCounted<Shard> {
 
   // With the mutex held.
   void schedule() {
-    if (scheduled_ || stopped_) return;
-    scheduled_ = true;
-    asio::post(executor_, [self = Ref<Shard>(this)] { self->turn(); });
+    if (posted_ || turning_ || stopped_) return;
+    posted_ = true;
+    asio::post(executor_, [self = Ref<Shard>(this)] {
+      {
+        const std::lock_guard lock(self->mutex_);
+        self->posted_ = false;
+      }
+      self->turn();
+    });
   }
 
   void turn() {
     {
       const std::lock_guard lock(mutex_);
       if (stopped_) return;
-      scheduled_ = true;  // messages that come in during the turn need no wake-up: its end looks for them
+      turning_ = true;
     }
     const Ref<Shard> alive(this);
     // Its end comes when memory runs out, too.
@@ -214,7 +220,7 @@ class Shard final : public RefCounted<Shard> {
     arm();
     tell_idle();
     const std::lock_guard lock(mutex_);
-    scheduled_ = false;
+    turning_ = false;
     if (!inbox_.empty() || !dirty_.empty() || poller_.more()) schedule();
   }
 
@@ -289,7 +295,8 @@ class Shard final : public RefCounted<Shard> {
   mutable std::mutex shared_mutex_;
   mutable std::mutex mutex_;
   std::vector<Message> inbox_;
-  bool scheduled_ = false;
+  bool posted_ = false;   // a turn is on its way: never more than one, however many wake-ups there are
+  bool turning_ = false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
   bool stopped_ = false;
 };
 
