@@ -1,10 +1,17 @@
 // What is sent arrives: at once, in order, whole, and when it does not fit, as the policy says.
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <asio/redirect_error.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include "support/catch.hpp"
 #include "support/one_stream.hpp"
@@ -122,6 +129,54 @@ TEST_CASE("what several threads send arrives whole, and in the order of each", "
   // Nothing is left over: what comes next is what is sent next.
   one.stream.send(Event("end"));
   CHECK(one.client.next().data == "end");
+}
+
+TEST_CASE("the head goes out first, whoever opens the stream", "[loopback][stream]") {
+  constexpr int rounds = 100, threads = 3;
+  std::mutex mutex;
+  std::vector<EventStream> streams;
+  std::atomic<int> round{0}, sent{0};
+  Serving serving([&](Server& server) {
+    // A coroutine that does nothing leaves it to others to open its stream.
+    server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
+      asio::steady_timer wait(stream.get_executor(), 1h);
+      std::stop_callback wake(stream.stop_token(), [&] { wait.cancel(); });
+      {
+        const std::lock_guard lock(mutex);
+        streams.push_back(stream);
+      }
+      std::error_code ignored;
+      co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    });
+  });
+  std::vector<std::thread> senders;
+  for (int thread = 0; thread < threads; ++thread) {
+    senders.emplace_back([&] {
+      for (int i = 0; i < rounds; ++i) {
+        while (round <= i) std::this_thread::yield();
+        const EventStream stream = [&] {
+          const std::lock_guard lock(mutex);
+          return streams.back();
+        }();
+        stream.send(Event("x"));
+        ++sent;
+        while (sent < (i + 1) * threads) std::this_thread::yield();
+      }
+    });
+  }
+  const auto opened = [&] {
+    const std::lock_guard lock(mutex);
+    return streams.size();
+  };
+  for (int i = 0; i < rounds; ++i) {
+    Client connection(serving.port());
+    connection.get("/events");
+    CHECK(eventually([&] { return opened() == static_cast<std::size_t>(i + 1); }));
+    ++round;
+    EventClient client(std::move(connection));
+    CHECK(client.next_data(threads) == Texts(threads, "x"));
+  }
+  for (std::thread& sender : senders) sender.join();
 }
 
 TEST_CASE("many small events fill more than one gathered write", "[loopback][stream]") {

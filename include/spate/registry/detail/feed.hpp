@@ -192,3 +192,6 @@ class Feed final : public Resident {
 };
 
 }  // namespace spate::detail
+
+// Where the members declared inline are defined.
+#include <spate/registry/detail/emitter_core.hpp>
