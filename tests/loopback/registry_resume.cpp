@@ -1,0 +1,305 @@
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <spate/registry/emitter.hpp>
+#include "support/catch.hpp"
+#include "support/emitter_server.hpp"
+
+using namespace spate::test;
+using spate::EmitterOptions;
+using spate::Event;
+using spate::Gap;
+using spate::ReplayLimits;
+
+namespace {
+
+using Texts = std::vector<std::string>;
+
+ReplayLimits keeping(std::size_t events) {
+  ReplayLimits limits;
+  limits.max_events = events;
+  return limits;
+}
+
+std::string gap_data(std::string_view requested, const std::string& oldest, std::string_view reason) {
+  return "{\"requested\":\"" + std::string(requested) +
+         "\",\"oldest\":" + (oldest.empty() ? "null" : "\"" + oldest + "\"") + ",\"reason\":\"" + std::string(reason) +
+         "\"}";
+}
+
+/// The greeting with its id, as one text: "fresh@7" when the id is that of the event sent as number 7.
+std::string greeting(EventClient& client, const EmitterServer& hub) {
+  const auto event = client.next();
+  REQUIRE(event.name == "greeting");
+  REQUIRE(event.id);
+  const std::string epoch = hub.id(0).substr(0, hub.id(0).size() - 1);
+  REQUIRE(event.id->substr(0, epoch.size()) == epoch);
+  return event.data + "@" + event.id->substr(epoch.size());
+}
+
+void check_gap(EventClient& client, const std::string& data, const std::string& position) {
+  const auto gap = client.next();
+  CHECK(gap.name == "gap");
+  CHECK(gap.data == data);
+  CHECK(gap.last_event_id == position);
+}
+
+}  // namespace
+
+TEST_CASE("a stream begins with its position as the id of its greeting", "[registry][position]") {
+  EmitterServer hub;
+  // Before any event the position is the one before the first: never empty.
+  EventClient first = hub.open("/anna?greet=1");
+  CHECK(greeting(first, hub) == "fresh@0");
+  for (int i = 1; i <= 3; ++i) hub.emitter.send(i % 2 == 0 ? "bert" : "anna", Event(std::to_string(i)));
+  // Afterwards it is the newest id given out, whoever got the event.
+  EventClient fresh = hub.open("/carl?greet=1");
+  CHECK(greeting(fresh, hub) == "fresh@3");
+  // On a resume it is the cursor presented, although events follow it.
+  EventClient resumed = hub.open("/anna?greet=1", hub.id(1));
+  CHECK(greeting(resumed, hub) == "resumed@1");
+  CHECK(resumed.next().last_event_id == hub.id(3));
+  EventClient current = hub.open("/anna?greet=1", hub.id(3));
+  CHECK(greeting(current, hub) == "resumed@3");
+  // All that is kept, from the position just before it.
+  EventClient all = hub.open("/bert?greet=1", "earliest");
+  CHECK(greeting(all, hub) == "resumed@1");
+  CHECK(all.next().data == "2");
+  EventClient nothing = hub.open("/carl?greet=1", "earliest");
+  CHECK(greeting(nothing, hub) == "resumed@3");
+  // The query will do as well as the header. (L6)
+  EventClient query = hub.open("/anna?greet=1&last_event_id=" + hub.id(0));
+  CHECK(greeting(query, hub) == "resumed@0");
+  CHECK(query.next_data(2) == Texts{"1", "3"});
+}
+
+TEST_CASE("without a greeting a frame with only the id tells the position", "[registry][position]") {
+  EmitterServer hub;
+  hub.emitter.broadcast(Event("one"));
+  EventClient fresh = hub.open("/anna"), resumed = hub.open("/anna", hub.id(0));
+  std::string frame;
+  fresh.connection().read_chunk(frame);
+  CHECK(frame == "id: " + hub.id(1) + "\n\n");
+  resumed.connection().read_chunk(frame);
+  CHECK(frame == "id: " + hub.id(0) + "\n\n");
+  CHECK(resumed.next().data == "one");
+}
+
+TEST_CASE("a client that drops before its first event resumes without loss", "[registry][resume]") {
+  EmitterServer hub;
+  EventClient fresh = hub.open("/anna?greet=1");
+  const std::string position = fresh.next().last_event_id;
+  fresh.connection().reset();
+  REQUIRE(hub.comes_to(0));
+  hub.emitter.send("anna", Event("missed"));
+  hub.emitter.send_group("an", Event("missed by the group"));
+  hub.emitter.broadcast(Event("missed by all"));
+  EventClient again = hub.open("/anna?greet=1", position);
+  CHECK(again.next_data(4) == Texts{"resumed", "missed", "missed by the group", "missed by all"});
+  hub.emitter.send("anna", Event("live"));
+  CHECK(again.next().data == "live");
+}
+
+TEST_CASE("a user is replayed what he was sent, and nothing of others", "[registry][privacy]") {
+  EmitterServer hub;
+  const Texts both{"anna", "bert"}, neither{"carl", "an"};
+  hub.emitter.send("anna", Event("1 anna"));
+  hub.emitter.send("bert", Event("2 bert"));
+  hub.emitter.send_group("an", Event("3 an-"));
+  hub.emitter.send_group("anna-", Event("4 anna--"));
+  hub.emitter.send_group("b", Event("5 b-"));
+  hub.emitter.send_group("", Event("6 -"));
+  hub.emitter.send(both, Event("7 both"));
+  hub.emitter.send(neither, Event("8 neither"));
+  hub.emitter.broadcast(Event("9 all"));
+  hub.emitter.send("ann", Event("10 ann"));
+  const Texts for_anna{"1 anna", "3 an-", "6 -", "7 both", "9 all"};
+  // The cursor is text from outside: another's tells where to begin, not who asks. (S6)
+  for (const std::string& cursor : {std::string("earliest"), hub.id(0)}) {
+    CHECK(hub.open("/anna", cursor).next_data(5) == for_anna);
+    CHECK(hub.open("/bert", cursor).next_data(5) == Texts{"2 bert", "5 b-", "6 -", "7 both", "9 all"});
+    CHECK(hub.open("/anna-", cursor).next_data(4) == Texts{"3 an-", "4 anna--", "6 -", "9 all"});
+    CHECK(hub.open("/zoe", cursor).next_data(2) == Texts{"6 -", "9 all"});
+  }
+  EventClient at_berts = hub.open("/anna", hub.id(2));
+  CHECK(at_berts.next_data(4) == Texts{"3 an-", "6 -", "7 both", "9 all"});
+  // Nothing else follows but what is sent now.
+  hub.emitter.send("anna", Event("live"));
+  CHECK(at_berts.next().data == "live");
+}
+
+TEST_CASE("a filter applies to what is replayed", "[registry][filter]") {
+  EmitterServer hub;
+  for (int i = 0; i < 3; ++i) {
+    hub.emitter.send("anna", Event("plain"));
+    hub.emitter.send("anna", Event("note").name("note"));
+    hub.emitter.broadcast(Event("alarm").name("alarm"));
+  }
+  EventClient notes = hub.open("/anna?event=note&event=message", hub.id(2)),
+              none = hub.open("/anna?event=x", "earliest");
+  CHECK(notes.next_data(4) == Texts{"plain", "note", "plain", "note"});
+  hub.emitter.send("anna", Event("now").name("x"));
+  hub.emitter.send("anna", Event("now").name("note"));
+  CHECK(none.next().data == "now");
+  CHECK(notes.next().data == "now");
+}
+
+TEST_CASE("what was trimmed is told, with where history begins again", "[registry][gap]") {
+  EmitterServer hub(with_store(keeping(2)));
+  for (int i = 1; i <= 5; ++i) hub.emitter.send("anna", Event(std::to_string(i)));
+  hub.emitter.send("bert", Event("6"));  // of anna's, number 5 is left
+  EventClient anna = hub.open("/anna?greet=1", hub.id(2));
+  CHECK(greeting(anna, hub) == "fresh@4");
+  check_gap(anna, gap_data(hub.id(2), hub.id(5), "trimmed"), hub.id(4));
+  CHECK(anna.next().data == "5");
+  // Whoever presents the position of the gap is not told again.
+  EventClient again = hub.open("/anna?greet=1", hub.id(4));
+  CHECK(greeting(again, hub) == "resumed@4");
+  CHECK(again.next().data == "5");
+  // Nothing is left: what follows is what is sent next.
+  hub.emitter.send("bert", Event("7"));
+  EventClient late = hub.open("/anna?greet=1", hub.id(4));
+  CHECK(greeting(late, hub) == "fresh@7");
+  check_gap(late, gap_data(hub.id(4), "", "trimmed"), hub.id(7));
+  hub.emitter.send("anna", Event("8"));
+  CHECK(late.next().last_event_id == hub.id(8));
+  CHECK(hub.server.stats().gaps == 2);
+}
+
+TEST_CASE("what was trimmed of others is no gap", "[registry][gap]") {
+  EmitterServer hub(with_store(keeping(1)));
+  hub.emitter.send("anna", Event("1"));
+  for (int i = 2; i <= 5; ++i) hub.emitter.send("bert", Event(std::to_string(i)));
+  EventClient anna = hub.open("/anna?greet=1", hub.id(1)), carl = hub.open("/carl?greet=1", hub.id(0)),
+              bert = hub.open("/bert?greet=1", hub.id(4)), earliest = hub.open("/anna?greet=1", "earliest");
+  CHECK(greeting(anna, hub) == "resumed@1");
+  CHECK(greeting(carl, hub) == "resumed@0");
+  CHECK(greeting(bert, hub) == "resumed@4");
+  CHECK(bert.next().data == "5");
+  // Who asks for what is kept is not told of what is not.
+  CHECK(greeting(earliest, hub) == "resumed@5");
+}
+
+TEST_CASE("a gap names the first event that passes the filter", "[registry][gap][filter]") {
+  EmitterServer hub(with_store(keeping(4)));
+  for (int i = 1; i <= 8; ++i) hub.emitter.send("anna", Event(std::to_string(i)).name(i == 7 ? "note" : "other"));
+  EventClient anna = hub.open("/anna?greet=1&event=note", hub.id(1)),
+              bert = hub.open("/anna?greet=1&event=x", hub.id(1)),
+              earliest = hub.open("/anna?greet=1&event=note", "earliest");
+  CHECK(greeting(anna, hub) == "fresh@6");
+  check_gap(anna, gap_data(hub.id(1), hub.id(7), "trimmed"), hub.id(6));
+  CHECK(anna.next().data == "7");
+  CHECK(greeting(bert, hub) == "fresh@8");
+  check_gap(bert, gap_data(hub.id(1), "", "trimmed"), hub.id(8));
+  CHECK(greeting(earliest, hub) == "resumed@6");
+  CHECK(earliest.next().data == "7");
+}
+
+TEST_CASE("a cursor that this history did not give out is unknown, whatever it is", "[registry][gap]") {
+  Journal gaps;
+  EmitterOptions options = with_store();
+  options.on_gap = [&](const Gap& gap) {
+    gaps.add(gap.user + " " + gap.requested.substr(0, 20) + " " + gap.oldest + " " +
+             std::string(to_string(gap.reason)));
+  };
+  EmitterServer hub(options);
+  hub.emitter.send("anna", Event("one"));
+  hub.emitter.broadcast(Event("two"));
+  const std::string epoch = hub.id(0).substr(0, hub.id(0).size() - 2);
+  std::size_t told = 0;
+  for (const std::string& cursor :
+       {hub.id(3), epoch + "-18446744073709551615", epoch + "-18446744073709551616", epoch + "-01", epoch + "-", epoch,
+        epoch + "x-1", "x" + epoch + "-1", std::string("0"), std::string("Earliest"), std::string("a\\b"),
+        std::string("caf\xC3\xA9"), std::string(10'000, '9'), epoch + "-" + std::string(10'000, '1')}) {
+    CAPTURE(cursor.substr(0, 40), cursor.size());
+    EventClient anna = hub.open("/anna?greet=1", cursor);
+    CHECK(greeting(anna, hub) == "fresh@0");
+    std::string quoted = cursor;
+    if (const std::size_t at = quoted.find('\\'); at != std::string::npos) quoted.insert(at, "\\");
+    check_gap(anna, gap_data(quoted, hub.id(1), "unknown"), hub.id(0));
+    CHECK(anna.next_data(2) == Texts{"one", "two"});
+    CHECK(gaps.wait_for(++told).back() == "anna " + cursor.substr(0, 20) + " " + hub.id(1) + " unknown");
+  }
+  // Nothing is kept for him: the position is the newest.
+  EmitterServer empty;
+  EventClient nobody = empty.open("/anna?greet=1", "x");
+  CHECK(greeting(nobody, empty) == "fresh@0");
+  check_gap(nobody, gap_data("x", "", "unknown"), empty.id(0));
+}
+
+TEST_CASE("the cursor of a store that is gone is unknown to its successor", "[registry][gap]") {
+  std::string before;
+  {
+    EmitterServer hub;
+    hub.emitter.send("anna", Event("before"));
+    before = hub.id(1);
+  }
+  EmitterServer hub;
+  hub.emitter.send("anna", Event("after"));
+  REQUIRE(before != hub.id(1));
+  EventClient anna = hub.open("/anna?greet=1", before);
+  CHECK(greeting(anna, hub) == "fresh@0");
+  check_gap(anna, gap_data(before, hub.id(1), "unknown"), hub.id(0));
+  CHECK(anna.next().data == "after");
+}
+
+TEST_CASE("a store that keeps nothing gives out ids and tells what was missed", "[registry][gap]") {
+  EmitterServer hub(with_store(keeping(0)));
+  EventClient anna = hub.open("/anna?greet=1");
+  CHECK(greeting(anna, hub) == "fresh@0");
+  hub.emitter.send("anna", Event("one"));
+  CHECK(anna.next().last_event_id == hub.id(1));
+  EventClient missed = hub.open("/anna?greet=1", hub.id(0)), current = hub.open("/anna?greet=1", hub.id(1));
+  CHECK(greeting(missed, hub) == "fresh@1");
+  check_gap(missed, gap_data(hub.id(0), "", "trimmed"), hub.id(1));
+  CHECK(greeting(current, hub) == "resumed@1");
+  hub.emitter.broadcast(Event("two"));
+  for (EventClient* client : {&anna, &missed, &current}) CHECK(client->next().data == "two");
+}
+
+TEST_CASE("a program that wants no gap event is told all the same", "[registry][gap]") {
+  Journal gaps;
+  EmitterOptions options = with_store(keeping(1));
+  options.on_join = [&](const std::string& user) { gaps.add("join " + user); };
+  options.on_gap = [&](const Gap& gap) { gaps.add("gap " + gap.user + " " + std::string(to_string(gap.reason))); };
+  spate::StreamOptions streams;
+  streams.gap_event.clear();
+  EmitterServer hub(options, streams);
+  hub.emitter.send("anna", Event("one"));
+  hub.emitter.send("anna", Event("two"));
+  EventClient anna = hub.open("/anna?greet=1", hub.id(0));
+  CHECK(greeting(anna, hub) == "fresh@1");
+  CHECK(anna.next().data == "two");
+  // Who is told of a gap has heard of its user before.
+  CHECK(gaps.wait_for(2) == Texts{"join anna", "gap anna trimmed"});
+}
+
+TEST_CASE("every cut leaves a place from which nothing is lost and nothing comes twice", "[registry][resume]") {
+  EmitterServer hub;
+  EventClient client = hub.open("/anna?greet=1");
+  std::string cursor = client.next().last_event_id;
+  client.connection().close();
+  std::uint64_t sent = 0, received = 0;
+  for (int cut = 0; cut < 30; ++cut) {
+    for (int i = 0; i < cut % 4; ++i) hub.emitter.send("anna", Event(std::to_string(++sent)));
+    EventClient next = hub.open(cut % 2 == 0 ? "/anna?greet=1" : "/anna", cursor);
+    if (cut % 2 == 0) CHECK(next.next().last_event_id == cursor);
+    for (int i = 0; i < cut % 3; ++i) hub.emitter.broadcast(Event(std::to_string(++sent)));
+    // It reads some of it, and goes.
+    for (int i = 0; i < cut % 5 && received < sent; ++i) {
+      const auto event = next.next();
+      REQUIRE(event.data == std::to_string(++received));
+      cursor = event.last_event_id;
+    }
+    if (cut % 2 == 0) {
+      next.connection().reset();
+    } else {
+      next.connection().close();
+    }
+  }
+  EventClient last = hub.open("/anna", cursor);
+  while (received < sent) REQUIRE(last.next().data == std::to_string(++received));
+}

@@ -1,0 +1,300 @@
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <spate/registry/emitter.hpp>
+#include "support/catch.hpp"
+#include "support/emitter_server.hpp"
+
+using namespace spate::test;
+using spate::EmitterOptions;
+using spate::Event;
+using spate::StreamOptions;
+
+using Texts = std::vector<std::string>;
+
+TEST_CASE("one user, a group, several users, everybody: each stream once, and the counts right", "[registry][send]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/team-anna"), anna2 = hub.open("/team-anna"), bert = hub.open("/team-bert"),
+              team = hub.open("/team-"), carl = hub.open("/carl");
+  CHECK(hub.emitter.user_count() == 4);
+  CHECK(hub.emitter.stream_count() == 5);
+  CHECK(hub.emitter.users() == Texts{"carl", "team-", "team-anna", "team-bert"});
+  CHECK(hub.emitter.users("team-") == Texts{"team-", "team-anna", "team-bert"});
+  CHECK(hub.emitter.contains("carl"));
+  CHECK_FALSE(hub.emitter.contains("car"));
+
+  CHECK(hub.emitter.send("team-anna", Event("to anna")).streams == 2);
+  CHECK(hub.emitter.send("nobody", Event("to nobody")).streams == 0);
+  // The user whose id is the prefix belongs to the group.
+  CHECK(hub.emitter.send_group("team-", Event("to the team")).streams == 4);
+  CHECK(hub.emitter.send_group("none-", Event("to no team")).streams == 0);
+  const Texts several{"carl", "team-bert", "carl", "nobody", "team-bert"};
+  const auto report = hub.emitter.send(several, Event("to several"));
+  CHECK(report.streams == 2);
+  CHECK(report.id == hub.id(5));  // one id for all, and one for each that reached nobody
+  CHECK(hub.emitter.broadcast(Event("to all")).streams == 5);
+  CHECK(hub.emitter.event_count() == 6);
+
+  for (EventClient* reader : {&anna, &anna2}) {
+    CHECK(reader->next().data == "to anna");
+    CHECK(reader->next().data == "to the team");
+    CHECK(reader->next().data == "to all");
+  }
+  CHECK(bert.next().data == "to the team");
+  CHECK(bert.next().data == "to several");
+  CHECK(bert.next().data == "to all");
+  CHECK(team.next().data == "to the team");
+  CHECK(team.next().data == "to all");
+  CHECK(carl.next().data == "to several");
+  CHECK(carl.next().data == "to all");
+  CHECK(carl.decoder().last_event_id() == hub.id(6));
+}
+
+TEST_CASE("counts are exact after reloads, and a late end of an old stream leaves the new one alone", "[registry]") {
+  EmitterServer hub;
+  for (int reload = 0; reload < 20; ++reload) {
+    EventClient old = hub.open("/anna");
+    EventClient fresh = hub.open("/anna");
+    if (reload % 2 == 0) {
+      old.connection().close();
+    } else {
+      old.connection().reset();
+    }
+    REQUIRE(hub.comes_to(1));
+    CHECK(hub.emitter.send("anna", Event("still here")).streams == 1);
+    CHECK(fresh.next().data == "still here");
+    fresh.connection().close();
+    REQUIRE(hub.comes_to(0));
+    CHECK(hub.emitter.user_count() == 0);
+    CHECK(hub.emitter.users().empty());
+  }
+}
+
+TEST_CASE("a filter lets named events through, and `message` those without a name", "[registry][filter]") {
+  EmitterServer hub;
+  EventClient all = hub.open("/anna"), notes = hub.open("/anna?event=note"), plain = hub.open("/anna?event=message"),
+              both = hub.open("/anna?event=message&event=note&event=note"), none = hub.open("/anna?event=other");
+  CHECK(hub.emitter.send("anna", Event("a note").name("note")).streams == 3);
+  CHECK(hub.emitter.broadcast(Event("a plain one")).streams == 3);
+  CHECK(hub.emitter.send_group("an", Event("called message").name("message")).streams == 3);
+  CHECK(hub.emitter.broadcast(Event("the last").name("last")).streams == 1);
+  const std::string last = hub.emitter.broadcast(Event("the other").name("other")).id;
+  CHECK(notes.next().data == "a note");
+  CHECK(plain.next().data == "a plain one");
+  CHECK(plain.next().data == "called message");
+  CHECK(both.next().data == "a note");
+  CHECK(both.next().data == "a plain one");
+  CHECK(both.next().data == "called message");
+  CHECK(none.next().data == "the other");
+  CHECK(none.decoder().last_event_id() == last);
+  for (const char* data : {"a note", "a plain one", "called message", "the last", "the other"}) {
+    CHECK(all.next().data == data);
+  }
+  // The counts of filters go with the streams.
+  none.connection().close();
+  REQUIRE(hub.comes_to(4));
+  CHECK(hub.emitter.broadcast(Event("x").name("other")).streams == 1);
+}
+
+TEST_CASE("one stream more than a user may have replaces his oldest", "[registry][limit]") {
+  EmitterOptions options = with_store();
+  options.max_streams_per_user = 2;
+  StreamOptions streams;
+  streams.farewell = [](spate::EndReason reason) { return Event(std::string(to_string(reason))).name("closing"); };
+  EmitterServer hub(options, streams);
+  EventClient first = hub.open("/anna"), other = hub.open("/bert"), second = hub.open("/anna"),
+              third = hub.open("/anna");
+  CHECK(first.next().data == "replaced");
+  CHECK(first.completed());
+  CHECK(hub.emitter.send("anna", Event("to two")).streams == 2);
+  CHECK(second.next().data == "to two");
+  CHECK(third.next().data == "to two");
+  EventClient fourth = hub.open("/anna");
+  CHECK(second.next().data == "replaced");
+  CHECK(hub.emitter.stream_count() == 3);
+  CHECK(hub.server.stats().streams_ended[static_cast<std::size_t>(spate::EndReason::replaced)] == 2);
+}
+
+TEST_CASE("removing a user closes his streams behind what he was sent", "[registry][remove]") {
+  StreamOptions streams;
+  streams.farewell = [](spate::EndReason reason) { return Event(std::string(to_string(reason))).name("closing"); };
+  EmitterServer hub(with_store(), streams);
+  EventClient anna = hub.open("/anna"), anna2 = hub.open("/anna"), bert = hub.open("/bert");
+  hub.emitter.send("anna", Event("one"));
+  hub.emitter.broadcast(Event("two"));
+  CHECK(hub.emitter.remove("anna") == 2);
+  CHECK(hub.emitter.remove("anna") == 0);
+  CHECK(hub.emitter.remove("nobody") == 0);
+  CHECK_FALSE(hub.emitter.contains("anna"));
+  CHECK(hub.emitter.send("anna", Event("too late")).streams == 0);
+  hub.emitter.broadcast(Event("too late for anna"));
+  for (EventClient* reader : {&anna, &anna2}) {
+    CHECK(reader->next().data == "one");
+    CHECK(reader->next().data == "two");
+    CHECK(reader->next().data == "closed");
+    CHECK(reader->rest().empty());
+    CHECK(reader->completed());
+  }
+  CHECK(bert.next().data == "two");
+  CHECK(bert.next().data == "too late for anna");
+}
+
+TEST_CASE("a stream taken out stays open and has all that was sent before", "[registry][remove]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna"), anna2 = hub.open("/anna");
+  const spate::EventStream stream = hub.stream(0);
+  // On the stream's own loop, so that everything happens within one turn of it.
+  bool removed = false;
+  hub.in_one_turn([&] {
+    hub.emitter.send("anna", Event("one"));
+    hub.emitter.broadcast(Event("two"));
+    removed = hub.emitter.remove("anna", stream);
+  });
+  CHECK(removed);
+  CHECK_FALSE(hub.emitter.remove("anna", stream));
+  CHECK_FALSE(hub.emitter.remove("nobody", stream));
+  CHECK(anna.next().data == "one");
+  CHECK(anna.next().data == "two");
+  CHECK(hub.emitter.broadcast(Event("three")).streams == 1);
+  CHECK(anna2.next().data == "one");
+  CHECK(anna2.next().data == "two");
+  CHECK(anna2.next().data == "three");
+  stream.send(Event("by hand"));
+  CHECK(anna.next().data == "by hand");
+  // Its end changes nothing any more.
+  Journal journal;
+  stream.on_complete([&] { journal.add("complete"); });
+  anna.connection().close();
+  journal.wait_for(1);
+  CHECK(hub.emitter.stream_count() == 1);
+}
+
+TEST_CASE("hooks tell of a user's first and last stream, once and in order", "[registry][hooks]") {
+  Journal hooks;
+  EmitterOptions options = with_store();
+  options.on_join = [&](const std::string& user) { hooks.add("+" + user); };
+  options.on_leave = [&](const std::string& user) { hooks.add("-" + user); };
+  EmitterServer hub(options, {}, 2);
+  EventClient anna = hub.open("/anna"), anna2 = hub.open("/anna"), bert = hub.open("/bert");
+  anna.connection().close();
+  REQUIRE(hub.comes_to(2));
+  anna2.connection().close();
+  REQUIRE(hub.comes_to(1));
+  EventClient again = hub.open("/anna");
+  hub.emitter.remove("bert");
+  CHECK(hooks.wait_for(5) == Texts{"+anna", "+bert", "-anna", "+anna", "-bert"});
+  // What a hook throws is the loop's to report; the other hooks run all the same.
+  hub.emitter.remove("anna");
+  CHECK(hooks.wait_for(6).back() == "-anna");
+}
+
+TEST_CASE("a hook may use the emitter, and one that throws does not keep others from running", "[registry][hooks]") {
+  Journal hooks;
+  spate::Emitter* emitter = nullptr;
+  EmitterOptions options = with_store();
+  options.on_join = [&](const std::string& user) {
+    hooks.add("+" + user + " of " + std::to_string(emitter->user_count()));
+    emitter->send(user, Event("welcome"));
+    if (user == "bad") throw std::runtime_error("a hook failed");
+  };
+  EmitterServer hub(options);
+  emitter = &hub.emitter;
+  EventClient bad = hub.open("/bad"), good = hub.open("/good");
+  CHECK(bad.next().data == "welcome");
+  CHECK(good.next().data == "welcome");
+  CHECK(hooks.wait_for(2).size() == 2);
+}
+
+TEST_CASE("an event or a greeting with an id of its own is refused where the emitter gives ids", "[registry][id]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna");
+  CHECK_THROWS_AS(hub.emitter.send("anna", Event("x").id("mine")), std::invalid_argument);
+  CHECK_THROWS_AS(hub.emitter.broadcast(Event("x").id("")), std::invalid_argument);
+  spate::SubscribeOptions wanted;
+  wanted.greeting = [](bool) { return Event("hello").id("mine"); };
+  CHECK_THROWS_AS(hub.emitter.add("bert", hub.stream(0), wanted), std::invalid_argument);
+  CHECK(hub.emitter.user_count() == 1);
+  CHECK(hub.emitter.broadcast(Event("fine")).id == hub.id(1));
+  CHECK(anna.next().data == "fine");
+}
+
+TEST_CASE("without a store events keep their own ids", "[registry][id]") {
+  EmitterServer hub{EmitterOptions()};
+  EventClient anna = hub.open("/anna?greet=1", "whatever-7");
+  CHECK(anna.next().data == "fresh");  // nothing is known of what was missed
+  CHECK(hub.emitter.send("anna", Event("one").id("mine")).id == "mine");
+  CHECK(hub.emitter.broadcast(Event("two")).id.empty());
+  CHECK(anna.next().data == "one");
+  CHECK(anna.decoder().last_event_id() == "mine");
+  CHECK(anna.next().data == "two");
+}
+
+TEST_CASE("a stream may be in two emitters and under two users", "[registry]") {
+  EmitterServer hub;
+  spate::Emitter news(with_store());
+  EventClient reader = hub.open("/anna");
+  const spate::EventStream stream = hub.stream(0);
+  hub.emitter.add("team", stream);
+  news.add("reader", stream);
+  CHECK(hub.emitter.stream_count() == 2);
+  hub.emitter.send("anna", Event("to anna"));
+  hub.emitter.send("team", Event("to the team"));
+  news.broadcast(Event("the news"));
+  stream.send(Event("by hand"));
+  hub.emitter.send("anna", Event("to anna again"));
+  // Sent by one thread to one stream, so in the order of the calls. (Promise 3)
+  for (const char* data : {"to anna", "to the team", "the news", "by hand", "to anna again"}) {
+    CHECK(reader.next().data == data);
+  }
+  // Under each of its users it counts.
+  CHECK(hub.emitter.broadcast(Event("to all")).streams == 2);
+  CHECK(reader.next().data == "to all");
+  CHECK(reader.next().data == "to all");
+  reader.connection().close();
+  CHECK(eventually([&] { return hub.emitter.stream_count() == 0 && news.stream_count() == 0; }));
+}
+
+TEST_CASE("a client of HTTP/1.0 gets what the others get", "[registry][send]") {
+  EmitterServer hub;
+  EventClient old = hub.open("/anna", "", "HTTP/1.0"), usual = hub.open("/anna");
+  for (int i = 0; i < 50; ++i) hub.emitter.broadcast(Event(std::to_string(i)));
+  hub.emitter.send("anna", Event("end"));
+  for (EventClient* reader : {&old, &usual}) {
+    for (int i = 0; i < 50; ++i) CHECK(reader->next().data == std::to_string(i));
+    CHECK(reader->next().data == "end");
+  }
+}
+
+TEST_CASE("events of several threads arrive on every stream in the order of their ids", "[registry][order]") {
+  EmitterServer hub(with_store(), {}, 2);
+  std::vector<EventClient> readers;
+  for (int i = 0; i < 6; ++i) {
+    readers.push_back(hub.open(i % 3 == 0 ? "/anna?event=message" : i % 2 == 0 ? "/anna" : "/bert"));
+  }
+  constexpr int threads = 4, events = 300;
+  std::vector<std::thread> publishers;
+  for (int thread = 0; thread < threads; ++thread) {
+    publishers.emplace_back([&, thread] {
+      const Texts both{"anna", "bert"};
+      for (int i = 0; i < events; ++i) {
+        const Event event(std::to_string(thread) + ":" + std::to_string(i));
+        switch (i % 3) {
+          case 0: hub.emitter.broadcast(event); break;
+          case 1: hub.emitter.send_group("", event); break;
+          default: hub.emitter.send(both, event);
+        }
+      }
+    });
+  }
+  for (std::thread& publisher : publishers) publisher.join();
+  for (EventClient& reader : readers) {
+    // Every event reaches everybody, so nothing is missing between two ids.
+    for (std::uint64_t sequence = 1; sequence <= threads * events; ++sequence) {
+      REQUIRE(reader.next().last_event_id == hub.id(sequence));
+    }
+  }
+}

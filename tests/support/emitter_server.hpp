@@ -1,0 +1,114 @@
+// An emitter behind a server on threads of its own, and clients of its streams.
+//
+//   EmitterServer hub;
+//   EventClient anna = hub.open("/anna");
+//   hub.emitter.send("anna", Event("hello"));
+//   CHECK(anna.next().data == "hello");
+//
+// `/{user}` is a stream of that user; ?event= filters, ?greet= asks for a greeting.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <asio/ip/tcp.hpp>
+
+#include <spate/registry/emitter.hpp>
+#include <spate/registry/memory_replay_store.hpp>
+#include <spate/server/server.hpp>
+#include "support/event_client.hpp"
+#include "support/eventually.hpp"
+#include "support/serving.hpp"
+
+namespace spate::test {
+
+inline EmitterOptions with_store(ReplayLimits limits = {}) {
+  EmitterOptions options;
+  options.replay = std::make_shared<MemoryReplayStore>(limits);
+  return options;
+}
+
+class EmitterServer {
+  // Before the server, whose loops use them to the end.
+  asio::io_context accepting_;
+  std::uint16_t port_ = 0;
+  mutable std::mutex mutex_;
+  std::vector<EventStream> streams_;
+
+ public:
+  /// What a stream holds in the kernel is little when `send_buffer` is, so that a client who does not read blocks it.
+  explicit EmitterServer(EmitterOptions options = with_store(), StreamOptions streams = {}, std::size_t threads = 1,
+                         int send_buffer = 0)
+      : store(options.replay), emitter(std::move(options)), server(server_options(std::move(streams), threads)) {
+    server.stream("/{user}", [this](const EventStream& stream) {
+      const auto request = stream.request();
+      SubscribeOptions wanted;
+      wanted.events = request->query_all("event");
+      if (request->query("greet")) {
+        wanted.greeting = [](bool resumed) { return Event(resumed ? "resumed" : "fresh").name("greeting"); };
+      }
+      {
+        const std::lock_guard lock(mutex_);
+        streams_.push_back(stream);
+      }
+      emitter.add(request->param("user"), stream, wanted);
+    });
+    asio::ip::tcp::acceptor acceptor = listening(accepting_.get_executor(), send_buffer);
+    port_ = acceptor.local_endpoint().port();
+    server.adopt(std::move(acceptor));
+  }
+
+  /// A client whose stream is registered.
+  EventClient open(std::string_view target, const std::string& last_event_id = {},
+                   std::string_view version = "HTTP/1.1", int receive_buffer = 0) const {
+    const std::string cursor = last_event_id.empty() ? "" : "Last-Event-ID: " + last_event_id + "\r\n";
+    return EventClient(port_, target, cursor, version, receive_buffer);
+  }
+
+  std::uint16_t port() const noexcept { return port_; }
+
+  /// The stream that was opened as number `index`.
+  EventStream stream(std::size_t index) const {
+    const std::lock_guard lock(mutex_);
+    return streams_.at(index);
+  }
+
+  /// Runs `function` within one turn of the loop of stream `index`, and waits for it.
+  template <typename Function>
+  void in_one_turn(Function function, std::size_t index = 0) const {
+    std::promise<void> done;
+    stream(index).core()->own_shard().run([&] {
+      function();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
+  /// The id of the event sent as number `sequence`.
+  std::string id(std::uint64_t sequence) const { return std::string(store->epoch()) + "-" + std::to_string(sequence); }
+
+  bool comes_to(std::size_t streams) const {
+    return eventually([&] { return emitter.stream_count() == streams; });
+  }
+
+  const std::shared_ptr<ReplayStore> store;
+  Emitter emitter;
+  Server server;
+
+ private:
+  static ServerOptions server_options(StreamOptions streams, std::size_t threads) {
+    ServerOptions options;
+    options.threads = threads;
+    options.stream = std::move(streams);
+    return options;
+  }
+};
+
+}  // namespace spate::test
