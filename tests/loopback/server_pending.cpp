@@ -102,10 +102,10 @@ TEST_CASE("an answer in time keeps the wait from expiring", "[loopback][server][
   client.get("/");
   const PendingResponse pending = deferring.taken.get();
   pending.on_timeout([&] { journal.add("timeout"); });
-  pending.expire_after(30ms, Response::text(200, "too late"));
+  pending.expire_after(200ms, Response::text(200, "too late"));
   CHECK(pending.respond(Response::text(200, "in time")));
   CHECK(client.read_reply().body == "in time");
-  std::this_thread::sleep_for(50ms);
+  std::this_thread::sleep_for(250ms);
   client.get("/next");
   CHECK(client.read_reply().body == "next");
   CHECK(journal.size() == 0);
