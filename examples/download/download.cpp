@@ -8,6 +8,7 @@
 //
 // Users are taken at their word here; a real service would ask who they are in RouteOptions::authorize.
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,9 +44,10 @@ int main(int argc, char** argv) {
 
   server.post("/export/{user}", [&](const spate::Request& request) {
     const bool fail = request.query("fail").value_or("0") == "1";
-    const std::string id = exports.begin(std::string(request.param("user")),
-                                         fail ? download::Outcome::fail_halfway : download::Outcome::succeed);
-    return spate::Response::json(202, "{\"id\":" + examples::quoted(id) + "}");
+    const std::optional<std::string> id = exports.begin(
+        std::string(request.param("user")), fail ? download::Outcome::fail_halfway : download::Outcome::succeed);
+    if (!id) return spate::Response::error(503, "too many exports are under way").header("Retry-After", "1");
+    return spate::Response::json(202, "{\"id\":" + examples::quoted(*id) + "}");
   });
 
   server.get("/files/{name}", [&](const spate::Request& request, spate::PendingResponse pending) {

@@ -12,6 +12,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -19,7 +20,6 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/thread_pool.hpp>
@@ -71,10 +71,14 @@ class Exports {
     worker_.join();
   }
 
-  /// Begins an export for `user` and returns its id at once.
-  std::string begin(std::string user, Outcome outcome) {
+  /// Begins an export for `user` and returns its id at once, or nothing when too many are under way.
+  std::optional<std::string> begin(std::string user, Outcome outcome) {
+    if (under_way_.fetch_add(1) >= most_under_way) {
+      --under_way_;
+      return std::nullopt;
+    }
     std::string id = std::to_string(++last_id_);
-    asio::co_spawn(worker_, write(std::move(user), id, outcome), asio::detached);
+    asio::co_spawn(worker_, write(std::move(user), id, outcome), [this](std::exception_ptr) { --under_way_; });
     return id;
   }
 
@@ -87,6 +91,7 @@ class Exports {
 
  private:
   static constexpr std::size_t steps = 20;
+  static constexpr std::size_t most_under_way = 16;
   // The oldest file makes room for one more.
   static constexpr std::size_t most_files = 32;
 
@@ -180,6 +185,7 @@ class Exports {
   const Settings settings_;
   const PrivateFolder folder_;
   std::atomic<std::uint64_t> last_id_{0};
+  std::atomic<std::size_t> under_way_{0};
   std::deque<std::string> files_;  // names, oldest first
   asio::thread_pool worker_{1};
 };

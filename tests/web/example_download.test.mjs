@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { end_of, start_example } from "./support/example.mjs";
 import { start } from "./support/program.mjs";
+import { until } from "./support/until.mjs";
 
 describe("download", { timeout: 60_000 }, () => {
   let folder;
@@ -122,6 +123,19 @@ describe("download", { timeout: 60_000 }, () => {
     }
     await carol.close();
     await dave.close();
+  });
+
+  test("sixteen are made at a time", async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => download.fetch("/export/frank", { method: "POST" })),
+    );
+    const refused = answers.filter(({ status }) => status === 503);
+    assert.ok(refused.length >= 1 && refused.length <= 4, `${refused.length} were refused`);
+    assert.equal(refused[0].headers.get("retry-after"), "1");
+    assert.equal(answers.filter(({ status }) => status === 202).length, 20 - refused.length);
+    const frank = await download.listen("/events/frank?last_event_id=earliest");
+    await until("all of them", () => frank.events.filter(({ event }) => event === "ready").length === 20 - refused.length);
+    await frank.close();
   });
 
   test("who was away when it got ready is told on coming back", async () => {

@@ -26,6 +26,21 @@ describe("graceful_stop", { timeout: 60_000 }, () => {
     });
   }
 
+  test("a client that does not close its side holds it up to the deadline, and no longer", async () => {
+    const example = await start_example("graceful_stop", "--drain-ms", "300");
+    const socket = net.connect({ port: example.port, host: "127.0.0.1", allowHalfOpen: true });
+    let text = "";
+    socket.setEncoding("utf8").on("data", (piece) => (text += piece)).on("error", () => {});
+    socket.write(`GET /events HTTP/1.1\r\nHost: 127.0.0.1:${example.port}\r\n\r\n`);
+    await until("an event", () => text.includes("data: "));
+    const begun = performance.now();
+    await example.stop();
+    assert.ok(performance.now() - begun < 1500, "it waited longer than it was told");
+    // What there was to say had been said.
+    await until("the last chunk", () => text.endsWith("\r\n0\r\n\r\n"));
+    socket.destroy();
+  });
+
   test("it comes back with a client that was told so, on the same port", async () => {
     const first = await start_example("graceful_stop");
     const listener = await first.listen("/events");
