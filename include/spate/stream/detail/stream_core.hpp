@@ -59,7 +59,7 @@ struct StreamSettings final : RefCounted<StreamSettings> {
   EncodedEvent retry;
 };
 
-/// Where a stream comes from: it holds the socket until the head goes out. Shard only.
+/// Where a stream or a pending answer comes from: it holds the socket until the head goes out. Shard only.
 class StreamOrigin : public Resident {
  public:
   /// Gives the socket away for the stream; `no_socket` when it is gone.
@@ -127,9 +127,7 @@ class StreamCore final : public Resident {
     return state == State::pending || state == State::open;
   }
 
-  std::size_t queued_bytes() const noexcept {
-    return posted_.load(std::memory_order_relaxed) + queued_.load(std::memory_order_relaxed);
-  }
+  std::size_t queued_bytes() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
   void open() {
     if (state_.load(std::memory_order_acquire) != State::pending) return;
@@ -150,11 +148,10 @@ class StreamCore final : public Resident {
     const StreamOptions& limits = options();
     const std::size_t size = event.chunk().size();
     // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
-    const std::size_t before =
-        posted_.fetch_add(size, std::memory_order_relaxed) + queued_.load(std::memory_order_relaxed);
+    const std::size_t before = waiting_.fetch_add(size, std::memory_order_relaxed);
     const bool full = before > 0 && before + size > limits.max_queued_bytes;
     if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
-      posted_.fetch_sub(size, std::memory_order_relaxed);
+      waiting_.fetch_sub(size, std::memory_order_relaxed);
       if (limits.overflow == Overflow::close) {
         if (advance(State::open, State::finishing)) post(what_overflow);
         return SendResult::closed;
@@ -311,11 +308,11 @@ class StreamCore final : public Resident {
   void receive(std::uint32_t what, EncodedEvent&& event) override {
     switch (what) {
       case what_open: return do_open();
-      case what_send: {
-        // First, so that a sender never counts it twice and finds a queue full that is not.
-        posted_.fetch_sub(event.chunk().size(), std::memory_order_relaxed);
-        return deliver(std::move(event), QueueNode::Kind::event);
-      }
+      case what_send:
+        // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
+        counted_ += event.chunk().size();
+        deliver(std::move(event), QueueNode::Kind::event);
+        return queue_changed();
       case what_dropped:
         if (!takes_events()) return;
         shard_->counters().dropped.add(1);
@@ -328,15 +325,15 @@ class StreamCore final : public Resident {
   }
 
   // Dirty until it is done, so that what is pulled meanwhile does not ask again.
-  bool flush(int& budget) override {
+  Left flush(int& budget) override {
     if (polling()) {
       --budget;
       answer_poll();
     } else if (!fsm_.blocked() && write_out(budget)) {
-      return true;
+      return Left::bulk;
     }
     dirty_ = false;
-    return false;
+    return Left::nothing;
   }
 
   void on_writable() override {
@@ -698,7 +695,8 @@ class StreamCore final : public Resident {
   }
 
   void queue_changed() noexcept {
-    queued_.store(queue_.bytes(), std::memory_order_relaxed);
+    const std::size_t before = std::exchange(counted_, queue_.bytes());
+    if (counted_ != before) waiting_.fetch_add(counted_ - before, std::memory_order_relaxed);
     if (fsm_.blocked()) shard_->counters().queue_high_water.raise_to(queue_.bytes());
   }
 
@@ -766,8 +764,8 @@ class StreamCore final : public Resident {
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
   std::unique_ptr<const std::string> last_event_id_;
-  std::atomic<std::size_t> posted_{0};  // bytes on their way to the queue
-  std::atomic<std::size_t> queued_{0};  // bytes in it; written by the shard alone
+  std::atomic<std::size_t> waiting_{0};  // bytes in the queue and on their way to it
+  std::size_t counted_ = 0;              // those of them that are, or have just been, the queue's
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;
