@@ -23,8 +23,12 @@ class LingeringClose final : public Resident {
   }
 
   bool on_readable() override {
-    while (socket_ != no_socket && taken_ < most_taken) {
-      char ignored[4096];
+    for (int reads = 0; socket_ != no_socket && taken_ < most_taken; ++reads) {
+      if (reads == most_reads) {
+        shard_.poller().await_readable(socket_);
+        return true;
+      }
+      char ignored[16 * 1024];
       std::error_code error;
       taken_ += shard_.poller().read(socket_, ignored, sizeof ignored, error);
       if (error == asio::error::would_block) return true;
@@ -44,7 +48,10 @@ class LingeringClose final : public Resident {
 
  private:
   static constexpr std::chrono::seconds patience{2};
-  static constexpr std::size_t most_taken = 256 * 1024;
+  // Far more than a body that was refused for its size usually has.
+  static constexpr std::size_t most_taken = 64 * 1024 * 1024;
+  // Reads in a row, before other connections have their turn.
+  static constexpr int most_reads = 16;
 
   void close() {
     if (socket_ == no_socket) return;
