@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <system_error>
@@ -20,36 +21,29 @@
 
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/stream_core.hpp>
 
 namespace spate {
 
 namespace detail {
 
-/// Whoever answers a request: a session. Shard only.
-class Responder : public Resident {
- public:
-  virtual void respond(Response response) = 0;
-};
-
 /// What the copies of a PendingResponse share, and its session with them.
 class PendingCore final : public Resident {
  public:
-  PendingCore(Ref<Shard> shard, Ref<Responder> responder)
-      : shard_(std::move(shard)), responder_(std::move(responder)) {}
+  PendingCore(Ref<Shard> shard, Ref<StreamOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
 
   // Any thread.
   bool respond(Response response) {
     if (answered_.exchange(true, std::memory_order_acq_rel)) return false;
-    return shard_->run([self = Ref<PendingCore>(this), response = std::move(response)]() mutable {
-      self->finish(std::move(response));
-    });
+    response_ = std::move(response);  // nobody else writes it any more, and the shard reads it behind the post
+    return shard_->post(Ref<PendingCore>(this), 0);
   }
   bool open() const noexcept { return !answered_.load(std::memory_order_acquire); }
 
   void expire_after(Clock::duration wait, Response otherwise) {
     shard_->run([self = Ref<PendingCore>(this), at = Clock::now() + wait, otherwise = std::move(otherwise)]() mutable {
-      if (!self->responder_) return;
-      self->otherwise_ = std::move(otherwise);
+      if (!self->origin_) return;
+      self->otherwise_ = std::make_unique<Response>(std::move(otherwise));
       self->shard_->set_timer(*self, at);
     });
   }
@@ -57,24 +51,33 @@ class PendingCore final : public Resident {
   void on_timeout(std::function<void()> callback) {
     shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
       if (self->timed_out_) return self->shard_->call_back(std::move(callback));
-      if (self->responder_) self->timeout_callbacks_.push_back(std::move(callback));
+      if (self->origin_) self->timeout_callbacks_.push_back(std::move(callback));
     });
   }
   void on_error(std::function<void(std::error_code)> callback) {
     shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
       if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-      if (self->responder_) self->error_callbacks_.push_back(std::move(callback));
+      if (self->origin_) self->error_callbacks_.push_back(std::move(callback));
     });
   }
 
   asio::any_io_executor executor() const { return shard_->executor(); }
 
+  void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_handle() {
+    if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 1 && open()) {
+      respond(Response::error(500, "the request was not answered"));
+    }
+  }
+
   // Shard only.
+  void receive(std::uint32_t, EncodedEvent&&) override { finish(std::move(response_)); }
+
   void on_timer(TimePoint) override {
     if (answered_.exchange(true, std::memory_order_acq_rel)) return;
     timed_out_ = true;
     for (auto& callback : std::exchange(timeout_callbacks_, {})) shard_->call_back(std::move(callback));
-    finish(std::move(otherwise_));
+    finish(std::move(*otherwise_));
   }
 
   /// The client has gone before there was an answer.
@@ -89,15 +92,15 @@ class PendingCore final : public Resident {
 
  private:
   void finish(Response response) {
-    if (!responder_) return;
-    const Ref<Responder> responder = responder_;
+    if (!origin_) return;
+    const Ref<StreamOrigin> origin = origin_;
     let_go();
-    responder->respond(std::move(response));
+    origin->answer(std::move(response));
   }
 
   void let_go() {
     shard_->set_timer(*this, never);
-    responder_ = nullptr;
+    origin_ = nullptr;
     // They may hold a PendingResponse, and with it this.
     timeout_callbacks_.clear();
     error_callbacks_.clear();
@@ -105,8 +108,10 @@ class PendingCore final : public Resident {
 
   const Ref<Shard> shard_;
   std::atomic<bool> answered_{false};
-  Ref<Responder> responder_;
-  Response otherwise_;
+  std::atomic<std::uint32_t> handles_{0};
+  Ref<StreamOrigin> origin_;  // the session
+  Response response_;         // written by whoever set `answered_`
+  std::unique_ptr<Response> otherwise_;
   std::error_code error_;
   bool timed_out_ = false;
   std::vector<std::function<void()>> timeout_callbacks_;
@@ -118,40 +123,39 @@ class PendingCore final : public Resident {
 class PendingResponse {
  public:
   /// Answers with `response`. Returns false when an answer was given before, the wait expired, or the client has gone.
-  bool respond(Response response) const { return shared_->core->respond(std::move(response)); }
+  bool respond(Response response) const { return core_->respond(std::move(response)); }
 
   /// Answers with `otherwise` if no other answer came within `wait`. The last call counts.
   void expire_after(std::chrono::steady_clock::duration wait, Response otherwise) const {
-    shared_->core->expire_after(wait, std::move(otherwise));
+    core_->expire_after(wait, std::move(otherwise));
   }
 
   /// Runs `callback` when the wait has expired.
-  void on_timeout(std::function<void()> callback) const { shared_->core->on_timeout(std::move(callback)); }
+  void on_timeout(std::function<void()> callback) const { core_->on_timeout(std::move(callback)); }
 
   /// Runs `callback` when the connection broke before the answer. A client that only ended its own side may still read.
-  void on_error(std::function<void(std::error_code)> callback) const { shared_->core->on_error(std::move(callback)); }
+  void on_error(std::function<void(std::error_code)> callback) const { core_->on_error(std::move(callback)); }
 
   /// Whether an answer given now has a chance to arrive.
-  bool is_open() const noexcept { return shared_->core->open(); }
+  bool is_open() const noexcept { return core_->open(); }
 
   /// Where the callbacks run: the loop of the connection.
-  asio::any_io_executor get_executor() const { return shared_->core->executor(); }
+  asio::any_io_executor get_executor() const { return core_->executor(); }
 
   /// For the server.
-  explicit PendingResponse(detail::Ref<detail::PendingCore> core)
-      : shared_(std::make_shared<Shared>(std::move(core))) {}
+  explicit PendingResponse(detail::Ref<detail::PendingCore> core) : core_(std::move(core)) { core_->add_handle(); }
+  PendingResponse(const PendingResponse& other) : PendingResponse(other.core_) {}
+  PendingResponse(PendingResponse&& other) noexcept = default;
+  PendingResponse& operator=(PendingResponse other) noexcept {
+    std::swap(core_, other.core_);
+    return *this;
+  }
+  ~PendingResponse() {
+    if (core_) core_->drop_handle();
+  }
 
  private:
-  struct Shared {
-    explicit Shared(detail::Ref<detail::PendingCore> pending) : core(std::move(pending)) {}
-    Shared(const Shared&) = delete;
-    Shared& operator=(const Shared&) = delete;
-    ~Shared() {
-      if (core->open()) core->respond(Response::error(500, "the request was not answered"));
-    }
-    const detail::Ref<detail::PendingCore> core;
-  };
-  std::shared_ptr<Shared> shared_;
+  detail::Ref<detail::PendingCore> core_;  // null once it has been moved from
 };
 
 }  // namespace spate

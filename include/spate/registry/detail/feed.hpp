@@ -81,16 +81,16 @@ class Feed final : public Resident {
     shard_->mark_dirty(Ref<Resident>(this));
   }
 
-  bool flush(int& budget) override {
+  Left flush(int& budget) override {
     while (in_lap_) {
       while (!members_.round_over()) {
-        if (budget <= 0) return true;
+        if (budget <= 0) return Left::some;
         give(members_.next(), budget);
       }
       if (in_lap_) end_lap();
       if (log_.end().byte != lap_end_.byte) begin_lap();
     }
-    return false;
+    return Left::nothing;
   }
 
   BroadcastLog::Position end() const noexcept { return log_.end(); }

@@ -88,7 +88,7 @@ class Session final : public StreamOrigin {
     return busy;
   }
 
-  // ---- for a stream of this session ----
+  // ---- for a stream or a PendingResponse of this session ----
 
   SocketId surrender() override {
     // A client that has ended its side before its stream began has gone. (Promise 5)
@@ -114,16 +114,6 @@ class Session final : public StreamOrigin {
     handling,   // a handler has it
     answering,  // bytes of the answer are left
     over,       // closed, or the socket has gone to a stream
-  };
-
-  /// Answers on behalf of a PendingResponse.
-  class Reply final : public Responder {
-   public:
-    explicit Reply(Ref<Session> session) : session_(std::move(session)) {}
-    void respond(Response response) override { session_->answer(std::move(response)); }
-
-   private:
-    Ref<Session> session_;
   };
 
   static constexpr std::size_t read_size = 16 * 1024;
@@ -290,7 +280,7 @@ class Session final : public StreamOrigin {
     }
     if (const auto* now = std::get_if<ValueHandler>(&match.route->handler)) return respond((*now)(request));
     if (const auto* later = std::get_if<RequestHandler>(&match.route->handler)) {
-      auto core = make_ref<PendingCore>(shard_, make_ref<Reply>(Ref<Session>(this)));
+      auto core = make_ref<PendingCore>(shard_, Ref<StreamOrigin>(this));
       pending_ = core;
       return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
                       server_->options.on_exception);

@@ -11,6 +11,13 @@
 
 namespace spate::detail {
 
+/// What is left after a flush that can be done now.
+enum class Left : std::uint8_t {
+  nothing,
+  some,  // in its turn among what is new
+  bulk,  // behind what is new: one client's long queue or replay, which is not to delay the others
+};
+
 class Resident : public RefCounted<Resident> {
  public:
   virtual ~Resident() = default;
@@ -31,11 +38,10 @@ class Resident : public RefCounted<Resident> {
   virtual void on_drain() {}
   /// The drain's deadline has passed: close now. Returns whether something was cut short.
   virtual bool on_cut() { return false; }
-  /// The work asked for with Shard::mark_dirty: write what waits, at the cost of `budget`. Returns whether some is left
-  /// that can be done now.
-  virtual bool flush(int& budget) {
+  /// The work asked for with Shard::mark_dirty: write what waits, at the cost of `budget`.
+  virtual Left flush(int& budget) {
     static_cast<void>(budget);
-    return false;
+    return Left::nothing;
   }
   /// The moment set with Shard::set_timer has come.
   virtual void on_timer(TimePoint now) { static_cast<void>(now); }

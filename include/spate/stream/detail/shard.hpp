@@ -209,8 +209,9 @@ class Shard final : public RefCounted<Shard> {
     for (int written = 0; written < turn_budget; written += round_budget) {
       poller_.dispatch();
       deliver();
-      flush();
-      if (dirty_.empty()) break;
+      flush(dirty_);
+      flush(bulk_);
+      if (dirty_.empty() && bulk_.empty()) break;
     }
   }
 
@@ -221,7 +222,7 @@ class Shard final : public RefCounted<Shard> {
     tell_idle();
     const std::lock_guard lock(mutex_);
     turning_ = false;
-    if (!inbox_.empty() || !dirty_.empty() || poller_.more()) schedule();
+    if (!inbox_.empty() || !dirty_.empty() || !bulk_.empty() || poller_.more()) schedule();
   }
 
   void let_go() {
@@ -229,6 +230,7 @@ class Shard final : public RefCounted<Shard> {
     poller_.stop();
     timer_.reset();
     dirty_.clear();
+    bulk_.clear();
     const std::lock_guard lock(mutex_);
     executor_ = {};  // a strand must not outlive its io_context; handles, and with them the shard, may
   }
@@ -245,12 +247,15 @@ class Shard final : public RefCounted<Shard> {
     }
   }
 
-  void flush() {
+  // Each of the two queues has a share of every round, so that neither starves: not live events behind ten thousand
+  // replays, and not the replays behind a publisher at full speed.
+  void flush(std::deque<Ref<Resident>>& queue) {
     int budget = round_budget;
-    while (budget > 0 && !dirty_.empty()) {
-      const Ref<Resident> next = std::move(dirty_.front());
-      dirty_.pop_front();
-      if (next->flush(budget)) dirty_.push_back(next);
+    while (budget > 0 && !queue.empty()) {
+      const Ref<Resident> next = std::move(queue.front());
+      queue.pop_front();
+      const Left left = next->flush(budget);
+      if (left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(next);
     }
   }
 
@@ -285,6 +290,7 @@ class Shard final : public RefCounted<Shard> {
   NodePool nodes_;
   ShardCounters counters_;
   std::deque<Ref<Resident>> dirty_;
+  std::deque<Ref<Resident>> bulk_;
   std::vector<Message> delivering_;
   std::function<void()> idle_;
   TimePoint now_{};
