@@ -253,7 +253,7 @@ class Churn {
   explicit Churn(const Options& options)
       : options_(options),
         names_(options.group_size),
-        connector_(options.address, options.port, 200),
+        connector_(options.address, options.ports, 200),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         slots_(options.streams) {
     for (std::size_t i = 0; i < slots_.size(); ++i) {

@@ -6,13 +6,14 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace bench {
 
 struct Options {
   std::string mode = "fanout";
   std::string address = "127.0.0.1";
-  std::uint16_t port = 8080;
+  std::vector<std::uint16_t> ports;  // connections go to them in turn
   std::string subscribe = "/sse/subscribe/{user}";
   std::string publish;  // empty: by mode
   std::size_t streams = 1000;
@@ -48,7 +49,7 @@ inline constexpr char usage[] =
                        idle       nothing is published: memory and heartbeats
                        churn      connect, subscribe, close, as fast as possible
                        replay     clients return at once with Last-Event-ID and are owed --owed events each
-  --address A --port P where the server listens (127.0.0.1, 8080)
+  --address A --port P where the server listens (127.0.0.1, 8080); with several ports connections go to them in turn
   --subscribe PATH     path of a stream; {user} and {group} are replaced (/sse/subscribe/{user})
   --publish PATH       path to publish at; {user} and {group} are replaced (by mode: /sse/broadcast, ...)
   --streams N          streams (1000); in churn mode those open at a time
@@ -117,7 +118,7 @@ inline Options parse_options(int argc, char** argv) {
     else if (name == "--address")
       options.address = value;
     else if (name == "--port")
-      options.port = static_cast<std::uint16_t>(count(value));
+      options.ports.push_back(static_cast<std::uint16_t>(count(value)));
     else if (name == "--subscribe")
       options.subscribe = value;
     else if (name == "--publish")
@@ -168,6 +169,7 @@ inline Options parse_options(int argc, char** argv) {
   if (options.format != "text" && options.format != "line" && options.format != "json") {
     refuse_option("unknown format", options.format);
   }
+  if (options.ports.empty()) options.ports.push_back(8080);
   if (options.publish.empty()) {
     options.publish = options.mode == "unicast" ? "/sse/send/{user}"
                       : options.mode == "group" ? "/sse/group/{group}"

@@ -15,6 +15,8 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace bench {
 
@@ -39,9 +41,10 @@ inline std::size_t raise_descriptor_limit() {
 
 class Connector {
  public:
-  Connector(const std::string& address, std::uint16_t port, std::size_t sources) : sources_(sources) {
+  /// Connections go to `ports` in turn: to the nodes of a cluster.
+  Connector(const std::string& address, std::vector<std::uint16_t> ports, std::size_t sources)
+      : ports_(std::move(ports)), sources_(sources) {
     to_.sin_family = AF_INET;
-    to_.sin_port = htons(port);
     if (inet_pton(AF_INET, address.c_str(), &to_.sin_addr) != 1) throw Failure("not an IPv4 address: " + address);
   }
 
@@ -62,6 +65,7 @@ class Connector {
       from.sin_addr.s_addr = htonl(0x7F000002u + static_cast<std::uint32_t>(next_++ % sources_));
       if (::bind(fd, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0) throw system_failure("bind");
     }
+    to_.sin_port = htons(ports_[made_++ % ports_.size()]);
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&to_), sizeof to_) != 0 && errno != EINPROGRESS) {
       ::close(fd);
       throw system_failure("connect");
@@ -71,7 +75,8 @@ class Connector {
 
  private:
   sockaddr_in to_{};
-  std::size_t sources_, next_ = 0;
+  const std::vector<std::uint16_t> ports_;
+  std::size_t sources_, next_ = 0, made_ = 0;
 };
 
 }  // namespace bench

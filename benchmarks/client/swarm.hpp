@@ -71,7 +71,7 @@ class Swarm {
   Swarm(const Options& options, std::size_t streams, std::size_t publishers, Destination destination)
       : options_(options),
         names_(options.group_size),
-        connector_(options.address, options.port, options.sources),
+        connector_(options.address, options.ports, options.sources),
         destination_(destination),
         check_(streams, publishers),
         streams_(streams),
