@@ -35,6 +35,15 @@ async function start_reverse_proxy(program, configuration, command_line) {
 
 /// nginx as it comes, which buffers answers and speaks HTTP/1.0 to the hub, but for the `settings` of its location.
 export function start_nginx(hub_port, settings = "") {
+  return start_nginx_alone(`
+    location / {
+      proxy_pass http://127.0.0.1:${hub_port};
+      ${settings}
+    }`);
+}
+
+/// nginx with a server of its own, of which `server` is the configuration; it has to serve /healthz.
+export function start_nginx_alone(server) {
   const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
   return start_reverse_proxy(
     "nginx",
@@ -49,10 +58,7 @@ export function start_nginx(hub_port, settings = "") {
         ${paths.map((path) => `${path}_temp_path ${folder}/${path};`).join("\n        ")}
         server {
           listen 127.0.0.1:${port};
-          location / {
-            proxy_pass http://127.0.0.1:${hub_port};
-            ${settings}
-          }
+          ${server}
         }
       }`,
     (file, folder) => ["-p", folder, "-c", file],
