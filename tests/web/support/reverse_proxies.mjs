@@ -1,21 +1,10 @@
 // nginx and haproxy in front of a hub, each with a configuration and a folder of its own.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import net from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { free_port } from "./free_port.mjs";
 import { start } from "./program.mjs";
 import { until } from "./until.mjs";
-
-// Both can only be told a port, not asked for one.
-async function free_port() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 async function start_reverse_proxy(program, configuration, command_line) {
   const folder = mkdtempSync(join(tmpdir(), `spate-${program}-`));
