@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <future>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -13,14 +11,13 @@
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
-#include <asio/use_future.hpp>
+#include <asio/error.hpp>
 
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
 
 using namespace spate::test;
-using namespace std::chrono_literals;
 using spate::Audience;
 using spate::EmitterOptions;
 using spate::Event;
@@ -47,26 +44,25 @@ std::uint64_t ended(const EmitterServer& hub, spate::EndReason reason) {
   return hub.server.stats().streams_ended[static_cast<std::size_t>(reason)];
 }
 
-/// Keeps the loop of a stream from doing anything else as long as it lives.
+/// Keeps the loop of the first stream from doing anything else as long as it lives.
 class Blocked {
  public:
   explicit Blocked(const EmitterServer& hub) {
-    std::promise<void> begun;
-    hub.stream(0).core()->own_shard().run([&, go = go_.get_future().share()] {
-      begun.set_value();
-      go.wait();
+    hub.stream(0).core()->own_shard().run([state = state_] {
+      state->begun = true;
+      eventually([&] { return state->over.load(); });
     });
-    begun.get_future().wait();
+    eventually([&] { return state_->begun.load(); });
   }
-  ~Blocked() { go_.set_value(); }
+  ~Blocked() { state_->over = true; }
 
  private:
-  std::promise<void> go_;
+  struct State {
+    std::atomic<bool> begun{false};
+    std::atomic<bool> over{false};
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
-
-bool ready(const std::future<SendReport>& future) {
-  return future.wait_for(0s) == std::future_status::ready;
-}
 
 }  // namespace
 
@@ -87,7 +83,7 @@ TEST_CASE("a replay far larger than what may be queued reaches a slow client who
   // And while it reads, others publish.
   std::thread publisher([&] {
     for (std::uint64_t i = before + meanwhile + 1; i <= before + 2 * meanwhile; ++i) {
-      hub.emitter.async_send(Audience::everybody(), numbered(i, 50), asio::use_future).get();
+      Sending(hub.emitter, Audience::everybody(), numbered(i, 50)).wait();
     }
   });
   for (std::uint64_t i = 1; i <= before + 2 * meanwhile; ++i) {
@@ -207,24 +203,24 @@ TEST_CASE("a publisher that awaits its sends waits for a loop that is behind", "
   options.max_backlog_bytes = 10'000;
   EmitterServer hub(options, {}, 2);
   EventClient anna = hub.open("/anna"), bert = hub.open("/bert");
-  std::vector<std::future<SendReport>> sends;
+  std::vector<Sending> sends;
   {
     const Blocked blocked(hub);
     const auto send = [&](const Audience& audience) {
-      sends.push_back(hub.emitter.async_send(audience, numbered(sends.size() + 1, 6'000), asio::use_future));
+      sends.emplace_back(hub.emitter, audience, numbered(sends.size() + 1, 6'000));
     };
     send(Audience::everybody());
-    CHECK(sends.back().get().streams == 2);
+    REQUIRE(sends.back().wait());
+    CHECK(sends.back().report().streams == 2);
     CHECK(hub.emitter.has_room());
     for (int i = 0; i < 5; ++i) send(i % 2 == 0 ? Audience::everybody() : Audience::user("anna"));
-    for (int i = 0; i < 5; ++i) CHECK_FALSE(ready(sends[static_cast<std::size_t>(i) + 1]));
+    for (int i = 0; i < 5; ++i) CHECK_FALSE(sends[static_cast<std::size_t>(i) + 1].done());
     CHECK_FALSE(hub.emitter.has_room());
   }
   for (std::size_t i = 1; i < sends.size(); ++i) {
-    REQUIRE(sends[i].wait_for(patience) == std::future_status::ready);
-    const SendReport report = sends[i].get();
-    CHECK(report.id == hub.id(i + 1));
-    CHECK(report.streams == (i % 2 == 1 ? 2 : 1));
+    REQUIRE(sends[i].wait());
+    CHECK(sends[i].report().id == hub.id(i + 1));
+    CHECK(sends[i].report().streams == (i % 2 == 1 ? 2 : 1));
   }
   CHECK(eventually([&] { return hub.emitter.has_room(); }));
   for (std::uint64_t i = 1; i <= 6; ++i) CHECK(number_of(anna.next()) == i);
@@ -239,9 +235,9 @@ TEST_CASE("a publisher that awaits its sends never waits for one slow client", "
   EventClient slow = hub.open("/slow", {}, "HTTP/1.1", small_buffer), other = hub.open("/other?event=message");
   for (std::uint64_t i = 1; i <= 200; ++i) {
     const Audience audience = i % 2 == 0 ? Audience::everybody() : Audience::group("");
-    auto sent = hub.emitter.async_send(audience, numbered(i, 20'000), asio::use_future);
-    REQUIRE(sent.wait_for(patience) == std::future_status::ready);
-    CHECK(sent.get().streams == 2);
+    const Sending sending(hub.emitter, audience, numbered(i, 20'000));
+    REQUIRE(sending.wait());
+    CHECK(sending.report().streams == 2);
     REQUIRE(number_of(other.next()) == i);
   }
   CHECK(hub.stream(0).queued_bytes() > 2'000'000);
@@ -282,8 +278,7 @@ TEST_CASE("publishers on many threads that await every send are all told", "[reg
   for (std::uint64_t thread = 0; thread < threads; ++thread) {
     publishers.emplace_back([&] {
       for (std::uint64_t i = 0; i < events; ++i) {
-        auto sent = hub.emitter.async_send(Audience::everybody(), Event("x"), asio::use_future);
-        if (sent.wait_for(patience) != std::future_status::ready) ++late;
+        if (!Sending(hub.emitter, Audience::everybody(), Event("x")).wait()) ++late;
       }
     });
   }

@@ -12,8 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include <asio/use_future.hpp>
-
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
@@ -77,22 +75,29 @@ class Publisher {
   }
 
   const std::vector<Sent>& sent() const { return sent_; }
+  /// Whether it was kept waiting for ever.
+  bool late() const { return late_; }
 
  private:
   const std::string& user() { return users_[random_() % users_.size()]; }
 
   void note_down(const Audience& audience, std::vector<std::string> names, const Event& event, bool note) {
-    // Some await their sends, so that the loops are kept busy and never drowned; some do not.
-    const bool awaits = random_() % 8 != 0;
-    const auto report =
-        awaits ? emitter_.async_send(audience, event, asio::use_future).get() : emitter_.send(audience, event);
-    sent_.push_back({sequence_of(report.id), audience.kind(), std::move(names), note});
+    // Most sends are awaited, so that the loops are kept busy and never drowned.
+    if (random_() % 8 == 0) {
+      const auto report = emitter_.send(audience, event);
+      sent_.push_back({sequence_of(report.id), audience.kind(), std::move(names), note});
+      return;
+    }
+    const Sending sending(emitter_, audience, event);
+    if (!sending.wait()) late_ = true;
+    if (!late_) sent_.push_back({sequence_of(sending.report().id), audience.kind(), std::move(names), note});
   }
 
   spate::Emitter& emitter_;
   const std::vector<std::string>& users_;
   std::minstd_rand random_;
   std::vector<Sent> sent_;
+  bool late_ = false;
 };
 
 /// A client that comes and goes until it has seen the last event.
@@ -179,8 +184,8 @@ TEST_CASE("nothing is lost and nothing comes twice while publishers, joins and d
   limits.max_events = 10'000'000;
   limits.max_bytes = std::size_t{4} << 30;
   spate::StreamOptions streams;
-  streams.max_queued_bytes = 64 * 1024;
-  EmitterServer hub(with_store(limits), streams, 2);
+  streams.max_queued_bytes = 16 * 1024;
+  EmitterServer hub(with_store(limits), streams, 2, Serving::small_buffer);
 
   const std::vector<std::string> users{"a", "ab", "abc", "abcd", "b", "ba", "c"};
   std::vector<std::unique_ptr<Wanderer>> wanderers;
@@ -195,7 +200,7 @@ TEST_CASE("nothing is lost and nothing comes twice while publishers, joins and d
   for (unsigned i = 0; i < 3; ++i) {
     publishers.push_back(std::make_unique<Publisher>(hub.emitter, users, 100 + i));
     publishing.emplace_back([&stop, publisher = publishers.back().get()] {
-      while (!stop) publisher->publish();
+      while (!stop && !publisher->late()) publisher->publish();
     });
   }
   for (const auto& wanderer : wanderers) {
@@ -214,6 +219,7 @@ TEST_CASE("nothing is lost and nothing comes twice while publishers, joins and d
   for (std::thread& thread : wandering) thread.join();
 
   std::vector<Sent> all;
+  for (const auto& publisher : publishers) CHECK_FALSE(publisher->late());
   for (const auto& publisher : publishers) all.insert(all.end(), publisher->sent().begin(), publisher->sent().end());
   std::sort(all.begin(), all.end(), [](const Sent& a, const Sent& b) { return a.sequence < b.sequence; });
   int visits = 0;

@@ -177,7 +177,7 @@ class Client {
   }
 
   Head read_head() {
-    Reply head;
+    Head head;
     read_head(head);
     return head;
   }

@@ -65,14 +65,13 @@ StreamHandler make_stream_handler(Function function) {
   // Shared: a coroutine may outlive the route, and a lambda's captures must live as long as its coroutine.
   return
       [shared = std::make_shared<Function>(std::move(function))](EventStream stream, const OnException& on_exception) {
-        const Ref<StreamCore> core = stream.core();
         if constexpr (std::is_void_v<Result>) {
           try {
             (*shared)(stream);
           } catch (...) {
             stream_handler_failed(stream, on_exception, std::current_exception());
           }
-          core->handler_returned();
+          stream.core()->handler_returned();
         } else {
           asio::co_spawn(
               stream.get_executor(), [shared, stream] { return (*shared)(stream); },
