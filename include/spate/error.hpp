@@ -29,6 +29,18 @@ enum class Errc {
   completed_with_error,
   /// The server or the loop below it is gone or stopping. Seen by pending operations. Nothing more can be sent.
   shut_down,
+  /// More waits for the bus than it may queue, because it is away or slow. Returned by sends; nobody gets the event
+  /// from the bus. Send again later, and tell whoever publishes to wait. (HTTP: 503)
+  bus_queue_full,
+  /// The connection to the bus failed or broke. Seen by its error hook; in the modes that deliver at most once also by
+  /// who awaits a send that was on its way: other nodes may or may not have it. The bus reconnects by itself.
+  bus_lost,
+  /// The bus answered with an error of its own: a wrong password, no memory. Seen by its error hook. Put it right
+  /// there; the bus tries again by itself.
+  bus_refused,
+  /// A message on the bus is garbage or from a newer version, and was skipped. Seen by the bus's error hook. Look who
+  /// else writes to its keys and channels.
+  bus_garbled,
 };
 
 namespace detail {
@@ -46,6 +58,10 @@ class ErrorCategory final : public std::error_category {
       case Errc::handler_failed: return "the handler threw an exception";
       case Errc::completed_with_error: return "the program ended the stream with an error";
       case Errc::shut_down: return "the server has shut down";
+      case Errc::bus_queue_full: return "too many events wait for the bus";
+      case Errc::bus_lost: return "the connection to the bus is lost";
+      case Errc::bus_refused: return "the bus answered with an error";
+      case Errc::bus_garbled: return "a message on the bus could not be read";
     }
     return "unknown spate error " + std::to_string(code);
   }

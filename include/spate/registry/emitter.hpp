@@ -36,7 +36,10 @@ namespace spate {
 
 class Emitter {
  public:
-  explicit Emitter(EmitterOptions options = {}) : core_(detail::make_ref<detail::EmitterCore>(std::move(options))) {}
+  /// Throws std::invalid_argument when the bus keeps a log that `options.replay` cannot mirror.
+  explicit Emitter(EmitterOptions options = {}) : core_(detail::make_ref<detail::EmitterCore>(std::move(options))) {
+    core_->attach_bus();
+  }
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;
   ~Emitter() { core_->close_all(); }
@@ -89,17 +92,21 @@ class Emitter {
   /// Sends like the others and completes when no loop is behind by more than `EmitterOptions::max_backlog_bytes`, so
   /// that a publisher who awaits it cannot outrun delivery. A slow client never delays it.
   ///
+  /// With a bus it completes when the bus has the event, then with its id, or with the error for which it will not. A
+  /// bus that is away may take long: whoever gives up waiting must reckon with the event coming later, though never
+  /// twice.
+  ///
   /// Completes    void(std::error_code, SendReport) on the handler's executor, else EmitterOptions::executor, never
   ///              inside the call
   /// Cancellation any type ends the wait; the event is sent all the same
   template <typename CompletionToken>
   auto async_send(const Audience& audience, const Event& event, CompletionToken&& token) {
     return asio::async_initiate<CompletionToken, void(std::error_code, SendReport)>(
-        [core = core_](auto handler, SendReport report) {
-          core->await_room(
-              detail::make_handler_waiter(core->options().executor, std::move(handler), std::move(report)));
+        [core = core_](auto handler, detail::EmitterCore::Sent sent) {
+          auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), sent.report);
+          core->await_sent(std::move(waiter), std::move(sent));
         },
-        token, core_->send(audience, event));
+        token, core_->send_awaited(audience, event));
   }
 
   /// Ends every stream of `user` with EndReason::closed; returns how many there were.
@@ -119,6 +126,45 @@ class Emitter {
   Counts counts() const {
     const auto [users, streams] = core_->counts();
     return {users, streams};
+  }
+
+  /// The users of all nodes, or those of a group, sorted by bytes. A node that died counts for some seconds yet.
+  ///
+  /// Completes    void(std::error_code, std::vector<std::string>) like `async_send`; with an error when the bus is away
+  /// Cancellation any type ends the wait
+  template <typename CompletionToken>
+  auto async_cluster_users(std::string prefix, CompletionToken&& token) {
+    using Users = std::vector<std::string>;
+    return asio::async_initiate<CompletionToken, void(std::error_code, Users)>(
+        [core = core_](auto handler, std::string wanted) {
+          auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), Users());
+          core->ask_users(std::move(wanted), [waiter](std::error_code error, const std::vector<UserStreams>& users) {
+            if (!waiter) return;
+            Users ids;
+            for (const UserStreams& user : users) ids.push_back(user.first);
+            waiter->done(error, std::move(ids));
+          });
+        },
+        token, std::move(prefix));
+  }
+
+  /// Users and streams of all nodes. A user who is on two nodes counts once, with the streams of both.
+  ///
+  /// Completes    void(std::error_code, Counts), otherwise like `async_cluster_users`
+  template <typename CompletionToken>
+  auto async_cluster_counts(CompletionToken&& token) {
+    return asio::async_initiate<CompletionToken, void(std::error_code, Counts)>(
+        [core = core_](auto handler) {
+          auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), Counts());
+          core->ask_users({}, [waiter](std::error_code error, const std::vector<UserStreams>& users) {
+            if (!waiter) return;
+            Counts counts;
+            counts.users = users.size();
+            for (const UserStreams& user : users) counts.streams += user.second;
+            waiter->done(error, counts);
+          });
+        },
+        token);
   }
 
   bool contains(std::string_view user) const { return core_->contains(user); }

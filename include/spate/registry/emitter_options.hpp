@@ -13,6 +13,7 @@
 
 #include <asio/any_io_executor.hpp>
 
+#include <spate/registry/bus.hpp>
 #include <spate/registry/replay_store.hpp>
 #include <spate/wire/event.hpp>
 
@@ -38,8 +39,16 @@ struct Gap {
 
 struct EmitterOptions {
   /// What was sent, for clients that return. Without a store events carry no ids of the emitter's, and nothing is
-  /// replayed. A store serves one emitter.
+  /// replayed. A store serves one emitter. Beside a bus that keeps a log it mirrors the log, and is a MemoryReplayStore
+  /// by default.
   std::shared_ptr<ReplayStore> replay;
+
+  /// What joins this emitter to those of other processes. Null: it is alone.
+  std::shared_ptr<Bus> bus;
+
+  /// With a bus that keeps a log: how long a client that resumes, and whose cursor is ahead of this node or cannot be
+  /// looked up yet, waits in its open stream. Then its cursor counts as unknown.
+  std::chrono::milliseconds resume_wait = std::chrono::seconds(5);
 
   /// Streams that one user may have; a newer one replaces the oldest, which ends with EndReason::replaced, so that a
   /// tab that was forgotten never keeps its user out. Zero: no limit.

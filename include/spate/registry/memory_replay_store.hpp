@@ -56,8 +56,8 @@ class MemoryReplayStore final : public ReplayStore {
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
     newest_ = sequence;
-    if (records_.empty()) first_ = sequence;
-    Record record{event, now_(), nullptr, {}};
+    const std::uint64_t number = first_ + records_.size();
+    Record record{event, now_(), sequence, nullptr, {}};
     switch (audience.kind()) {
       case Audience::Kind::user: record.track = &track(users_, audience.name()); break;
       case Audience::Kind::group: record.track = &track(groups_, audience.name()); break;
@@ -65,13 +65,13 @@ class MemoryReplayStore final : public ReplayStore {
       case Audience::Kind::users:
         for (const std::string& name : audience.names()) {
           Track& of = track(users_, name);
-          if (!of.empty() && of.sequences.back() == sequence) continue;  // named twice
-          push(of, sequence);
+          if (!of.empty() && of.numbers.back() == number) continue;  // named twice
+          push(of, number);
           record.tracks.push_back(&of);
         }
         break;
     }
-    if (record.track != nullptr) push(*record.track, sequence);
+    if (record.track != nullptr) push(*record.track, number);
     bytes_ += event.bytes().size();
     records_.push_back(std::move(record));
     trim();
@@ -82,9 +82,10 @@ class MemoryReplayStore final : public ReplayStore {
     trim();
     std::uint64_t discarded = forgotten_;
     cursors_.clear();
+    const std::uint64_t first = first_after(after);
     for_each_track(user, [&](const Track& of) {
       discarded = std::max(discarded, of.discarded);
-      const auto at = std::upper_bound(of.begin(), of.end(), after);
+      const auto at = std::lower_bound(of.begin(), of.end(), first);
       if (at != of.end()) cursors_.push_back({at, of.end()});
     });
     const auto earlier = [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; };
@@ -93,11 +94,10 @@ class MemoryReplayStore final : public ReplayStore {
     const std::size_t before = events.size();
     while (!cursors_.empty()) {
       const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
-      const std::uint64_t sequence = *next->at;
-      const EncodedEvent& event = records_[static_cast<std::size_t>(sequence - first_)].event;
-      bytes += event.bytes().size();
+      const Record& record = records_[static_cast<std::size_t>(*next->at - first_)];
+      bytes += record.event.bytes().size();
       if (bytes > most_bytes && events.size() > before) break;
-      events.push_back({sequence, event});
+      events.push_back({record.sequence, record.event});
       if (++next->at == next->end) {
         *next = cursors_.back();
         cursors_.pop_back();
@@ -106,32 +106,51 @@ class MemoryReplayStore final : public ReplayStore {
     return discarded;
   }
 
+  bool restart(std::string_view epoch) override {
+    epoch_ = epoch;
+    newest_ = forgotten_ = 0;
+    records_.clear();
+    first_ = 0;
+    bytes_ = 0;
+    users_.clear();
+    groups_.clear();
+    everybody_ = Track();
+    prefixes_.clear();
+    emptied_.clear();
+    return true;
+  }
+
+  void skip(std::uint64_t sequence) override {
+    newest_ = std::max(newest_, sequence);
+    forgotten_ = std::max(forgotten_, sequence);
+  }
+
   std::size_t size() const noexcept { return records_.size(); }
   std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  using Sequences = std::vector<std::uint64_t>;
+  using Numbers = std::vector<std::uint64_t>;
   struct Track;
 
-  // The kept events of one user, of one group, or of everybody, by sequence number.
+  // The kept events of one user, of one group, or of everybody, by the number of their record.
   struct Track {
-    Sequences sequences;
-    std::size_t head = 0;  // those before it are discarded
-    std::uint64_t discarded = 0;
+    Numbers numbers;
+    std::size_t head = 0;               // those before it are discarded
+    std::uint64_t discarded = 0;        // the sequence number of the last one
     const std::string* name = nullptr;  // the key in its map; null for everybody
     bool is_group = false;
     std::list<Track*>::iterator emptied;  // its place in emptied_, while it is empty
 
-    Sequences::const_iterator begin() const noexcept { return sequences.begin() + static_cast<std::ptrdiff_t>(head); }
-    Sequences::const_iterator end() const noexcept { return sequences.end(); }
-    bool empty() const noexcept { return head == sequences.size(); }
+    Numbers::const_iterator begin() const noexcept { return numbers.begin() + static_cast<std::ptrdiff_t>(head); }
+    Numbers::const_iterator end() const noexcept { return numbers.end(); }
+    bool empty() const noexcept { return head == numbers.size(); }
     void pop(std::uint64_t sequence) {
       discarded = sequence;
       ++head;
-      if (head * 2 >= sequences.size()) {
-        sequences.erase(sequences.begin(), begin());
+      if (head * 2 >= numbers.size()) {
+        numbers.erase(numbers.begin(), begin());
         head = 0;
-        if (sequences.empty()) sequences.shrink_to_fit();
+        if (numbers.empty()) numbers.shrink_to_fit();
       }
     }
   };
@@ -145,13 +164,14 @@ class MemoryReplayStore final : public ReplayStore {
   struct Record {
     EncodedEvent event;
     Clock::time_point at;
+    std::uint64_t sequence;
     Track* track;                // of a single audience
     std::vector<Track*> tracks;  // of a set of users
   };
 
   struct Cursor {
-    Sequences::const_iterator at;
-    Sequences::const_iterator end;
+    Numbers::const_iterator at;
+    Numbers::const_iterator end;
   };
 
   std::string make_epoch() const {
@@ -179,9 +199,16 @@ class MemoryReplayStore final : public ReplayStore {
     return found->second;
   }
 
-  void push(Track& of, std::uint64_t sequence) {
+  void push(Track& of, std::uint64_t number) {
     if (of.empty() && of.name != nullptr) emptied_.erase(of.emptied);
-    of.sequences.push_back(sequence);
+    of.numbers.push_back(number);
+  }
+
+  // The number of the first record whose sequence number is greater than `after`.
+  std::uint64_t first_after(std::uint64_t after) const {
+    const auto before = [](std::uint64_t sequence, const Record& record) { return sequence < record.sequence; };
+    const auto at = std::upper_bound(records_.begin(), records_.end(), after, before);
+    return first_ + static_cast<std::uint64_t>(at - records_.begin());
   }
 
   void count_prefix(std::size_t size, int by) {
@@ -209,16 +236,16 @@ class MemoryReplayStore final : public ReplayStore {
     while (!records_.empty() &&
            (records_.size() > limits_.max_events || bytes_ > limits_.max_bytes || too_old(records_.front(), now))) {
       Record& record = records_.front();
-      if (record.track != nullptr) discard(*record.track);
-      for (Track* of : record.tracks) discard(*of);
+      if (record.track != nullptr) discard(*record.track, record.sequence);
+      for (Track* of : record.tracks) discard(*of, record.sequence);
       bytes_ -= record.event.bytes().size();
       records_.pop_front();
       ++first_;
     }
   }
 
-  void discard(Track& of) {
-    of.pop(first_);
+  void discard(Track& of, std::uint64_t sequence) {
+    of.pop(sequence);
     if (!of.empty() || of.name == nullptr) return;
     // Nothing is kept for it any more. That something was discarded is remembered, for as many as the limit allows;
     // for the others the newest forgotten sequence stands.
@@ -236,10 +263,10 @@ class MemoryReplayStore final : public ReplayStore {
 
   const ReplayLimits limits_;
   const std::function<Clock::time_point()> now_;
-  const std::string epoch_;
+  std::string epoch_;
   std::uint64_t newest_ = 0;
-  std::deque<Record> records_;
-  std::uint64_t first_ = 1;  // the sequence of records_.front()
+  std::deque<Record> records_;  // numbered without holes, unlike sequence numbers, so that one is found by its number
+  std::uint64_t first_ = 0;     // the number of records_.front()
   std::size_t bytes_ = 0;
   Tracks users_;
   Tracks groups_;

@@ -1,7 +1,8 @@
 // A ReplayStore keeps what was sent, so that a client that was away gets what it missed.
 //
 // The Emitter calls it under its own lock: one call at a time, and a store that blocks, blocks every publisher. The
-// sequence numbers it is given grow by one from call to call. What it discards it must remember well enough to say that
+// sequence numbers it is given grow from call to call: by one when the emitter gives them out, by any number when they
+// are those of a log that it mirrors. What it discards it must remember well enough to say that
 // something may be missing: a gap may be told once too often, never once too seldom.
 #pragma once
 
@@ -33,7 +34,7 @@ class ReplayStore {
   /// The newest sequence number given out in this epoch so far; 0 before the first.
   virtual std::uint64_t newest() const = 0;
 
-  /// Keeps `event`, which was sent to `audience`. `sequence` is `newest() + 1`.
+  /// Keeps `event`, which was sent to `audience`. `sequence` is greater than `newest()`.
   virtual void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) = 0;
 
   /// Appends to `events` what `user` was sent after `after` (his own, his groups', everybody's), oldest first: at least
@@ -43,6 +44,16 @@ class ReplayStore {
   /// when it is greater than `after`, something may be missing in front of `events`.
   virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                               std::vector<StoredEvent>& events) = 0;
+
+  /// Forgets everything, for the history `epoch` of a log that this store mirrors from now on. Returns false, and does
+  /// nothing, when it cannot: it has a history of its own.
+  virtual bool restart(std::string_view epoch) {
+    static_cast<void>(epoch);
+    return false;
+  }
+
+  /// Of a mirror: up to `sequence`, something that was not appended may have been sent to any user.
+  virtual void skip(std::uint64_t sequence) { static_cast<void>(sequence); }
 };
 
 }  // namespace spate

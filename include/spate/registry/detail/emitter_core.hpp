@@ -23,15 +23,22 @@
 #include <spate/registry/detail/event_id.hpp>
 #include <spate/registry/detail/feed.hpp>
 #include <spate/registry/detail/hook_queue.hpp>
-#include <spate/registry/detail/ordered_index.hpp>
+#include <spate/registry/detail/latecomers.hpp>
+#include <spate/registry/detail/receipt.hpp>
+#include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter_options.hpp>
+#include <spate/registry/memory_replay_store.hpp>
 
 namespace spate {
 
 /// What a send came to.
 struct SendReport {
-  std::string id;           // the event's id; empty when it has none
-  std::size_t streams = 0;  // streams it was queued for, after filters
+  /// The event's id; empty when it has none, or when the log of a bus is yet to give it one: `async_send` has it.
+  std::string id;
+  /// Streams of this process that it was queued for, after filters; with the log of a bus, those it will reach.
+  std::size_t streams = 0;
+  /// With a bus: why it refused the event. Of a log nobody gets it then; else only the streams of this process do.
+  std::error_code error;
 };
 
 namespace detail {
@@ -39,11 +46,29 @@ namespace detail {
 class EmitterCore final : public RefCounted<EmitterCore> {
  public:
   explicit EmitterCore(EmitterOptions options)
-      : options_(std::move(options)), store_(options_.replay.get()), hooks_(std::make_shared<HookQueue>()) {}
+      : options_(with_mirror(std::move(options))),
+        store_(options_.replay.get()),
+        bus_(options_.bus.get()),
+        mirrors_(bus_ != nullptr && bus_->keeps_log()),
+        hooks_(std::make_shared<HookQueue>()) {}
 
   const EmitterOptions& options() const noexcept { return options_; }
 
   SendReport send(const Audience& audience, const Event& event) {
+    return bus_ == nullptr ? send_here(audience, event) : send_by_bus(audience, event, {});
+  }
+
+  /// What somebody awaits; without a bus there is no receipt.
+  struct Sent {
+    SendReport report;
+    std::shared_ptr<Receipt> receipt;
+  };
+  inline Sent send_awaited(const Audience& audience, const Event& event);
+  /// Completes `waiter`, which may be null, when the bus has the event and no shard is behind.
+  template <typename Waiter>
+  void await_sent(Ref<Waiter> waiter, Sent sent);
+
+  SendReport send_here(const Audience& audience, const Event& event) {
     EventEncoder encoder = encoder_for(event);  // the costly part, before the lock
     SendReport report;
     const std::lock_guard lock(mutex_);
@@ -58,66 +83,45 @@ class EmitterCore final : public RefCounted<EmitterCore> {
       report.id = encoded.id();
     }
     ++events_;
-    switch (audience.kind()) {
-      case Audience::Kind::user: report.streams = reach(audience.name(), encoded); break;
-      case Audience::Kind::users: {
-        std::vector<std::string_view> names(audience.names().begin(), audience.names().end());
-        std::sort(names.begin(), names.end());
-        names.erase(std::unique(names.begin(), names.end()), names.end());
-        for (const std::string_view name : names) report.streams += reach(name, encoded);
-        break;
-      }
-      case Audience::Kind::group:
-        order_.for_each(audience.name(), [&](const User& user) { report.streams += reach(user, encoded); });
-        break;
-      case Audience::Kind::everybody:
-        for (const Ref<Feed>& feed : feeds_) feed->post(feed, 0, encoded);
-        report.streams = listeners(encoded.name());
-        break;
-    }
+    report.streams = deliver(audience, encoded);
     return report;
   }
 
   void add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted) {
     // Made before the lock, for both outcomes: they are the program's code.
-    std::optional<EventEncoder> fresh, resumed;
     const std::string requested = stream->last_event_id();
-    fresh = encoder_for(wanted.greeting ? wanted.greeting(false) : Event());
-    if (!requested.empty()) resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
+    Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
+    if (!requested.empty()) greeting.resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
 
     const std::lock_guard lock(mutex_);
     if (closed_ || stream->shard().stopped()) return;
     auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
-    EncodedEvent greeting, gap;
-    if (store_ != nullptr) {
-      const Start start = start_of(user_id, *subscription, requested);
-      const std::string position = id_of(start.position);
-      greeting = std::move(resumed && !start.gap ? *resumed : *fresh).finish(position);
-      subscription->cursor = start.position;
-      subscription->replaying = start.next != 0;
-      subscription->live = start.next == 0;
-      insert(std::move(user_id), subscription);
-      if (start.gap) gap = gap_event(*subscription, requested, start.next, start.position, *start.gap);
-    } else {
-      if (wanted.greeting) greeting = std::move(*fresh).finish();
-      insert(std::move(user_id), subscription);
+    Opening opening;
+    std::optional<std::uint64_t> ahead;
+    if (mirrors_) ahead = ahead_of_mirror(requested);
+    if (ahead) subscription->live = false;
+    insert(std::move(user_id), subscription);
+    if (store_ == nullptr) {
+      if (wanted.greeting) opening.greeting = std::move(greeting.fresh).finish();
+    } else if (!ahead) {
+      opening = open(*subscription, std::move(greeting));
+      subscription->replaying = !subscription->live;
     }
     if (stream->transport() == Transport::poll) replace_poll(*subscription);
     stream->open();
-    Shard& shard = stream->own_shard();
-    if (greeting) shard.post(subscription, Subscription::what_greet, std::move(greeting));
-    if (gap) shard.post(subscription, Subscription::what_gap, std::move(gap));
-    if (!shard.post(subscription, Subscription::what_join)) erase(*subscription);
+    if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
+    post(subscription, std::move(opening));
+    if (!stream->own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
   }
 
   /// Ends every stream of `user` for `reason`; returns how many.
   std::size_t close(std::string_view user_id, EndReason reason) {
     const std::lock_guard lock(mutex_);
-    const auto found = users_.find(user_id);
-    if (found == users_.end()) return 0;
+    const User* user = index_.find(user_id);
+    if (user == nullptr) return 0;
     std::size_t closed = 0;
     // The user goes with his last subscription.
-    for (Ref<Subscription> subscription = (*found)->first, next; subscription; subscription = next, ++closed) {
+    for (Ref<Subscription> subscription = user->first, next; subscription; subscription = next, ++closed) {
       next = subscription->next;
       detach(subscription);
       subscription->stream().end(reason);
@@ -128,10 +132,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// Takes `stream` out of the registry and leaves it open.
   bool remove(std::string_view user_id, const StreamCore& stream) {
     const std::lock_guard lock(mutex_);
-    const auto found = users_.find(user_id);
-    if (found == users_.end()) return false;
+    const User* user = index_.find(user_id);
+    if (user == nullptr) return false;
     const Ref<Subscription> subscription =
-        find(**found, [&](const Subscription& each) { return &each.stream() == &stream; });
+        find(*user, [&](const Subscription& each) { return &each.stream() == &stream; });
     if (subscription) detach(subscription);
     return static_cast<bool>(subscription);
   }
@@ -139,9 +143,11 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// Takes every stream out of the registry, for good. No hook begins any more.
   void close_all() {
     hooks_->close();
+    if (bus_ != nullptr) bus_->detach();
     const std::lock_guard lock(mutex_);
     closed_ = true;
-    while (!users_.empty()) detach((*users_.begin())->first);
+    latecomers_.clear();
+    while (index_.users() > 0) detach(index_.any().first);
     feeds_.clear();
     release_waiters(Errc::shut_down);
   }
@@ -149,24 +155,24 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::vector<std::string> users(std::string_view prefix) const {
     const std::lock_guard lock(mutex_);
     std::vector<std::string> ids;
-    order_.for_each(prefix, [&](const User& user) { ids.push_back(user.id); });
+    index_.for_each(prefix, [&](const User& user) { ids.push_back(user.id); });
     return ids;
   }
   bool contains(std::string_view user) const {
     const std::lock_guard lock(mutex_);
-    return users_.contains(user);
+    return index_.contains(user);
   }
   std::pair<std::size_t, std::size_t> counts() const {
     const std::lock_guard lock(mutex_);
-    return {users_.size(), streams_};
+    return {index_.users(), index_.streams()};
   }
   std::size_t user_count() const {
     const std::lock_guard lock(mutex_);
-    return users_.size();
+    return index_.users();
   }
   std::size_t stream_count() const {
     const std::lock_guard lock(mutex_);
-    return streams_;
+    return index_.streams();
   }
   std::uint64_t events() const {
     const std::lock_guard lock(mutex_);
@@ -209,6 +215,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch) {
     const std::lock_guard lock(mutex_);
     if (subscription.user == nullptr) return {};
+    if (mirrors_) follow_restart(subscription);
     const std::string& user = subscription.user->id;
     const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
     if (batch.empty()) {
@@ -221,10 +228,29 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
   }
 
+  // ---- for the bus ----
+
+  inline void attach_bus();
+  inline void relayed(const Audience& audience, const Event& event);
+  inline void restarted(std::string_view epoch);
+  inline void trimmed(std::uint64_t sequence);
+  inline void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
+  inline void caught_up(std::uint64_t newest);
+  inline std::vector<UserStreams> users_here(std::string_view prefix = {}) const;
+  /// Asks for the users of all nodes, sorted, with how many streams each has.
+  using UsersAnswer = std::function<void(std::error_code, std::vector<UserStreams>)>;
+  inline void ask_users(std::string prefix, UsersAnswer done);
+  /// The id of the event that the log gave `sequence`.
+  std::string id_for(std::uint64_t sequence) const {
+    const std::lock_guard lock(mutex_);
+    return id_of(sequence);
+  }
+
   /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
   /// its client polls and is given the time to ask again.
   bool unregister(Subscription& subscription, EndReason reason) {
     const std::lock_guard lock(mutex_);
+    if (!latecomers_.empty()) latecomers_.take(subscription);
     const bool may_return = reason == EndReason::completed || reason == EndReason::client;
     if (subscription.user != nullptr && subscription.stream().transport() == Transport::poll && may_return &&
         options_.poll_grace.count() > 0) {
@@ -235,13 +261,22 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return false;
   }
 
-  /// Its client did not ask again.
+  /// Its client did not ask again, or cannot.
   void expire(Subscription& subscription) {
     const std::lock_guard lock(mutex_);
     erase(subscription);
   }
 
+  /// It could not be said in time where it resumes: that is unknown, then.
+  inline void stop_waiting(const Subscription& subscription);
+
  private:
+  /// What a stream begins with.
+  struct Opening {
+    EncodedEvent greeting;
+    EncodedEvent gap;
+  };
+
   /// Where a stream begins.
   struct Start {
     std::uint64_t position = 0;    // the newest event that the client has, or needs not have
@@ -255,31 +290,40 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     bool complete = true;        // nothing for the user has been discarded before it
   };
 
-  struct UserHash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view id) const noexcept { return std::hash<std::string_view>()(id); }
-    std::size_t operator()(const std::unique_ptr<User>& user) const noexcept { return (*this)(user->id); }
-  };
-  struct UserEqual {
-    using is_transparent = void;
-    static std::string_view key(std::string_view id) noexcept { return id; }
-    static std::string_view key(const std::unique_ptr<User>& user) noexcept { return user->id; }
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const noexcept {
-      return key(a) == key(b);
-    }
-  };
-
   // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
   static constexpr std::size_t most_per_draw = 32 * 1024;
 
+  // The options of an emitter whose bus keeps a log, with a store that mirrors it.
+  static EmitterOptions with_mirror(EmitterOptions&& options) {
+    if (!options.bus || !options.bus->keeps_log()) return std::move(options);
+    if (!options.replay) options.replay = std::make_shared<MemoryReplayStore>();
+    if (!options.replay->restart(std::string(options.replay->epoch()))) {
+      throw std::invalid_argument("spate::Emitter: this replay store cannot mirror the log of a bus");
+    }
+    return std::move(options);
+  }
+
+  inline SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
+  inline std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
+  inline void wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead, Greeting&& greeting);
+  inline void asked_newest(const Subscription& subscription, std::uint64_t newest);
+  inline void resume_up_to(std::uint64_t newest);
+  inline void resume(Latecomers::Latecomer&& latecomer);
+  inline void tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason);
+  inline std::size_t matching(const Audience& audience, std::string_view name) const;
+  inline void follow_restart(Subscription& subscription);
+
   std::string id_of(std::uint64_t sequence) const { return format_event_id(store_->epoch(), sequence); }
 
-  EventEncoder encoder_for(const Event& event) const {
+  void refuse_id(const Event& event) const {
     if (store_ != nullptr && event.id()) {
       throw std::invalid_argument("spate::Emitter: the emitter gives the ids, the event has one: " +
                                   quote(*event.id()));
     }
+  }
+
+  EventEncoder encoder_for(const Event& event) const {
+    refuse_id(event);
     return EventEncoder(event);
   }
 
@@ -337,9 +381,34 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return start;
   }
 
-  std::size_t reach(std::string_view name, const EncodedEvent& event) {
-    const auto found = users_.find(name);
-    return found == users_.end() ? 0 : reach(**found, event);
+  // Finds where `subscription` begins and makes what tells its client. It is live, or else draws from the store first.
+  Opening open(Subscription& subscription, Greeting&& greeting) {
+    Opening opening;
+    const Start start = start_of(subscription.user->id, subscription, greeting.requested);
+    EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
+    opening.greeting = std::move(encoder).finish(id_of(start.position));
+    subscription.cursor = start.position;
+    subscription.live = start.next == 0;
+    subscription.history = history_;
+    if (start.gap) opening.gap = gap_event(subscription, greeting.requested, start.next, start.position, *start.gap);
+    return opening;
+  }
+
+  static void post(const Ref<Subscription>& subscription, Opening&& opening) {
+    Shard& shard = subscription->feed().shard();
+    if (opening.greeting) shard.post(subscription, Subscription::what_greet, std::move(opening.greeting));
+    if (opening.gap) shard.post(subscription, Subscription::what_gap, std::move(opening.gap));
+  }
+
+  // Posts `event` to all it is for; returns how many streams that are.
+  std::size_t deliver(const Audience& audience, const EncodedEvent& event) {
+    if (audience.kind() == Audience::Kind::everybody) {
+      for (const Ref<Feed>& feed : feeds_) feed->post(feed, 0, event);
+      return index_.listeners(event.name());
+    }
+    std::size_t reached = 0;
+    index_.for_each(audience, [&](const User& user) { reached += reach(user, event); });
+    return reached;
   }
 
   std::size_t reach(const User& user, const EncodedEvent& event) {
@@ -361,12 +430,6 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return Ref<Subscription>(each);
   }
 
-  std::size_t listeners(std::string_view name) const {
-    if (filters_.empty()) return unfiltered_;
-    const auto found = filters_.find(name.empty() ? std::string("message") : std::string(name));
-    return unfiltered_ + (found == filters_.end() ? 0 : found->second);
-  }
-
   Ref<Feed> feed_of(Shard& shard) {
     for (const Ref<Feed>& feed : feeds_) {
       if (&feed->shard() == &shard) return feed;
@@ -377,20 +440,11 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   void insert(std::string id, const Ref<Subscription>& subscription) {
-    auto found = users_.find(std::string_view(id));
-    if (found == users_.end()) {
-      found = users_.insert(std::make_unique<User>(User{std::move(id), {}})).first;
-      order_.insert(found->get());
-      if (options_.on_join) hook(subscription->stream(), options_.on_join, (*found)->id);
-    }
-    User& user = **found;
-    subscription->user = &user;
-    Ref<Subscription>* last = &user.first;
-    std::size_t count = 1;
-    for (; *last; last = &(*last)->next) ++count;
-    *last = subscription;
-    ++streams_;
-    count_filter(*subscription, 1);
+    bool first = false;
+    User& user = index_.obtain(std::move(id), first);
+    if (first && options_.on_join) hook(subscription->stream(), options_.on_join, user.id);
+    const std::size_t count = index_.append(user, subscription);
+    if (bus_ != nullptr) bus_->changed(user.id, count);
     if (options_.max_streams_per_user > 0 && count > options_.max_streams_per_user) {
       const Ref<Subscription> oldest = user.first;
       detach(oldest);
@@ -411,17 +465,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   // The caller holds a reference to `subscription`.
   void erase(Subscription& subscription) {
-    User* user = std::exchange(subscription.user, nullptr);
+    User* user = subscription.user;
     if (user == nullptr) return;
-    Ref<Subscription>* at = &user->first;
-    while (at->get() != &subscription) at = &(*at)->next;
-    *at = Ref<Subscription>(std::exchange(subscription.next, nullptr));
-    --streams_;
-    count_filter(subscription, -1);
+    if (!latecomers_.empty()) latecomers_.take(subscription);
+    index_.remove(subscription);
+    if (bus_ != nullptr) bus_->changed(user->id, streams_of(*user));
     if (user->first) return;
     if (options_.on_leave) hook(subscription.stream(), options_.on_leave, user->id);
-    order_.erase(user);
-    users_.erase(users_.find(std::string_view(user->id)));
+    index_.erase(*user);
   }
 
   void detach(Ref<Subscription> subscription) {
@@ -429,19 +480,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     subscription->feed().shard().post(subscription, Subscription::what_detach);
   }
 
-  void count_filter(const Subscription& subscription, int by) {
-    if (subscription.filter() == nullptr) {
-      unfiltered_ += static_cast<std::size_t>(by);
-      return;
-    }
-    std::vector<std::string_view> names(subscription.filter()->begin(), subscription.filter()->end());
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    for (const std::string_view name : names) {
-      const auto found = filters_.try_emplace(std::string(name)).first;
-      found->second += static_cast<std::size_t>(by);
-      if (found->second == 0) filters_.erase(found);
-    }
+  static std::size_t streams_of(const User& user) {
+    std::size_t streams = 0;
+    for (const Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) ++streams;
+    return streams;
   }
 
   void hook(const StreamCore& stream, const std::function<void(const std::string&)>& function, std::string user) {
@@ -460,20 +502,27 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   const EmitterOptions options_;
   ReplayStore* const store_;
+  Bus* const bus_;
+  const bool mirrors_;  // its log
   const std::shared_ptr<HookQueue> hooks_;
   std::atomic<bool> waiting_{false};
 
   mutable std::mutex mutex_;
-  std::unordered_set<std::unique_ptr<User>, UserHash, UserEqual> users_;
-  OrderedIndex<User> order_;
+  UserIndex index_;
   std::vector<Ref<Feed>> feeds_;
-  std::size_t streams_ = 0;
-  std::size_t unfiltered_ = 0;                            // streams that take every event
-  std::unordered_map<std::string, std::size_t> filters_;  // for each name, the filtered streams that take it
   std::uint64_t events_ = 0;
   std::vector<Ref<SendWaiter>> waiters_;
   std::vector<StoredEvent> probe_;
   bool closed_ = false;
+
+  // Of a mirror.
+  enum class Mirror : std::uint8_t { blank, filling, complete };
+  Mirror mirror_ = Mirror::blank;
+  std::uint32_t history_ = 0;      // counts the logs that it mirrored
+  std::uint64_t complete_at_ = 0;  // the log's newest when the mirror became complete
+  std::string position_before_restart_;
+  bool first_log_ = true;
+  Latecomers latecomers_;
 };
 
 inline Feed::Feed(Ref<Shard> shard, Ref<EmitterCore> emitter)
@@ -491,14 +540,29 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       if (stream_->takes_events()) stream_->push_raw(event);
       return;
     case what_gap:
-      if (stream_->takes_events()) stream_->push_gap(event);
+      if (!stream_->takes_events()) return;
+      settle();
+      stream_->push_gap(event);
+      stream_->mark_dirty();
       return;
     case what_join:
       attached_ = true;
       stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
       if (attached_ && !replaying) feed_->join(*this);
       return;
+    case what_wait:
+      attached_ = waiting_ = true;
+      stream_->add_source(Ref<Subscription>(this));
+      if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
+      return;
+    case what_replay:
+      end_wait();
+      if (!attached_) return;
+      replaying = true;
+      stream_->mark_dirty();
+      return;
     case what_live:
+      end_wait();
       if (attached_) feed_->join(*this);
       return;
     case what_event: {
@@ -517,6 +581,10 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       stream_->remove_source(*this);
       return;
   }
+}
+
+inline void Subscription::end_wait() {
+  if (std::exchange(waiting_, false)) feed_->shard().set_timer(*this, never);
 }
 
 inline bool Subscription::pull() {
@@ -549,6 +617,7 @@ inline void Subscription::settle() {
 
 inline void Subscription::stream_ended(EndReason reason) {
   if (joined) feed_->leave(*this);
+  end_wait();
   attached_ = false;
   replaying = false;
   EmitterCore& emitter = feed_->emitter();
@@ -558,7 +627,11 @@ inline void Subscription::stream_ended(EndReason reason) {
 }
 
 inline void Subscription::on_timer(TimePoint) {
-  feed_->emitter().expire(*this);
+  if (waiting_) {
+    feed_->emitter().stop_waiting(*this);
+  } else {
+    feed_->emitter().expire(*this);
+  }
 }
 
 inline bool Subscription::on_cut() {
@@ -568,3 +641,6 @@ inline bool Subscription::on_cut() {
 
 }  // namespace detail
 }  // namespace spate
+
+// The members that have to do with a bus.
+#include <spate/registry/detail/emitter_bus.hpp>

@@ -30,7 +30,16 @@ struct User {
 
 class Subscription final : public StreamSource {
  public:
-  enum : std::uint32_t { what_greet, what_gap, what_join, what_live, what_event, what_detach };
+  enum : std::uint32_t {
+    what_greet,
+    what_gap,
+    what_join,
+    what_wait,    // attach to the stream; what follows is one of the next two
+    what_live,    // join the feed
+    what_replay,  // draw from the store
+    what_event,
+    what_detach
+  };
 
   Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events)
       : feed_(std::move(feed)), stream_(std::move(stream)) {
@@ -67,6 +76,8 @@ class Subscription final : public StreamSource {
   BroadcastLog::Position position;  // of a member of the feed: what the stream has been given
   std::uint32_t index = 0;          // in the feed's list
 
+  std::uint32_t history = 0;  // under the emitter's lock: the log in which `cursor` counts
+
   // The flags lie together: ten thousand streams have ten thousand of these.
   bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
   bool replaying = false;  // there may be more to draw
@@ -74,7 +85,10 @@ class Subscription final : public StreamSource {
   bool reads_log = false;  // which one
 
  private:
+  inline void end_wait();
+
   bool attached_ = false;  // it is among its stream's sources
+  bool waiting_ = false;   // until it is known where it resumes
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
   std::unique_ptr<const std::vector<std::string>> filter_;

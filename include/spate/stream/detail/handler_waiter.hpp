@@ -36,7 +36,22 @@ class HandlerWaiter final : public SendWaiter {
 
   // Called by whoever comes first: the write, the end of the stream, a cancellation.
   void done(std::error_code error) override {
+    if (!called_.test_and_set(std::memory_order_acq_rel)) call(error);
+  }
+
+  /// `done`, with other results than those given at the start.
+  void done(std::error_code error, Results... results)
+    requires(sizeof...(Results) > 0)
+  {
     if (called_.test_and_set(std::memory_order_acq_rel)) return;
+    results_ = std::tuple<Results...>(std::move(results)...);
+    call(error);
+  }
+
+ private:
+  using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
+
+  void call(std::error_code error) {
     const auto executor = work_.get_executor();
     asio::post(executor, [handler = std::move(handler_), slot = slot_, work = std::move(work_), error,
                           results = std::move(results_)]() mutable {
@@ -46,9 +61,6 @@ class HandlerWaiter final : public SendWaiter {
     });
   }
 
- private:
-  using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
-
   asio::associated_cancellation_slot_t<Handler> slot_;
   asio::executor_work_guard<Executor> work_;
   Handler handler_;
@@ -56,17 +68,27 @@ class HandlerWaiter final : public SendWaiter {
   std::tuple<Results...> results_;
 };
 
-/// `executor` may be empty: then a handler that brings none of its own has nowhere to run and is dropped uncalled.
+/// `executor` may be empty: then a handler that brings none of its own has nowhere to run and is dropped uncalled, and
+/// this returns null.
 template <typename Handler, typename... Results>
-Ref<SendWaiter> make_handler_waiter(const asio::any_io_executor& executor, Handler handler, Results... results) {
+Ref<HandlerWaiter<Handler, Results...>> make_result_waiter(const asio::any_io_executor& executor, Handler handler,
+                                                           Results... results) {
   if constexpr (std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>) {
-    struct Nobody final : SendWaiter {
-      void done(std::error_code) override {}
-    };
-    if (!asio::get_associated_executor(handler, executor)) return make_ref<Nobody>();
+    if (!asio::get_associated_executor(handler, executor)) return nullptr;
   }
   auto waiter = make_ref<HandlerWaiter<Handler, Results...>>(executor, std::move(handler), std::move(results)...);
   waiter->listen_for_cancellation();
+  return waiter;
+}
+
+/// The same for whoever needs not give other results; never null.
+template <typename Handler, typename... Results>
+Ref<SendWaiter> make_handler_waiter(const asio::any_io_executor& executor, Handler handler, Results... results) {
+  struct Nobody final : SendWaiter {
+    void done(std::error_code) override {}
+  };
+  const auto waiter = make_result_waiter(executor, std::move(handler), std::move(results)...);
+  if (!waiter) return make_ref<Nobody>();
   return Ref<SendWaiter>(waiter.get());
 }
 

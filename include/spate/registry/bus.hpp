@@ -1,0 +1,108 @@
+// A Bus joins the emitters of several processes, so that the same calls reach a user wherever his streams are.
+//
+//   spate::EmitterOptions options;
+//   options.bus = std::make_shared<spate::RedisBus>(io.get_executor(), redis);   // <spate/cluster/redis_bus.hpp>
+//   spate::Emitter emitter(std::move(options));
+//
+// There are two kinds. One that keeps a log puts all events into one order, the same on every node, and gives them
+// their ids: an event is delivered, also here, when it comes back through the log, and a client may drop from one node
+// and resume on another. One that only relays leaves ids to each node: an event is delivered here at once, and what the
+// others lose is lost to them.
+//
+// A bus serves one emitter. Threads: any may call it. It calls its listener from a thread of its choice, one call at a
+// time, and never inside a call to the bus.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/audience.hpp>
+#include <spate/wire/event.hpp>
+
+namespace spate {
+
+/// A user and how many streams he has.
+using UserStreams = std::pair<std::string, std::size_t>;
+
+/// How a bus is, at one moment.
+struct BusStatus {
+  bool connected = false;
+  std::string reason;            // why it is not, or not quite; empty when all is well
+  std::size_t queued = 0;        // events that were accepted and not yet confirmed
+  std::size_t queued_bytes = 0;  // theirs
+  std::uint64_t published = 0;   // events that the bus has confirmed
+  std::uint64_t received = 0;    // events that came from it, one's own excepted
+  std::uint64_t refused = 0;     // events that it refused, because too many were queued
+  std::uint64_t reconnects = 0;  // connections made again after one was lost
+  std::uint64_t skipped = 0;     // messages that could not be read: garbage, or of a newer version
+};
+
+/// What a bus tells an emitter.
+class BusListener {
+ public:
+  virtual ~BusListener() = default;
+
+  // ---- from a bus that relays ----
+
+  /// Another node sent this.
+  virtual void relayed(const Audience& audience, const Event& event) = 0;
+
+  // ---- from a bus that keeps a log ----
+
+  /// Another log begins, whose ids begin with `epoch`: visible ASCII without '-', at most 32 bytes. What was known of
+  /// an earlier one is void. What the log still has follows by `appended`, then `caught_up`.
+  virtual void restarted(std::string_view epoch) = 0;
+  /// What the log had up to `sequence` and has not been told is gone from it.
+  virtual void trimmed(std::uint64_t sequence) = 0;
+  /// The next entry of the log. Sequence numbers grow from call to call, not always by one.
+  virtual void appended(std::uint64_t sequence, const Audience& audience, const Event& event) = 0;
+  /// All that the log has now, has been told; `newest` is the last sequence number that it gave out.
+  virtual void caught_up(std::uint64_t newest) = 0;
+
+  // ---- from both ----
+
+  /// All users who have streams here.
+  virtual std::vector<UserStreams> users_here() const = 0;
+};
+
+class Bus {
+ public:
+  virtual ~Bus() = default;
+
+  /// Whether it keeps a log, else it relays.
+  virtual bool keeps_log() const noexcept = 0;
+
+  /// Tells an event's fate: no error, and with a log its sequence number, once the bus has it; else why it will not.
+  using Published = std::function<void(std::error_code, std::uint64_t sequence)>;
+
+  /// Queues `event` for all other nodes, and with a log for this one too. Returns an error at once when it is refused:
+  /// then `done`, which may be empty, is not called and nobody gets the event from the bus. Otherwise `done` is called
+  /// once, like the listener.
+  virtual std::error_code publish(const Audience& audience, const Event& event, Published done) = 0;
+
+  /// Begins to tell `listener`; there is one at a time.
+  virtual void attach(std::shared_ptr<BusListener> listener) = 0;
+  /// Ends it. A call that is on its way still comes.
+  virtual void detach() = 0;
+
+  /// `user` now has `streams` streams here. Called in the order of what happens, under the emitter's lock.
+  virtual void changed(std::string_view user, std::size_t streams) = 0;
+
+  /// Asks for the newest sequence number that the log has given out, at this moment or later.
+  virtual void ask_newest(Published done) = 0;
+
+  /// Asks for the users of all other nodes, those whose ids begin with `prefix`; a user who is on two nodes may come
+  /// twice.
+  virtual void ask_users(std::string prefix, std::function<void(std::error_code, std::vector<UserStreams>)> done) = 0;
+
+  virtual BusStatus status() const = 0;
+};
+
+}  // namespace spate

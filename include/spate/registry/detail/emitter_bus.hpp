@@ -1,0 +1,273 @@
+// The part of EmitterCore that has to do with other processes.
+//
+// Beside a bus that relays, an emitter works as if it were alone, and takes what others sent like what is sent here.
+// Beside one that keeps a log, the store mirrors the log, and an event is delivered when it comes through the log: so
+// the order is the same on every node, and what is delivered live and what is replayed agree. A stream that has to wait
+// for the mirror is open meanwhile and gets its greeting late.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/bus.hpp>
+#include <spate/registry/detail/emitter_core.hpp>
+
+namespace spate::detail {
+
+/// What the bus holds of an emitter, until it is detached.
+class BusLink final : public BusListener {
+ public:
+  explicit BusLink(Ref<EmitterCore> emitter) : emitter_(std::move(emitter)) {}
+
+  void relayed(const Audience& audience, const Event& event) override { emitter_->relayed(audience, event); }
+  void restarted(std::string_view epoch) override { emitter_->restarted(epoch); }
+  void trimmed(std::uint64_t sequence) override { emitter_->trimmed(sequence); }
+  void appended(std::uint64_t sequence, const Audience& audience, const Event& event) override {
+    emitter_->appended(sequence, audience, event);
+  }
+  void caught_up(std::uint64_t newest) override { emitter_->caught_up(newest); }
+  std::vector<UserStreams> users_here() const override { return emitter_->users_here(); }
+
+ private:
+  const Ref<EmitterCore> emitter_;
+};
+
+inline void EmitterCore::attach_bus() {
+  if (bus_ != nullptr) bus_->attach(std::make_shared<BusLink>(Ref<EmitterCore>(this)));
+}
+
+// ---- sending ----
+
+inline SendReport EmitterCore::send_by_bus(const Audience& audience, const Event& event, Bus::Published done) {
+  SendReport report;
+  if (mirrors_) {
+    refuse_id(event);
+    const std::lock_guard lock(mutex_);
+    report.streams = matching(audience, event.name());
+  } else {
+    report = send_here(audience, event);
+  }
+  // Outside the lock, since it may take long; so two threads' events may pass each other here, as they may anywhere.
+  report.error = bus_->publish(audience, event, std::move(done));
+  if (!mirrors_) return report;
+  if (report.error) {
+    report.streams = 0;
+  } else {
+    const std::lock_guard lock(mutex_);
+    ++events_;
+  }
+  return report;
+}
+
+inline EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
+  if (bus_ == nullptr) return {send_here(audience, event), nullptr};
+  auto receipt = std::make_shared<Receipt>();
+  SendReport report = send_by_bus(
+      audience, event, [receipt](std::error_code error, std::uint64_t sequence) { receipt->settle(error, sequence); });
+  return {std::move(report), std::move(receipt)};
+}
+
+template <typename Waiter>
+void EmitterCore::await_sent(Ref<Waiter> waiter, Sent sent) {
+  if (!waiter) return;  // it has nowhere to complete
+  if (!sent.receipt) return await_room(waiter);
+  if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
+  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
+                          std::error_code error, std::uint64_t sequence) mutable {
+    if (sequence != 0) report.id = core->id_for(sequence);
+    report.error = error;
+    if (error) return waiter->done(error, std::move(report));
+    core->await_room(
+        make_ref<FunctionWaiter>([waiter, report](std::error_code no_room) { waiter->done(no_room, report); }));
+  });
+}
+
+inline std::size_t EmitterCore::matching(const Audience& audience, std::string_view name) const {
+  if (audience.kind() == Audience::Kind::everybody) return index_.listeners(name);
+  std::size_t streams = 0;
+  index_.for_each(audience, [&](const User& user) {
+    for (const Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
+      if (each->accepts(name)) ++streams;
+    }
+  });
+  return streams;
+}
+
+// ---- receiving ----
+
+inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
+  EventEncoder encoder(event);
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  if (store_ == nullptr || event.id()) {
+    // One with an id of its own comes from a node without a store: it can be given no other, nor be kept.
+    deliver(audience, std::move(encoder).finish());
+    return;
+  }
+  const std::uint64_t sequence = store_->newest() + 1;
+  const EncodedEvent encoded = std::move(encoder).finish(id_of(sequence));
+  store_->append(sequence, audience, encoded);
+  deliver(audience, encoded);
+}
+
+inline void EmitterCore::restarted(std::string_view epoch) {
+  const std::lock_guard lock(mutex_);
+  if (mirror_ != Mirror::filling) {
+    position_before_restart_ = id_of(store_->newest());
+    first_log_ = mirror_ == Mirror::blank;
+  }
+  mirror_ = Mirror::filling;
+  ++history_;
+  store_->restart(epoch);
+  // Cursors count in a log that is no more: whether they are of the new one is seen when it is known.
+  latecomers_.wait_for_the_end();
+}
+
+inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
+  EventEncoder encoder(event);
+  const std::lock_guard lock(mutex_);
+  if (closed_ || sequence <= store_->newest()) return;
+  const EncodedEvent encoded = std::move(encoder).finish(id_of(sequence));
+  store_->append(sequence, audience, encoded);
+  // What a log had when it was first seen is for those who resume, not for those who are here.
+  if (mirror_ != Mirror::complete) return;
+  deliver(audience, encoded);
+  resume_up_to(sequence);
+}
+
+inline void EmitterCore::trimmed(std::uint64_t sequence) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || sequence <= store_->newest()) return;
+  const std::string before = id_of(store_->newest());
+  store_->skip(sequence);
+  if (mirror_ != Mirror::complete) return;
+  // Who draws from the store is told by what it draws.
+  index_.for_each(std::string_view(), [&](const User& user) {
+    for (Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
+      if (each->live) tell_of_gap(*each, before, GapReason::trimmed);
+    }
+  });
+  resume_up_to(sequence);
+}
+
+inline void EmitterCore::caught_up(std::uint64_t newest) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  if (newest > store_->newest()) store_->skip(newest);
+  if (mirror_ == Mirror::complete) return;
+  mirror_ = Mirror::complete;
+  complete_at_ = store_->newest();
+  resume_up_to(Latecomers::the_end);
+  index_.for_each(std::string_view(), [&](const User& user) {
+    for (Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
+      if (each->history == history_) continue;
+      if (each->live) each->history = history_;  // else it goes on from `complete_at_` when it draws next
+      if (first_log_ && complete_at_ == 0) {
+        // Nothing can have been missed; from here on it resumes.
+        Event position;
+        position.id(id_of(0));
+        post(Ref<Subscription>(each), {EncodedEvent(position), {}});
+      } else {
+        tell_of_gap(*each, position_before_restart_, GapReason::unknown);
+      }
+    }
+  });
+}
+
+// Tells one that is in the middle of its stream that what follows begins with the next event.
+inline void EmitterCore::tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason) {
+  EncodedEvent gap = gap_event(subscription, requested, 0, store_->newest(), reason);
+  if (gap) post(Ref<Subscription>(&subscription), {{}, std::move(gap)});
+}
+
+inline void EmitterCore::follow_restart(Subscription& subscription) {
+  if (subscription.history == history_) return;
+  if (mirror_ != Mirror::complete) {
+    subscription.cursor = store_->newest();  // nothing to draw now: it will be told with those who are live
+    return;
+  }
+  subscription.history = history_;
+  subscription.cursor = complete_at_;
+}
+
+// ---- resuming ----
+
+inline std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string_view requested) const {
+  switch (mirror_) {
+    case Mirror::blank: return requested.empty() ? std::nullopt : std::optional(Latecomers::the_end);
+    case Mirror::filling: return Latecomers::the_end;
+    case Mirror::complete: break;
+  }
+  const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
+  return cursor && *cursor > store_->newest() ? cursor : std::nullopt;
+}
+
+inline void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead,
+                                        Greeting&& greeting) {
+  if (!subscription->feed().shard().post(subscription, Subscription::what_wait)) return erase(*subscription);
+  latecomers_.add(ahead, subscription, std::move(greeting));
+  if (ahead == Latecomers::the_end) return;
+  bus_->ask_newest([core = Ref<EmitterCore>(this), subscription](std::error_code error, std::uint64_t newest) {
+    if (!error) core->asked_newest(*subscription, newest);
+  });
+}
+
+// The log has given out nothing beyond `newest`, at a time after `subscription` began to wait.
+inline void EmitterCore::asked_newest(const Subscription& subscription, std::uint64_t newest) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || mirror_ != Mirror::complete) return;
+  if (auto latecomer = latecomers_.take(subscription, newest)) resume(std::move(*latecomer));
+}
+
+inline void EmitterCore::stop_waiting(const Subscription& subscription) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
+}
+
+inline void EmitterCore::resume_up_to(std::uint64_t newest) {
+  if (latecomers_.empty()) return;
+  for (Latecomers::Latecomer& latecomer : latecomers_.take_up_to(newest)) resume(std::move(latecomer));
+}
+
+inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
+  const Ref<Subscription>& subscription = latecomer.subscription;
+  if (subscription->user == nullptr) return;
+  post(subscription, open(*subscription, std::move(latecomer.greeting)));
+  subscription->feed().shard().post(subscription,
+                                    subscription->live ? Subscription::what_live : Subscription::what_replay);
+}
+
+// ---- asking ----
+
+inline std::vector<UserStreams> EmitterCore::users_here(std::string_view prefix) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<UserStreams> users;
+  index_.for_each(prefix, [&](const User& user) { users.emplace_back(user.id, streams_of(user)); });
+  return users;
+}
+
+inline void EmitterCore::ask_users(std::string prefix, UsersAnswer done) {
+  if (bus_ == nullptr) return done({}, users_here(prefix));
+  bus_->ask_users(prefix, [core = Ref<EmitterCore>(this), prefix, done = std::move(done)](
+                              std::error_code error, const std::vector<UserStreams>& others) {
+    if (error) return done(error, {});
+    std::map<std::string, std::size_t> all;
+    for (const auto& [user, streams] : core->users_here(prefix)) all[user] += streams;
+    for (const auto& [user, streams] : others) all[user] += streams;
+    done({}, {all.begin(), all.end()});
+  });
+}
+
+}  // namespace spate::detail

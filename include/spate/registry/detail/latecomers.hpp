@@ -1,0 +1,75 @@
+// Latecomers: streams that are open and wait until it can be said where they resume, because this node's copy of the
+// log does not reach so far yet. Guarded by the emitter's lock.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/detail/subscription.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+/// What a subscription begins with, once it is known where.
+struct Greeting {
+  std::string requested;  // the cursor
+  EventEncoder fresh;
+  std::optional<EventEncoder> resumed;
+};
+
+class Latecomers {
+ public:
+  struct Latecomer {
+    Ref<Subscription> subscription;
+    Greeting greeting;
+  };
+
+  /// Of one that waits until the copy is complete, rather than for an event.
+  static constexpr std::uint64_t the_end = std::numeric_limits<std::uint64_t>::max();
+
+  bool empty() const noexcept { return waiting_.empty(); }
+
+  void add(std::uint64_t cursor, Ref<Subscription> subscription, Greeting greeting) {
+    waiting_.emplace(cursor, Latecomer{std::move(subscription), std::move(greeting)});
+  }
+
+  /// Takes those who wait for nothing beyond `newest`.
+  std::vector<Latecomer> take_up_to(std::uint64_t newest) {
+    std::vector<Latecomer> taken;
+    while (!waiting_.empty() && waiting_.begin()->first <= newest) {
+      taken.push_back(std::move(waiting_.begin()->second));
+      waiting_.erase(waiting_.begin());
+    }
+    return taken;
+  }
+
+  /// All wait until the copy is complete.
+  void wait_for_the_end() {
+    std::multimap<std::uint64_t, Latecomer> waiting;
+    for (auto& [cursor, latecomer] : waiting_) waiting.emplace(the_end, std::move(latecomer));
+    waiting_.swap(waiting);
+  }
+
+  /// Takes `subscription` if it waits, and for something beyond `newest`.
+  std::optional<Latecomer> take(const Subscription& subscription, std::uint64_t newest = 0) {
+    for (auto at = waiting_.upper_bound(newest); at != waiting_.end(); ++at) {
+      if (at->second.subscription.get() != &subscription) continue;
+      std::optional<Latecomer> taken(std::move(at->second));
+      waiting_.erase(at);
+      return taken;
+    }
+    return std::nullopt;
+  }
+
+  void clear() { waiting_.clear(); }
+
+ private:
+  std::multimap<std::uint64_t, Latecomer> waiting_;  // by cursor
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,58 @@
+// Receipt: what became of an event on the bus, met by whoever awaits it, whichever comes first.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include <spate/stream/detail/write_queue.hpp>
+
+namespace spate::detail {
+
+/// Any thread. Each of the two is called once.
+class Receipt {
+ public:
+  using Then = std::function<void(std::error_code, std::uint64_t)>;
+
+  void settle(std::error_code error, std::uint64_t sequence) {
+    Then then;
+    {
+      const std::lock_guard lock(mutex_);
+      result_ = {error, sequence};
+      then.swap(then_);
+    }
+    if (then) then(error, sequence);
+  }
+
+  /// `then` runs in the call that settles it, or here when it is settled.
+  void await(Then then) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!result_) {
+        then_ = std::move(then);
+        return;
+      }
+    }
+    then(result_->first, result_->second);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<std::pair<std::error_code, std::uint64_t>> result_;
+  Then then_;
+};
+
+/// Somebody who waits, as a function that is called once.
+class FunctionWaiter final : public SendWaiter {
+ public:
+  explicit FunctionWaiter(std::function<void(std::error_code)> function) : function_(std::move(function)) {}
+  void done(std::error_code error) override { function_(error); }
+
+ private:
+  const std::function<void(std::error_code)> function_;
+};
+
+}  // namespace spate::detail
