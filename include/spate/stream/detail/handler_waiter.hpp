@@ -39,10 +39,11 @@ class HandlerWaiter final : public SendWaiter {
     if (!called_.test_and_set(std::memory_order_acq_rel)) call(error);
   }
 
-  /// `done`, with other results than those given at the start.
-  void done(std::error_code error, Results... results)
-    requires(sizeof...(Results) > 0)
-  {
+  /// `done`, with other results than those given at the start. A template, so that without results it is not taken for
+  /// the one above.
+  template <typename... Given>
+    requires(sizeof...(Given) > 0)
+  void done(std::error_code error, Given... results) {
     if (called_.test_and_set(std::memory_order_acq_rel)) return;
     results_ = std::tuple<Results...>(std::move(results)...);
     call(error);
