@@ -1,13 +1,5 @@
 # What must be reached, and what was: one line for each bar whose cases the run had.
-#   awk -v subject=hub -f bars.awk results.txt
-function median(list, n,   i, j, t) {
-  for (i = 2; i <= n; ++i) {
-    t = list[i]
-    for (j = i - 1; j > 0 && list[j] > t; --j) list[j + 1] = list[j]
-    list[j + 1] = t
-  }
-  return n == 0 ? "" : n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-}
+#   awk -v subject=hub -f median.awk -f bars.awk results.txt
 # The median over the rounds of one figure, or of its ratio to another subject's, or another case's, of the same round.
 function of(who, what, name,   i, n, list) {
   n = 0

@@ -107,9 +107,9 @@ for case in $selected; do
       fi
     done
   done
-  awk -v only="$case" -v figure="$(case_figure "$case")" -f "$here/table.awk" "$results"
+  awk -v only="$case" -v figure="$(case_figure "$case")" -f "$here/median.awk" -f "$here/table.awk" "$results"
 done
 for subject in $ready; do
-  case $subject in hub|bare) awk -v subject="$subject" -f "$here/bars.awk" "$results" ;; esac
+  case $subject in hub|bare) awk -v subject="$subject" -f "$here/median.awk" -f "$here/bars.awk" "$results" ;; esac
 done
 exit $wrong

@@ -1,13 +1,5 @@
 # One case's table from the lines of run.sh: medians over the rounds, and the median of the rounds' ratios to floor.
-#   awk -v only=CASE -v figure=NAME -f table.awk results.txt
-function median(list, n,   i, j, t) {
-  for (i = 2; i <= n; ++i) {
-    t = list[i]
-    for (j = i - 1; j > 0 && list[j] > t; --j) list[j + 1] = list[j]
-    list[j + 1] = t
-  }
-  return n == 0 ? "" : n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
-}
+#   awk -v only=CASE -v figure=NAME -f median.awk -f table.awk results.txt
 function of(subject, name,   i, n, list) {
   n = 0
   for (i = 1; i <= rounds; ++i) if ((subject, i, name) in value) list[++n] = value[subject, i, name]

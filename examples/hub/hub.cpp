@@ -47,8 +47,8 @@ std::optional<spate::Event> closing(spate::EndReason reason) {
 
 class Hub {
  public:
-  Hub(spate::Server& server, const Settings& settings)
-      : server_(server), token_(settings.publish_token), emitter_(emitter_options(settings, server)) {
+  Hub(spate::Server& server, const Settings& settings, std::shared_ptr<spate::Bus> bus)
+      : server_(server), token_(settings.publish_token), bus_(std::move(bus)), emitter_(emitter_options(settings)) {
     server.get("/", [](const spate::Request&) {
       return spate::Response::html(200, std::string(pages::hub_index_html)).header("Cache-Control", "no-cache");
     });
@@ -66,11 +66,12 @@ class Hub {
  private:
   using Check = std::function<std::optional<spate::Response>(spate::Request&)>;
 
-  static spate::EmitterOptions emitter_options(const Settings& settings, spate::Server& server) {
+  spate::EmitterOptions emitter_options(const Settings& settings) {
     spate::EmitterOptions options;
     options.replay = std::make_shared<spate::MemoryReplayStore>(settings.replay);
+    options.bus = bus_;
     options.poll_grace = settings.poll_grace;
-    options.executor = server.get_executor();
+    options.executor = server_.get_executor();
     return options;
   }
 
@@ -167,25 +168,47 @@ class Hub {
   }
 
   void add_queries() {
-    server_.get("/sse/users", [this](const spate::Request&) {
-      std::string list = "[";
-      for (const std::string& user : emitter_.users()) list += (list.size() > 1 ? "," : "") + quoted(user);
-      return spate::Response::json(200, list + "]");
+    server_.get("/sse/users", [this](const spate::Request& request, spate::PendingResponse pending) {
+      const auto answer = [pending](std::error_code error, const std::vector<std::string>& users) {
+        if (error) {
+          pending.respond(unavailable(error.message()));
+          return;
+        }
+        std::string list = "[";
+        for (const std::string& user : users) list += (list.size() > 1 ? "," : "") + quoted(user);
+        pending.respond(spate::Response::json(200, list + "]"));
+      };
+      if (!of_cluster(request)) return answer({}, emitter_.users());
+      emitter_.async_cluster_users({}, answer);
     });
-    server_.get("/sse/count", [this](const spate::Request&) {
-      const spate::Emitter::Counts counts = emitter_.counts();
-      return spate::Response::json(
-          200, "{\"users\":" + std::to_string(counts.users) + ",\"streams\":" + std::to_string(counts.streams) + "}");
+    server_.get("/sse/count", [this](const spate::Request& request, spate::PendingResponse pending) {
+      const auto answer = [pending](std::error_code error, spate::Emitter::Counts counts) {
+        if (error) {
+          pending.respond(unavailable(error.message()));
+          return;
+        }
+        pending.respond(spate::Response::json(200, "{\"users\":" + std::to_string(counts.users) +
+                                                       ",\"streams\":" + std::to_string(counts.streams) + "}"));
+      };
+      if (!of_cluster(request)) return answer({}, emitter_.counts());
+      emitter_.async_cluster_counts(answer);
     });
     server_.get("/metrics", [this](const spate::Request&) {
-      return spate::Response(200).content_type("text/plain; version=0.0.4").body(metrics(server_.stats(), emitter_));
+      return spate::Response(200)
+          .content_type("text/plain; version=0.0.4")
+          .body(metrics(server_.stats(), emitter_, bus_.get()));
     });
-    server_.get("/healthz", [](const spate::Request&) {
-      return spate::Response::text(200, "ok").header("Cache-Control", "no-store");
+    server_.get("/healthz", [this](const spate::Request&) {
+      const std::string reason = bus_ ? bus_->status().reason : "";
+      return spate::Response::text(200, reason.empty() ? "ok" : "degraded: " + reason)
+          .header("Cache-Control", "no-store");
     });
   }
 
-  // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it.
+  static bool of_cluster(const spate::Request& request) { return request.query("scope") == "cluster"; }
+
+  // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it. With a log it waits
+  // until the log has the event, which may still come to that when the publisher has given up.
   void send(const spate::Audience& audience, const spate::Request& request, spate::PendingResponse pending) {
     std::optional<spate::Event> event;
     try {
@@ -194,17 +217,35 @@ class Hub {
       pending.respond(spate::Response::error(400, error.what()));
       return;
     }
+    if (bus_ && bus_->keeps_log()) {
+      pending.expire_after(most_wait, unavailable("the event waits for the log and may come yet"));
+      emitter_.async_send(audience, *event, [pending](std::error_code error, const spate::SendReport& report) {
+        pending.respond(error ? unavailable(error.message()) : accepted(report));
+      });
+      return;
+    }
     const spate::SendReport report = emitter_.send(audience, *event);
     const auto answer = [pending = std::move(pending), report] {
-      pending.respond(spate::Response::json(
-          202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}"));
+      pending.respond(report.error ? unavailable(report.error.message()) : accepted(report));
     };
     if (emitter_.has_room()) return answer();
     emitter_.async_room([answer](std::error_code) { answer(); });
   }
 
+  static spate::Response accepted(const spate::SendReport& report) {
+    return spate::Response::json(
+        202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}");
+  }
+  static spate::Response unavailable(std::string_view why) {
+    return spate::Response::error(503, why).header("Retry-After", "1");
+  }
+
+  // How long a publisher waits for the log.
+  static constexpr std::chrono::seconds most_wait{5};
+
   spate::Server& server_;
   const std::string token_;
+  const std::shared_ptr<spate::Bus> bus_;
   spate::Emitter emitter_;
 };
 
@@ -233,10 +274,10 @@ int run(int argc, char** argv) {
   try {
     asio::io_context io{1};
     spate::Server server(options);
-    const Hub hub(server, settings);
+    const Hub hub(server, settings, settings.cluster.make_bus(io.get_executor(), settings.replay.max_events));
     return settings.program.serve(io, server);
   } catch (const std::invalid_argument& error) {
-    settings.program.refuse(error.what());  // an origin or a host that is none
+    settings.program.refuse(error.what());  // an origin, a host or a URL that is none
   }
 }
 

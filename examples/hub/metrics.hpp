@@ -5,12 +5,14 @@
 #include <string>
 #include <string_view>
 
+#include <spate/registry/bus.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server_stats.hpp>
 
 namespace hub {
 
-inline std::string metrics(const spate::ServerStats& stats, const spate::Emitter& emitter) {
+/// `bus` is null when the hub is alone.
+inline std::string metrics(const spate::ServerStats& stats, const spate::Emitter& emitter, const spate::Bus* bus) {
   std::string text;
   const auto head = [&](std::string_view name, std::string_view type, std::string_view help) {
     text.append("# HELP ").append(name).append(" ").append(help).append("\n");
@@ -49,6 +51,17 @@ inline std::string metrics(const spate::ServerStats& stats, const spate::Emitter
   metric("spate_queue_high_water_bytes", "gauge", "Most bytes that ever waited for one client.",
          stats.queue_high_water_bytes);
   metric("spate_accept_errors_total", "counter", "Connections that could not be accepted.", stats.accept_errors);
+  if (bus == nullptr) return text;
+
+  const spate::BusStatus status = bus->status();
+  metric("spate_bus_connected", "gauge", "Whether there is a connection to the bus.", status.connected ? 1 : 0);
+  metric("spate_bus_queued_events", "gauge", "Events that wait for the bus.", status.queued);
+  metric("spate_bus_queued_bytes", "gauge", "Their bytes.", status.queued_bytes);
+  metric("spate_bus_published_total", "counter", "Events that the bus has confirmed.", status.published);
+  metric("spate_bus_received_total", "counter", "Events of other nodes.", status.received);
+  metric("spate_bus_refused_total", "counter", "Events refused because too many waited.", status.refused);
+  metric("spate_bus_reconnects_total", "counter", "Connections to the bus made again.", status.reconnects);
+  metric("spate_bus_skipped_total", "counter", "Messages of the bus that could not be read.", status.skipped);
   return text;
 }
 

@@ -8,6 +8,8 @@
 #include <spate/program.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 
+#include "hub/cluster.hpp"
+
 namespace hub {
 
 struct Settings {
@@ -18,6 +20,7 @@ struct Settings {
   spate::ReplayLimits replay;
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
   std::string publish_token;
+  ClusterSettings cluster;
 
   /// Ends the program when the command line cannot be understood.
   Settings(int argc, char** argv) {
@@ -52,6 +55,7 @@ struct Settings {
                      has_token = true;
                    });
     program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
+    cluster.add_options(program);
     program.parse(argc, argv);
 
     if (server.request_timeout.count() == 0)

@@ -1,0 +1,5 @@
+# Without hiredis the hub is complete but for --redis, which it refuses.
+if(TARGET spate::redis)
+  target_link_libraries(${example} PRIVATE spate::redis)
+  target_compile_definitions(${example} PRIVATE HUB_HAS_REDIS)
+endif()
