@@ -70,6 +70,8 @@ class Hub {
     spate::EmitterOptions options;
     options.replay = std::make_shared<spate::MemoryReplayStore>(settings.replay);
     options.bus = bus_;
+    // Redis may be away for a while. Who resumes then rather waits than hears everything once more.
+    options.resume_wait = std::chrono::seconds(30);
     options.poll_grace = settings.poll_grace;
     options.executor = server_.get_executor();
     return options;
