@@ -13,6 +13,7 @@
 // lives until the request is changed, moved from or destroyed. Everything in it is the client's word: untrusted.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -87,6 +88,16 @@ class Request {
     return std::move(this->set_param(std::move(name), std::move(value)));
   }
 
+  /// Says until when the credential that admits this request is valid; an authorize hook does it. A stream that answers
+  /// the request ends at that moment. (S5)
+  Request& set_expiry(std::chrono::system_clock::time_point moment) & noexcept {
+    expiry_ = moment;
+    return *this;
+  }
+  Request&& set_expiry(std::chrono::system_clock::time_point moment) && noexcept {
+    return std::move(this->set_expiry(moment));
+  }
+
   Request& set_version(int major, int minor) & {
     version_major_ = static_cast<std::uint8_t>(major);
     version_minor_ = static_cast<std::uint8_t>(minor);
@@ -149,6 +160,9 @@ class Request {
 
   std::string_view body() const noexcept { return body_; }
 
+  /// What `set_expiry` said; nothing when there is no end.
+  std::optional<std::chrono::system_clock::time_point> expiry() const noexcept { return expiry_; }
+
   /// Where the client wants to resume: the header `Last-Event-ID`, else the query parameter `last_event_id`, else
   /// `lastEventId`; empty when there is none. Opaque bytes, as sent. (L5, L6)
   std::string last_event_id() const;
@@ -199,6 +213,7 @@ class Request {
   std::size_t target_end_ = 0;
   std::vector<std::pair<std::string, std::string>> params_;
   std::string body_;
+  std::optional<std::chrono::system_clock::time_point> expiry_;
   std::uint8_t version_major_ = 1;
   std::uint8_t version_minor_ = 1;
 };

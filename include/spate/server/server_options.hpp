@@ -8,7 +8,10 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
+
+#include <asio/awaitable.hpp>
 
 #include <spate/http/cors.hpp>
 #include <spate/http/limits.hpp>
@@ -58,11 +61,33 @@ struct ServerOptions {
   std::function<void(std::exception_ptr)> on_exception;
 };
 
+/// Decides whether a request may reach its route's handler: a function, or a coroutine that asks others first.
+///
+///   route.authorize = [&](spate::Request& request) -> std::optional<spate::Response> {
+///     const auto user = sessions.user_of(request.header("cookie"));
+///     if (!user) return spate::Response::error(401, "who are you?").header("WWW-Authenticate", "Bearer");
+///     request.set_param("user", *user);                    // whom the handler serves, whatever the path says
+///     return std::nullopt;                                 // it may pass
+///   };
+///
+/// Returns      an answer that refuses the request or redirects it, or nothing to let it pass. Request::set_param tells
+///              the handler who was recognised; Request::set_expiry ends a stream with the credential
+/// Order        after host, origin, route and query were found good; before the handler and before the head of a
+///              stream, whatever the method and the transport. A preflight is answered without it
+/// Exceptions   the client gets 500, and ServerOptions::on_exception is told
+/// Threads      the loop of the connection. A function must not block. A coroutine has no deadline but its own, and
+///              meanwhile other requests may be asked about
+/// Lifetime     request and captures live as long as the coroutine
+/// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who ended
+///              only his own side has left a stream, but still waits for any other answer
+using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
+using AuthorizeCoroutine = std::function<asio::awaitable<std::optional<Response>>(Request&)>;
+using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;
+
 /// What can be said of one route.
 struct RouteOptions {
-  /// Asked before the handler, for HEAD too, and before a stream's head: returns an answer that refuses or redirects
-  /// the request, or nothing to let it pass. May set path parameters, so that the handler sees who was recognised.
-  std::function<std::optional<Response>(Request&)> authorize;
+  /// Asked before the handler. Without one every request passes.
+  AuthorizeHook authorize;
 };
 
 }  // namespace spate

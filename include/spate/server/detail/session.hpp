@@ -18,6 +18,10 @@
 #include <utility>
 #include <variant>
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+
 #include <spate/http/request_parser.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
@@ -58,7 +62,7 @@ class Session final : public StreamOrigin {
   void on_hangup() override {
     read();
     // With too much read ahead the end was not reached; a stream that has not begun ends all the same. (Promise 5)
-    if (state_ == State::handling && stream_ && !ended_) end_of_input({});
+    if (state_ == State::handling && awaits_stream() && !ended_) end_of_input({});
   }
 
   void on_timer(TimePoint) override {
@@ -116,6 +120,13 @@ class Session final : public StreamOrigin {
     over,       // closed, or the socket has gone to a stream
   };
 
+  /// A coroutine that decides whether a request may pass, and what it needs meanwhile.
+  struct Asking {
+    Request request;
+    bool for_stream;
+    asio::cancellation_signal client_left;
+  };
+
   static constexpr std::size_t read_size = 16 * 1024;
   // What is read ahead while a request is handled, to see the client's end behind it.
   static constexpr std::size_t most_input = 64 * 1024;
@@ -164,7 +175,7 @@ class Session final : public StreamOrigin {
           const Ref<StreamCore> stream = std::exchange(stream_, nullptr);
           close();
           stream->connection_lost(error);
-        } else if (error) {
+        } else if (error || awaits_stream()) {
           const Ref<PendingCore> pending = pending_;
           close();
           if (pending) pending->connection_lost(error);
@@ -238,9 +249,17 @@ class Session final : public StreamOrigin {
     version_minor_ = parsed.version_minor();
     keep_alive_ = parsed.keep_alive();
     head_only_ = parsed.method() == "HEAD";
-    try {
+    or_fail([&] {
       cors_ = server_->cors.decide(parsed);
       route(std::move(parsed));
+    });
+  }
+
+  // What user code throws while a request is handled is told, and answered with 500.
+  template <typename Step>
+  void or_fail(Step step) {
+    try {
+      step();
     } catch (...) {
       server_->report(std::current_exception());
       Response failure = Response::error(500, "the handler failed");
@@ -274,18 +293,60 @@ class Session final : public StreamOrigin {
     if (match.outcome != Router::Match::Outcome::found) return respond(refusal(match));
     if (!request.well_formed_query()) return respond(Response::error(400, "the query has a broken escape"));
     for (auto& [name, value] : match.params) request.set_param(std::move(name), std::move(value));
-    if (match.route->options.authorize) {
-      if (std::optional<Response> refused = match.route->options.authorize(request))
-        return respond(std::move(*refused));
+    authorize(*match.route, std::move(request));
+  }
+
+  void authorize(const Route& route, Request request) {
+    const AuthorizeHook& hook = route.options.authorize;
+    if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) return ask(route, *coroutine, request);
+    if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+      if (std::optional<Response> refused = function(request)) return respond(std::move(*refused));
     }
-    if (const auto* now = std::get_if<ValueHandler>(&match.route->handler)) return respond((*now)(request));
-    if (const auto* later = std::get_if<RequestHandler>(&match.route->handler)) {
+    handle(route, std::move(request));
+  }
+
+  // Waits for a coroutine's verdict, as for a PendingResponse: what is read meanwhile is kept for later.
+  void ask(const Route& route, const AuthorizeCoroutine& hook, Request& request) {
+    asking_ = std::make_shared<Asking>();
+    asking_->request = std::move(request);
+    asking_->for_stream = std::holds_alternative<StreamHandler>(route.handler);
+    auto decided = [self = Ref<Session>(this), asking = asking_, &route](std::exception_ptr failure,
+                                                                         std::optional<Response> refused) {
+      self->shard_->run([self, asking, &route, failure, refused = std::move(refused)]() mutable {
+        self->decided(route, *asking, failure, std::move(refused));
+      });
+    };
+    asio::co_spawn(
+        shard_->executor(), [asking = asking_, &hook] { return hook(asking->request); },
+        asio::bind_cancellation_slot(asking_->client_left.slot(), std::move(decided)));
+  }
+
+  void decided(const Route& route, Asking& asking, const std::exception_ptr& failure, std::optional<Response> refused) {
+    if (asking_.get() != &asking) {
+      // The client has left; that its departure ended the coroutine is no failure.
+      if (failure && !is_cancellation(failure)) server_->report(failure);
+      return;
+    }
+    asking_ = nullptr;
+    or_fail([&] {
+      if (failure) std::rethrow_exception(failure);
+      if (refused) return respond(std::move(*refused));
+      handle(route, std::move(asking.request));
+    });
+    advance();
+  }
+
+  bool awaits_stream() const noexcept { return stream_ || (asking_ && asking_->for_stream); }
+
+  void handle(const Route& route, Request request) {
+    if (const auto* now = std::get_if<ValueHandler>(&route.handler)) return respond((*now)(request));
+    if (const auto* later = std::get_if<RequestHandler>(&route.handler)) {
       auto core = make_ref<PendingCore>(shard_, Ref<StreamOrigin>(this));
       pending_ = core;
       return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
                       server_->options.on_exception);
     }
-    open_stream(std::get<StreamHandler>(match.route->handler), std::move(request));
+    open_stream(std::get<StreamHandler>(route.handler), std::move(request));
   }
 
   void open_stream(const StreamHandler& handler, Request request) {
@@ -307,10 +368,12 @@ class Session final : public StreamOrigin {
       return write();
     }
     std::string head = stream_head(framing, fields, choice.transport, request.method());
+    const auto expiry = request.expiry();
     stream_ =
         make_ref<StreamCore>(shard_, server_->stream_settings, framing, Ref<StreamOrigin>(this),
                              std::make_shared<const Request>(std::move(request)), std::move(head), std::move(choice));
     const EventStream stream(stream_);
+    if (expiry) stream.expire_at(*expiry);
     handler(stream, server_->options.on_exception);
     // The drain has passed already; the client gets its farewell all the same.
     if (server_->draining.load(std::memory_order_relaxed)) stream.core()->end(EndReason::shutdown);
@@ -385,6 +448,10 @@ class Session final : public StreamOrigin {
     state_ = State::over;
     stream_ = nullptr;
     pending_ = nullptr;
+    if (asking_) {
+      shard_->call_back(
+          [left = std::exchange(asking_, nullptr)] { left->client_left.emit(asio::cancellation_type::terminal); });
+    }
     if (socket_ == no_socket) return;
     const Ref<Session> alive(this);
     shard_->set_timer(*this, never);
@@ -402,8 +469,9 @@ class Session final : public StreamOrigin {
 
   // Of the request being answered.
   CorsDecision cors_;
-  Ref<StreamCore> stream_;    // until its head goes out
-  Ref<PendingCore> pending_;  // until it answers
+  Ref<StreamCore> stream_;          // until its head goes out
+  Ref<PendingCore> pending_;        // until it answers
+  std::shared_ptr<Asking> asking_;  // until it has decided
   int version_minor_ = 1;
   bool head_only_ = false;
   bool keep_alive_ = true;
