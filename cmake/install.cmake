@@ -1,5 +1,5 @@
-# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp and hiredis, which runs
-# again on the machine of the program that uses them.
+# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis and libjwt,
+# which runs again on the machine of the program that uses them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -20,4 +20,5 @@ install(FILES
   cmake/spate_asio.cmake
   cmake/spate_llhttp.cmake
   cmake/spate_hiredis.cmake
+  cmake/spate_libjwt.cmake
   DESTINATION "${spate_package_dir}")

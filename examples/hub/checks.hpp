@@ -5,14 +5,12 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <spate/http/request.hpp>
-#include <spate/http/response.hpp>
 #include <spate/wire/event.hpp>
 
 namespace hub {
@@ -67,30 +65,6 @@ inline spate::Event event_of(const spate::Request& request) {
     event.retry(std::chrono::milliseconds(milliseconds));
   }
   return event;
-}
-
-/// Compares without telling by its duration how much of a secret was guessed.
-inline bool same_secret(std::string_view given, std::string_view secret) noexcept {
-  unsigned difference = given.size() == secret.size() ? 0 : 1;
-  for (std::size_t at = 0; at < given.size(); ++at) {
-    difference |= static_cast<unsigned char>(given[at]) ^ static_cast<unsigned char>(secret[at % secret.size()]);
-  }
-  return difference == 0;
-}
-
-/// The token of `Authorization: Bearer TOKEN`, or nothing.
-inline std::optional<std::string_view> bearer(const spate::Request& request) {
-  const auto field = request.header("authorization");
-  constexpr std::string_view scheme = "bearer ";
-  if (!field || field->size() <= scheme.size() || request.header_count("authorization") > 1) return std::nullopt;
-  if (!spate::detail::iequals(field->substr(0, scheme.size()), scheme)) return std::nullopt;
-  std::string_view token = field->substr(scheme.size());
-  while (!token.empty() && token.front() == ' ') token.remove_prefix(1);
-  return token;
-}
-
-inline spate::Response unauthorized() {
-  return spate::Response::error(401, "a valid token is needed").header("WWW-Authenticate", "Bearer");
 }
 
 }  // namespace hub

@@ -17,6 +17,7 @@
 
 #include <spate/spate.hpp>
 
+#include "hub/access.hpp"
 #include "hub/checks.hpp"
 #include "hub/metrics.hpp"
 #include "hub/settings.hpp"
@@ -48,7 +49,7 @@ std::optional<spate::Event> closing(spate::EndReason reason) {
 class Hub {
  public:
   Hub(spate::Server& server, const Settings& settings, std::shared_ptr<spate::Bus> bus)
-      : server_(server), token_(settings.publish_token), bus_(std::move(bus)), emitter_(emitter_options(settings)) {
+      : server_(server), access_(settings.access), bus_(std::move(bus)), emitter_(emitter_options(settings)) {
     server.get("/", [](const spate::Request&) {
       return spate::Response::html(200, std::string(pages::hub_index_html)).header("Cache-Control", "no-cache");
     });
@@ -64,8 +65,6 @@ class Hub {
   }
 
  private:
-  using Check = std::function<std::optional<spate::Response>(spate::Request&)>;
-
   spate::EmitterOptions emitter_options(const Settings& settings) {
     spate::EmitterOptions options;
     options.replay = std::make_shared<spate::MemoryReplayStore>(settings.replay);
@@ -77,62 +76,47 @@ class Hub {
     return options;
   }
 
-  // Before a handler: `check` throws BadRequest, or returns an answer that refuses.
-  static spate::RouteOptions checked(Check check) {
+  // Before a handler: whether the client may at all, so that who may not learns nothing else; then `check`, which
+  // throws BadRequest.
+  static spate::RouteOptions guarded(Check may, std::function<void(const spate::Request&)> check) {
     spate::RouteOptions options;
-    options.authorize = [check = std::move(check)](spate::Request& request) -> std::optional<spate::Response> {
+    options.authorize = [may = std::move(may),
+                         check = std::move(check)](spate::Request& request) -> std::optional<spate::Response> {
+      if (auto refused = may(request)) return refused;
       try {
-        return check(request);
+        check(request);
       } catch (const BadRequest& error) {
         return spate::Response::error(400, error.what());
       }
+      return std::nullopt;
     };
     return options;
   }
+  static void nothing(const spate::Request&) {}
+  static void user(const spate::Request& request) { check_id(request.param("user"), "the user"); }
 
   void add_streams() {
     const auto subscribe = [this](const spate::EventStream& stream) {
       const auto request = stream.request();
-      const std::string user(request->param("user"));
+      const std::string name(request->param("user"));
       spate::SubscribeOptions options;
       options.events = request->query_all("event");
       options.greeting = [&](bool resumed) {
-        return spate::Event("{\"user\":" + quoted(user) + ",\"resumed\":" + (resumed ? "true" : "false") + "}")
+        return spate::Event("{\"user\":" + quoted(name) + ",\"resumed\":" + (resumed ? "true" : "false") + "}")
             .name("connected");
       };
-      emitter_.add(user, stream, options);
+      emitter_.add(name, stream, options);
     };
-    server_.stream("/sse/subscribe/{user}", subscribe, checked([](spate::Request& request) {
-                     check_id(request.param("user"), "the user");
-                     return std::optional<spate::Response>();
-                   }));
+    server_.stream("/sse/subscribe/{user}", subscribe, guarded(access_.subscriber(), user));
   }
 
   void add_publishing() {
-    // The token first: who may not send learns nothing else.
-    const auto publisher = [this](Check check) {
-      return checked([this, check = std::move(check)](spate::Request& request) -> std::optional<spate::Response> {
-        if (!token_.empty()) {
-          const auto given = bearer(request);
-          if (!given || !same_secret(*given, token_)) return unauthorized();
-        }
-        return check(request);
-      });
-    };
-    const auto nothing = [](spate::Request&) { return std::optional<spate::Response>(); };
-    const auto user = [](spate::Request& request) {
-      check_id(request.param("user"), "the user");
-      return std::optional<spate::Response>();
-    };
-    const auto prefix = [](spate::Request& request) {
-      check_id(request.param("prefix"), "the prefix");
-      return std::optional<spate::Response>();
-    };
-    const auto users = [](spate::Request& request) {
+    const Check may = access_.publisher();
+    const auto prefix = [](const spate::Request& request) { check_id(request.param("prefix"), "the prefix"); };
+    const auto users = [](const spate::Request& request) {
       const std::vector<std::string> names = request.query_all("user");
       if (names.empty()) throw BadRequest("no user is given");
       for (const std::string& name : names) check_id(name, "the user");
-      return std::optional<spate::Response>();
     };
 
     server_.post(
@@ -140,50 +124,51 @@ class Hub {
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::user(request.param("user")), request, std::move(pending));
         },
-        publisher(user));
+        guarded(may, user));
     server_.post(
         "/sse/send",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           const std::vector<std::string> names = request.query_all("user");
           send(spate::Audience::users(names), request, std::move(pending));
         },
-        publisher(users));
+        guarded(may, users));
     server_.post(
         "/sse/group/{prefix}",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::group(request.param("prefix")), request, std::move(pending));
         },
-        publisher(prefix));
+        guarded(may, prefix));
     server_.post(
         "/sse/broadcast",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::everybody(), request, std::move(pending));
         },
-        publisher(nothing));
+        guarded(may, nothing));
     server_.route(
         {"GET", "POST"}, "/sse/close/{user}",
         [this](const spate::Request& request) {
           return spate::Response::json(200,
                                        "{\"closed\":" + std::to_string(emitter_.remove(request.param("user"))) + "}");
         },
-        publisher(user));
+        guarded(may, user));
   }
 
   void add_queries() {
-    server_.get("/sse/users", [this](const spate::Request& request, spate::PendingResponse pending) {
-      const auto answer = [pending](std::error_code error, const std::vector<std::string>& users) {
+    const spate::RouteOptions observers = guarded(access_.observer(), nothing);
+    const auto users = [this](const spate::Request& request, spate::PendingResponse pending) {
+      const auto answer = [pending](std::error_code error, const std::vector<std::string>& names) {
         if (error) {
           pending.respond(unavailable(error.message()));
           return;
         }
         std::string list = "[";
-        for (const std::string& user : users) list += (list.size() > 1 ? "," : "") + quoted(user);
+        for (const std::string& name : names) list += (list.size() > 1 ? "," : "") + quoted(name);
         pending.respond(spate::Response::json(200, list + "]"));
       };
       if (!of_cluster(request)) return answer({}, emitter_.users());
       emitter_.async_cluster_users({}, answer);
-    });
-    server_.get("/sse/count", [this](const spate::Request& request, spate::PendingResponse pending) {
+    };
+    const auto count = [this](const spate::Request& request, spate::PendingResponse pending) {
       const auto answer = [pending](std::error_code error, spate::Emitter::Counts counts) {
         if (error) {
           pending.respond(unavailable(error.message()));
@@ -194,7 +179,9 @@ class Hub {
       };
       if (!of_cluster(request)) return answer({}, emitter_.counts());
       emitter_.async_cluster_counts(answer);
-    });
+    };
+    server_.get("/sse/users", users, observers);
+    server_.get("/sse/count", count, observers);
     server_.get("/metrics", [this](const spate::Request&) {
       return spate::Response(200)
           .content_type("text/plain; version=0.0.4")
@@ -246,7 +233,7 @@ class Hub {
   static constexpr std::chrono::seconds most_wait{5};
 
   spate::Server& server_;
-  const std::string token_;
+  const Access access_;
   const std::shared_ptr<spate::Bus> bus_;
   spate::Emitter emitter_;
 };

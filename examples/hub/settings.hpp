@@ -8,6 +8,7 @@
 #include <spate/program.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 
+#include "hub/access.hpp"
 #include "hub/cluster.hpp"
 
 namespace hub {
@@ -19,7 +20,7 @@ struct Settings {
       "haproxy needs `option http-no-delay`; without it each event is held back for some 200 ms."};
   spate::ReplayLimits replay;
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
-  std::string publish_token;
+  Access access;
   ClusterSettings cluster;
 
   /// Ends the program when the command line cannot be understood.
@@ -28,7 +29,6 @@ struct Settings {
     spate::StreamOptions& stream = server.stream;
     server.threads = 1;
     stream.max_queued_bytes = 1024 * 1024;
-    bool has_token = false;
 
     program.option<std::size_t>("--threads", "N", "loops, each on a thread of its own", server.threads, 1);
     program.option("--heartbeat-ms", "N", "quiet time before a heartbeat; 0 sends none", stream.heartbeat);
@@ -48,12 +48,7 @@ struct Settings {
     program.option("--allow-origin", "ORIGIN", "pages of this origin may use the hub; * admits all",
                    server.cors.allow_origins);
     program.option("--allow-host", "HOST", "answer for this host besides loopback; * admits all", server.allow_hosts);
-    program.option("--publish-token", "TOKEN", "what `Authorization: Bearer` must carry to send and to close",
-                   [&](const std::string& text) {
-                     if (text.empty()) throw std::invalid_argument("\"\" is no token");
-                     publish_token = text;
-                     has_token = true;
-                   });
+    access.add_options(program);
     program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
     cluster.add_options(program);
     program.parse(argc, argv);
@@ -63,7 +58,7 @@ struct Settings {
     std::error_code error;
     const auto address = asio::ip::make_address(server.address == "localhost" ? "127.0.0.1" : server.address, error);
     if (error) program.refuse("option --address: " + spate::detail::quote(server.address) + " is no IP address");
-    if (!address.is_loopback() && !has_token) {
+    if (!address.is_loopback() && !access.limits_publishing()) {
       program.refuse("listening on " + server.address + " without --publish-token would let anybody send",
                      spate::Program::cannot_serve);
     }

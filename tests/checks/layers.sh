@@ -17,6 +17,7 @@ find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
     may["registry"] = " wire http stream asio "
     may["server"]   = " wire http stream registry asio "
     may["cluster"]  = " wire http stream registry asio hiredis "
+    may["jwt"]      = " wire http stream registry server asio libjwt "
     may["root"]     = " "
     may["all"]      = " wire http stream registry server asio "
   }
@@ -44,6 +45,7 @@ find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
     } else if (name ~ /^asio\//) needs = "asio"
     else if (name ~ /^llhttp/) needs = "llhttp"
     else if (name ~ /^hiredis\//) needs = "hiredis"
+    else if (name == "jwt.h") needs = "libjwt"
     else if (name ~ /\.hpp$|\//  && name !~ /^(sys|netinet|arpa|linux|net)\//) needs = name
     if (needs != "" && needs != layer && index(may[layer], " " needs " ") == 0) fail("layer " layer " may not include " needs)
   }

@@ -9,8 +9,8 @@ trap 'rm -rf "$scratch"' EXIT
 expect() {
   rm -rf "$scratch/spate"
   mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/stream/detail" "$scratch/spate/registry" \
-    "$scratch/spate/server" "$scratch/spate/cluster"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,stream,registry,server,cluster}/a.hpp
+    "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
+  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,stream,registry,server,cluster,jwt}/a.hpp
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -28,6 +28,7 @@ expect pass stream/detail/b.hpp '<sys/epoll.h>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
+expect pass jwt/b.hpp '<jwt.h>'
 expect pass spate.hpp '<spate/server/a.hpp>'
 expect fail wire/b.hpp '<spate/http/a.hpp>'
 expect fail wire/b.hpp '<asio/buffer.hpp>'
@@ -39,6 +40,8 @@ expect pass registry/b.hpp '<asio/post.hpp>'
 expect fail server/b.hpp '<spate/cluster/a.hpp>'
 expect fail cluster/b.hpp '<spate/server/a.hpp>'
 expect fail server/b.hpp '<hiredis/async.h>'
+expect fail server/b.hpp '<jwt.h>'
+expect fail server/b.hpp '<spate/jwt/a.hpp>'
 expect fail server/b.hpp '<sys/epoll.h>'
 expect fail server/b.hpp '<spate/spate.hpp>'
 expect fail stream/b.hpp '<asio.hpp>'
@@ -47,4 +50,4 @@ expect fail stream/b.hpp '<boost/beast.hpp>'
 expect fail spate.hpp '<spate/cluster/a.hpp>'
 expect fail stream/b.hpp '<spate/wire/missing.hpp>'
 expect fail other.hpp '<spate/wire/event.hpp>'
-echo "26 cases as expected"
+echo "29 cases as expected"

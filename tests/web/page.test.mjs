@@ -6,6 +6,7 @@ import { launch_browser } from "./support/browser.mjs";
 import { start_proxy } from "./support/cutting_proxy.mjs";
 import { expect_text } from "./support/expect_text.mjs";
 import { start_hub } from "./support/hub.mjs";
+import { seconds, token } from "./support/jwt.mjs";
 import { HubPage } from "./support/hub_page.mjs";
 import { until } from "./support/until.mjs";
 
@@ -303,5 +304,43 @@ describe("the hub's page", { timeout: 500_000 }, () => {
       assert.ok(content <= window, `${name}: the page is ${content} px wide in a window of ${window} px`);
       await alice.page.close();
     }
+  });
+
+  test("where subscribers have tokens, the page takes one from its box or from its own query", async () => {
+    const secret = "a secret of more than 32 bytes, for tests";
+    const strict = await start_hub("--subscribe-secret", secret, "--publish-token", "publisher");
+    try {
+      const alices = token(secret, { sub: "alice", exp: seconds(600) });
+      const page = await HubPage.open(browser, strict.url, "/?user=alice");
+      await page.is("closed");
+      await expect_text(page.page.locator("#trouble"), /Not connected/);
+      await page.box("Token").fill(alices);
+      await page.press("Connect");
+      await page.is("open");
+      await page.send({ recipient: "alice", data: "hello", token: "publisher" });
+      await until("hello in the log", async () => (await page.sent()).some(({ data }) => data === "hello"));
+      await until("alice in the list", async () => (await page.users()).join() === "alice");
+
+      const other = await HubPage.open(browser, strict.url, "/?user=alice&token=" + alices);
+      await other.is("open");
+      await other.box("User").fill("bob");
+      await other.press("Connect");
+      await other.is("closed");
+      assert.doesNotMatch((await page.page.content()) + (await other.page.content()), /eyJ/);
+      assert.deepEqual([...page.errors, ...other.errors], []);
+    } finally {
+      for (const context of browser.contexts()) await context.close();
+      await strict.stop();
+    }
+  });
+
+  test("a token to publish with is not passed on to a hub that asks subscribers for none", async () => {
+    const page = await open("/");
+    const asked = [];
+    page.page.on("request", (request) => asked.push(request.url()));
+    await page.box("Token").fill("publisher");
+    await page.connect("alice");
+    assert.ok(asked.some((url) => url.includes("/sse/subscribe/alice")));
+    assert.ok(!asked.some((url) => url.includes("publisher")), asked.join());
   });
 });

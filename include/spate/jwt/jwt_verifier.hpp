@@ -1,0 +1,128 @@
+// A JwtVerifier tells whom a JSON Web Token names and until when, if it was signed with the secret it knows.
+//
+//   const spate::JwtVerifier verifier(secret);
+//   if (const auto claims = verifier.verify(token)) serve(claims->subject);
+//
+// Only HS256, with `sub` and `exp` (RFC 7519, RFC 7515). Needs libjwt: link spate::jwt. Threads: any number may verify
+// at a time. A value type; the secret is copied into it.
+#pragma once
+
+#include <jwt.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace spate {
+
+/// What a token says that was found good.
+struct JwtClaims {
+  std::string subject;  // whom it names: never empty
+  std::chrono::system_clock::time_point expiry;
+};
+
+class JwtVerifier {
+ public:
+  /// Bytes that the secret has at least: as many as the hash. (RFC 7518 3.2)
+  static constexpr std::size_t min_secret_bytes = 32;
+
+  /// Throws std::invalid_argument when `secret` is too short.
+  explicit JwtVerifier(std::string secret) : secret_(std::move(secret)) {
+    if (secret_.size() < min_secret_bytes) {
+      throw std::invalid_argument("spate::JwtVerifier: the secret has fewer than 32 bytes");
+    }
+  }
+
+  /// Nothing unless `token` is complete, signed with this secret by HS256 and by nothing else, names a subject, is not
+  /// to be used later than `now` only (`nbf`), expires after `now`, and asks for no extension (`crit`).
+  ///
+  /// Throws std::bad_alloc; what is wrong with a token is not told, as its bearer has no need to know.
+  std::optional<JwtClaims> verify(std::string_view token,
+                                  std::chrono::system_clock::time_point now = std::chrono::system_clock::now()) const {
+    if (!well_formed(token)) return std::nullopt;
+    const Token decoded = decode(std::string(token));
+    if (!decoded) return std::nullopt;
+    // The token names its own algorithm, and libjwt takes any that fits the key: only this one, letter by letter.
+    const char* algorithm = ::jwt_get_header(decoded.get(), "alg");
+    if (::jwt_get_alg(decoded.get()) != JWT_ALG_HS256 || algorithm == nullptr) return std::nullopt;
+    if (std::string_view(algorithm) != "HS256" || header_of(decoded, "crit")) return std::nullopt;
+
+    const char* subject = ::jwt_get_grant(decoded.get(), "sub");
+    const auto expiry = moment_of(decoded, "exp");
+    if (subject == nullptr || *subject == '\0' || !expiry || *expiry <= now) return std::nullopt;
+    if (claim_of(decoded, "nbf")) {
+      const auto begin = moment_of(decoded, "nbf");
+      if (!begin || *begin > now) return std::nullopt;
+    }
+    return JwtClaims{subject, *expiry};
+  }
+
+ private:
+  struct Free {
+    void operator()(jwt_t* token) const noexcept { ::jwt_free(token); }
+    void operator()(char* text) const noexcept { std::free(text); }
+  };
+  using Token = std::unique_ptr<jwt_t, Free>;
+  using Text = std::unique_ptr<char, Free>;
+
+  // Three parts of base64url, none of them empty: an unsigned token has an empty one. (RFC 7515 7.1)
+  static bool well_formed(std::string_view token) noexcept {
+    std::size_t dots = 0, part = 0;
+    for (const char c : token) {
+      if (c == '.') {
+        if (part == 0) return false;
+        ++dots;
+        part = 0;
+        continue;
+      }
+      const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+      if (!letter && c != '-' && c != '_') return false;
+      ++part;
+    }
+    return dots == 2 && part > 0;
+  }
+
+  // Compares signatures in constant time.
+  Token decode(const std::string& token) const {
+    jwt_t* decoded = nullptr;
+    const auto* key = reinterpret_cast<const unsigned char*>(secret_.data());
+    const int error = ::jwt_decode(&decoded, token.c_str(), key, static_cast<int>(secret_.size()));
+    if (error == ENOMEM) throw std::bad_alloc();
+    return Token(error == 0 ? decoded : nullptr);
+  }
+
+  /// JSON text.
+  static Text claim_of(const Token& token, const char* name) { return Text(::jwt_get_grants_json(token.get(), name)); }
+  static Text header_of(const Token& token, const char* name) {
+    return Text(::jwt_get_headers_json(token.get(), name));
+  }
+
+  // Seconds since 1970, perhaps with a fraction. (RFC 7519 2: NumericDate)
+  static std::optional<std::chrono::system_clock::time_point> moment_of(const Token& token, const char* name) {
+    const Text json = claim_of(token, name);
+    if (!json) return std::nullopt;
+    const std::string_view text(json.get());
+    double seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    // What the clock can hold: till the year 2200.
+    constexpr double most = 230.0 * 365.25 * 24 * 3600;
+    const std::chrono::duration<double> since(std::clamp(seconds, 0.0, most));
+    return std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::milliseconds>(since));
+  }
+
+  std::string secret_;
+};
+
+}  // namespace spate
