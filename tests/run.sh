@@ -9,6 +9,7 @@
 #   --sanitize KIND        address (with undefined behaviour) or thread
 #   --compiler NAME        a C++ compiler, for example clang++-16
 #   --portable             without what only Linux has
+#   --fuzz SECONDS         lets each fuzz target search for so long; needs Clang
 #   --build DIRECTORY      where to build; by default build/ and a name made of the options
 #   --jobs N               compilations and tests at a time; by default one a core
 #   --target NAME          builds only this target (repeatable)
@@ -19,7 +20,7 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=support/needs.sh
 source "$project/tests/support/needs.sh"
 
-labels=() skipped=() sanitize="" compiler="" portable="" build="" targets=() jobs=$(nproc) install=yes
+labels=() skipped=() sanitize="" compiler="" portable="" fuzz="" build="" targets=() jobs=$(nproc) install=yes
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 refuse() {
   echo "tests/run.sh: $*" >&2
@@ -32,6 +33,7 @@ while [ $# -gt 0 ]; do
     --sanitize) sanitize=${2:?}; shift ;;
     --compiler) compiler=${2:?}; shift ;;
     --portable) portable=yes ;;
+    --fuzz) fuzz=${2:?}; shift ;;
     --build) build=${2:?}; shift ;;
     --jobs) jobs=${2:?}; shift ;;
     --target) targets+=("${2:?}"); shift ;;
@@ -43,6 +45,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+case $compiler in clang++*) ;; *) [ -z "$fuzz" ] || refuse "--fuzz needs --compiler clang++-16 or the like" ;; esac
 case $sanitize in "" | address | thread) ;; *) refuse "unknown sanitizer \"$sanitize\"" ;; esac
 
 if [ "$install" != no ]; then
@@ -64,8 +67,12 @@ if [ "$install" = only ]; then exit; fi
 options=(-DCMAKE_BUILD_TYPE=Debug "-DSPATE_SANITIZE=$sanitize")
 if [ -n "$compiler" ]; then options+=("-DCMAKE_CXX_COMPILER=$compiler"); fi
 if [ -n "$portable" ]; then options+=(-DSPATE_PORTABLE=ON); else options+=(-DSPATE_PORTABLE=OFF); fi
+if [ -n "$fuzz" ]; then
+  # The same compiler for C, so that the parser of requests can be looked into too.
+  options+=(-DSPATE_BUILD_FUZZERS=ON "-DSPATE_FUZZ_SECONDS=$fuzz" "-DCMAKE_C_COMPILER=${compiler/clang++/clang}")
+fi
 if [ -z "$build" ]; then
-  build="$project/build/tests${compiler:+-$compiler}${sanitize:+-$sanitize}${portable:+-portable}"
+  build="$project/build/tests${compiler:+-$compiler}${sanitize:+-$sanitize}${portable:+-portable}${fuzz:+-fuzz}"
 fi
 
 configure "$build" "${options[@]}"
@@ -73,7 +80,7 @@ cmake --build "$build" --parallel "$jobs" ${targets[@]:+--target "${targets[@]}"
 
 # A sanitizer finds no room for its shadow where the kernel spreads addresses too widely.
 run=()
-if [ -n "$sanitize" ] && setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null; then
+if [ -n "$sanitize$fuzz" ] && setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null; then
   run=(setarch "$(uname -m)" --addr-no-randomize)
 fi
 selection=()
