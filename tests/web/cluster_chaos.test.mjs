@@ -17,7 +17,7 @@ import { until } from "./support/until.mjs";
 
 const mode = process.env.MODE ?? "durable";
 const durable = mode === "durable";
-const SECONDS = Number(process.env.SECONDS ?? (durable ? 60 : 30));
+const SECONDS = Number(process.env.SECONDS ?? (durable ? 60 : 40));
 const PUBLISHERS = 6;
 // How long after its 202 an event may still be on its way to another hub, on a busy machine.
 const UNDER_WAY_MS = 1_000;
@@ -78,7 +78,8 @@ describe(`three nodes under chaos, ${mode}`, { timeout: 400_000 }, () => {
       const publishers = Array.from({ length: PUBLISHERS }, () => ledger.publisher());
       const publishing = publishers.map((publisher) => publish(publisher, random.fork()));
 
-      await chaos.run(SECONDS * 1000);
+      // Without a log the calm is what shows something: nothing may be lost then.
+      await chaos.run(SECONDS * 1000, durable ? {} : { least_calm_ms: 2 * UNDER_WAY_MS, most_calm_ms: 3 * UNDER_WAY_MS });
       stormy = false;
       await Promise.all(publishing);
       await until("all to be connected", () => recorders.every(({ connected }) => connected));
@@ -119,7 +120,7 @@ describe(`three nodes under chaos, ${mode}`, { timeout: 400_000 }, () => {
       assert.equal(deaf, undefined);
       // The test has shown nothing if hardly anything went on.
       assert.ok(ledger.count("accepted") > SECONDS * 20, "too little was accepted");
-      assert.ok(calm > SECONDS, "too little was sent in calm");
+      assert.ok(durable || calm > sends.length / 20, "too little was sent in calm");
       for (const { status, retry_after, error } of sends.filter(({ outcome }) => outcome === "refused")) {
         assert.equal(status, 503, error);
         assert.ok(Number(retry_after) > 0, error);

@@ -14,8 +14,8 @@ export class Chaos {
     this.faults = [];
   }
 
-  /// Brings faults for `duration_ms`, every kind before any comes again.
-  async run(duration_ms) {
+  /// Brings faults for `duration_ms`, every kind before any comes again, with some calm after each.
+  async run(duration_ms, { least_calm_ms = 300, most_calm_ms = 1200 } = {}) {
     const end = performance.now() + duration_ms;
     let kinds = [];
     while (performance.now() < end) {
@@ -26,7 +26,7 @@ export class Chaos {
       await Chaos.kinds[name](this);
       await this.cluster.well();
       fault.ended = performance.now();
-      await pause(this.random.between(300, 1200));
+      await pause(this.random.between(least_calm_ms, most_calm_ms));
     }
   }
 
