@@ -1,27 +1,50 @@
 // No payload can forge an event: whatever is sent arrives as the data, or the name, of exactly one event as a parser of
 // somebody else's reads it, or is refused with a clear 400.
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
 import { after, before, describe, test } from "node:test";
-import { hostile_data, hostile_names, hostile_text, normalised, numbers } from "./support/hostile.mjs";
+import { hostile_data, hostile_names, hostile_text, hostile_texts, normalised, numbers } from "./support/hostile.mjs";
 import { start_hub } from "./support/hub.mjs";
 import { until } from "./support/until.mjs";
 
-/// Reads the stream of `user`; `events` fills with what eventsource-parser makes of it.
-async function listen(hub, user) {
+/// Every byte of `text` escaped, so that nothing on the way can have an opinion of it.
+const escaped = (text) => [...Buffer.from(text)].map((byte) => "%" + byte.toString(16).padStart(2, "0")).join("");
+const is_utf8 = (text) => Buffer.from(Buffer.from(text).toString("utf8")).equals(Buffer.from(text));
+const string = (text) => Buffer.from(text).toString("utf8");
+
+/// An answer with JSON to a request whose path is sent as it stands.
+async function ask(hub, method, path, body = "") {
+  const request = http.request({ port: hub.port, method, path, headers: { "content-length": Buffer.byteLength(body) } });
+  request.end(body);
+  const [response] = await once(request, "response");
+  let text = "";
+  for await (const piece of response.setEncoding("utf8")) text += piece;
+  return { status: response.statusCode, json: JSON.parse(text) };
+}
+
+/// Reads the stream at `path`; `events` fills with what eventsource-parser makes of it. When it is refused, `status` and
+/// `json` tell.
+async function listen(hub, path, headers = {}) {
   const { createParser } = await import("eventsource-parser");
-  const controller = new AbortController();
-  const response = await fetch(`${hub.url}/sse/subscribe/${user}`, { signal: controller.signal });
-  const listener = { events: [], problems: [], stop: () => controller.abort() };
+  const request = http.get({ port: hub.port, path, headers, agent: false });
+  const [response] = await once(request, "response");
+  response.setEncoding("utf8");
+  const listener = { status: response.statusCode, events: [], problems: [], stop: () => request.destroy() };
+  if (response.statusCode !== 200) {
+    let text = "";
+    for await (const piece of response) text += piece;
+    return { ...listener, json: JSON.parse(text) };
+  }
   const parser = createParser({
     onEvent: (event) => listener.events.push(event),
     onError: (error) => listener.problems.push(error),
   });
-  (async () => {
-    const decoder = new TextDecoder();
-    for await (const piece of response.body) parser.feed(decoder.decode(piece, { stream: true }));
-  })().catch((error) => controller.signal.aborted || listener.problems.push(error));
-  await until("the greeting", () => listener.events.length === 1);
-  listener.events.length = 0;
+  response.on("data", (piece) => parser.feed(piece)).on("error", () => {});
+  request.on("error", () => {});
+  await until("the greeting", () => listener.events.length > 0);
+  listener.greeting = listener.events.shift();
+  assert.equal(listener.greeting.event, "connected");
   /// All events up to and without the next one that is named `end`.
   listener.up_to_end = async () => {
     await until("the end", () => listener.events.at(-1)?.event === "end");
@@ -36,7 +59,7 @@ describe("event injection", { timeout: 500_000 }, () => {
   let alice;
   before(async () => {
     hub = await start_hub("--max-queued-bytes", "16777216");
-    alice = await listen(hub, "alice");
+    alice = await listen(hub, "/sse/subscribe/alice");
   });
   after(async () => {
     alice?.stop();
@@ -96,5 +119,98 @@ describe("event injection", { timeout: 500_000 }, () => {
   test("one byte more than is accepted is refused, and nothing of it arrives", async () => {
     const { status } = await arrived("", "x".repeat(1_048_577));
     assert.equal(status, 413);
+  });
+
+  const number = numbers(20260120);
+  // Longer ones are 414 whatever they are.
+  const texts = [...hostile_texts, ...Array.from({ length: 60 }, () => hostile_text(number, 6))].filter(
+    (text) => escaped(text).length < 8_000,
+  );
+
+  // 1 to 256 bytes of UTF-8 without control characters.
+  const is_user = (text) =>
+    is_utf8(text) && Buffer.byteLength(text) <= 256 && text.length > 0 && !/[\0-\x1f\x7f-\x9f]/.test(string(text));
+
+  test(`${texts.length} texts as a user and as a group`, async () => {
+    let legal = 0;
+    for (const text of texts) {
+      const what = JSON.stringify(string(text)).slice(0, 200);
+      const user = escaped(text);
+      const listener = await listen(hub, `/sse/subscribe/${user}`);
+      const answers = [
+        await ask(hub, "POST", `/sse/send/${user}`, "to the user"),
+        await ask(hub, "POST", `/sse/group/${user}`, "to the group"),
+        await ask(hub, "POST", `/sse/send?user=${user}`, "to a list"),
+      ];
+      if (!is_user(text)) {
+        for (const { status, json } of [listener, ...answers]) {
+          assert.ok(status === 400 || (status === 404 && text.length === 0), `${status} for ${what}`);
+          assert.match(json.error, /./);
+        }
+        continue;
+      }
+      ++legal;
+      assert.deepEqual(JSON.parse(listener.greeting.data), { user: string(text), resumed: false }, what);
+      for (const { status, json } of answers) {
+        assert.equal(status, 202, what);
+        assert.equal(json.streams, 1, what);
+      }
+      await ask(hub, "POST", `/sse/send/${user}?event=end`);
+      const events = await listener.up_to_end();
+      assert.deepEqual(events.map(({ data }) => data), ["to the user", "to the group", "to a list"], what);
+      listener.stop();
+    }
+    assert.ok(legal > 20 && legal < texts.length, `${legal} were legal`);
+  });
+
+  test(`${texts.length} texts as a filter`, async () => {
+    for (const [index, text] of texts.entries()) {
+      if (text.length === 0) continue;
+      const what = JSON.stringify(string(text)).slice(0, 200);
+      const listener = await listen(hub, `/sse/subscribe/filter${index}?event=${escaped(text)}&event=end`);
+      assert.equal(listener.status, 200, what);
+      const { status } = await ask(hub, "POST", `/sse/send/filter${index}?event=${escaped(text)}`, "passes");
+      await ask(hub, "POST", `/sse/send/filter${index}?event=another`, "does not");
+      await ask(hub, "POST", `/sse/send/filter${index}?event=end`);
+      const events = await listener.up_to_end();
+      assert.deepEqual(events.map(({ data }) => data), status === 202 ? ["passes"] : [], what);
+      listener.stop();
+    }
+  });
+
+  test(`${texts.length} texts as a cursor, in the query and in the field`, async () => {
+    let in_field = 0;
+    for (const [index, text] of texts.entries()) {
+      const what = JSON.stringify(string(text)).slice(0, 200);
+      const bytes = Buffer.from(text).toString("latin1");
+      const ways = [[`?last_event_id=${escaped(text)}`, {}], [`?lastEventId=${escaped(text)}`, {}]];
+      // What a field can hold: no control characters but tabs, and no blanks around. (RFC 9110 5.5)
+      if (/^[^\0-\x08\x0a-\x1f\x7f]*$/.test(bytes) && bytes === bytes.replace(/^[ \t]+|[ \t]+$/g, "")) {
+        ways.push(["", { "Last-Event-ID": bytes }]);
+        ++in_field;
+      }
+      for (const [way, [query, headers]] of ways.entries()) {
+        const user = `cursor${index}.${way}`;
+        const path = `/sse/subscribe/${user}${query}`;
+        const listener = await listen(hub, path, headers);
+        assert.equal(listener.status, 200, what);
+        const resumed = string(text) === "earliest";
+        assert.deepEqual(JSON.parse(listener.greeting.data), { user, resumed }, what);
+        await ask(hub, "POST", `/sse/send/${user}?event=end`);
+        const events = await listener.up_to_end();
+        if (text.length === 0 || resumed) {
+          assert.deepEqual(events, [], what);
+        } else {
+          assert.equal(events.length, 1, what);
+          assert.equal(events[0].event, "gap", what);
+          const gap = JSON.parse(events[0].data);
+          assert.equal(gap.reason, "unknown", what);
+          if (is_utf8(text)) assert.equal(gap.requested, string(text));
+          assert.equal(typeof gap.requested, "string");
+        }
+        listener.stop();
+      }
+    }
+    assert.ok(in_field > 20);
   });
 });

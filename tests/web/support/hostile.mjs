@@ -60,6 +60,16 @@ export const hostile_names = [
   ["closing, which is the hub's own", "closing", undefined],
 ];
 
+/// Texts for any other field, and bytes that are no text.
+export const hostile_texts = [
+  ...hostile_data.map(([, body]) => body).filter((body) => body.length < 100_000),
+  ...["data", "data:", "id", "event: x", "retry: 1", "gap", "connected", "*", "%0A", "%", "..", "/", "a/b", "a?b", "a&b=c", "a+b", "a#b"],
+  ...["earliest", "0-0", "-1", "18446744073709551616", "\u0085", "\u2028", "\x7f", "\u200b", "e\u0301", "\ud83c\udf0a"],
+  "x".repeat(256),
+  "x".repeat(257),
+  "\u20ac".repeat(1000),
+];
+
 /// Small whole numbers from `seed` on, the same in every run.
 export function numbers(seed) {
   let state = seed >>> 0;
