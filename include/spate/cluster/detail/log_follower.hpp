@@ -1,0 +1,174 @@
+// LogFollower: reads the log of a cluster from the last entry it knows, entry by entry, and notices what it misses.
+//
+// While it is behind it reads by a script that also tells how many entries the log ever had, so that it sees what was
+// trimmed before it came. At the log's end it waits there, by XREAD; every answer but a short one at once leads back to
+// the script, and so does a quiet second, in which the log may have been replaced.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <spate/cluster/detail/log_id.hpp>
+#include <spate/cluster/detail/redis_connection.hpp>
+
+namespace spate::detail {
+
+class LogFollower {
+ public:
+  struct Events {
+    /// The next entry.
+    std::function<void(std::uint64_t sequence, std::string_view message)> entry;
+    /// Entries up to this one are gone before they were read.
+    std::function<void(std::uint64_t sequence)> trimmed;
+    /// An entry, of this id, is none that a node has written.
+    std::function<void(std::string_view id)> garbled;
+    /// All entries up to this one have been read.
+    std::function<void(std::uint64_t newest)> caught_up;
+    /// The log is another one, or Redis refuses: begin again.
+    std::function<void(std::error_code, const std::string& why)> failed;
+  };
+
+  LogFollower(std::string epoch_key, std::string log_key, Events events)
+      : epoch_key_(std::move(epoch_key)), log_key_(std::move(log_key)), events_(std::move(events)) {}
+
+  const std::string& epoch() const noexcept { return epoch_; }
+  std::uint64_t position() const noexcept { return position_; }
+
+  /// The log is another one.
+  void restart(std::string_view epoch) {
+    epoch_ = epoch;
+    position_ = read_ = 0;
+  }
+
+  /// Follows over `connection`, which outlives what it is asked; `read_script` is what Redis calls the script.
+  void follow(std::shared_ptr<RedisConnection> connection, std::string read_script) {
+    connection_ = std::move(connection);
+    read_script_ = std::move(read_script);
+    catch_up();
+  }
+
+  void stop() { connection_ = nullptr; }
+
+ private:
+  static constexpr std::size_t batch = 128;
+  static constexpr std::chrono::milliseconds quiet{1'000};
+
+  void catch_up() {
+    if (!connection_) return;
+    const std::string count = std::to_string(batch), from = LogId::format(position_);
+    connection_->command({"EVALSHA", read_script_, "2", epoch_key_, log_key_, from, count},
+                         [this](const redisReply& reply) { took_batch(reply); });
+  }
+
+  void took_batch(const redisReply& reply) {
+    if (failed(reply)) return;
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 5) {
+      return events_.failed(Errc::bus_refused, "the log cannot be read");
+    }
+    if (text_of(*reply.element[0]) != epoch_) return events_.failed(Errc::bus_lost, "the log has begun anew");
+    const std::uint64_t added = count_of(*reply.element[1]), kept = count_of(*reply.element[2]);
+    const std::uint64_t newest = LogId::parse(text_of(*reply.element[3])).value_or(0);
+    const redisReply& entries = *reply.element[4];
+    const std::uint64_t gone = added > kept ? added - kept : 0;
+    if (gone > read_) {
+      read_ = gone;
+      const auto first = entries.elements > 0 ? id_of(*entries.element[0]) : std::nullopt;
+      const std::uint64_t up_to = first ? *first - 1 : newest;
+      if (up_to > position_) {
+        position_ = up_to;
+        events_.trimmed(up_to);
+      }
+    }
+    if (!take(entries)) return;
+    if (entries.elements == batch) return catch_up();
+    read_ = added;
+    position_ = std::max(position_, newest);
+    events_.caught_up(position_);
+    wait();
+  }
+
+  void wait() {
+    if (!connection_) return;
+    const std::string count = std::to_string(batch), from = LogId::format(position_),
+                      block = std::to_string(quiet.count());
+    asked_at_ = RedisConnection::Clock::now();
+    connection_->command({"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", log_key_, from},
+                         [this](const redisReply& reply) { took_news(reply); }, quiet);
+  }
+
+  void took_news(const redisReply& reply) {
+    if (failed(reply)) return;
+    // streams = 1*[ key, entries ]
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 1 || reply.element[0]->elements != 2) return catch_up();
+    const redisReply& entries = *reply.element[0]->element[1];
+    // Who was stopped for long may have missed what was trimmed meanwhile; who reads full batches is behind.
+    const bool late = RedisConnection::Clock::now() - asked_at_ > 2 * quiet;
+    if (late) return catch_up();
+    if (!take(entries)) return;
+    if (entries.elements == batch) return catch_up();
+    wait();
+  }
+
+  // Tells entries; false when it stopped in between.
+  bool take(const redisReply& entries) {
+    for (std::size_t i = 0; i < entries.elements; ++i) {
+      // entry = [ id, [ "e", epoch, "m", message ] ]
+      const redisReply& entry = *entries.element[i];
+      const auto id = id_of(entry);
+      ++read_;
+      if (!id) {
+        events_.garbled(entry.elements > 0 ? text_of(*entry.element[0]) : std::string_view());
+        continue;
+      }
+      if (*id <= position_) continue;
+      position_ = *id;
+      const redisReply& fields = *entry.element[1];
+      if (fields.elements != 4 || text_of(*fields.element[0]) != "e" || text_of(*fields.element[2]) != "m") {
+        events_.garbled(text_of(*entry.element[0]));
+        continue;
+      }
+      if (text_of(*fields.element[1]) != epoch_) {
+        events_.failed(Errc::bus_lost, "the log has begun anew");
+        return false;
+      }
+      events_.entry(*id, text_of(*fields.element[3]));
+      if (!connection_) return false;
+    }
+    return true;
+  }
+
+  bool failed(const redisReply& reply) {
+    if (!connection_) return true;
+    if (reply.type != REDIS_REPLY_ERROR) return false;
+    events_.failed(Errc::bus_refused, std::string(text_of(reply)));
+    return true;
+  }
+
+  static std::uint64_t count_of(const redisReply& reply) noexcept {
+    return reply.type == REDIS_REPLY_INTEGER && reply.integer > 0 ? static_cast<std::uint64_t>(reply.integer) : 0;
+  }
+  static std::optional<std::uint64_t> id_of(const redisReply& entry) noexcept {
+    return entry.elements == 2 ? LogId::parse(text_of(*entry.element[0])) : std::nullopt;
+  }
+
+  const std::string epoch_key_;
+  const std::string log_key_;
+  const Events events_;
+  std::string read_script_;
+  std::shared_ptr<RedisConnection> connection_;
+  std::string epoch_;
+  std::uint64_t position_ = 0;  // the last entry read
+  std::uint64_t read_ = 0;      // entries that the log ever had, up to there
+  RedisConnection::Clock::time_point asked_at_;
+};
+
+}  // namespace spate::detail

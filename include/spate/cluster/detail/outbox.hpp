@@ -1,0 +1,81 @@
+// Outbox: events on their way to Redis, in order, until Redis has confirmed them. No I/O; guarded by its owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/bus.hpp>
+
+namespace spate::detail {
+
+class Outbox {
+ public:
+  struct Item {
+    std::uint64_t counter;
+    std::string message;
+    std::string user;     // the one it is for, if it goes to one user only
+    Bus::Published done;  // empty, or already called
+  };
+
+  Outbox(std::size_t max_events, std::size_t max_bytes) : max_events_(max_events), max_bytes_(max_bytes) {}
+
+  std::size_t size() const noexcept { return items_.size(); }
+  std::size_t bytes() const noexcept { return bytes_; }
+
+  /// Whether `size` more bytes are taken. When nothing waits, any event is.
+  bool has_room(std::size_t size) const noexcept {
+    return items_.empty() || (items_.size() < max_events_ && bytes_ + size <= max_bytes_);
+  }
+  /// The number of the event that is pushed next.
+  std::uint64_t next_counter() const noexcept { return counter_ + 1; }
+  void push(std::string message, std::string user, Bus::Published done) {
+    bytes_ += message.size();
+    items_.push_back({++counter_, std::move(message), std::move(user), std::move(done)});
+  }
+
+  /// The next one to send, which counts as sent from now on; null when there is none. It stays where it is until it is
+  /// popped.
+  Item* next() { return sent_ < items_.size() ? &items_[sent_++] : nullptr; }
+
+  /// None is on its way any more: they are sent again.
+  void rewind() noexcept { sent_ = 0; }
+
+  /// The one whose number is `counter`, if it is still here.
+  Item* find(std::uint64_t counter) {
+    const std::uint64_t first = counter_ + 1 - items_.size();
+    return counter < first || counter > counter_ ? nullptr : &items_[static_cast<std::size_t>(counter - first)];
+  }
+
+  /// Takes the oldest, which has been sent.
+  Item pop() {
+    Item item = std::move(items_.front());
+    items_.pop_front();
+    bytes_ -= item.message.size();
+    --sent_;
+    return item;
+  }
+
+  /// Takes those that are on their way, or all.
+  std::vector<Item> take_sent() { return take(sent_); }
+  std::vector<Item> take_all() { return take(sent_ = items_.size()); }
+
+ private:
+  std::vector<Item> take(std::size_t count) {
+    std::vector<Item> taken;
+    while (count-- > 0) taken.push_back(pop());
+    return taken;
+  }
+
+  const std::size_t max_events_;
+  const std::size_t max_bytes_;
+  std::deque<Item> items_;  // numbered without holes
+  std::size_t sent_ = 0;    // so many of them, from the front
+  std::size_t bytes_ = 0;
+  std::uint64_t counter_ = 0;
+};
+
+}  // namespace spate::detail
