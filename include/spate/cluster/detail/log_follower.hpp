@@ -101,8 +101,9 @@ class LogFollower {
     const std::string count = std::to_string(batch), from = LogId::format(position_),
                       block = std::to_string(quiet.count());
     asked_at_ = RedisConnection::Clock::now();
-    connection_->command({"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", log_key_, from},
-                         [this](const redisReply& reply) { took_news(reply); }, quiet);
+    connection_->command(
+        {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", log_key_, from},
+        [this](const redisReply& reply) { took_news(reply); }, quiet);
   }
 
   void took_news(const redisReply& reply) {

@@ -172,13 +172,12 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
 
   void read() {
     in_.resize(64 * 1024);
-    socket_.async_read_some(asio::buffer(in_),
-                            [self = shared_from_this()](std::error_code error, std::size_t size) {
-                              if (self->over_) return;
-                              if (error) return self->fail(Errc::bus_lost, error.message());
-                              self->take(size);
-                              if (!self->over_) self->read();
-                            });
+    socket_.async_read_some(asio::buffer(in_), [self = shared_from_this()](std::error_code error, std::size_t size) {
+      if (self->over_) return;
+      if (error) return self->fail(Errc::bus_lost, error.message());
+      self->take(size);
+      if (!self->over_) self->read();
+    });
   }
 
   void take(std::size_t size) {

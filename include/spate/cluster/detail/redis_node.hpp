@@ -301,7 +301,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
          [this](const redisReply& reply) {
            if (reply.type == REDIS_REPLY_ERROR) return lost(Errc::bus_refused, std::string(text_of(reply)));
            begin_log(text_of(reply));
-           up();
+           // What waits is sent once the log has been read: so streams that were here before are given it.
            follower_.follow(listening_, shas_[static_cast<std::size_t>(Script::read)]);
          });
   }
@@ -340,8 +340,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     }
     tell(error, what);
     if (left_) return;
-    retry_delay_ = lasted || retry_delay_.count() == 0 ? options_.min_retry
-                                                      : std::min(retry_delay_ * 2, options_.max_retry);
+    retry_delay_ =
+        lasted || retry_delay_.count() == 0 ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
     const auto most = std::max<std::int64_t>(retry_delay_.count(), 1);
     retry_timer_.expires_after(
         std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_)));
@@ -531,6 +531,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     events.caught_up = [this](std::uint64_t newest) {
       if (const auto to = listener()) to->caught_up(newest);
       settle_up_to(newest);
+      if (!up_) up();
     };
     events.failed = [this](std::error_code error, const std::string& why) { lost(error, why); };
     return events;

@@ -537,7 +537,10 @@ inline void Feed::release_backlog(std::size_t bytes) {
 inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
     case what_greet:
-      if (stream_->takes_events()) stream_->push_raw(event);
+      if (!stream_->takes_events()) return;
+      settle();
+      stream_->push_raw(event);
+      stream_->mark_dirty();
       return;
     case what_gap:
       if (!stream_->takes_events()) return;

@@ -1,0 +1,243 @@
+// An InProcessNetwork joins emitters of one program: for tests, and to see a cluster without Redis.
+//
+//   auto network = std::make_shared<spate::InProcessNetwork>(io.get_executor(), spate::InProcessNetwork::Kind::log);
+//   spate::EmitterOptions options;
+//   options.bus = network->join();
+//
+// It keeps the promises of a bus and has none of its faults, unless a test asks for them: a node can be held back, and
+// the log can be lost.
+//
+// Threads: any may call it. It tells its listeners on a strand of the executor, whose context must outlive it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/strand.hpp>
+
+#include <spate/cluster/bus.hpp>
+#include <spate/cluster/detail/bus_message.hpp>
+#include <spate/stream/detail/post.hpp>
+
+namespace spate {
+
+class InProcessNetwork;
+
+/// A node's place in the network. It keeps the network alive.
+class InProcessBus final : public Bus, public std::enable_shared_from_this<InProcessBus> {
+ public:
+  explicit InProcessBus(std::shared_ptr<InProcessNetwork> network) : network_(std::move(network)) {}
+
+  inline bool keeps_log() const noexcept override;
+  inline std::error_code publish(const Audience& audience, const Event& event, Published done) override;
+  inline void attach(std::shared_ptr<BusListener> listener) override;
+  void detach() override {
+    std::shared_ptr<BusListener> dropped;  // behind the lock
+    const std::lock_guard lock(mutex_);
+    dropped.swap(listener_);
+  }
+  void changed(std::string_view, std::size_t) override {}
+  inline void ask_newest(Published done) override;
+  inline void ask_users(std::string prefix,
+                        std::function<void(std::error_code, std::vector<UserStreams>)> done) override;
+  BusStatus status() const override {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+  /// Tells this node nothing more until `release`, as if its connection were slow.
+  inline void hold();
+  inline void release();
+
+ private:
+  friend class InProcessNetwork;
+
+  std::shared_ptr<BusListener> listener() const {
+    const std::lock_guard lock(mutex_);
+    return listener_;
+  }
+  template <typename Change>
+  void change_status(Change&& change) {
+    const std::lock_guard lock(mutex_);
+    change(status_);
+  }
+
+  const std::shared_ptr<InProcessNetwork> network_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<BusListener> listener_;
+  BusStatus status_;
+
+  // On the network's strand.
+  bool held_ = false;
+  std::uint64_t epoch_ = 0;  // the log that this node has begun to read
+  std::size_t read_ = 0;     // entries of it
+};
+
+class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
+ public:
+  enum class Kind : std::uint8_t { log, relay };
+
+  InProcessNetwork(const asio::any_io_executor& executor, Kind kind)
+      : strand_(asio::make_strand(executor)), kind_(kind) {}
+
+  /// A bus for one more emitter.
+  std::shared_ptr<InProcessBus> join() {
+    auto bus = std::make_shared<InProcessBus>(shared_from_this());
+    run([weak = std::weak_ptr(bus)](InProcessNetwork& network) { network.nodes_.push_back(weak); });
+    return bus;
+  }
+
+  /// The log is lost, and another one begins.
+  void lose_log() {
+    run([](InProcessNetwork& network) {
+      ++network.epoch_;
+      network.entries_.clear();
+      network.tell_all();
+    });
+  }
+
+ private:
+  friend class InProcessBus;
+
+  struct Entry {
+    std::uint64_t sequence;
+    detail::BusMessage message;
+  };
+
+  // Never inside the call: a bus tells nothing to whoever calls it.
+  void run(std::function<void(InProcessNetwork&)> function) {
+    detail::post_function(strand_, [self = shared_from_this(), function = std::move(function)] { function(*self); });
+  }
+
+  void take(const std::shared_ptr<InProcessBus>& from, detail::BusMessage&& message, const Bus::Published& done) {
+    const std::uint64_t sequence = kind_ == Kind::log ? sequence_ += 10 : 0;  // with holes, as a real log has them
+    from->change_status([](BusStatus& status) {
+      --status.queued;
+      ++status.published;
+    });
+    if (kind_ == Kind::log) {
+      entries_.push_back({sequence, std::move(message)});
+      tell_all();
+    } else {
+      for (const auto& node : nodes()) {
+        if (node == from || node->held_) continue;
+        if (const auto to = node->listener()) to->relayed(message.audience(), message.event);
+        node->change_status([](BusStatus& status) { ++status.received; });
+      }
+    }
+    if (done) done({}, sequence);
+  }
+
+  void tell_all() {
+    for (const auto& node : nodes()) tell(*node);
+  }
+
+  void tell(InProcessBus& node) {
+    const auto to = node.listener();
+    if (node.held_ || !to || kind_ != Kind::log) return;
+    if (node.epoch_ != epoch_) {
+      node.epoch_ = epoch_;
+      node.read_ = 0;
+      to->restarted("log" + std::to_string(epoch_));
+    }
+    for (; node.read_ < entries_.size(); ++node.read_) {
+      const Entry& entry = entries_[node.read_];
+      to->appended(entry.sequence, entry.message.audience(), entry.message.event);
+    }
+    to->caught_up(entries_.empty() ? 0 : entries_.back().sequence);
+  }
+
+  std::vector<std::shared_ptr<InProcessBus>> nodes() {
+    std::vector<std::shared_ptr<InProcessBus>> alive;
+    std::erase_if(nodes_, [&](const std::weak_ptr<InProcessBus>& node) {
+      if (auto bus = node.lock()) alive.push_back(std::move(bus));
+      return node.expired();
+    });
+    return alive;
+  }
+
+  const asio::any_io_executor strand_;
+  const Kind kind_;
+
+  // On the strand.
+  std::vector<std::weak_ptr<InProcessBus>> nodes_;
+  std::vector<Entry> entries_;
+  std::uint64_t epoch_ = 1;
+  std::uint64_t sequence_ = 0;
+};
+
+inline bool InProcessBus::keeps_log() const noexcept {
+  return network_->kind_ == InProcessNetwork::Kind::log;
+}
+
+inline std::error_code InProcessBus::publish(const Audience& audience, const Event& event, Published done) {
+  detail::BusMessage message;
+  message.kind = audience.kind();
+  if (audience.kind() == Audience::Kind::users) {
+    message.names.assign(audience.names().begin(), audience.names().end());
+  } else {
+    message.names.emplace_back(audience.name());
+  }
+  message.event = event;
+  change_status([](BusStatus& status) { ++status.queued; });
+  network_->run([from = shared_from_this(), message = std::move(message), done = std::move(done)](
+                    InProcessNetwork& network) mutable { network.take(from, std::move(message), done); });
+  return {};
+}
+
+inline void InProcessBus::attach(std::shared_ptr<BusListener> listener) {
+  {
+    const std::lock_guard lock(mutex_);
+    listener_ = std::move(listener);
+  }
+  network_->run([self = shared_from_this()](InProcessNetwork& network) {
+    self->epoch_ = 0;
+    self->change_status([](BusStatus& status) { status.connected = true; });
+    network.tell(*self);
+  });
+}
+
+inline void InProcessBus::ask_newest(Published done) {
+  network_->run([done = std::move(done)](InProcessNetwork& network) {
+    done({}, network.entries_.empty() ? 0 : network.entries_.back().sequence);
+  });
+}
+
+inline void InProcessBus::ask_users(std::string prefix,
+                                    std::function<void(std::error_code, std::vector<UserStreams>)> done) {
+  network_->run(
+      [self = shared_from_this(), prefix = std::move(prefix), done = std::move(done)](InProcessNetwork& network) {
+        std::vector<UserStreams> users;
+        for (const auto& node : network.nodes()) {
+          const auto listener = node->listener();
+          if (node == self || !listener) continue;
+          for (UserStreams& user : listener->users_here()) {
+            if (user.first.starts_with(prefix)) users.push_back(std::move(user));
+          }
+        }
+        done({}, std::move(users));
+      });
+}
+
+inline void InProcessBus::hold() {
+  network_->run([self = shared_from_this()](InProcessNetwork&) { self->held_ = true; });
+}
+
+inline void InProcessBus::release() {
+  network_->run([self = shared_from_this()](InProcessNetwork& network) {
+    self->held_ = false;
+    network.tell(*self);
+  });
+}
+
+}  // namespace spate

@@ -1,0 +1,278 @@
+// An emitter beside a bus: what is delivered when, where a stream resumes, and what it is told.
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <spate/cluster/in_process_bus.hpp>
+#include <spate/registry/emitter.hpp>
+#include "support/catch.hpp"
+#include "support/emitter_server.hpp"
+
+using namespace spate::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using spate::Audience;
+using spate::Event;
+using spate::InProcessBus;
+using spate::InProcessNetwork;
+
+namespace {
+
+using Texts = std::vector<std::string>;
+constexpr auto log = InProcessNetwork::Kind::log;
+constexpr auto relay = InProcessNetwork::Kind::relay;
+
+/// Nodes that are joined by a network on a loop of its own.
+class Cluster {
+ public:
+  explicit Cluster(InProcessNetwork::Kind kind)
+      : network(std::make_shared<InProcessNetwork>(loop.io.get_executor(), kind)) {}
+
+  spate::EmitterOptions options() {
+    spate::EmitterOptions options = with_store();
+    options.bus = network->join();
+    return options;
+  }
+
+  Loop loop;
+  const std::shared_ptr<InProcessNetwork> network;
+};
+
+struct Node {
+  explicit Node(Cluster& cluster) : Node(cluster.options()) {}
+  explicit Node(const spate::EmitterOptions& options)
+      : bus(std::static_pointer_cast<InProcessBus>(options.bus)), hub(options) {}
+
+  std::string sent(const Audience& audience, const std::string& text) {
+    const Sending sending(hub.emitter, audience, Event(text));
+    REQUIRE(sending.wait());
+    REQUIRE(sending.error() == std::error_code());
+    return sending.report().id;
+  }
+
+  const std::shared_ptr<InProcessBus> bus;
+  EmitterServer hub;
+};
+
+}  // namespace
+
+TEST_CASE("with a log every node delivers in the same order, under the same ids", "[registry][bus]") {
+  Cluster cluster(log);
+  Node a(cluster), b(cluster);
+  EventClient here = a.hub.open("/anna?greet=1"), there = b.hub.open("/anna?greet=1");
+  CHECK(here.next().data == "fresh");
+  CHECK(there.next().data == "fresh");
+  // What comes of a send is known later; how many streams it will reach here is known now.
+  const auto report = a.hub.emitter.send("anna", Event("0"));
+  CHECK(report.id.empty());
+  CHECK(report.streams == 1);
+  CHECK(report.error == std::error_code());
+  CHECK(b.hub.emitter.send("bert", Event("nobody's")).streams == 0);
+  for (int i = 1; i <= 50; ++i) (i % 2 == 0 ? a : b).hub.emitter.send_group("an", Event(std::to_string(i)));
+  const std::string last = b.sent(Audience::everybody(), "end");
+  Texts ids_here, ids_there, data_here, data_there;
+  for (int i = 0; i <= 51; ++i) {
+    const auto one = here.next(), other = there.next();
+    ids_here.push_back(one.last_event_id);
+    ids_there.push_back(other.last_event_id);
+    data_here.push_back(one.data);
+    data_there.push_back(other.data);
+  }
+  CHECK(ids_here == ids_there);
+  CHECK(data_here == data_there);
+  CHECK(ids_here.back() == last);
+  CHECK(a.hub.emitter.event_count() == 26);
+}
+
+TEST_CASE("with a log an event with an id is refused, and a store of its own history too", "[registry][bus]") {
+  Cluster cluster(log);
+  Node a(cluster);
+  CHECK_THROWS_AS(a.hub.emitter.send("anna", Event("x").id("1")), std::invalid_argument);
+  class Own final : public spate::ReplayStore {
+   public:
+    std::string_view epoch() const override { return "own"; }
+    std::uint64_t newest() const override { return 0; }
+    void append(std::uint64_t, const Audience&, const spate::EncodedEvent&) override {}
+    std::uint64_t fetch(std::string_view, std::uint64_t, std::size_t, std::vector<spate::StoredEvent>&) override {
+      return 0;
+    }
+  };
+  spate::EmitterOptions options = cluster.options();
+  options.replay = std::make_shared<Own>();
+  CHECK_THROWS_AS(spate::Emitter(options), std::invalid_argument);
+}
+
+TEST_CASE("a client resumes on another node, and on one that starts later", "[registry][bus][resume]") {
+  Cluster cluster(log);
+  Node a(cluster), b(cluster);
+  const std::string first = a.sent(Audience::user("anna"), "1");
+  a.sent(Audience::user("bert"), "not hers");
+  b.sent(Audience::group("an"), "2");
+  a.sent(Audience::everybody(), "3");
+  EventClient on_b = b.hub.open("/anna?greet=1", first);
+  CHECK(on_b.next_data(3) == Texts{"resumed", "2", "3"});
+  Node c(cluster);
+  EventClient on_c = c.hub.open("/anna?greet=1", first), all = c.hub.open("/anna?greet=1", "earliest");
+  CHECK(on_c.next_data(3) == Texts{"resumed", "2", "3"});
+  CHECK(all.next_data(4) == Texts{"resumed", "1", "2", "3"});
+  a.sent(Audience::user("anna"), "4");
+  for (EventClient* client : {&on_b, &on_c, &all}) CHECK(client->next().data == "4");
+}
+
+TEST_CASE("a client ahead of its node waits in its open stream until the node has caught up",
+          "[registry][bus][resume]") {
+  Cluster cluster(log);
+  Node a(cluster), b(cluster);
+  a.sent(Audience::user("anna"), "1");
+  b.bus->hold();
+  const std::string ahead = a.sent(Audience::user("anna"), "2");
+  EventClient anna = b.hub.open("/anna?greet=1", ahead);  // its head is here: the stream is open
+  CHECK(b.hub.emitter.stream_count() == 1);
+  a.sent(Audience::user("anna"), "3");
+  b.bus->release();
+  CHECK(anna.next_data(2) == Texts{"resumed", "3"});
+  a.sent(Audience::user("anna"), "4");
+  CHECK(anna.next().data == "4");
+  CHECK(b.hub.server.stats().gaps == 0);
+  // One who goes while he waits is forgotten at once.
+  b.bus->hold();
+  const std::string further = a.sent(Audience::user("anna"), "5");
+  b.hub.open("/bert?greet=1", further).connection().reset();
+  CHECK(eventually([&] { return !b.hub.emitter.contains("bert"); }));
+  b.bus->release();
+  CHECK(anna.next().data == "5");
+}
+
+TEST_CASE("a cursor beyond the log is unknown as soon as the log was asked", "[registry][bus][gap]") {
+  Cluster cluster(log);
+  Node a(cluster);
+  const std::string id = a.sent(Audience::user("anna"), "1");
+  EventClient anna = a.hub.open("/anna?greet=1", id + "0");
+  CHECK(anna.next().data == "fresh");
+  const auto gap = anna.next();
+  CHECK(gap.name == "gap");
+  CHECK_THAT(gap.data, ContainsSubstring("unknown"));
+  CHECK(anna.next().data == "1");
+}
+
+TEST_CASE("nobody waits longer than he may", "[registry][bus][gap]") {
+  Cluster cluster(log);
+  spate::EmitterOptions options = cluster.options();
+  options.resume_wait = 50ms;
+  const auto bus = std::static_pointer_cast<InProcessBus>(options.bus);
+  bus->hold();  // it never hears of the log
+  Node a(options);
+  EventClient fresh = a.hub.open("/anna?greet=1");
+  CHECK(fresh.next().data == "fresh");  // who wants nothing of the past is not kept waiting
+  EventClient resuming = a.hub.open("/anna?greet=1", "x-1"), earliest = a.hub.open("/anna?greet=1", "earliest");
+  CHECK(resuming.next().data == "fresh");
+  CHECK(resuming.next().name == "gap");
+  CHECK(earliest.next().data == "resumed");
+}
+
+TEST_CASE("streams that were there before the log was known get positions in it", "[registry][bus]") {
+  Cluster cluster(log);
+  spate::EmitterOptions options = cluster.options();
+  const auto bus = std::static_pointer_cast<InProcessBus>(options.bus);
+  bus->hold();
+  Node a(options);
+  EventClient anna = a.hub.open("/anna");
+  std::string frame;
+  anna.connection().read_chunk(frame);
+  bus->release();
+  // The log was empty: nothing can have been missed, and only the position is told.
+  anna.connection().read_chunk(frame);
+  CHECK(frame == "id: log1-0\n\n");
+  // Otherwise something may have been.
+  a.sent(Audience::user("bert"), "1");
+  spate::EmitterOptions late = cluster.options();
+  const auto late_bus = std::static_pointer_cast<InProcessBus>(late.bus);
+  late_bus->hold();
+  Node b(late);
+  EventClient bert = b.hub.open("/bert?greet=1");
+  const std::string provisional = bert.next().last_event_id;
+  late_bus->release();
+  const auto gap = bert.next();
+  CHECK(gap.data == "{\"requested\":\"" + provisional + "\",\"oldest\":null,\"reason\":\"unknown\"}");
+  CHECK(gap.last_event_id == "log1-10");
+  a.sent(Audience::user("bert"), "2");
+  CHECK(bert.next().data == "2");
+}
+
+TEST_CASE("a log that is lost is told to every stream, and the next one is followed", "[registry][bus][gap]") {
+  Cluster cluster(log);
+  Journal gaps;
+  spate::EmitterOptions options = cluster.options();
+  options.on_gap = [&](const spate::Gap& gap) { gaps.add(gap.user + " " + gap.requested); };
+  Node a(options);
+  EventClient anna = a.hub.open("/anna?greet=1"), poll_like = a.hub.open("/bert?greet=1&event=note");
+  anna.next();
+  poll_like.next();
+  const std::string last = a.sent(Audience::everybody(), "before");
+  CHECK(anna.next().data == "before");
+  cluster.network->lose_log();
+  for (EventClient* client : {&anna, &poll_like}) {
+    const auto gap = client->next();
+    CHECK(gap.name == "gap");
+    CHECK(gap.last_event_id == "log2-0");
+  }
+  CHECK(gaps.wait_for(2).size() == 2);
+  a.sent(Audience::user("anna"), "after");
+  CHECK(anna.next().data == "after");
+  EventClient again = a.hub.open("/anna?greet=1", last);
+  CHECK(again.next().data == "fresh");
+  CHECK(again.next().name == "gap");
+  CHECK(again.next().data == "after");
+}
+
+TEST_CASE("with a relay each node delivers at once, under its own ids, and never twice", "[registry][bus]") {
+  Cluster cluster(relay);
+  Node a(cluster), b(cluster);
+  EventClient here = a.hub.open("/anna?greet=1"), there = b.hub.open("/anna?greet=1");
+  here.next();
+  there.next();
+  for (int i = 1; i <= 20; ++i) {
+    const auto report = a.hub.emitter.send("anna", Event(std::to_string(i)));
+    CHECK(report.id == a.hub.id(static_cast<std::uint64_t>(i)));
+    CHECK(report.streams == 1);
+  }
+  b.sent(Audience::everybody(), "end");
+  for (EventClient* client : {&here, &there}) {
+    Texts received = client->next_data(21);
+    std::erase(received, "end");  // another publisher's: it may come anywhere
+    CHECK(received.size() == 20);
+    CHECK(received.front() == "1");
+    CHECK(received.back() == "20");
+  }
+  // Ids are each node's own.
+  EventClient moved = b.hub.open("/anna?greet=1", a.hub.id(3));
+  CHECK(moved.next().data == "fresh");
+  CHECK(moved.next().name == "gap");
+}
+
+TEST_CASE("the users of all nodes are counted together", "[registry][bus][users]") {
+  Cluster cluster(log);
+  Node a(cluster), b(cluster);
+  EventClient one = a.hub.open("/anna"), two = b.hub.open("/anna"), three = b.hub.open("/bert");
+  Awaited<Texts> users;
+  Awaited<std::pair<std::size_t, std::size_t>> counts;
+  a.hub.emitter.async_cluster_users(
+      "", asio::bind_executor(asio::system_executor(), [&](std::error_code, Texts all) { users.set(all); }));
+  a.hub.emitter.async_cluster_counts(
+      asio::bind_executor(asio::system_executor(), [&](std::error_code, spate::Emitter::Counts all) {
+        counts.set({all.users, all.streams});
+      }));
+  CHECK(users.get() == Texts{"anna", "bert"});
+  CHECK(counts.get() == std::pair<std::size_t, std::size_t>(2, 3));
+  // Alone, an emitter answers for itself.
+  EmitterServer alone;
+  EventClient there = alone.open("/carl");
+  Awaited<Texts> local;
+  alone.emitter.async_cluster_users(
+      "", asio::bind_executor(asio::system_executor(), [&](std::error_code, Texts all) { local.set(all); }));
+  CHECK(local.get() == Texts{"carl"});
+}

@@ -1,0 +1,217 @@
+// What a node does when Redis fails, and that it goes on when it is back.
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <spate/registry/emitter.hpp>
+#include "support/catch.hpp"
+#include "support/redis_nodes.hpp"
+#include "support/redis_server.hpp"
+
+using namespace spate::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
+using spate::Audience;
+using spate::BusStatus;
+using spate::ClusterMode;
+using spate::Errc;
+using spate::Event;
+
+namespace {
+
+using Texts = std::vector<std::string>;
+
+Texts numbers(int from, int to) {
+  Texts all;
+  for (int i = from; i <= to; ++i) all.push_back(std::to_string(i));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a node starts without Redis, and delivers when it comes", "[cluster][fault]") {
+  RedisServer redis({}, RedisServer::State::not_started);
+  RedisNodeServer a(redis.url()), b(redis.url());
+  // Its streams open at once, though nothing is known of the log.
+  EventClient anna = a.hub.open("/anna?greet=1");
+  CHECK(anna.next().data == "fresh");
+  CHECK_FALSE(a.bus->status().connected);
+  REQUIRE(a.comes_to([](const BusStatus& status) { return status.reason.find("refused") != std::string::npos; }));
+  const Sending sending(a.hub.emitter, Audience::user("anna"), Event("early"));
+  CHECK_FALSE(sending.done());
+  redis.start();
+  REQUIRE(sending.wait());
+  CHECK(sending.error() == std::error_code());
+  CHECK(a.bus->status().reason.empty());
+  // The position that it has now is one of the log: it resumes elsewhere.
+  const auto early = anna.next();
+  CHECK(early.data == "early");
+  CHECK(early.last_event_id == sending.report().id);
+  EventClient again = b.hub.open("/anna?greet=1", early.last_event_id);
+  CHECK(again.next().data == "resumed");
+}
+
+TEST_CASE("Redis killed and restarted loses nothing and repeats nothing", "[cluster][fault][durable]") {
+  RedisServer redis;
+  RedisNodeServer a(redis.url()), b(redis.url());
+  REQUIRE(a.is_connected());
+  REQUIRE(b.is_connected());
+  EventClient here = a.hub.open("/anna?greet=1"), there = b.hub.open("/anna?greet=1");
+  here.next();
+  there.next();
+  std::vector<Sending> sendings;
+  int number = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 300; ++i) {
+      sendings.emplace_back(a.hub.emitter, Audience::user("anna"), Event(std::to_string(++number)));
+      if (i == 150) redis.kill();
+    }
+    redis.start();
+  }
+  for (const Sending& sending : sendings) {
+    REQUIRE(sending.wait());
+    REQUIRE(sending.error() == std::error_code());
+  }
+  CHECK(here.next_data(900) == numbers(1, number));
+  CHECK(there.next_data(900) == numbers(1, number));
+  CHECK(a.bus->status().published == 900);
+  CHECK(a.bus->status().reconnects >= 1);
+  CHECK(b.bus->status().received == 900);
+}
+
+TEST_CASE("a Redis that stands still is given up, and taken up again", "[cluster][fault][durable]") {
+  const RedisServer redis;
+  spate::RedisOptions options = redis_options(redis.url());
+  options.reply_timeout = 300ms;
+  RedisNodeServer a(options), b(options);
+  REQUIRE(a.is_connected());
+  REQUIRE(b.is_connected());
+  EventClient there = b.hub.open("/anna?greet=1");
+  there.next();
+  redis.pause();
+  std::vector<Sending> sendings;
+  for (int i = 1; i <= 100; ++i) sendings.emplace_back(a.hub.emitter, Audience::user("anna"), Event(std::to_string(i)));
+  REQUIRE(a.comes_to([](const BusStatus& status) { return !status.connected; }));
+  CHECK_THAT(a.bus->status().reason, ContainsSubstring("no answer for 300 ms"));
+  redis.resume();
+  for (const Sending& sending : sendings) REQUIRE(sending.wait());
+  CHECK(there.next_data(100) == numbers(1, 100));
+}
+
+TEST_CASE("a full queue refuses at once, and what it took is sent", "[cluster][fault][durable]") {
+  RedisServer redis({}, RedisServer::State::not_started);
+  spate::RedisOptions options = redis_options(redis.url());
+  options.max_queued_events = 10;
+  RedisNodeServer a(options);
+  for (int i = 1; i <= 10; ++i) CHECK(a.hub.emitter.send("anna", Event(std::to_string(i))).error == std::error_code());
+  CHECK(a.hub.emitter.send("anna", Event("11")).error == Errc::bus_queue_full);
+  const Sending refused(a.hub.emitter, Audience::user("anna"), Event("12"));
+  REQUIRE(refused.wait());
+  CHECK(refused.error() == Errc::bus_queue_full);
+  CHECK(a.bus->status().refused == 2);
+  CHECK(a.bus->status().queued == 10);
+  redis.start();
+  EventClient anna = a.hub.open("/anna", "earliest");
+  CHECK(anna.next_data(10) == numbers(1, 10));
+  CHECK(a.comes_to([](const BusStatus& status) { return status.queued == 0; }));
+}
+
+TEST_CASE("a wrong password is told, without the password", "[cluster][fault]") {
+  const RedisServer redis({"--requirepass", "right"});
+  const std::string at = "@127.0.0.1:" + std::to_string(redis.port());
+  RedisNodeServer wrong("redis://:wr0ng" + at), none(redis.url()), right("redis://:right" + at);
+  CHECK(right.is_connected());
+  REQUIRE(wrong.comes_to([](const BusStatus& s) { return s.reason.find("WRONGPASS") != std::string::npos; }));
+  REQUIRE(none.comes_to([](const BusStatus& s) { return s.reason.find("NOAUTH") != std::string::npos; }));
+  for (const std::string& fault : wrong.faults.entries()) CHECK(fault.find("wr0ng") == std::string::npos);
+}
+
+TEST_CASE("a Redis without memory is told, and what it refused comes once it has some", "[cluster][fault][durable]") {
+  const RedisServer redis;
+  RedisNodeServer a(redis.url()), b(redis.url());
+  REQUIRE(a.is_connected());
+  REQUIRE(b.is_connected());
+  EventClient there = b.hub.open("/anna?greet=1");
+  there.next();
+  REQUIRE(redis.command("CONFIG SET maxmemory 1") == "OK");
+  std::vector<Sending> sendings;
+  for (int i = 1; i <= 20; ++i) sendings.emplace_back(a.hub.emitter, Audience::user("anna"), Event(std::to_string(i)));
+  REQUIRE(a.comes_to([](const BusStatus& status) { return status.reason.substr(0, 3) == "OOM"; }));
+  CHECK(a.bus->status().connected);
+  REQUIRE(redis.command("CONFIG SET maxmemory 0") == "OK");
+  for (const Sending& sending : sendings) REQUIRE(sending.wait());
+  CHECK(there.next_data(20) == numbers(1, 20));
+  CHECK(a.bus->status().reason.empty());
+}
+
+TEST_CASE("garbage in the log and on the channels is skipped, counted and told", "[cluster][fault]") {
+  const RedisServer redis;
+  for (const ClusterMode mode : {ClusterMode::durable, ClusterMode::broadcast, ClusterMode::directed}) {
+    RedisNodeServer a(redis_options(redis.url(), mode, "a")), b(redis_options(redis.url(), mode, "b"));
+    REQUIRE(a.is_connected());
+    REQUIRE(b.is_connected());
+    EventClient there = b.hub.open("/anna?greet=1");
+    there.next();
+    std::size_t expected = 0;
+    if (mode == ClusterMode::durable) {
+      const std::string epoch = redis.command("GET spate:epoch");
+      redis.command("XADD spate:log '*' hello world");
+      redis.command("XADD spate:log '*' e " + epoch + " m garbage");
+      redis.command("XADD spate:log '*' e " + epoch + " m '\"\\x02newer\"'");
+      expected = 3;
+    } else {
+      redis.command("PUBLISH spate:all garbage");
+      redis.command("PUBLISH spate:all ''");
+      redis.command("PUBLISH spate:to:b garbage");
+      expected = 3;
+    }
+    REQUIRE(b.comes_to([&](const BusStatus& status) { return status.skipped >= expected; }));
+    CHECK(b.bus->status().skipped == expected);
+    CHECK_THAT(b.faults.entries().back(), ContainsSubstring("could not be read"));
+    a.hub.emitter.send("anna", Event("on it goes"));
+    CHECK(there.next().data == "on it goes");
+    CHECK(b.bus->status().connected);
+  }
+}
+
+TEST_CASE("a log that Redis lost begins anew, and every stream is told of the gap", "[cluster][fault][durable]") {
+  const RedisServer redis;
+  RedisNodeServer a(redis.url()), b(redis.url());
+  REQUIRE(b.is_connected());
+  EventClient anna = b.hub.open("/anna?greet=1");
+  anna.next();
+  const Sending before(a.hub.emitter, Audience::user("anna"), Event("before"));
+  REQUIRE(before.wait());
+  CHECK(anna.next().data == "before");
+  REQUIRE(redis.command("FLUSHALL") == "OK");
+  const Sending after(a.hub.emitter, Audience::user("anna"), Event("after"));
+  REQUIRE(after.wait());
+  REQUIRE(after.error() == std::error_code());
+  const auto gap = anna.next();
+  CHECK(gap.name == "gap");
+  CHECK(gap.data == "{\"requested\":\"" + before.report().id + "\",\"oldest\":null,\"reason\":\"unknown\"}");
+  // The event may have been in the new log before this node saw that it is new: then it is told of as missed.
+  EventClient again = a.hub.open("/anna?greet=1", before.report().id);
+  CHECK(again.next().data == "fresh");
+  CHECK(again.next().name == "gap");
+  CHECK(again.next().data == "after");
+}
+
+TEST_CASE("a client that is ahead of its node waits for it, and one that made its cursor up does not long",
+          "[cluster][fault][durable]") {
+  const RedisServer redis;
+  RedisNodeServer a(redis.url()), b(redis.url());
+  REQUIRE(a.is_connected());
+  REQUIRE(b.is_connected());
+  const Sending sending(a.hub.emitter, Audience::user("anna"), Event("one"));
+  REQUIRE(sending.wait());
+  const std::string id = sending.report().id, epoch = id.substr(0, id.find('-'));
+  EventClient ahead = b.hub.open("/anna?greet=1", id);
+  CHECK(ahead.next().data == "resumed");
+  EventClient made_up = b.hub.open("/anna?greet=1", epoch + "-18446744073709551614");
+  CHECK(made_up.next().data == "fresh");
+  const auto gap = made_up.next();
+  CHECK(gap.name == "gap");
+  CHECK_THAT(gap.data, ContainsSubstring("unknown"));
+}

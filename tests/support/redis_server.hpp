@@ -1,0 +1,115 @@
+// A redis-server of the test's own: on a free port, with its files in a folder that goes with it.
+//
+//   RedisServer redis;
+//   redis.kill();             // as a crash would
+//   redis.start();            // on the same port, with all that it had confirmed
+//   redis.pause();            // stopped in its tracks; its connections stay open
+//   redis.command("DBSIZE");  // by redis-cli
+#pragma once
+
+#include <array>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+
+#include "support/eventually.hpp"
+
+namespace spate::test {
+
+class RedisServer {
+ public:
+  enum class State { running, not_started };
+
+  explicit RedisServer(std::vector<std::string> settings = {}, State state = State::running)
+      : port_(free_port()), settings_(std::move(settings)) {
+    std::string name = (std::filesystem::temp_directory_path() / "spate-redis-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder for redis-server");
+    folder_ = name;
+    if (state == State::running) start();
+  }
+  RedisServer(const RedisServer&) = delete;
+  RedisServer& operator=(const RedisServer&) = delete;
+  ~RedisServer() {
+    kill();
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  std::uint16_t port() const noexcept { return port_; }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+
+  /// Starts it and waits until it answers.
+  void start() {
+    // What it answered to is on the disk before, so that a kill loses nothing that was confirmed.
+    std::vector<std::string> words{
+        "redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1",  "--dir",  folder_, "--save", "",
+        "--appendonly", "yes",    "--appendfsync",       "always", "--loglevel", "warning"};
+    words.insert(words.end(), settings_.begin(), settings_.end());
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    process_ = ::fork();
+    if (process_ == 0) {
+      const int nowhere = ::open("/dev/null", O_WRONLY);
+      ::dup2(nowhere, 1);
+      ::execvp(arguments[0], arguments.data());
+      ::_exit(127);
+    }
+    if (!eventually([&] {
+          const std::string answer = command("PING");
+          return answer == "PONG" || answer.substr(0, 6) == "NOAUTH";
+        })) {
+      throw std::runtime_error("redis-server does not answer");
+    }
+  }
+
+  void kill() {
+    if (process_ <= 0) return;
+    ::kill(process_, SIGCONT);
+    ::kill(process_, SIGKILL);
+    ::waitpid(process_, nullptr, 0);
+    process_ = 0;
+  }
+  void pause() const { ::kill(process_, SIGSTOP); }
+  void resume() const { ::kill(process_, SIGCONT); }
+
+  /// What redis-cli prints for a command, less the last line end. Words are split as the shell does it.
+  std::string command(const std::string& words) const {
+    const std::string line = "redis-cli -p " + std::to_string(port_) + " " + words + " 2>&1";
+    std::FILE* const output = ::popen(line.c_str(), "r");
+    if (output == nullptr) throw std::runtime_error("redis-cli cannot be run");
+    std::string text;
+    std::array<char, 4096> piece{};
+    while (const std::size_t size = std::fread(piece.data(), 1, piece.size(), output)) text.append(piece.data(), size);
+    ::pclose(output);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }
+
+ private:
+  static std::uint16_t free_port() {
+    asio::io_context io;
+    const asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
+    return acceptor.local_endpoint().port();
+  }
+
+  const std::uint16_t port_;
+  const std::vector<std::string> settings_;
+  std::string folder_;
+  pid_t process_ = 0;
+};
+
+}  // namespace spate::test
