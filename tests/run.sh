@@ -50,7 +50,7 @@ case $sanitize in "" | address | thread) ;; *) refuse "unknown sanitizer \"$sani
 
 if [ "$install" != no ]; then
   needs "${build_needs[@]}" catch2 curl=curl redis-server=redis-server node=nodejs npm=npm chromium=chromium \
-    nginx=nginx haproxy=haproxy ip=iproute2
+    nginx=nginx haproxy=haproxy ip=iproute2 slowhttptest=slowhttptest
   case $compiler in
     clang++-*) needs "$compiler=clang-${compiler#clang++-}" "libclang-rt-${compiler#clang++-}-dev" ;;
     clang++) needs clang++=clang ;;

@@ -5,11 +5,12 @@ import { once } from "node:events";
 import { within } from "../web/support/until.mjs";
 
 export class Connection {
-  constructor(port) {
+  /// Begins to connect to 127.0.0.1, from `address` if that is given.
+  constructor(port, address) {
     this.received = ""; // not yet taken, a binary string
     this.ended = undefined; // "closed" or "reset"
     this.wake = () => {};
-    this.socket = net.connect({ port, host: "127.0.0.1", noDelay: true });
+    this.socket = net.connect({ port, host: "127.0.0.1", localAddress: address, noDelay: true });
     this.socket.setEncoding("latin1");
     this.socket.on("data", (bytes) => {
       this.received += bytes;
