@@ -23,8 +23,8 @@ using spate::InProcessNetwork;
 namespace {
 
 using Texts = std::vector<std::string>;
-constexpr auto log = InProcessNetwork::Kind::log;
-constexpr auto relay = InProcessNetwork::Kind::relay;
+constexpr auto with_log = InProcessNetwork::Kind::log;
+constexpr auto with_relay = InProcessNetwork::Kind::relay;
 
 /// Nodes that are joined by a network on a loop of its own.
 class Cluster {
@@ -61,7 +61,7 @@ struct Node {
 }  // namespace
 
 TEST_CASE("with a log every node delivers in the same order, under the same ids", "[registry][bus]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Node a(cluster), b(cluster);
   EventClient here = a.hub.open("/anna?greet=1"), there = b.hub.open("/anna?greet=1");
   CHECK(here.next().data == "fresh");
@@ -89,7 +89,7 @@ TEST_CASE("with a log every node delivers in the same order, under the same ids"
 }
 
 TEST_CASE("with a log an event with an id is refused, and a store of its own history too", "[registry][bus]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Node a(cluster);
   CHECK_THROWS_AS(a.hub.emitter.send("anna", Event("x").id("1")), std::invalid_argument);
   class Own final : public spate::ReplayStore {
@@ -107,7 +107,7 @@ TEST_CASE("with a log an event with an id is refused, and a store of its own his
 }
 
 TEST_CASE("a client resumes on another node, and on one that starts later", "[registry][bus][resume]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Node a(cluster), b(cluster);
   const std::string first = a.sent(Audience::user("anna"), "1");
   a.sent(Audience::user("bert"), "not hers");
@@ -125,7 +125,7 @@ TEST_CASE("a client resumes on another node, and on one that starts later", "[re
 
 TEST_CASE("a client ahead of its node waits in its open stream until the node has caught up",
           "[registry][bus][resume]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Node a(cluster), b(cluster);
   a.sent(Audience::user("anna"), "1");
   b.bus->hold();
@@ -148,7 +148,7 @@ TEST_CASE("a client ahead of its node waits in its open stream until the node ha
 }
 
 TEST_CASE("a cursor beyond the log is unknown as soon as the log was asked", "[registry][bus][gap]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Node a(cluster);
   const std::string id = a.sent(Audience::user("anna"), "1");
   EventClient anna = a.hub.open("/anna?greet=1", id + "0");
@@ -160,7 +160,7 @@ TEST_CASE("a cursor beyond the log is unknown as soon as the log was asked", "[r
 }
 
 TEST_CASE("nobody waits longer than he may", "[registry][bus][gap]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   spate::EmitterOptions options = cluster.options();
   options.resume_wait = 50ms;
   const auto bus = std::static_pointer_cast<InProcessBus>(options.bus);
@@ -175,7 +175,7 @@ TEST_CASE("nobody waits longer than he may", "[registry][bus][gap]") {
 }
 
 TEST_CASE("streams that were there before the log was known get positions in it", "[registry][bus]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   spate::EmitterOptions options = cluster.options();
   const auto bus = std::static_pointer_cast<InProcessBus>(options.bus);
   bus->hold();
@@ -204,7 +204,7 @@ TEST_CASE("streams that were there before the log was known get positions in it"
 }
 
 TEST_CASE("a log that is lost is told to every stream, and the next one is followed", "[registry][bus][gap]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Journal gaps;
   spate::EmitterOptions options = cluster.options();
   options.on_gap = [&](const spate::Gap& gap) { gaps.add(gap.user + " " + gap.requested); };
@@ -230,7 +230,7 @@ TEST_CASE("a log that is lost is told to every stream, and the next one is follo
 }
 
 TEST_CASE("with a relay each node delivers at once, under its own ids, and never twice", "[registry][bus]") {
-  Cluster cluster(relay);
+  Cluster cluster(with_relay);
   Node a(cluster), b(cluster);
   EventClient here = a.hub.open("/anna?greet=1"), there = b.hub.open("/anna?greet=1");
   here.next();
@@ -255,7 +255,7 @@ TEST_CASE("with a relay each node delivers at once, under its own ids, and never
 }
 
 TEST_CASE("the users of all nodes are counted together", "[registry][bus][users]") {
-  Cluster cluster(log);
+  Cluster cluster(with_log);
   Node a(cluster), b(cluster);
   EventClient one = a.hub.open("/anna"), two = b.hub.open("/anna"), three = b.hub.open("/bert");
   Awaited<Texts> users;

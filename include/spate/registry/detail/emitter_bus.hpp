@@ -123,15 +123,19 @@ inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
 
 inline void EmitterCore::restarted(std::string_view epoch) {
   const std::lock_guard lock(mutex_);
+  if (closed_) return;
   if (mirror_ != Mirror::filling) {
     position_before_restart_ = id_of(store_->newest());
     first_log_ = mirror_ == Mirror::blank;
   }
   mirror_ = Mirror::filling;
   ++history_;
+  begins_at_ = 0;
   store_->restart(epoch);
   // Cursors count in a log that is no more: whether they are of the new one is seen when it is known.
   latecomers_.wait_for_the_end();
+  // All of a log that took the place of another is newer than what streams have been given.
+  if (!first_log_) tell_of_restart();
 }
 
 inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
@@ -140,10 +144,10 @@ inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audien
   if (closed_ || sequence <= store_->newest()) return;
   const EncodedEvent encoded = std::move(encoder).finish(id_of(sequence));
   store_->append(sequence, audience, encoded);
-  // What a log had when it was first seen is for those who resume, not for those who are here.
-  if (mirror_ != Mirror::complete) return;
+  // What the first log had when it was first seen is for those who resume, not for those who are here.
+  if (mirror_ == Mirror::filling && first_log_) return;
   deliver(audience, encoded);
-  resume_up_to(sequence);
+  if (mirror_ == Mirror::complete) resume_up_to(sequence);
 }
 
 inline void EmitterCore::trimmed(std::uint64_t sequence) {
@@ -151,14 +155,10 @@ inline void EmitterCore::trimmed(std::uint64_t sequence) {
   if (closed_ || sequence <= store_->newest()) return;
   const std::string before = id_of(store_->newest());
   store_->skip(sequence);
-  if (mirror_ != Mirror::complete) return;
+  if (mirror_ == Mirror::filling && first_log_) return;
   // Who draws from the store is told by what it draws.
-  index_.for_each(std::string_view(), [&](const User& user) {
-    for (Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
-      if (each->live) tell_of_gap(*each, before, GapReason::trimmed);
-    }
-  });
-  resume_up_to(sequence);
+  for_each_live([&](Subscription& subscription) { tell_of_gap(subscription, before, GapReason::trimmed); });
+  if (mirror_ == Mirror::complete) resume_up_to(sequence);
 }
 
 inline void EmitterCore::caught_up(std::uint64_t newest) {
@@ -167,20 +167,34 @@ inline void EmitterCore::caught_up(std::uint64_t newest) {
   if (newest > store_->newest()) store_->skip(newest);
   if (mirror_ == Mirror::complete) return;
   mirror_ = Mirror::complete;
-  complete_at_ = store_->newest();
   resume_up_to(Latecomers::the_end);
+  if (!first_log_) return;
+  begins_at_ = store_->newest();
+  tell_of_restart();
+}
+
+template <typename Visit>
+void EmitterCore::for_each_live(Visit&& visit) {
   index_.for_each(std::string_view(), [&](const User& user) {
     for (Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
-      if (each->history == history_) continue;
-      if (each->live) each->history = history_;  // else it goes on from `complete_at_` when it draws next
-      if (first_log_ && complete_at_ == 0) {
-        // Nothing can have been missed; from here on it resumes.
-        Event position;
-        position.id(id_of(0));
-        post(Ref<Subscription>(each), {EncodedEvent(position), {}});
-      } else {
-        tell_of_gap(*each, position_before_restart_, GapReason::unknown);
-      }
+      if (each->live) visit(*each);
+    }
+  });
+}
+
+// Tells those who were here before the log that they go on in it from `begins_at_`. Who draws from the store is told
+// when it draws next.
+inline void EmitterCore::tell_of_restart() {
+  for_each_live([&](Subscription& subscription) {
+    if (subscription.history == history_) return;
+    subscription.history = history_;
+    if (first_log_ && begins_at_ == 0) {
+      // Nothing can have been missed; from here on it can resume.
+      Event position;
+      position.id(id_of(0));
+      post(Ref<Subscription>(&subscription), {EncodedEvent(position), {}});
+    } else {
+      tell_of_gap(subscription, position_before_restart_, GapReason::unknown);
     }
   });
 }
@@ -191,14 +205,16 @@ inline void EmitterCore::tell_of_gap(Subscription& subscription, const std::stri
   if (gap) post(Ref<Subscription>(&subscription), {{}, std::move(gap)});
 }
 
-inline void EmitterCore::follow_restart(Subscription& subscription) {
-  if (subscription.history == history_) return;
-  if (mirror_ != Mirror::complete) {
-    subscription.cursor = store_->newest();  // nothing to draw now: it will be told with those who are live
-    return;
+// Returns what to tell one whose cursor counts in a log that is no more.
+inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
+  if (subscription.history == history_) return {};
+  if (mirror_ == Mirror::filling && first_log_) {
+    subscription.cursor = store_->newest();  // nothing to draw now: it is told with those who are live
+    return {};
   }
   subscription.history = history_;
-  subscription.cursor = complete_at_;
+  subscription.cursor = begins_at_;
+  return gap_event(subscription, position_before_restart_, 0, begins_at_, GapReason::unknown);
 }
 
 // ---- resuming ----

@@ -215,14 +215,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch) {
     const std::lock_guard lock(mutex_);
     if (subscription.user == nullptr) return {};
-    if (mirrors_) follow_restart(subscription);
+    const EncodedEvent restart_gap = mirrors_ ? follow_restart(subscription) : EncodedEvent();
     const std::string& user = subscription.user->id;
     const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
     if (batch.empty()) {
       subscription.live = true;
       subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
     }
-    if (discarded <= subscription.cursor) return {};
+    if (restart_gap || discarded <= subscription.cursor) return restart_gap;
     std::uint64_t next = first_for(subscription, batch);
     if (next == 0 && !batch.empty()) next = next_for(user, subscription, batch.back().sequence).sequence;
     return gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
@@ -309,9 +309,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline void asked_newest(const Subscription& subscription, std::uint64_t newest);
   inline void resume_up_to(std::uint64_t newest);
   inline void resume(Latecomers::Latecomer&& latecomer);
+  template <typename Visit>
+  void for_each_live(Visit&& visit);
+  inline void tell_of_restart();
   inline void tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason);
   inline std::size_t matching(const Audience& audience, std::string_view name) const;
-  inline void follow_restart(Subscription& subscription);
+  inline EncodedEvent follow_restart(Subscription& subscription);
 
   std::string id_of(std::uint64_t sequence) const { return format_event_id(store_->epoch(), sequence); }
 
@@ -518,10 +521,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Of a mirror.
   enum class Mirror : std::uint8_t { blank, filling, complete };
   Mirror mirror_ = Mirror::blank;
-  std::uint32_t history_ = 0;      // counts the logs that it mirrored
-  std::uint64_t complete_at_ = 0;  // the log's newest when the mirror became complete
+  std::uint32_t history_ = 0;    // counts the logs that it mirrored
+  bool first_log_ = true;        // there was none before: what it has is older than the streams that are here
+  std::uint64_t begins_at_ = 0;  // where in the log streams go on that were here before it
   std::string position_before_restart_;
-  bool first_log_ = true;
   Latecomers latecomers_;
 };
 
