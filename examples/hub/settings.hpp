@@ -17,7 +17,8 @@ struct Settings {
   spate::Program program{
       "pushes Server-Sent Events to users, to groups of users, and to everybody\n\n"
       "Behind a proxy pass the Host on and name it with --allow-host, or name the public origin with --allow-origin.\n"
-      "haproxy needs `option http-no-delay`; without it each event is held back for some 200 ms."};
+      "haproxy needs `option http-no-delay`; without it each event is held back for some 200 ms. With\n"
+      "`option abortonclose` it tells at once that a client has gone."};
   spate::ReplayLimits replay;
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
   Access access;

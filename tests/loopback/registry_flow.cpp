@@ -110,19 +110,31 @@ TEST_CASE("what a store loses while a slow client is at it is told in the middle
   REQUIRE(anna.next().last_event_id == hub.id(1));
   for (std::uint64_t i = 101; i <= 250; ++i) hub.emitter.send("anna", numbered(i, 8'000));
 
+  // A gap says after what it is and where it goes on; its id is the place just before. Usually there is one, up to what
+  // is kept; if the client's kernel took a little more meanwhile, there are several.
   std::uint64_t number = 1;
-  spate::DecodedEvent event = anna.next();
-  for (; event.name == "message"; event = anna.next()) REQUIRE(number_of(event) == ++number);
-  // The gap says after what, and where it goes on; its id is the place just before.
-  CHECK(event.name == "gap");
-  CHECK(event.data ==
-        "{\"requested\":\"" + hub.id(number) + "\",\"oldest\":\"" + hub.id(151) + "\",\"reason\":\"trimmed\"}");
-  CHECK(event.last_event_id == hub.id(150));
-  for (number = 151; number <= 250; ++number) REQUIRE(number_of(anna.next()) == number);
+  std::size_t told = 0;
+  while (number < 250) {
+    const spate::DecodedEvent event = anna.next();
+    if (event.name != "gap") {
+      REQUIRE(number_of(event) == ++number);
+      continue;
+    }
+    ++told;
+    const std::string before = "{\"requested\":\"" + hub.id(number) + "\",\"oldest\":\"" + hub.epoch() + "-";
+    REQUIRE(event.data.substr(0, before.size()) == before);
+    const std::uint64_t oldest = std::stoull(event.data.substr(before.size()));
+    CHECK(event.data == before + std::to_string(oldest) + "\",\"reason\":\"trimmed\"}");
+    CHECK(oldest > number + 1);
+    CHECK(oldest <= 151);
+    CHECK(event.last_event_id == hub.id(oldest - 1));
+    number = oldest - 1;
+  }
+  CHECK(told > 0);
   hub.emitter.broadcast(numbered(251, 1));
   CHECK(number_of(anna.next()) == 251);
-  CHECK(gaps.wait_for(1).size() == 1);
-  CHECK(hub.server.stats().gaps == 1);
+  CHECK(gaps.wait_for(told).size() == told);
+  CHECK(hub.server.stats().gaps == told);
 }
 
 TEST_CASE("an event that finds nothing waiting is taken, whatever its size", "[registry][overflow]") {

@@ -148,7 +148,8 @@ class EmitterServer {
   }
 
   /// The id of the event sent as number `sequence`.
-  std::string id(std::uint64_t sequence) const { return std::string(store->epoch()) + "-" + std::to_string(sequence); }
+  std::string id(std::uint64_t sequence) const { return epoch() + "-" + std::to_string(sequence); }
+  std::string epoch() const { return std::string(store->epoch()); }
 
   bool comes_to(std::size_t streams) const {
     return eventually([&] { return emitter.stream_count() == streams; });

@@ -155,9 +155,10 @@ class MemoryReplayStore final : public ReplayStore {
     }
   };
 
+  // Not noexcept, so that hashes are kept beside the names.
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
   using Tracks = std::unordered_map<std::string, Track, Hash, std::equal_to<>>;
 

@@ -104,10 +104,11 @@ class UserIndex {
   }
 
  private:
+  // Not noexcept: then the common libraries keep each hash beside its user, and a look-up visits no other user.
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view id) const noexcept { return std::hash<std::string_view>()(id); }
-    std::size_t operator()(const std::unique_ptr<User>& user) const noexcept { return (*this)(user->id); }
+    std::size_t operator()(std::string_view id) const { return std::hash<std::string_view>()(id); }
+    std::size_t operator()(const std::unique_ptr<User>& user) const { return (*this)(user->id); }
   };
   struct Equal {
     using is_transparent = void;

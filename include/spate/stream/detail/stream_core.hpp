@@ -26,65 +26,12 @@
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_options.hpp>
 
-namespace spate {
-
-/// What became of an event handed to a stream.
-enum class SendResult : std::uint8_t {
-  queued,   // it will be written unless the stream ends first, or a policy that drops has to drop it later
-  dropped,  // the overflow policy dropped it; the client is told of the gap
-  closed,   // the stream is over, or just ended because its queue was full
-};
-
-namespace detail {
-
-class StreamCore;
-
-/// Options of a route with what is derived from them, shared by its streams.
-struct StreamSettings final : RefCounted<StreamSettings> {
-  explicit StreamSettings(StreamOptions chosen) : options(std::move(chosen)) {
-    limits = {options.heartbeat, options.write_timeout};
-    heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
-                                                : EncodedEvent(Event("").name(options.heartbeat_event));
-    if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));
-    // What is used later must not be found impossible then.
-    Event().name(options.gap_event).retry(options.shutdown_retry_min).retry(options.shutdown_retry_max);
-  }
-
-  StreamOptions options;
-  StreamLimits limits;
-  EncodedEvent heartbeat;
-  EncodedEvent retry;
-};
-
-/// Where a stream or a pending answer comes from: it holds the socket until the head goes out. Shard only.
-class StreamOrigin : public Resident {
- public:
-  /// Gives the socket away for the stream; `no_socket` when it is gone.
-  virtual SocketId surrender() = 0;
-  /// Answers with `response` instead of a stream.
-  virtual void answer(Response response) = 0;
-};
-
-/// Something that fills a stream besides what is sent to it directly: a subscription. Shard only.
-class StreamSource : public Resident {
- public:
-  /// The stream has nothing queued and its socket takes bytes. Queues more; returns false when there is none.
-  virtual bool pull() = 0;
-  /// Something is about to be queued: queue first what has been waiting here.
-  virtual void settle() = 0;
-  /// The stream takes nothing any more.
-  virtual void stream_ended(EndReason reason) = 0;
-
-  Ref<StreamSource> next_source;
-};
-
-enum class Framing : std::uint8_t {
-  chunked,  // HTTP/1.1
-  plain,    // HTTP/1.0: the end of the connection is the end of the stream (H1)
-};
+namespace spate::detail {
 
 class StreamCore final : public Resident {
  public:
@@ -188,15 +135,13 @@ class StreamCore final : public Resident {
     shard_->run([self = Ref<StreamCore>(this), moment] { self->live_until(moment, EndReason::expired); });
   }
 
-  enum class Moment : std::uint8_t { complete, timeout, error };
-  using Callback = std::function<void(std::error_code)>;
+  using Moment = StreamWatchers::Moment;
 
   /// Registers a callback, which runs at once (posted) when its moment has passed.
-  void on(Moment moment, Callback callback) {
+  void on(Moment moment, StreamWatchers::Callback callback) {
     shard_->run([self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
-      Watchers& watchers = self->watchers();
-      watchers.callbacks.emplace_back(moment, std::move(callback));
-      if (self->ended_) self->call_back();
+      self->watchers().add(moment, std::move(callback));
+      if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
     });
   }
 
@@ -408,11 +353,6 @@ class StreamCore final : public Resident {
     PollAnswer answer;  // so far
   };
 
-  struct Watchers {
-    std::vector<std::pair<Moment, Callback>> callbacks;
-    std::error_code error;
-  };
-
   bool post(std::uint32_t what, EncodedEvent event = {}) {
     return shard_->post(Ref<StreamCore>(this), what, std::move(event));
   }
@@ -450,8 +390,8 @@ class StreamCore final : public Resident {
 
   bool polling() const noexcept { return transport() == Transport::poll && opened_ && !ended_; }
 
-  Watchers& watchers() {
-    if (!watchers_) watchers_ = std::make_unique<Watchers>();
+  StreamWatchers& watchers() {
+    if (!watchers_) watchers_ = std::make_unique<StreamWatchers>();
     return *watchers_;
   }
 
@@ -542,7 +482,7 @@ class StreamCore final : public Resident {
     if (ended_) return;
     settle();
     reason_ = reason;
-    if (error) watchers().error = error;
+    if (error) watchers().blame(error);
     finishing_ = true;
     if (polling()) {
       // Nothing is said about the end: the client asks again. (And its last event is like any other.)
@@ -567,7 +507,7 @@ class StreamCore final : public Resident {
     try {
       if (options().farewell) farewell = options().farewell(reason);
     } catch (...) {
-      if (!watchers().error) watchers().error = Errc::handler_failed;
+      watchers().blame(Errc::handler_failed);
     }
     const auto least = options().shutdown_retry_min, most = options().shutdown_retry_max;
     if (reason == EndReason::shutdown && most.count() > 0 && !(farewell && farewell->retry())) {
@@ -608,8 +548,8 @@ class StreamCore final : public Resident {
     queue_changed();
     if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
     if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
-    if (error) watchers().error = error;
-    if (watchers_) call_back();
+    if (error) watchers().blame(error);
+    if (watchers_) watchers_->call_back(*shard_, reason_);
     stop();
     release_opening();
   }
@@ -622,20 +562,6 @@ class StreamCore final : public Resident {
       source = std::move(stop_);
     }
     if (source) shard_->call_back([source] { source->request_stop(); });
-  }
-
-  // Cause first, completion last. (Promise 5)
-  void call_back() {
-    auto callbacks = std::exchange(watchers_->callbacks, {});
-    const std::error_code error = watchers_->error;
-    const bool timeout = reason_ == EndReason::write_timeout || reason_ == EndReason::lifetime;
-    for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
-      if (moment == Moment::timeout && !timeout) continue;
-      if (moment == Moment::error && (timeout || !error)) continue;
-      for (auto& [of, callback] : callbacks) {
-        if (of == moment) shard_->call_back([callback = std::move(callback), error] { callback(error); });
-      }
-    }
   }
 
   void overflow() {
@@ -771,7 +697,7 @@ class StreamCore final : public Resident {
   std::unique_ptr<Opening> opening_;
   std::shared_ptr<std::stop_source> stop_;
 
-  std::unique_ptr<Watchers> watchers_;
+  std::unique_ptr<StreamWatchers> watchers_;
   Ref<StreamSource> sources_;
   WriteQueue queue_;
   StreamFsm fsm_;
@@ -789,5 +715,4 @@ class StreamCore final : public Resident {
   bool stopped_ = false;  // guarded like stop_
 };
 
-}  // namespace detail
-}  // namespace spate
+}  // namespace spate::detail

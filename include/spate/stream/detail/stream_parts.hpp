@@ -1,0 +1,70 @@
+// What a stream is made of besides its core: the options of its route, where its socket comes from, what fills it.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <spate/http/response.hpp>
+#include <spate/stream/detail/resident.hpp>
+#include <spate/stream/detail/stream_fsm.hpp>
+#include <spate/stream/end_reason.hpp>
+#include <spate/stream/stream_options.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate {
+
+/// What became of an event handed to a stream.
+enum class SendResult : std::uint8_t {
+  queued,   // it will be written unless the stream ends first, or a policy that drops has to drop it later
+  dropped,  // the overflow policy dropped it; the client is told of the gap
+  closed,   // the stream is over, or just ended because its queue was full
+};
+
+namespace detail {
+
+/// Options of a route with what is derived from them, shared by its streams.
+struct StreamSettings final : RefCounted<StreamSettings> {
+  explicit StreamSettings(StreamOptions chosen) : options(std::move(chosen)) {
+    limits = {options.heartbeat, options.write_timeout};
+    heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
+                                                : EncodedEvent(Event("").name(options.heartbeat_event));
+    if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));
+    // What is used later must not be found impossible then.
+    Event().name(options.gap_event).retry(options.shutdown_retry_min).retry(options.shutdown_retry_max);
+  }
+
+  StreamOptions options;
+  StreamLimits limits;
+  EncodedEvent heartbeat;
+  EncodedEvent retry;
+};
+
+/// Where a stream or a pending answer comes from: it holds the socket until the head goes out. Shard only.
+class StreamOrigin : public Resident {
+ public:
+  /// Gives the socket away for the stream; `no_socket` when it is gone.
+  virtual SocketId surrender() = 0;
+  /// Answers with `response` instead of a stream.
+  virtual void answer(Response response) = 0;
+};
+
+/// Something that fills a stream besides what is sent to it directly: a subscription. Shard only.
+class StreamSource : public Resident {
+ public:
+  /// The stream has nothing queued and its socket takes bytes. Queues more; returns false when there is none.
+  virtual bool pull() = 0;
+  /// Something is about to be queued: queue first what has been waiting here.
+  virtual void settle() = 0;
+  /// The stream takes nothing any more.
+  virtual void stream_ended(EndReason reason) = 0;
+
+  Ref<StreamSource> next_source;
+};
+
+enum class Framing : std::uint8_t {
+  chunked,  // HTTP/1.1
+  plain,    // HTTP/1.0: the end of the connection is the end of the stream (H1)
+};
+
+}  // namespace detail
+}  // namespace spate

@@ -1,0 +1,45 @@
+// StreamWatchers: who is told how a stream ended. Shard only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <spate/stream/detail/shard.hpp>
+#include <spate/stream/end_reason.hpp>
+
+namespace spate::detail {
+
+class StreamWatchers {
+ public:
+  enum class Moment : std::uint8_t { complete, timeout, error };
+  using Callback = std::function<void(std::error_code)>;
+
+  void add(Moment moment, Callback callback) { callbacks_.emplace_back(moment, std::move(callback)); }
+
+  /// Keeps `error` as the cause of the end, unless there is one.
+  void blame(std::error_code error) {
+    if (!error_) error_ = error;
+  }
+
+  /// Posts the callbacks whose moment the end for `reason` is, once each: cause first, completion last. (Promise 5)
+  void call_back(Shard& shard, EndReason reason) {
+    auto callbacks = std::exchange(callbacks_, {});
+    const bool timeout = reason == EndReason::write_timeout || reason == EndReason::lifetime;
+    for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
+      if (moment == Moment::timeout && !timeout) continue;
+      if (moment == Moment::error && (timeout || !error_)) continue;
+      for (auto& [of, callback] : callbacks) {
+        if (of == moment) shard.call_back([callback = std::move(callback), error = error_] { callback(error); });
+      }
+    }
+  }
+
+ private:
+  std::vector<std::pair<Moment, Callback>> callbacks_;
+  std::error_code error_;
+};
+
+}  // namespace spate::detail
