@@ -160,6 +160,33 @@ describe("faults of Redis", { timeout: 400_000 }, () => {
     }
   });
 
+  test("a log that Redis has lost is a gap, told to those who are there and to those who return", async () => {
+    const redis = await start_redis();
+    const cluster = await start_cluster(redis, { nodes: 2 });
+    const [first, second] = cluster.nodes;
+    try {
+      const alice = await listen("alice", first);
+      const bob = await listen("bob", second);
+      const { id } = await first.hub.send("/sse/broadcast", "before");
+      for (const recorder of [alice, bob]) await recorder.has("before");
+      bob.drop();
+      await redis.kill();
+      await redis.start(); // empty
+      await cluster.well();
+      await bob.connect(first.url);
+      await second.hub.send("/sse/broadcast", "after");
+      for (const recorder of [alice, bob]) {
+        await recorder.has("after");
+        assert.deepEqual(data_of(recorder), ["before", "after"]);
+        const told = recorder.gaps.map(({ requested, reason }) => ({ requested, reason }));
+        assert.deepEqual(told, [{ requested: id, reason: "unknown" }], recorder.user);
+      }
+    } finally {
+      await cluster.stop();
+      await redis.stop();
+    }
+  });
+
   test("a database and a user of Redis's by URL; two applications share a server", async () => {
     const redis = await start_redis();
     await redis.command("ACL", "SETUSER", "hub", "on", ">a p@ss:word", "~*", "&*", "+@all");

@@ -50,6 +50,10 @@ describe("the ledger", () => {
     strict.same_ids = true;
     assert.doesNotThrow(() => strict.check(heard_by("ann", 1)));
     assert.throws(() => strict.check(elsewhere), /ann heard 0:1/);
+    const two = ledger_of(to_user("ann"), to_user("ann"));
+    two.same_ids = true;
+    two.sends.get("0:2").publisher = 1;
+    assert.throws(() => two.check(heard_by("ann", 2, 1)), /id 7-1 is not beyond 2/);
   });
 });
 

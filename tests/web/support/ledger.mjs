@@ -34,11 +34,12 @@ export class Ledger {
   }
 
   /// Holds what `recorder` heard against what was sent: nothing that was not for it, nothing twice, each publisher's
-  /// events in his order, the ids as the publisher was told them. What was accepted and not heard is returned as
-  /// `lost`: whether that may be is for the test to say.
+  /// events in his order; with `same_ids` the ids as the publisher was told them, and in their order. What was accepted
+  /// and not heard is returned as `lost`: whether that may be is for the test to say.
   check(recorder) {
     const heard = new Set();
     const newest = new Map();
+    let last_sequence = -1n;
     for (const { id, data } of recorder.heard) {
       const send = this.sends.get(data);
       const what = `${recorder.user} heard ${data}`;
@@ -46,7 +47,12 @@ export class Ledger {
       assert.ok(send.audience.includes(recorder.user), `${what}, which was for ${send.audience.path}`);
       assert.ok(!heard.has(data), `${what} twice`);
       assert.ok(!(newest.get(send.publisher) > send.number), `${what} after number ${newest.get(send.publisher)}`);
-      if (this.same_ids && send.id !== undefined) assert.equal(id, send.id, what);
+      if (this.same_ids) {
+        if (send.id !== undefined) assert.equal(id, send.id, what);
+        const sequence = BigInt(id.slice(id.indexOf("-") + 1));
+        assert.ok(sequence > last_sequence, `${what}, whose id ${id} is not beyond ${last_sequence}`);
+        last_sequence = sequence;
+      }
       heard.add(data);
       newest.set(send.publisher, send.number);
     }

@@ -15,6 +15,9 @@ import { free_port } from "./free_port.mjs";
 import { start } from "./program.mjs";
 import { until, within } from "./until.mjs";
 
+const folders = [];
+process.on("exit", () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
 /// Starts a server and waits until it answers. `durable`: every answered write is on the disk first. `password`: what
 /// clients must present. `settings`: more of its options, as on its command line.
 export async function start_redis(options = {}) {
@@ -34,7 +37,7 @@ class Redis {
     this.password = password;
     this.url = password ? `redis://:${password}@127.0.0.1:${port}` : `redis://127.0.0.1:${port}`;
     this.folder = mkdtempSync(join(tmpdir(), "spate-redis-"));
-    process.on("exit", () => rmSync(this.folder, { recursive: true, force: true }));
+    folders.push(this.folder);
     this.arguments = ["--port", port, "--bind", "127.0.0.1", "--dir", this.folder, "--save", "", "--loglevel", "warning"];
     this.arguments.push("--appendonly", durable ? "yes" : "no", "--appendfsync", "always");
     if (password) this.arguments.push("--requirepass", password);
