@@ -44,7 +44,7 @@ done
 if [ -n "$make" ]; then
   {
     project=$root
-    needs "${build_needs[@]}" redis-server=redis-server
+    needs "${build_needs[@]}" redis-server=redis-server curl=curl
     [ -f "$build/CMakeCache.txt" ] || configure "$build" -DCMAKE_BUILD_TYPE=Release -DSPATE_BUILD_TESTS=OFF \
       -DSPATE_BUILD_EXAMPLES=ON -DSPATE_BUILD_BENCHMARKS=ON
     for target in load hub; do cmake --build "$build" --target $target; done
