@@ -216,3 +216,36 @@ TEST_CASE("a client that is ahead of its node waits for it, and one that made it
   CHECK(gap.name == "gap");
   CHECK_THAT(gap.data, ContainsSubstring("unknown"));
 }
+
+TEST_CASE("a Redis that forgot its last events gives out no id again, and goes on", "[cluster][fault][durable]") {
+  RedisServer redis;
+  RedisNodeServer a(redis.url()), b(redis.url());
+  REQUIRE(a.is_connected());
+  REQUIRE(b.is_connected());
+  EventClient there = b.hub.open("/anna?greet=1");
+  there.next();
+  const auto send = [&](int from, int to) {
+    std::string id;
+    for (int i = from; i <= to; ++i) {
+      const Sending sending(a.hub.emitter, Audience::user("anna"), Event(std::to_string(i)));
+      REQUIRE(sending.wait());
+      REQUIRE(sending.error() == std::error_code());
+      id = sending.report().id;
+    }
+    return id;
+  };
+  send(1, 10);
+  redis.save_files();
+  const std::string last = send(11, 20);
+  redis.kill();
+  redis.roll_back_files();
+  redis.start();
+  REQUIRE(redis.command("XLEN spate:log") == "10");
+  send(21, 30);
+  // Who saw what was forgotten goes on behind it.
+  CHECK(there.next_data(30) == numbers(1, 30));
+  EventClient again = b.hub.open("/anna?greet=1", last);
+  CHECK(again.next().data == "resumed");
+  CHECK(again.next_data(10) == numbers(21, 30));
+  CHECK(redis.command("XLEN spate:log") == "20");
+}

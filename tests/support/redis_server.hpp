@@ -46,6 +46,7 @@ class RedisServer {
     kill();
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
+    std::filesystem::remove_all(folder_ + "-saved", ignored);
   }
 
   std::uint16_t port() const noexcept { return port_; }
@@ -83,6 +84,10 @@ class RedisServer {
     ::waitpid(process_, nullptr, 0);
     process_ = 0;
   }
+  /// Keeps a copy of its files as they are now.
+  void save_files() const { copy_files(folder_, folder_ + "-saved"); }
+  /// Puts the copy in their place, while it does not run: Redis has lost what came after.
+  void roll_back_files() const { copy_files(folder_ + "-saved", folder_); }
   void pause() const { ::kill(process_, SIGSTOP); }
   void resume() const { ::kill(process_, SIGCONT); }
 
@@ -104,6 +109,11 @@ class RedisServer {
     asio::io_context io;
     const asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
     return acceptor.local_endpoint().port();
+  }
+
+  static void copy_files(const std::string& from, const std::string& to) {
+    std::filesystem::remove_all(to);
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
   }
 
   const std::uint16_t port_;

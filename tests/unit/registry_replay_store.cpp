@@ -296,3 +296,64 @@ TEST_CASE("every store has an epoch of its own, fit for an id", "[registry][repl
   std::sort(epochs.begin(), epochs.end());
   CHECK(std::unique(epochs.begin(), epochs.end()) == epochs.end());
 }
+
+TEST_CASE("sequence numbers may grow by more than one", "[registry][replay][mirror]") {
+  std::minstd_rand random(5);
+  ReplayLimits limits;
+  limits.max_events = 50;
+  MemoryReplayStore store(limits);
+  NaiveStore model(limits);
+  std::uint64_t sequence = 0;
+  for (int i = 0; i < 500; ++i) {
+    sequence += 1 + random() % 1'000'000'000;
+    const EncodedEvent event(Event("x").id(std::to_string(sequence)));
+    const std::string name = random_name(random);
+    const Audience audience = i % 3 == 0 ? Audience::user(name) : Audience::group(name);
+    store.append(sequence, audience, event);
+    model.append(sequence, audience, event.bytes().size(), {});
+    CHECK(store.newest() == sequence);
+    for (const std::uint64_t after : {std::uint64_t{0}, sequence / 2, sequence - 1, sequence, sequence + 1}) {
+      const std::string user = random_name(random);
+      std::vector<StoredEvent> events;
+      const std::uint64_t discarded = store.fetch(user, after, no_limit, events);
+      CHECK(sequences(events) == model.kept(user, after));
+      CHECK(discarded == model.discarded(user));
+    }
+  }
+}
+
+TEST_CASE("a store that mirrors a log begins again with another", "[registry][replay][mirror]") {
+  MemoryReplayStore store;
+  const EncodedEvent event(Event("x"));
+  std::vector<StoredEvent> events;
+  for (int round = 1; round <= 3; ++round) {
+    CHECK(store.restart("log" + std::to_string(round)));
+    CHECK(store.epoch() == "log" + std::to_string(round));
+    CHECK(store.newest() == 0);
+    CHECK(store.size() == 0);
+    CHECK(store.bytes() == 0);
+    // Nothing of the one before is left, not even that something was discarded.
+    CHECK(store.fetch("anna", 0, no_limit, events) == 0);
+    CHECK(events.empty());
+    store.append(7, Audience::user("anna"), event);
+    store.append(9, Audience::group("an"), event);
+    store.append(11, Audience::everybody(), event);
+    CHECK(store.fetch("anna", 7, no_limit, events) == 0);
+    CHECK(sequences(events) == std::vector<std::uint64_t>{9, 11});
+    events.clear();
+  }
+}
+
+TEST_CASE("what a mirror has never seen may have been anybody's", "[registry][replay][mirror]") {
+  MemoryReplayStore store;
+  const EncodedEvent event(Event("x"));
+  store.restart("log");
+  store.append(10, Audience::user("anna"), event);
+  store.skip(20);
+  CHECK(store.newest() == 20);
+  store.append(30, Audience::user("anna"), event);
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("anna", 10, no_limit, events) == 20);
+  CHECK(store.fetch("bert", 10, no_limit, events) == 20);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{30});
+}

@@ -9,6 +9,31 @@
 // It connects when an emitter takes it, and again whenever it has to: a Redis that is away is no error of a call, but
 // told by `status()` and RedisOptions::on_bus_error, while local streams go on and what is sent waits in a queue.
 //
+// What it costs Redis (each script is one command for whoever sends it; the commands within are in parentheses):
+//
+//   a send, durable               one script (GET, GET, XADD, SET); the entry, its message and some 50 bytes, stays in
+//                                 the memory of Redis until it is trimmed
+//   a send, broadcast             one PUBLISH
+//   a send to one user, directed  one script (ZRANGEBYSCORE, a HEXISTS for each node, PUBSUB, a PUBLISH for each node
+//                                 that holds him); other sends as in broadcast mode
+//   following the log             one XREAD for up to 128 entries and each node; when nothing comes, one a second, and
+//                                 a script (GET, XINFO, XRANGE)
+//   a node that starts            one such script for 128 entries of the log
+//   a client that resumes         nothing: each node replays from its own copy of the log, which knows what is whose,
+//                                 so that a replay looks at nobody else's events. One XINFO when the client is ahead of
+//                                 the node
+//   users coming and going        one script for up to 500 of them (HSET or HDEL, PEXPIRE); some 80 bytes and the id
+//                                 for each user on each node
+//   a node's lease                one script every third of it (ZADD, ZREMRANGEBYSCORE, PEXPIRE)
+//   the cluster's users, counts   one script (an HGETALL for each other node)
+//
+// A process that has published is remembered for a day, in some 100 bytes, so that what it sends again after a fault is
+// not appended twice. Redis must not evict keys (`maxmemory-policy noeviction`, its default). What it has confirmed it
+// keeps as well as it is set up to: with `appendonly yes` and `appendfsync always` also when it crashes.
+//
+// Not there: TLS, and Redis Cluster with its sharded pub/sub, for which a client must follow redirections, as hiredis
+// does not by itself, and keep the keys of one script in one slot.
+//
 // Threads: any may call it. All its own work and all its callbacks run on one strand of the executor. Lifetime: the
 // executor's context must outlive it; its pending operations keep `run()` from returning until `close()` or the
 // destructor.

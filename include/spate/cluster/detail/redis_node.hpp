@@ -31,9 +31,9 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
-#include <spate/cluster/detail/log_follower.hpp>
 #include <spate/cluster/detail/outbox.hpp>
 #include <spate/cluster/detail/redis_connection.hpp>
+#include <spate/cluster/detail/redis_log_follower.hpp>
 #include <spate/cluster/detail/redis_scripts.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
@@ -521,8 +521,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   // ---- receiving ----
 
-  LogFollower::Events follower_events() {
-    LogFollower::Events events;
+  RedisLogFollower::Events follower_events() {
+    RedisLogFollower::Events events;
     events.entry = [this](std::uint64_t sequence, std::string_view message) { take_entry(sequence, message); };
     events.trimmed = [this](std::uint64_t sequence) {
       if (const auto to = listener()) to->trimmed(sequence);
@@ -675,7 +675,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   std::shared_ptr<RedisConnection> commands_;
   std::shared_ptr<RedisConnection> listening_;
   std::array<std::string, scripts.size()> shas_;
-  LogFollower follower_{key("epoch"), key("log"), follower_events()};
+  RedisLogFollower follower_{key("epoch"), key("log"), follower_events()};
   struct Confirmed {
     std::uint64_t sequence;  // 0: Redis said only that it has it
     Bus::Published done;

@@ -240,13 +240,13 @@ inline void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, s
 }
 
 // The log has given out nothing beyond `newest`, at a time after `subscription` began to wait.
-inline void EmitterCore::asked_newest(const Subscription& subscription, std::uint64_t newest) {
+inline void EmitterCore::asked_newest(Subscription& subscription, std::uint64_t newest) {
   const std::lock_guard lock(mutex_);
   if (closed_ || mirror_ != Mirror::complete) return;
   if (auto latecomer = latecomers_.take(subscription, newest)) resume(std::move(*latecomer));
 }
 
-inline void EmitterCore::stop_waiting(const Subscription& subscription) {
+inline void EmitterCore::stop_waiting(Subscription& subscription) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));

@@ -250,7 +250,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// its client polls and is given the time to ask again.
   bool unregister(Subscription& subscription, EndReason reason) {
     const std::lock_guard lock(mutex_);
-    if (!latecomers_.empty()) latecomers_.take(subscription);
+    latecomers_.take(subscription);
     const bool may_return = reason == EndReason::completed || reason == EndReason::client;
     if (subscription.user != nullptr && subscription.stream().transport() == Transport::poll && may_return &&
         options_.poll_grace.count() > 0) {
@@ -268,7 +268,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   /// It could not be said in time where it resumes: that is unknown, then.
-  inline void stop_waiting(const Subscription& subscription);
+  inline void stop_waiting(Subscription& subscription);
 
  private:
   /// What a stream begins with.
@@ -306,7 +306,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
   inline std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
   inline void wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead, Greeting&& greeting);
-  inline void asked_newest(const Subscription& subscription, std::uint64_t newest);
+  inline void asked_newest(Subscription& subscription, std::uint64_t newest);
   inline void resume_up_to(std::uint64_t newest);
   inline void resume(Latecomers::Latecomer&& latecomer);
   template <typename Visit>
@@ -470,7 +470,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void erase(Subscription& subscription) {
     User* user = subscription.user;
     if (user == nullptr) return;
-    if (!latecomers_.empty()) latecomers_.take(subscription);
+    latecomers_.take(subscription);
     index_.remove(subscription);
     if (bus_ != nullptr) bus_->changed(user->id, streams_of(*user));
     if (user->first) return;

@@ -35,6 +35,7 @@ class Latecomers {
   bool empty() const noexcept { return waiting_.empty(); }
 
   void add(std::uint64_t cursor, Ref<Subscription> subscription, Greeting greeting) {
+    subscription->late = true;
     waiting_.emplace(cursor, Latecomer{std::move(subscription), std::move(greeting)});
   }
 
@@ -43,6 +44,7 @@ class Latecomers {
     std::vector<Latecomer> taken;
     while (!waiting_.empty() && waiting_.begin()->first <= newest) {
       taken.push_back(std::move(waiting_.begin()->second));
+      taken.back().subscription->late = false;
       waiting_.erase(waiting_.begin());
     }
     return taken;
@@ -56,11 +58,13 @@ class Latecomers {
   }
 
   /// Takes `subscription` if it waits, and for something beyond `newest`.
-  std::optional<Latecomer> take(const Subscription& subscription, std::uint64_t newest = 0) {
+  std::optional<Latecomer> take(Subscription& subscription, std::uint64_t newest = 0) {
+    if (!subscription.late) return std::nullopt;
     for (auto at = waiting_.upper_bound(newest); at != waiting_.end(); ++at) {
       if (at->second.subscription.get() != &subscription) continue;
       std::optional<Latecomer> taken(std::move(at->second));
       waiting_.erase(at);
+      subscription.late = false;
       return taken;
     }
     return std::nullopt;

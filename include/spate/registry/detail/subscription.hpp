@@ -80,6 +80,7 @@ class Subscription final : public StreamSource {
 
   // The flags lie together: ten thousand streams have ten thousand of these.
   bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
+  bool late = false;       // under the emitter's lock: it is among the latecomers
   bool replaying = false;  // there may be more to draw
   bool joined = false;     // in one of the feed's lists
   bool reads_log = false;  // which one

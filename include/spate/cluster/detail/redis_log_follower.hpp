@@ -1,4 +1,5 @@
-// LogFollower: reads the log of a cluster from the last entry it knows, entry by entry, and notices what it misses.
+// RedisLogFollower: reads the log of a cluster from the last entry it knows, entry by entry, and notices what it
+// misses.
 //
 // While it is behind it reads by a script that also tells how many entries the log ever had, so that it sees what was
 // trimmed before it came. At the log's end it waits there, by XREAD; every answer but a short one at once leads back to
@@ -22,7 +23,7 @@
 
 namespace spate::detail {
 
-class LogFollower {
+class RedisLogFollower {
  public:
   struct Events {
     /// The next entry.
@@ -37,7 +38,7 @@ class LogFollower {
     std::function<void(std::error_code, const std::string& why)> failed;
   };
 
-  LogFollower(std::string epoch_key, std::string log_key, Events events)
+  RedisLogFollower(std::string epoch_key, std::string log_key, Events events)
       : epoch_key_(std::move(epoch_key)), log_key_(std::move(log_key)), events_(std::move(events)) {}
 
   const std::string& epoch() const noexcept { return epoch_; }
