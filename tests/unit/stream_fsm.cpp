@@ -1,5 +1,6 @@
 #include <chrono>
 #include <ostream>
+#include <set>
 
 #include <spate/stream/detail/stream_fsm.hpp>
 #include "support/catch.hpp"
@@ -43,10 +44,25 @@ TEST_CASE("an event puts the heartbeat off", "[stream][heartbeat]") {
   const StreamLimits limits{15s, 20s};
   StreamFsm fsm;
   fsm.start(t0);
-  fsm.wrote(t0 + 14s, all_taken);
+  fsm.wrote(t0 + 7500ms, all_taken);
   // The timer that was set at the start fires all the same and finds nothing.
   CHECK(fsm.timer_fired(t0 + 15s, limits) == Due::nothing);
-  CHECK(fsm.next(limits) == t0 + 29s);
+  CHECK(fsm.next(limits) == t0 + 22500ms);
+}
+
+TEST_CASE("streams of one slot are due for their heartbeats together, and never early", "[stream][heartbeat]") {
+  const StreamLimits limits{32s, 20s};
+  std::set<TimePoint> moments;
+  for (TimePoint opened = t0; opened < t0 + 32s; opened += 10ms) {
+    StreamFsm fsm;
+    fsm.start(opened);
+    const TimePoint due = fsm.next(limits);
+    CHECK(due >= opened + 32s);
+    CHECK(due < opened + 33s);
+    CHECK(fsm.timer_fired(due, limits) == Due::heartbeat);
+    moments.insert(due);
+  }
+  CHECK(moments.size() <= StreamFsm::heartbeat_slots + 1);
 }
 
 TEST_CASE("a blocked stream needs no heartbeat but has a write deadline", "[stream][timeout]") {
@@ -91,10 +107,10 @@ TEST_CASE("after a blockage the heartbeat counts from the last byte taken", "[st
   StreamFsm fsm;
   fsm.start(t0);
   fsm.stalled(t0 + 1s);
-  fsm.wrote(t0 + 10s, all_taken);
+  fsm.wrote(t0 + 7500ms, all_taken);
   CHECK_FALSE(fsm.blocked());
-  CHECK(fsm.next(limits) == t0 + 25s);
-  CHECK(fsm.timer_fired(t0 + 25s, limits) == Due::heartbeat);
+  CHECK(fsm.next(limits) == t0 + 22500ms);
+  CHECK(fsm.timer_fired(t0 + 22500ms, limits) == Due::heartbeat);
 }
 
 TEST_CASE("a lifetime ends a stream that is busy, and one that is idle", "[stream][lifetime]") {

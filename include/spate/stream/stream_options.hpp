@@ -28,7 +28,8 @@ enum class Overflow : std::uint8_t {
 
 struct StreamOptions {
   /// Quiet time after which a heartbeat is written, so that proxies and the client's host see life. Fifteen seconds
-  /// pass every common idle limit (C3, E16). Costs one small write per stream and interval.
+  /// pass every common idle limit (C3, E16). Up to a thirtieth later, so that a loop serves many streams at a time.
+  /// Costs one small write per stream and interval.
   std::chrono::milliseconds heartbeat = std::chrono::seconds(15);
 
   /// Name of the heartbeat event. Empty sends a bare comment, which programs in a browser cannot see; a name sends an
