@@ -31,6 +31,7 @@ TEXT
 
 . "$here/cases.sh"
 . "$here/subjects.sh"
+. "$here/priority.sh"
 
 arguments=("$@")
 quick= cases= subjects= rounds= append= build=$root/build-benchmarks make=1 results= niceness=0
@@ -71,12 +72,7 @@ fi
 [ -x "$build/benchmarks/load" ] || { echo "run.sh: no load in $build/benchmarks" >&2; exit 2; }
 : "${results:=$build/results.txt}"
 [ -n "$append" ] || : > "$results"
-if [ "$niceness" != 0 ]; then
-  # Where the kernel schedules sessions against each other, the niceness of a process counts within its session only.
-  [ -n "${SPATE_BENCHMARK_SESSION:-}" ] || SPATE_BENCHMARK_SESSION=1 exec setsid --wait "$0" "${arguments[@]}"
-  renice -n "$niceness" -p $$ >/dev/null 2>&1
-  echo "$niceness" 2>/dev/null > /proc/self/autogroup
-fi
+take_priority "$niceness" "$0" "${arguments[@]}"
 ulimit -n "$(ulimit -Hn)"
 
 ready=
