@@ -35,12 +35,15 @@ class Witness {
     return witness;
   }
   async event() {
-    const event = { name: "message", data: [] };
-    for (const line of (await this.connection.take_until("\n\n")).split("\n")) {
-      if (line.startsWith("event: ")) event.name = line.slice(7);
-      if (line === "data:" || line.startsWith("data: ")) event.data.push(line.slice(6));
+    for (;;) {
+      const event = { name: "message", data: [] };
+      for (const line of (await this.connection.take_until("\n\n")).split("\n")) {
+        if (line.startsWith("event: ")) event.name = line.slice(7);
+        if (line === "data:" || line.startsWith("data: ")) event.data.push(line.slice(6));
+      }
+      // Without data it is a heartbeat (E8).
+      if (event.data.length > 0) return { name: event.name, data: event.data.join("\n") };
     }
-    return { name: event.name, data: event.data.join("\n") };
   }
   /// All events since the last call, by their names.
   async seen(hub) {
@@ -77,7 +80,7 @@ function check_answer({ status, fields, body }, block, http_1_0) {
 
 /// Takes the answer that `block` has to get, on `connection`.
 async function take_expected(connection, block) {
-  const http_1_0 = /^[^\r\n]* HTTP\/1\.0\r\n/.test(block.bytes);
+  const http_1_0 = /^[^\r\n]* HTTP\/1\.0\r\n/.test((block.begun ?? block).bytes);
   const answer =
     block.answer === "stream" ? await connection.take_head() : await connection.take_answer(block.method);
   check_answer(answer, block, http_1_0);
@@ -91,6 +94,9 @@ async function check_end(connection, { blocks }, barrier) {
     assert.equal(connection.ended, "closed", "the last bytes could have been lost (H13)");
     assert.equal(connection.received, "");
     return;
+  }
+  if (last === "stream") {
+    while (!connection.received.includes("event: connected\n") && (await connection.more())) continue;
   }
   await barrier.pass();
   if (last === "stream") {
@@ -191,10 +197,13 @@ describe("HTTP conduct", { timeout: 240_000 }, () => {
 
   // RFC 9112 8: a request that is not complete is not executed.
   test("cut off at every byte, and not executed", async () => {
-    const prefixes = table
-      .filter(({ blocks }) => blocks.length === 1 && blocks[0].answer !== "wait" && blocks[0].bytes.length < 600)
-      .filter(({ blocks }) => !blocks[0].refused_early)
-      .flatMap(({ id, blocks }) => Array.from(blocks[0].bytes, (_, size) => ({ id, bytes: blocks[0].bytes.slice(0, size) })));
+    const requests = table
+      .filter(({ blocks }) => blocks.length === 1 && blocks[0].answer !== "wait" && !blocks[0].refused_early)
+      .map(({ id, blocks }) => blocks[0].bytes.replaceAll(`event=${id}`, "event=cut-off"))
+      .filter((bytes) => bytes.length < 600);
+    // What several have in common is cut once.
+    const all = new Set(requests.flatMap((bytes) => Array.from(bytes, (_, size) => bytes.slice(0, size))));
+    const prefixes = Array.from(all, (bytes) => ({ id: JSON.stringify(bytes), bytes }));
     cut_off = prefixes.length;
     await for_all(prefixes, async ({ bytes }) => {
       const connection = await Connection.open(hub.port);
@@ -202,7 +211,7 @@ describe("HTTP conduct", { timeout: 240_000 }, () => {
         connection.send(bytes);
         connection.end();
         while (await connection.more()) continue;
-        assert.equal(connection.received, "", `after ${bytes.length} bytes`);
+        assert.equal(connection.received, "");
         assert.equal(connection.ended, "closed");
       } finally {
         connection.destroy();

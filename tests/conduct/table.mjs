@@ -40,17 +40,18 @@ const whole = (pieces) => pieces.map(({ bytes, count }) => bytes.repeat(count)).
 
 /// What a client does with a connection, one block after the other.
 class Block {
-  constructor(after_answer) {
+  constructor(before) {
+    this.begun = before?.answer.status === 100 ? before : undefined; // the block that this one is the body of
     this.pieces = [];
     this.answer = undefined; // {status, close}, "stream" or "wait"
     this.fields = [];
-    this.after_answer = after_answer; // sent only when the answer before it has come
+    this.after_answer = before !== undefined; // sent only when the answer of the block before has come
   }
   get bytes() {
     return whole(this.pieces);
   }
   get method() {
-    return this.bytes.trimStart().split(" ", 1)[0];
+    return (this.begun ?? this).bytes.trimStart().split(" ", 1)[0];
   }
   /// The bytes one by one, but for long runs of the same.
   *sends() {
@@ -78,7 +79,7 @@ export function read_table(file = new URL("requests.txt", import.meta.url)) {
   let block;
   const open_block = () => {
     if (block && block.answer === undefined) return block;
-    block = new Block(false);
+    block = new Block();
     current.blocks.push(block);
     return block;
   };
@@ -96,7 +97,7 @@ export function read_table(file = new URL("requests.txt", import.meta.url)) {
     "=": (text) => (open_block().answer = parse_answer(text)),
     ":": (text) => block.fields.push(/^([\w-]+):(?: (.*))?$/.exec(text).slice(1)),
     "...": () => {
-      block = new Block(true);
+      block = new Block(block);
       current.blocks.push(block);
     },
     "~": (text) => current.events.push(whole(pieces_of(text, current.id))),
