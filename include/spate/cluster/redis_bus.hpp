@@ -58,7 +58,7 @@ class RedisBus final : public Bus {
  public:
   /// Throws std::invalid_argument that quotes what is wrong with the options, a URL without its password.
   explicit RedisBus(const asio::any_io_executor& executor, RedisOptions options = {})
-      : node_(detail::RedisNode::make(executor, std::move(options))) {}
+      : node_(std::make_shared<detail::RedisNode>(executor, std::move(options))) {}
   RedisBus(const RedisBus&) = delete;
   RedisBus& operator=(const RedisBus&) = delete;
   ~RedisBus() override { node_->close(); }

@@ -19,7 +19,7 @@
 #include <utility>
 
 #include <spate/cluster/detail/log_id.hpp>
-#include <spate/cluster/detail/redis_connection.hpp>
+#include <spate/cluster/detail/redis_session.hpp>
 
 namespace spate::detail {
 
@@ -34,8 +34,6 @@ class RedisLogFollower {
     std::function<void(std::string_view id)> garbled;
     /// All entries up to this one have been read.
     std::function<void(std::uint64_t newest)> caught_up;
-    /// The log is another one, or Redis refuses: begin again.
-    std::function<void(std::error_code, const std::string& why)> failed;
   };
 
   RedisLogFollower(std::string epoch_key, std::string log_key, Events events)
@@ -50,32 +48,31 @@ class RedisLogFollower {
     position_ = read_ = 0;
   }
 
-  /// Follows over `connection`, which outlives what it is asked; `read_script` is what Redis calls the script.
-  void follow(std::shared_ptr<RedisConnection> connection, std::string read_script) {
-    connection_ = std::move(connection);
-    read_script_ = std::move(read_script);
+  /// Follows over `session`, which it fails when Redis refuses or the log is another one.
+  void follow(std::shared_ptr<RedisSession> session) {
+    session_ = std::move(session);
     catch_up();
   }
 
-  void stop() { connection_ = nullptr; }
+  void stop() { session_ = nullptr; }
 
  private:
   static constexpr std::size_t batch = 128;
   static constexpr std::chrono::milliseconds quiet{1'000};
 
   void catch_up() {
-    if (!connection_) return;
+    if (!session_) return;
     const std::string count = std::to_string(batch), from = LogId::format(position_);
-    connection_->command({"EVALSHA", read_script_, "2", epoch_key_, log_key_, from, count},
-                         [this](const redisReply& reply) { took_batch(reply); });
+    session_->eval_on(session_->listening(), RedisScript::read, 2, {epoch_key_, log_key_, from, count},
+                      [this](const redisReply& reply) { took_batch(reply); });
   }
 
   void took_batch(const redisReply& reply) {
     if (failed(reply)) return;
     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 5) {
-      return events_.failed(Errc::bus_refused, "the log cannot be read");
+      return session_->fail(Errc::bus_refused, "the log cannot be read");
     }
-    if (text_of(*reply.element[0]) != epoch_) return events_.failed(Errc::bus_lost, "the log has begun anew");
+    if (text_of(*reply.element[0]) != epoch_) return session_->fail(Errc::bus_lost, "the log has begun anew");
     const std::uint64_t added = count_of(*reply.element[1]), kept = count_of(*reply.element[2]);
     const std::uint64_t newest = LogId::parse(text_of(*reply.element[3])).value_or(0);
     const redisReply& entries = *reply.element[4];
@@ -98,11 +95,11 @@ class RedisLogFollower {
   }
 
   void wait() {
-    if (!connection_) return;
+    if (!session_) return;
     const std::string count = std::to_string(batch), from = LogId::format(position_),
                       block = std::to_string(quiet.count());
     asked_at_ = RedisConnection::Clock::now();
-    connection_->command(
+    session_->listening().command(
         {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", log_key_, from},
         [this](const redisReply& reply) { took_news(reply); }, quiet);
   }
@@ -139,19 +136,19 @@ class RedisLogFollower {
         continue;
       }
       if (text_of(*fields.element[1]) != epoch_) {
-        events_.failed(Errc::bus_lost, "the log has begun anew");
+        session_->fail(Errc::bus_lost, "the log has begun anew");
         return false;
       }
       events_.entry(*id, text_of(*fields.element[3]));
-      if (!connection_) return false;
+      if (!session_) return false;
     }
     return true;
   }
 
   bool failed(const redisReply& reply) {
-    if (!connection_) return true;
+    if (!session_) return true;
     if (reply.type != REDIS_REPLY_ERROR) return false;
-    events_.failed(Errc::bus_refused, std::string(text_of(reply)));
+    session_->fail(Errc::bus_refused, std::string(text_of(reply)));
     return true;
   }
 
@@ -165,8 +162,7 @@ class RedisLogFollower {
   const std::string epoch_key_;
   const std::string log_key_;
   const Events events_;
-  std::string read_script_;
-  std::shared_ptr<RedisConnection> connection_;
+  std::shared_ptr<RedisSession> session_;
   std::string epoch_;
   std::uint64_t position_ = 0;  // the last entry read
   std::uint64_t read_ = 0;      // entries that the log ever had, up to there

@@ -1,8 +1,6 @@
-// RedisNode: what stands behind a RedisBus.
+// RedisNode: what stands behind a RedisBus: one session with Redis after the other, and what goes on over them.
 //
-// A session is two connections: one for commands, one that follows the log or listens to the channels. A fault of one
-// ends both, and a new session begins after a while. All of it runs on one strand; calls from other threads leave what
-// they bring under the lock and wake the strand.
+// All of it runs on one strand; calls from other threads leave what they bring under a lock and wake the strand.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,10 +28,11 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
-#include <spate/cluster/detail/outbox.hpp>
-#include <spate/cluster/detail/redis_connection.hpp>
+#include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_follower.hpp>
-#include <spate/cluster/detail/redis_scripts.hpp>
+#include <spate/cluster/detail/redis_presence.hpp>
+#include <spate/cluster/detail/redis_sender.hpp>
+#include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/error.hpp>
@@ -46,21 +44,18 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
  public:
   using Users = std::function<void(std::error_code, std::vector<UserStreams>)>;
 
-  static std::shared_ptr<RedisNode> make(const asio::any_io_executor& executor, RedisOptions options) {
-    return std::make_shared<RedisNode>(executor, std::move(options));
-  }
-
   RedisNode(const asio::any_io_executor& executor, RedisOptions options)
-      : random_(std::random_device()()),
-        origin_(draw_origin()),
+      : origin_(draw()),
         url_(parse_redis_url(options.url)),
-        options_(checked(std::move(options), origin_)),
+        options_(checked(std::move(options), hex(origin_))),
         logs_(options_.mode == ClusterMode::durable),
+        keys_(options_.prefix, options_.node),
         strand_(asio::make_strand(executor)),
+        random_(draw()),
         retry_timer_(strand_),
-        resend_timer_(strand_),
-        lease_timer_(strand_),
-        outbox_(options_.max_queued_events, options_.max_queued_bytes) {
+        sender_(strand_, options_, keys_, origin_, hex(origin_), refusal_teller()),
+        presence_(strand_, options_, keys_, presence_events()),
+        follower_(keys_.epoch, keys_.log, follower_events()) {
     status_.reason = "not connected yet";
   }
 
@@ -69,27 +64,13 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   // ---- any thread ----
 
   std::error_code publish(const Audience& audience, const Event& event, Bus::Published done) {
-    std::string message = BusMessageCodec::encode(audience, event);
-    const bool routed = options_.mode == ClusterMode::directed && audience.kind() == Audience::Kind::user;
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) return Errc::shut_down;
-      if (!outbox_.has_room(message.size())) {
-        ++status_.refused;
-        return Errc::bus_queue_full;
-      }
-      BusMessageCodec::stamp(message, origin_, outbox_.next_counter());
-      outbox_.push(std::move(message), routed ? std::string(audience.name()) : std::string(), std::move(done));
-    }
-    wake();
-    return {};
+    const std::error_code refused = sender_.push(audience, event, std::move(done));
+    if (!refused) wake();
+    return refused;
   }
 
   void changed(std::string_view user, std::size_t streams) {
-    {
-      const std::lock_guard lock(mutex_);
-      changed_users_.insert_or_assign(std::string(user), streams);
-    }
+    presence_.changed(user, streams);
     wake();
   }
 
@@ -113,14 +94,14 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   void ask_newest(Bus::Published done) {
     auto answer = std::make_shared<Answer<std::uint64_t>>(std::move(done));
-    run([answer = std::move(answer)](RedisNode& node) {
+    run([answer = std::move(answer)](const RedisNode& node) {
       if (!node.up_) return;
-      node.commands_->command({"XINFO", "STREAM", node.key("log")}, [answer](const redisReply& reply) {
-        // Without a log nothing was given out.
+      node.session_->commands().command({"XINFO", "STREAM", node.keys_.log}, [answer](const redisReply& reply) {
         for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
           if (text_of(*reply.element[i]) != "last-generated-id") continue;
           return answer->give(LogId::parse(text_of(*reply.element[i + 1])).value_or(0));
         }
+        // Without a log nothing was given out.
         if (reply.type == REDIS_REPLY_ERROR && text_of(reply) == "ERR no such key") answer->give(0);
       });
     });
@@ -128,52 +109,30 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   void ask_users(std::string prefix, Users done) {
     auto answer = std::make_shared<Answer<std::vector<UserStreams>>>(std::move(done));
-    run([answer = std::move(answer), prefix = std::move(prefix)](RedisNode& node) {
+    run([answer = std::move(answer), prefix = std::move(prefix)](const RedisNode& node) {
       if (!node.up_) return;
-      node.eval(Script::users, 1, {node.key("nodes"), node.options_.prefix, node.options_.node, prefix},
-                [answer](const redisReply& reply) {
-                  if (reply.type != REDIS_REPLY_ARRAY) return;
-                  std::vector<UserStreams> users;
-                  for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
-                    const std::string_view count = text_of(*reply.element[i + 1]);
-                    std::size_t streams = 0;
-                    std::from_chars(count.data(), count.data() + count.size(), streams);
-                    users.emplace_back(text_of(*reply.element[i]), streams);
-                  }
-                  answer->give(std::move(users));
-                });
+      node.session_->eval(RedisScript::users, 1, {node.keys_.nodes, node.keys_.prefix, node.keys_.node, prefix},
+                          [answer](const redisReply& reply) {
+                            if (reply.type == REDIS_REPLY_ARRAY) answer->give(users_of(reply));
+                          });
     });
   }
 
   BusStatus status() const {
-    const std::lock_guard lock(mutex_);
-    BusStatus status = status_;
-    status.queued = outbox_.size();
-    status.queued_bytes = outbox_.bytes();
+    BusStatus status;
+    {
+      const std::lock_guard lock(mutex_);
+      status = status_;
+    }
+    sender_.report(status);
     return status;
   }
 
   void close() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (std::exchange(closed_, true)) return;
-    }
-    run([](RedisNode& node) { node.leave(); });
+    if (!closed_.exchange(true)) run([](RedisNode& node) { node.leave(); });
   }
 
  private:
-  enum class Script : std::uint8_t { hello, append, read, route, lease, presence, users, count };
-  static constexpr std::array<std::string_view, static_cast<std::size_t>(Script::count)> scripts{
-      redis_scripts::hello, redis_scripts::append,   redis_scripts::read, redis_scripts::route,
-      redis_scripts::lease, redis_scripts::presence, redis_scripts::users};
-
-  /// Events on their way at a time: enough to fill the wire, few enough to be sent again.
-  static constexpr std::size_t window = 256;
-  /// Users told to Redis in one command.
-  static constexpr std::size_t users_at_a_time = 500;
-  /// For how long Redis remembers the number of a publisher's last event, in seconds: a day.
-  static constexpr std::string_view counter_lifetime = "86400";
-
   /// A question's answer, or Errc::bus_lost when the question is dropped.
   template <typename Result>
   class Answer {
@@ -190,13 +149,19 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     std::function<void(std::error_code, Result)> done_;
   };
 
-  std::uint64_t draw_origin() {
+  static std::uint64_t draw() {
     std::random_device device;
     return std::uint64_t{device()} << 32 | device();
   }
 
-  static RedisOptions checked(RedisOptions&& options, std::uint64_t origin) {
-    if (options.node.empty()) options.node = hex(origin);
+  static std::string hex(std::uint64_t number) {
+    std::array<char, 16> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
+    return std::string(digits.data(), end);
+  }
+
+  static RedisOptions checked(RedisOptions&& options, const std::string& random_name) {
+    if (options.node.empty()) options.node = random_name;
     const auto legal = [](char c) {
       return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' ||
              c == '-';
@@ -209,27 +174,28 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     return std::move(options);
   }
 
-  static std::string hex(std::uint64_t number) {
-    std::array<char, 16> digits{};
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
-    return std::string(digits.data(), end);
+  static std::vector<UserStreams> users_of(const redisReply& reply) {
+    std::vector<UserStreams> users;
+    for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
+      const std::string_view count = text_of(*reply.element[i + 1]);
+      std::size_t streams = 0;
+      std::from_chars(count.data(), count.data() + count.size(), streams);
+      users.emplace_back(text_of(*reply.element[i]), streams);
+    }
+    return users;
   }
-
-  std::string key(std::string_view name) const { return options_.prefix + std::string(name); }
-  std::string own_key() const { return key("node:") + options_.node; }
 
   void run(std::function<void(RedisNode&)> function) {
     post_function(strand_, [self = shared_from_this(), function = std::move(function)] { function(*self); });
   }
 
   void wake() {
-    if (!awake_.exchange(true)) {
-      run([](RedisNode& node) {
-        node.awake_ = false;
-        node.send_more();
-        node.tell_changed_users();
-      });
-    }
+    if (awake_.exchange(true)) return;
+    run([](RedisNode& node) {
+      node.awake_ = false;
+      node.sender_.send_more();
+      node.presence_.tell_changes();
+    });
   }
 
   std::shared_ptr<BusListener> listener() const {
@@ -237,87 +203,56 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     return listener_;
   }
 
-  void tell(std::error_code error, const std::string& what) {
+  void tell(std::error_code error, const std::string& what) const {
     if (options_.on_bus_error) options_.on_bus_error(error, what);
+  }
+  std::function<void(const std::string&)> refusal_teller() {
+    return [this](const std::string& why) { tell(Errc::bus_refused, why); };
   }
 
   // ---- sessions ----
 
   void connect() {
     if (left_) return;
-    ++session_;
-    ready_ = 0;
-    commands_ = connection();
-    listening_ = connection();
-    commands_->start();
-    listening_->start();
+    RedisSession::Events events;
+    const std::weak_ptr<RedisNode> weak = weak_from_this();
+    events.ready = [weak] {
+      if (const auto self = weak.lock()) self->begin();
+    };
+    events.lost = [weak](std::error_code error, const std::string& why) {
+      if (const auto self = weak.lock()) self->lost(error, why);
+    };
+    events.message = [weak](std::string_view message) {
+      if (const auto self = weak.lock()) self->take_relayed(message);
+    };
+    session_ = std::make_shared<RedisSession>(strand_, url_, options_.reply_timeout, std::move(events));
+    session_->start();
   }
 
-  std::shared_ptr<RedisConnection> connection() {
-    RedisConnection::Events events;
-    const auto in_session = [weak = weak_from_this(), session = session_](auto&& function) {
-      const auto self = weak.lock();
-      if (self && self->session_ == session && self->commands_) function(*self);
-    };
-    events.ready = [in_session] {
-      in_session([](RedisNode& node) {
-        if (++node.ready_ == 2) node.begin();
-      });
-    };
-    events.lost = [in_session](std::error_code error, const std::string& why) {
-      in_session([&](RedisNode& node) { node.lost(error, why); });
-    };
-    events.message = [in_session](std::string_view message) {
-      in_session([&](RedisNode& node) { node.take_relayed(message); });
-    };
-    return std::make_shared<RedisConnection>(strand_, url_, options_.reply_timeout, std::move(events));
-  }
-
-  void eval(Script script, int keys, const std::vector<std::string_view>& words, RedisConnection::Reply reply) {
-    const std::string key_count = std::to_string(keys);
-    std::vector<std::string_view> all{"EVALSHA", shas_[static_cast<std::size_t>(script)], key_count};
-    all.insert(all.end(), words.begin(), words.end());
-    commands_->command(all, std::move(reply));
-  }
-
-  // Both connections are there.
   void begin() {
-    for (std::size_t i = 0; i < scripts.size(); ++i) {
-      commands_->command({"SCRIPT", "LOAD", scripts[i]}, [this, i](const redisReply& reply) {
-        if (reply.type == REDIS_REPLY_ERROR) return lost(Errc::bus_refused, std::string(text_of(reply)));
-        shas_[i] = text_of(reply);
-        if (i + 1 == scripts.size()) greet();
-      });
-    }
-  }
-
-  void greet() {
-    if (!logs_) {
-      listening_->subscribe({key("all"), key("to:") + options_.node}, [this] { up(); });
-      return;
-    }
-    const std::string proposed = hex(random_());
-    eval(Script::hello, 2, {key("epoch"), key("log"), proposed, follower_.epoch(), LogId::format(follower_.position())},
-         [this](const redisReply& reply) {
-           if (reply.type == REDIS_REPLY_ERROR) return lost(Errc::bus_refused, std::string(text_of(reply)));
-           begin_log(text_of(reply));
-           // What waits is sent once the log has been read: so streams that were here before are given it.
-           follower_.follow(listening_, shas_[static_cast<std::size_t>(Script::read)]);
-         });
+    if (!logs_) return session_->listening().subscribe({keys_.to_all, keys_.to_node}, [this] { up(); });
+    const std::string proposed = hex(random_()), known = LogId::format(follower_.position());
+    session_->eval(RedisScript::hello, 2, {keys_.epoch, keys_.log, proposed, follower_.epoch(), known},
+                   [this](const redisReply& reply) {
+                     if (reply.type == REDIS_REPLY_ERROR) {
+                       return session_->fail(Errc::bus_refused, std::string(text_of(reply)));
+                     }
+                     begin_log(text_of(reply));
+                     // What waits is sent once the log has been read: so streams that were here before are given it.
+                     follower_.follow(session_);
+                   });
   }
 
   void begin_log(std::string_view epoch) {
     if (epoch == follower_.epoch()) return;
     follower_.restart(epoch);
-    // What Redis had confirmed is lost with the log.
-    settle_confirmed(true);
+    sender_.log_lost();
     if (const auto to = listener()) to->restarted(epoch);
   }
 
   void up() {
     up_ = true;
     up_since_ = RedisConnection::Clock::now();
-    first_ = true;
     {
       const std::lock_guard lock(mutex_);
       status_.connected = true;
@@ -325,9 +260,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
       if (was_up_) ++status_.reconnects;
     }
     was_up_ = true;
-    tell_all_users();
-    keep_lease();
-    send_more();
+    presence_.begin(session_);
+    sender_.begin(session_, follower_.epoch());
   }
 
   void lost(std::error_code error, const std::string& why) {
@@ -340,186 +274,53 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     }
     tell(error, what);
     if (left_) return;
-    retry_delay_ =
-        lasted || retry_delay_.count() == 0 ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
+    const bool first = lasted || retry_delay_.count() == 0;
+    retry_delay_ = first ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
     const auto most = std::max<std::int64_t>(retry_delay_.count(), 1);
     retry_timer_.expires_after(
         std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_)));
-    retry_timer_.async_wait([weak = weak_from_this(), session = session_](std::error_code cancelled) {
+    retry_timer_.async_wait([weak = weak_from_this()](std::error_code cancelled) {
       const auto self = weak.lock();
-      if (!cancelled && self && self->session_ == session) self->connect();
+      if (!cancelled && self && !self->session_) self->connect();
     });
   }
 
   void end_session() {
     up_ = false;
     follower_.stop();
-    for (auto* each : {&commands_, &listening_}) {
-      if (const auto connection = std::exchange(*each, nullptr)) connection->close();
-    }
+    presence_.end();
     retry_timer_.cancel();
-    resend_timer_.cancel();
-    lease_timer_.cancel();
-    rewinding_ = false;
-    in_flight_ = 0;
-    std::vector<Outbox::Item> unknown;
+    if (const auto session = std::exchange(session_, nullptr)) session->close();
     {
       const std::lock_guard lock(mutex_);
       status_.connected = false;
-      if (logs_) {
-        outbox_.rewind();
-      } else {
-        // At most once: nobody knows whether Redis had them.
-        unknown = outbox_.take_sent();
-      }
     }
-    for (Outbox::Item& item : unknown) {
-      if (item.done) item.done(Errc::bus_lost, 0);
-    }
-    settle_confirmed(false);
+    sender_.end();
   }
 
   void leave() {
     left_ = true;
     if (up_) {
-      commands_->command({"ZREM", key("nodes"), options_.node}, {});
-      commands_->command({"DEL", own_key()}, {});
-      commands_->close_when_written();
-      commands_ = nullptr;
+      presence_.leave();
+      session_->close_when_written();
     }
     end_session();
-    settle_confirmed(true);
-    std::vector<Outbox::Item> unsent;
-    {
-      const std::lock_guard lock(mutex_);
-      status_.reason = "closed";
-      unsent = outbox_.take_all();
-    }
-    for (Outbox::Item& item : unsent) {
-      if (item.done) item.done(Errc::shut_down, 0);
-    }
-  }
-
-  // ---- sending ----
-
-  void send_more() {
-    if (!up_ || rewinding_) return;
-    while (in_flight_ < window) {
-      Outbox::Item* item = nullptr;
-      {
-        const std::lock_guard lock(mutex_);
-        item = outbox_.next();
-      }
-      // Only this strand takes one out, so it stays where it is.
-      if (item == nullptr) return;
-      ++in_flight_;
-      if (logs_) {
-        append(*item);
-      } else {
-        relay(*item);
-      }
-      if (!up_) return;
-    }
-  }
-
-  void append(const Outbox::Item& item) {
-    const std::string counter = std::to_string(item.counter), kept = std::to_string(options_.log_events);
-    eval(Script::append, 3,
-         {key("epoch"), key("log"), key("publisher:") + hex(origin_), follower_.epoch(), counter,
-          std::exchange(first_, false) ? "1" : "0", kept, counter_lifetime, item.message},
-         [this](const redisReply& reply) { took_append(reply); });
-  }
-
-  void took_append(const redisReply& reply) {
-    --in_flight_;
-    if (reply.type == REDIS_REPLY_ERROR) return refused(std::string(text_of(reply)));
-    if (rewinding_) return resend_later();
-    Outbox::Item item = confirmed();
-    const std::uint64_t sequence = LogId::parse(text_of(reply)).value_or(0);
-    // It counts as published when this node has read it too: whoever then asks here for what is newest, has it.
-    if (item.done) confirmed_.emplace(item.counter, Confirmed{sequence, std::move(item.done)});
-    send_more();
-  }
-
-  // Redis took none of what was on its way behind this one either: it is sent again, in order.
-  void refused(const std::string& why) {
-    if (why.starts_with("EPOCH") || why.starts_with("NOSCRIPT")) return lost(Errc::bus_lost, why);
-    if (!rewinding_) {
-      rewinding_ = true;
-      {
-        const std::lock_guard lock(mutex_);
-        status_.reason = why;
-      }
-      tell(Errc::bus_refused, why);
-    }
-    resend_later();
-  }
-
-  void resend_later() {
-    if (in_flight_ > 0) return;
-    resend_timer_.expires_after(options_.min_retry * 2);
-    resend_timer_.async_wait([weak = weak_from_this(), session = session_](std::error_code cancelled) {
-      const auto self = weak.lock();
-      if (cancelled || !self || self->session_ != session || !self->up_) return;
-      self->rewinding_ = false;
-      self->first_ = true;
-      {
-        const std::lock_guard lock(self->mutex_);
-        self->outbox_.rewind();
-      }
-      self->send_more();
-    });
-  }
-
-  void relay(const Outbox::Item& item) {
-    RedisConnection::Reply reply = [this](const redisReply& answer) {
-      --in_flight_;
-      if (answer.type == REDIS_REPLY_ERROR) {
-        const Outbox::Item refused_one = failed(std::string(text_of(answer)));
-        if (refused_one.done) refused_one.done(Errc::bus_refused, 0);
-      } else {
-        const Outbox::Item sent = confirmed();
-        if (sent.done) sent.done({}, 0);
-      }
-      send_more();
-    };
-    if (item.user.empty()) {
-      commands_->command({"PUBLISH", key("all"), item.message}, std::move(reply));
-    } else {
-      eval(Script::route, 1, {key("nodes"), options_.prefix, options_.node, item.user, item.message}, std::move(reply));
-    }
-  }
-
-  Outbox::Item failed(const std::string& why) {
-    tell(Errc::bus_refused, why);
+    sender_.close();
     const std::lock_guard lock(mutex_);
-    status_.reason = why;
-    return outbox_.pop();
-  }
-
-  Outbox::Item confirmed() {
-    const std::lock_guard lock(mutex_);
-    ++status_.published;
-    status_.reason.clear();
-    return outbox_.pop();
-  }
-
-  // Those that Redis has confirmed, while this node does not read the log: they need not wait for it. What Redis only
-  // said to have already is found in the log later, unless there is none to wait for.
-  void settle_confirmed(bool all) {
-    std::vector<Confirmed> settled;
-    for (auto at = confirmed_.begin(); at != confirmed_.end();) {
-      if (!all && at->second.sequence == 0) {
-        ++at;
-        continue;
-      }
-      settled.push_back(std::move(at->second));
-      at = confirmed_.erase(at);
-    }
-    for (Confirmed& each : settled) each.done({}, each.sequence);
+    status_.reason = "closed";
   }
 
   // ---- receiving ----
+
+  RedisPresence::Events presence_events() {
+    RedisPresence::Events events;
+    events.users_here = [this] {
+      const auto to = listener();
+      return to ? to->users_here() : std::vector<UserStreams>();
+    };
+    events.refused = refusal_teller();
+    return events;
+  }
 
   RedisLogFollower::Events follower_events() {
     RedisLogFollower::Events events;
@@ -530,10 +331,9 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     events.garbled = [this](std::string_view id) { skip("an entry of the log, " + std::string(id)); };
     events.caught_up = [this](std::uint64_t newest) {
       if (const auto to = listener()) to->caught_up(newest);
-      settle_up_to(newest);
+      sender_.caught_up(newest);
       if (!up_) up();
     };
-    events.failed = [this](std::error_code error, const std::string& why) { lost(error, why); };
     return events;
   }
 
@@ -541,31 +341,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     const auto message = decode(text);
     if (!message) return;
     if (const auto to = listener()) to->appended(sequence, message->audience(), message->event);
-    if (message->origin != origin_) return;
-    Bus::Published done;
-    if (const auto found = confirmed_.find(message->counter); found != confirmed_.end()) {
-      done = std::move(found->second.done);
-      confirmed_.erase(found);
-    } else {
-      // It is here before Redis's answer is.
-      const std::lock_guard lock(mutex_);
-      if (Outbox::Item* item = outbox_.find(message->counter)) done.swap(item->done);
-    }
-    if (done) done({}, sequence);
-  }
-
-  // All that was in the log has been read: what is confirmed and was not seen has been trimmed already.
-  void settle_up_to(std::uint64_t newest) {
-    std::vector<Confirmed> settled;
-    for (auto at = confirmed_.begin(); at != confirmed_.end();) {
-      if (at->second.sequence > newest || at->second.sequence == 0) {
-        ++at;
-        continue;
-      }
-      settled.push_back(std::move(at->second));
-      at = confirmed_.erase(at);
-    }
-    for (Confirmed& each : settled) each.done({}, each.sequence);
+    if (message->origin == origin_) sender_.seen(message->counter, sequence);
   }
 
   void take_relayed(std::string_view text) {
@@ -594,108 +370,32 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     tell(Errc::bus_garbled, "skipped " + what);
   }
 
-  // ---- who is here ----
-
-  void keep_lease() {
-    if (!up_) return;
-    const std::string lease = std::to_string(options_.lease.count()), age = std::to_string(options_.log_age.count());
-    eval(Script::lease, 3, {key("nodes"), own_key(), key("log"), options_.node, lease, age},
-         [this](const redisReply& reply) {
-           if (reply.type == REDIS_REPLY_ERROR) return tell(Errc::bus_refused, std::string(text_of(reply)));
-           if (reply.integer == 0) tell_all_users();
-         });
-    if (!logs_) listening_->command({"PING"}, [](const redisReply&) {});
-    lease_timer_.expires_after(options_.lease / 3);
-    lease_timer_.async_wait([weak = weak_from_this(), session = session_](std::error_code cancelled) {
-      const auto self = weak.lock();
-      if (!cancelled && self && self->session_ == session) self->keep_lease();
-    });
-  }
-
-  void tell_all_users() {
-    const auto to = listener();
-    if (!to) return;
-    {
-      const std::lock_guard lock(mutex_);
-      changed_users_.clear();
-    }
-    const std::vector<UserStreams> users = to->users_here();
-    if (users.empty() && users_told_ == 0) return;
-    users_told_ = users.size();
-    commands_->command({"DEL", own_key()}, [](const redisReply&) {});
-    tell_users(users);
-  }
-
-  void tell_changed_users() {
-    if (!up_) return;
-    std::map<std::string, std::size_t> users;
-    {
-      const std::lock_guard lock(mutex_);
-      users.swap(changed_users_);
-    }
-    if (users.empty()) return;
-    ++users_told_;
-    tell_users({users.begin(), users.end()});
-  }
-
-  void tell_users(const std::vector<UserStreams>& users) {
-    const std::string lease = std::to_string(options_.lease.count());
-    for (std::size_t from = 0; from < users.size() && up_; from += users_at_a_time) {
-      const std::size_t to = std::min(users.size(), from + users_at_a_time);
-      std::vector<std::string> counts;
-      for (std::size_t i = from; i < to; ++i) counts.push_back(std::to_string(users[i].second));
-      const std::string own = own_key();
-      std::vector<std::string_view> words{own, lease};
-      for (std::size_t i = from; i < to; ++i) {
-        words.emplace_back(users[i].first);
-        words.emplace_back(counts[i - from]);
-      }
-      eval(Script::presence, 1, words, [this](const redisReply& reply) {
-        if (reply.type == REDIS_REPLY_ERROR) tell(Errc::bus_refused, std::string(text_of(reply)));
-      });
-    }
-  }
-
-  std::mt19937_64 random_;
   const std::uint64_t origin_;
   const RedisUrl url_;
   const RedisOptions options_;
   const bool logs_;
+  const RedisKeys keys_;
   const asio::any_io_executor strand_;
   std::atomic<bool> awake_{false};
+  std::atomic<bool> closed_{false};
 
-  // ---- strand only ----
+  // ---- strand only, but for what others may call of the sender and the presence ----
 
+  std::mt19937_64 random_;
   asio::steady_timer retry_timer_;
-  asio::steady_timer resend_timer_;
-  asio::steady_timer lease_timer_;
+  RedisSender sender_;
+  RedisPresence presence_;
+  RedisLogFollower follower_;
+  std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};
   RedisConnection::Clock::time_point up_since_;
-  std::uint64_t session_ = 0;
-  std::shared_ptr<RedisConnection> commands_;
-  std::shared_ptr<RedisConnection> listening_;
-  std::array<std::string, scripts.size()> shas_;
-  RedisLogFollower follower_{key("epoch"), key("log"), follower_events()};
-  struct Confirmed {
-    std::uint64_t sequence;  // 0: Redis said only that it has it
-    Bus::Published done;
-  };
-  std::map<std::uint64_t, Confirmed> confirmed_;  // by counter: confirmed by Redis, not yet read from the log
-  std::size_t in_flight_ = 0;
-  std::size_t users_told_ = 0;
-  int ready_ = 0;
   bool up_ = false;
   bool was_up_ = false;
-  bool first_ = true;       // the next event to append is the first of its session, or after a failed one
-  bool rewinding_ = false;  // one has failed: those behind it are awaited, then all are sent again
   bool left_ = false;
 
   mutable std::mutex mutex_;
-  Outbox outbox_;
-  BusStatus status_;
+  BusStatus status_;  // less what the sender knows
   std::shared_ptr<BusListener> listener_;
-  std::map<std::string, std::size_t> changed_users_;
-  bool closed_ = false;
 };
 
 }  // namespace spate::detail

@@ -1,0 +1,295 @@
+// RedisSender: brings events to Redis, in order, and tells their fate.
+//
+// With a log each event is appended exactly once: its number says which one it is, so that it may be sent again when an
+// answer is lost. When one fails, those behind it fail too, and all are sent again. Without a log an event whose answer
+// is lost is given up.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <spate/cluster/bus.hpp>
+#include <spate/cluster/detail/bus_message.hpp>
+#include <spate/cluster/detail/log_id.hpp>
+#include <spate/cluster/detail/outbox.hpp>
+#include <spate/cluster/detail/redis_keys.hpp>
+#include <spate/cluster/detail/redis_session.hpp>
+#include <spate/cluster/redis_options.hpp>
+#include <spate/error.hpp>
+
+namespace spate::detail {
+
+class RedisSender {
+ public:
+  /// `origin` is the number of this process, `name` its text; `refused` is told of every error that Redis answers.
+  RedisSender(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
+              std::uint64_t origin, const std::string& name, std::function<void(const std::string& why)> refused)
+      : origin_(origin),
+        logs_(options.mode == ClusterMode::durable),
+        routes_(options.mode == ClusterMode::directed),
+        kept_(std::to_string(options.log_events)),
+        again_after_(options.min_retry * 2),
+        keys_(keys),
+        counter_key_(keys.prefix + "publisher:" + name),
+        refused_(std::move(refused)),
+        timer_(strand),
+        outbox_(options.max_queued_events, options.max_queued_bytes) {}
+
+  // ---- any thread ----
+
+  std::error_code push(const Audience& audience, const Event& event, Bus::Published done) {
+    std::string message = BusMessageCodec::encode(audience, event);
+    const bool routed = routes_ && audience.kind() == Audience::Kind::user;
+    const std::lock_guard lock(mutex_);
+    if (closed_) return Errc::shut_down;
+    if (!outbox_.has_room(message.size())) {
+      ++refused_count_;
+      return Errc::bus_queue_full;
+    }
+    BusMessageCodec::stamp(message, origin_, outbox_.next_counter());
+    outbox_.push(std::move(message), routed ? std::string(audience.name()) : std::string(), std::move(done));
+    return {};
+  }
+
+  void report(BusStatus& status) const {
+    const std::lock_guard lock(mutex_);
+    status.queued = outbox_.size();
+    status.queued_bytes = outbox_.bytes();
+    status.published = published_;
+    status.refused = refused_count_;
+    if (status.reason.empty()) status.reason = refusal_;
+  }
+
+  // ---- on the strand ----
+
+  void begin(std::shared_ptr<RedisSession> session, std::string epoch) {
+    session_ = std::move(session);
+    epoch_ = std::move(epoch);
+    first_ = true;
+    send_more();
+  }
+
+  /// The session is over.
+  void end() {
+    session_ = nullptr;
+    timer_.cancel();
+    rewinding_ = false;
+    in_flight_ = 0;
+    std::vector<Outbox::Item> unknown;
+    {
+      const std::lock_guard lock(mutex_);
+      refusal_.clear();
+      if (logs_) {
+        outbox_.rewind();
+      } else {
+        // At most once: nobody knows whether Redis had them.
+        unknown = outbox_.take_sent();
+      }
+    }
+    tell(unknown, Errc::bus_lost);
+    // The log is not read for a while, and these need not wait for it. What Redis only said to have already is found in
+    // the log later.
+    settle([](const Confirmed& each) { return each.sequence != 0; });
+  }
+
+  /// Gives up all there is, for good.
+  void close() {
+    std::vector<Outbox::Item> unsent;
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      unsent = outbox_.take_all();
+    }
+    tell(unsent, Errc::shut_down);
+    settle([](const Confirmed&) { return true; });
+  }
+
+  void send_more() {
+    while (session_ && !rewinding_ && in_flight_ < window) {
+      Outbox::Item* item = nullptr;
+      {
+        const std::lock_guard lock(mutex_);
+        item = outbox_.next();
+      }
+      if (item == nullptr) return;
+      ++in_flight_;
+      // Only this strand takes one out, so it stays where it is.
+      if (logs_) {
+        append(*item);
+      } else {
+        relay(*item);
+      }
+    }
+  }
+
+  /// This node has read its own event from the log.
+  void seen(std::uint64_t counter, std::uint64_t sequence) {
+    Bus::Published done;
+    if (const auto found = confirmed_.find(counter); found != confirmed_.end()) {
+      done = std::move(found->second.done);
+      confirmed_.erase(found);
+    } else {
+      // It is here before Redis's answer is.
+      const std::lock_guard lock(mutex_);
+      if (Outbox::Item* item = outbox_.find(counter)) done.swap(item->done);
+    }
+    if (done) done({}, sequence);
+  }
+
+  /// This node has read all of the log up to `newest`: what is confirmed and was not seen has been trimmed already.
+  void caught_up(std::uint64_t newest) {
+    settle([newest](const Confirmed& each) { return each.sequence != 0 && each.sequence <= newest; });
+  }
+
+  /// What Redis had confirmed is lost with the log.
+  void log_lost() {
+    settle([](const Confirmed&) { return true; });
+  }
+
+ private:
+  /// Events on their way at a time: enough to fill the wire, few enough to be sent again.
+  static constexpr std::size_t window = 256;
+  /// For how long Redis remembers the number of a publisher's last event, in seconds: a day.
+  static constexpr std::string_view counter_lifetime = "86400";
+
+  struct Confirmed {
+    std::uint64_t sequence;  // 0: Redis said only that it has it
+    Bus::Published done;
+  };
+
+  void append(const Outbox::Item& item) {
+    const std::string counter = std::to_string(item.counter);
+    session_->eval(RedisScript::append, 3,
+                   {keys_.epoch, keys_.log, counter_key_, epoch_, counter, std::exchange(first_, false) ? "1" : "0",
+                    kept_, counter_lifetime, item.message},
+                   [this](const redisReply& reply) { took_append(reply); });
+  }
+
+  void took_append(const redisReply& reply) {
+    --in_flight_;
+    if (reply.type == REDIS_REPLY_ERROR) return failed(std::string(text_of(reply)));
+    if (rewinding_) return send_again_later();
+    Outbox::Item item = pop({});
+    const std::uint64_t sequence = LogId::parse(text_of(reply)).value_or(0);
+    // It counts as published when this node has read it too: whoever then asks here for what is newest, has it.
+    if (item.done) confirmed_.emplace(item.counter, Confirmed{sequence, std::move(item.done)});
+    send_more();
+  }
+
+  // Redis takes nothing of what is on its way behind this one either.
+  void failed(const std::string& why) {
+    if (why.starts_with("EPOCH") || why.starts_with("NOSCRIPT")) return session_->fail(Errc::bus_lost, why);
+    if (!std::exchange(rewinding_, true)) {
+      {
+        const std::lock_guard lock(mutex_);
+        refusal_ = why;
+      }
+      refused_(why);
+    }
+    send_again_later();
+  }
+
+  void send_again_later() {
+    if (in_flight_ > 0) return;
+    timer_.expires_after(again_after_);
+    timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
+      // A session that lives has an owner who lives, and this with him.
+      const auto session = weak.lock();
+      if (cancelled || !session || session != session_) return;
+      rewinding_ = false;
+      first_ = true;
+      {
+        const std::lock_guard lock(mutex_);
+        outbox_.rewind();
+      }
+      send_more();
+    });
+  }
+
+  void relay(const Outbox::Item& item) {
+    RedisConnection::Reply reply = [this](const redisReply& answer) {
+      --in_flight_;
+      const bool taken = answer.type != REDIS_REPLY_ERROR;
+      const std::string why = taken ? std::string() : std::string(text_of(answer));
+      const Outbox::Item sent = pop(why);
+      if (!taken) refused_(why);
+      if (sent.done) sent.done(taken ? std::error_code() : Errc::bus_refused, 0);
+      send_more();
+    };
+    if (item.user.empty()) {
+      session_->commands().command({"PUBLISH", keys_.to_all, item.message}, std::move(reply));
+    } else {
+      session_->eval(RedisScript::route, 1, {keys_.nodes, keys_.prefix, keys_.node, item.user, item.message},
+                     std::move(reply));
+    }
+  }
+
+  // Takes out the one that was answered, and notes how it went.
+  Outbox::Item pop(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    if (why.empty()) ++published_;
+    refusal_ = why;
+    return outbox_.pop();
+  }
+
+  static void tell(const std::vector<Outbox::Item>& items, std::error_code error) {
+    for (const Outbox::Item& item : items) {
+      if (item.done) item.done(error, 0);
+    }
+  }
+
+  template <typename Predicate>
+  void settle(Predicate&& settled) {
+    std::vector<Confirmed> all;
+    for (auto at = confirmed_.begin(); at != confirmed_.end();) {
+      if (!settled(at->second)) {
+        ++at;
+        continue;
+      }
+      all.push_back(std::move(at->second));
+      at = confirmed_.erase(at);
+    }
+    for (const Confirmed& each : all) each.done({}, each.sequence);
+  }
+
+  const std::uint64_t origin_;
+  const bool logs_;
+  const bool routes_;
+  const std::string kept_;
+  const std::chrono::milliseconds again_after_;
+  const RedisKeys& keys_;
+  const std::string counter_key_;
+  const std::function<void(const std::string& why)> refused_;
+
+  // ---- strand only ----
+
+  asio::steady_timer timer_;
+  std::shared_ptr<RedisSession> session_;
+  std::string epoch_;
+  std::map<std::uint64_t, Confirmed> confirmed_;  // by number: confirmed by Redis, not yet read from the log
+  std::size_t in_flight_ = 0;
+  bool first_ = true;       // the next one to append is the first of its session, or after a failed one
+  bool rewinding_ = false;  // one has failed: those behind it are awaited, then all are sent again
+
+  mutable std::mutex mutex_;
+  Outbox outbox_;
+  std::string refusal_;  // what Redis answered last, if it was an error
+  std::uint64_t published_ = 0;
+  std::uint64_t refused_count_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace spate::detail

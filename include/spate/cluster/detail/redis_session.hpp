@@ -1,0 +1,131 @@
+// RedisSession: two connections to Redis, one for commands and one that listens, with the scripts at hand. A fault of
+// one ends both.
+//
+// All of it runs on one strand. It ends once: by `close`, or by a fault that it tells.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include <spate/cluster/detail/redis_connection.hpp>
+#include <spate/cluster/detail/redis_scripts.hpp>
+#include <spate/cluster/detail/redis_url.hpp>
+#include <spate/error.hpp>
+
+namespace spate::detail {
+
+enum class RedisScript : std::uint8_t { hello, append, read, route, lease, presence, users, count };
+
+class RedisSession : public std::enable_shared_from_this<RedisSession> {
+ public:
+  /// None of them may own the session.
+  struct Events {
+    std::function<void()> ready;
+    /// It is over: Errc::bus_lost or bus_refused, and why.
+    std::function<void(std::error_code, const std::string& why)> lost;
+    /// A message of a channel that it listens to.
+    std::function<void(std::string_view message)> message;
+  };
+
+  RedisSession(asio::any_io_executor strand, RedisUrl url, std::chrono::milliseconds timeout, Events events)
+      : strand_(std::move(strand)), url_(std::move(url)), timeout_(timeout), events_(std::move(events)) {}
+
+  void start() {
+    commands_ = connection();
+    listening_ = connection();
+    commands_->start();
+    listening_->start();
+  }
+
+  RedisConnection& commands() const noexcept { return *commands_; }
+  RedisConnection& listening() const noexcept { return *listening_; }
+
+  /// Runs a script whose first `keys` words are its keys.
+  void eval(RedisScript script, std::size_t keys, const std::vector<std::string_view>& words,
+            RedisConnection::Reply reply) const {
+    eval_on(*commands_, script, keys, words, std::move(reply));
+  }
+  void eval_on(RedisConnection& connection, RedisScript script, std::size_t keys,
+               const std::vector<std::string_view>& words, RedisConnection::Reply reply) const {
+    const std::string key_count = std::to_string(keys);
+    std::vector<std::string_view> all{"EVALSHA", names_[static_cast<std::size_t>(script)], key_count};
+    all.insert(all.end(), words.begin(), words.end());
+    connection.command(all, std::move(reply));
+  }
+
+  /// Somebody has seen a fault.
+  void fail(std::error_code error, const std::string& why) {
+    if (over_) return;
+    const auto self = shared_from_this();
+    close();
+    events_.lost(error, why);
+  }
+
+  void close() {
+    if (std::exchange(over_, true)) return;
+    commands_->close();
+    listening_->close();
+  }
+  /// Ends it once all commands are written.
+  void close_when_written() {
+    if (std::exchange(over_, true)) return;
+    commands_->close_when_written();
+    listening_->close();
+  }
+
+ private:
+  static constexpr std::size_t script_count = static_cast<std::size_t>(RedisScript::count);
+  static constexpr std::array<std::string_view, script_count> texts{
+      redis_scripts::hello, redis_scripts::append,   redis_scripts::read, redis_scripts::route,
+      redis_scripts::lease, redis_scripts::presence, redis_scripts::users};
+
+  std::shared_ptr<RedisConnection> connection() {
+    RedisConnection::Events events;
+    const std::weak_ptr<RedisSession> weak = weak_from_this();
+    events.ready = [weak] {
+      const auto self = weak.lock();
+      if (self && !self->over_ && ++self->connected_ == 2) self->load_scripts();
+    };
+    events.lost = [weak](std::error_code error, const std::string& why) {
+      if (const auto self = weak.lock()) self->fail(error, why);
+    };
+    events.message = [weak](std::string_view message) {
+      const auto self = weak.lock();
+      if (self && !self->over_) self->events_.message(message);
+    };
+    return std::make_shared<RedisConnection>(strand_, url_, timeout_, std::move(events));
+  }
+
+  void load_scripts() {
+    for (std::size_t i = 0; i < script_count; ++i) {
+      commands_->command({"SCRIPT", "LOAD", texts[i]}, [this, i](const redisReply& reply) {
+        if (reply.type == REDIS_REPLY_ERROR) return fail(Errc::bus_refused, std::string(text_of(reply)));
+        names_[i] = text_of(reply);
+        if (i + 1 == script_count) events_.ready();
+      });
+    }
+  }
+
+  const asio::any_io_executor strand_;
+  const RedisUrl url_;
+  const std::chrono::milliseconds timeout_;
+  const Events events_;
+  std::shared_ptr<RedisConnection> commands_;
+  std::shared_ptr<RedisConnection> listening_;
+  std::array<std::string, script_count> names_;  // by which Redis knows the scripts
+  int connected_ = 0;
+  bool over_ = false;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,132 @@
+// What a subscription and its feed do on their shard: begin, replay, go live, end. Defined where EmitterCore is
+// complete.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <spate/registry/detail/emitter_core.hpp>
+
+namespace spate::detail {
+
+inline Feed::Feed(Ref<Shard> shard, Ref<EmitterCore> emitter)
+    : shard_(std::move(shard)), emitter_(std::move(emitter)) {}
+inline Feed::~Feed() = default;
+
+inline void Feed::release_backlog(std::size_t bytes) {
+  backlog_.fetch_sub(bytes);
+  emitter_->backlog_released();
+}
+
+inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
+  switch (what) {
+    case what_greet:
+      if (!stream_->takes_events()) return;
+      settle();
+      stream_->push_raw(event);
+      stream_->mark_dirty();
+      return;
+    case what_gap:
+      if (!stream_->takes_events()) return;
+      settle();
+      stream_->push_gap(event);
+      stream_->mark_dirty();
+      return;
+    case what_join:
+      attached_ = true;
+      stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
+      if (attached_ && !replaying) feed_->join(*this);
+      return;
+    case what_wait:
+      attached_ = waiting_ = true;
+      stream_->add_source(Ref<Subscription>(this));
+      if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
+      return;
+    case what_replay:
+      end_wait();
+      if (!attached_) return;
+      replaying = true;
+      stream_->mark_dirty();
+      return;
+    case what_live:
+      end_wait();
+      if (attached_) feed_->join(*this);
+      return;
+    case what_event: {
+      const std::size_t size = event.chunk().size();
+      if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
+      feed_->release_backlog(size);
+      return;
+    }
+    case what_detach:
+      feed_->shard().set_timer(*this, never);
+      if (!attached_) return;
+      settle();
+      stream_->mark_dirty();
+      if (joined) feed_->leave(*this);
+      attached_ = false;
+      stream_->remove_source(*this);
+      return;
+  }
+}
+
+inline void Subscription::end_wait() {
+  if (std::exchange(waiting_, false)) feed_->shard().set_timer(*this, never);
+}
+
+inline bool Subscription::pull() {
+  if (joined) {
+    if (!reads_log || position.byte == feed_->end().byte) return false;
+    settle();
+    return true;
+  }
+  std::vector<StoredEvent>& batch = feed_->batch();
+  while (replaying) {
+    batch.clear();
+    const EncodedEvent gap = feed_->emitter().draw(*this, batch);
+    replaying = !batch.empty();
+    if (gap) stream_->push_gap(gap);
+    if (!batch.empty()) cursor = batch.back().sequence;
+    std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
+    if (stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked && batch.size() > 1) {
+      stream_->deliver_replay(feed_->pack(batch), batch.front().event, static_cast<std::uint32_t>(batch.size()));
+    } else {
+      for (StoredEvent& stored : batch) stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
+    }
+    if (gap || !batch.empty()) return true;
+  }
+  return false;
+}
+
+inline void Subscription::settle() {
+  if (joined && reads_log) feed_->settle(*this);
+}
+
+inline void Subscription::stream_ended(EndReason reason) {
+  if (joined) feed_->leave(*this);
+  end_wait();
+  attached_ = false;
+  replaying = false;
+  EmitterCore& emitter = feed_->emitter();
+  if (emitter.unregister(*this, reason)) {
+    feed_->shard().set_timer(*this, feed_->shard().now() + emitter.options().poll_grace);
+  }
+}
+
+inline void Subscription::on_timer(TimePoint) {
+  if (waiting_) {
+    feed_->emitter().stop_waiting(*this);
+  } else {
+    feed_->emitter().expire(*this);
+  }
+}
+
+inline bool Subscription::on_cut() {
+  feed_->emitter().expire(*this);  // its client cannot ask again
+  return false;
+}
+
+}  // namespace spate::detail
