@@ -48,8 +48,11 @@ class LocalConnection {
     run();
     char bytes[16 * 1024];
     for (;;) {
+      errno = 0;
       const ssize_t size = ::recv(socket_, bytes, sizeof bytes, 0);
-      if (size == 0) return received_;
+      // A reset comes where this process stood still for longer than the server waits for the rest of what it refused.
+      // Nothing that was sent before is lost by it.
+      if (size == 0 || errno == ECONNRESET) return received_;
       require(size > 0, "the server does not close a connection that its client has ended", received_);
       received_.append(bytes, static_cast<std::size_t>(size));
       run();
