@@ -50,12 +50,14 @@ class Outbox {
     return counter < first || counter > counter_ ? nullptr : &items_[static_cast<std::size_t>(counter - first)];
   }
 
-  /// Takes the oldest, which has been sent.
+  /// The oldest; there must be one.
+  const Item& front() const noexcept { return items_.front(); }
+  /// Takes the oldest.
   Item pop() {
     Item item = std::move(items_.front());
     items_.pop_front();
     bytes_ -= item.message.size();
-    --sent_;
+    if (sent_ > 0) --sent_;
     return item;
   }
 

@@ -79,6 +79,10 @@ class RedisSender {
     session_ = std::move(session);
     epoch_ = std::move(epoch);
     first_ = true;
+    if (logs_) {
+      const std::lock_guard lock(mutex_);
+      rewind();
+    }
     send_more();
   }
 
@@ -93,7 +97,7 @@ class RedisSender {
       const std::lock_guard lock(mutex_);
       refusal_.clear();
       if (logs_) {
-        outbox_.rewind();
+        rewind();
       } else {
         // At most once: nobody knows whether Redis had them.
         unknown = outbox_.take_sent();
@@ -137,6 +141,7 @@ class RedisSender {
 
   /// This node has read its own event from the log.
   void seen(std::uint64_t counter, std::uint64_t sequence) {
+    seen_up_to_ = counter;
     Bus::Published done;
     if (const auto found = confirmed_.find(counter); found != confirmed_.end()) {
       done = std::move(found->second.done);
@@ -151,7 +156,11 @@ class RedisSender {
 
   /// This node has read all of the log up to `newest`: what is confirmed and was not seen has been trimmed already.
   void caught_up(std::uint64_t newest) {
-    settle([newest](const Confirmed& each) { return each.sequence != 0 && each.sequence <= newest; });
+    settle([newest](Confirmed& each) {
+      if (each.sequence != 0) return each.sequence <= newest;
+      // It was in the log before Redis said so: whoever has read all of it twice since then would have seen it.
+      return ++each.times_read > 1;
+    });
   }
 
   /// What Redis had confirmed is lost with the log.
@@ -168,6 +177,7 @@ class RedisSender {
   struct Confirmed {
     std::uint64_t sequence;  // 0: Redis said only that it has it
     Bus::Published done;
+    int times_read = 0;  // all of the log, since then
   };
 
   void append(const Outbox::Item& item) {
@@ -185,7 +195,7 @@ class RedisSender {
     Outbox::Item item = pop({});
     const std::uint64_t sequence = LogId::parse(text_of(reply)).value_or(0);
     // It counts as published when this node has read it too: whoever then asks here for what is newest, has it.
-    if (item.done) confirmed_.emplace(item.counter, Confirmed{sequence, std::move(item.done)});
+    if (item.done) confirmed_.emplace(item.counter, Confirmed{sequence, std::move(item.done), 0});
     send_more();
   }
 
@@ -213,7 +223,7 @@ class RedisSender {
       first_ = true;
       {
         const std::lock_guard lock(mutex_);
-        outbox_.rewind();
+        rewind();
       }
       send_more();
     });
@@ -235,6 +245,16 @@ class RedisSender {
       session_->eval(RedisScript::route, 1, {keys_.nodes, keys_.prefix, keys_.node, item.user, item.message},
                      std::move(reply));
     }
+  }
+
+  // Under the lock. All that is here is sent again, less what has been seen in the log, though Redis's answer was lost:
+  // a Redis that has forgotten its last events would take it for new.
+  void rewind() {
+    while (outbox_.size() > 0 && outbox_.front().counter <= seen_up_to_) {
+      outbox_.pop();
+      ++published_;
+    }
+    outbox_.rewind();
   }
 
   // Takes out the one that was answered, and notes how it went.
@@ -280,6 +300,7 @@ class RedisSender {
   std::shared_ptr<RedisSession> session_;
   std::string epoch_;
   std::map<std::uint64_t, Confirmed> confirmed_;  // by number: confirmed by Redis, not yet read from the log
+  std::uint64_t seen_up_to_ = 0;                  // the last of its own that this node has read from the log
   std::size_t in_flight_ = 0;
   bool first_ = true;       // the next one to append is the first of its session, or after a failed one
   bool rewinding_ = false;  // one has failed: those behind it are awaited, then all are sent again
