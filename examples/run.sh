@@ -17,7 +17,7 @@ case ${1:-} in
 esac
 if [ -x "$project/examples/$name/run.sh" ]; then exec "$project/examples/$name/run.sh" "$@"; fi
 if [ ! -f "$project/examples/$name/$name.cpp" ]; then
-  there=$(cd "$project/examples" && for known in */; do if [ -f "$known${known%/}.cpp" ]; then printf " %s" "${known%/}"; fi; done)
+  there=$(cd "$project/examples" && for known in */; do if [ -f "$known${known%/}.cpp" ] || [ -x "${known}run.sh" ]; then printf " %s" "${known%/}"; fi; done)
   echo "there is no example \"$name\"; there are:$there" >&2
   exit 2
 fi
