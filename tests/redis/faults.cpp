@@ -75,7 +75,8 @@ TEST_CASE("Redis killed and restarted loses nothing and repeats nothing", "[clus
   }
   CHECK(here.next_data(900) == numbers(1, number));
   CHECK(there.next_data(900) == numbers(1, number));
-  CHECK(a.bus->status().published == 900);
+  // An event may have come through the log before Redis's answer is read.
+  CHECK(a.comes_to([](const BusStatus& status) { return status.published == 900; }));
   CHECK(a.bus->status().reconnects >= 1);
   CHECK(b.bus->status().received == 900);
 }
@@ -142,7 +143,7 @@ TEST_CASE("a Redis without memory is told, and what it refused comes once it has
   REQUIRE(redis.command("CONFIG SET maxmemory 0") == "OK");
   for (const Sending& sending : sendings) REQUIRE(sending.wait());
   CHECK(there.next_data(20) == numbers(1, 20));
-  CHECK(a.bus->status().reason.empty());
+  CHECK(a.comes_to([](const BusStatus& status) { return status.reason.empty(); }));
 }
 
 TEST_CASE("garbage in the log and on the channels is skipped, counted and told", "[cluster][fault]") {
