@@ -94,20 +94,20 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     if (closed_ || stream->shard().stopped()) return;
     auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
-    Opening opening;
     std::optional<std::uint64_t> ahead;
     if (mirrors_) ahead = ahead_of_mirror(requested);
     if (ahead) subscription->live = false;
     insert(std::move(user_id), subscription);
-    if (store_ == nullptr) {
-      if (wanted.greeting) opening.greeting = std::move(greeting.fresh).finish();
-    } else if (!ahead) {
-      opening = open(*subscription, std::move(greeting));
-      subscription->replaying = !subscription->live;
-    }
     if (stream->transport() == Transport::poll) replace_poll(*subscription);
     stream->open();
     if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
+    Opening opening;
+    if (store_ != nullptr) {
+      opening = open(*subscription, std::move(greeting));
+      subscription->replaying = !subscription->live;
+    } else if (wanted.greeting) {
+      opening.greeting = std::move(greeting.fresh).finish();
+    }
     post(subscription, std::move(opening));
     if (!stream->own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
   }
@@ -213,7 +213,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch) {
     const std::lock_guard lock(mutex_);
     if (subscription.user == nullptr) return {};
-    const EncodedEvent restart_gap = mirrors_ ? follow_restart(subscription) : EncodedEvent();
+    EncodedEvent restart_gap = mirrors_ ? follow_restart(subscription) : EncodedEvent();
     const std::string& user = subscription.user->id;
     const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
     if (batch.empty()) {
