@@ -19,6 +19,9 @@
 #include <vector>
 
 #include <fcntl.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +67,9 @@ class RedisServer {
     arguments.push_back(nullptr);
     process_ = ::fork();
     if (process_ == 0) {
+#ifdef __linux__
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves nothing behind
+#endif
       const int nowhere = ::open("/dev/null", O_WRONLY);
       ::dup2(nowhere, 1);
       ::execvp(arguments[0], arguments.data());
