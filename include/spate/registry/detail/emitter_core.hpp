@@ -97,19 +97,19 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     std::optional<std::uint64_t> ahead;
     if (mirrors_) ahead = ahead_of_mirror(requested);
     if (ahead) subscription->live = false;
-    insert(std::move(user_id), subscription);
-    if (stream->transport() == Transport::poll) replace_poll(*subscription);
-    stream->open();
-    if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
-    Opening opening;
-    if (store_ != nullptr) {
-      opening = open(*subscription, std::move(greeting));
-      subscription->replaying = !subscription->live;
-    } else if (wanted.greeting) {
-      opening.greeting = std::move(greeting.fresh).finish();
+    const std::string user = user_id;
+    try {
+      enter(std::move(user_id), subscription, ahead, std::move(greeting), wanted);
+    } catch (...) {
+      // As if it had never come.
+      User* const left = index_.find(user);
+      if (subscription->user != nullptr) {
+        erase(*subscription);
+      } else if (left != nullptr && !left->first) {
+        index_.erase(*left);
+      }
+      throw;
     }
-    post(subscription, std::move(opening));
-    if (!stream->own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
   }
 
   /// Ends every stream of `user` for `reason`; returns how many.
@@ -404,7 +404,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Posts `event` to all it is for; returns how many streams that are.
   std::size_t deliver(const Audience& audience, const EncodedEvent& event) {
     if (audience.kind() == Audience::Kind::everybody) {
-      for (const Ref<Feed>& feed : feeds_) feed->post(feed, 0, event);
+      for (const Ref<Feed>& feed : feeds_) insist([&] { feed->post(feed, 0, event); });
       return index_.listeners(event.name());
     }
     std::size_t reached = 0;
@@ -419,7 +419,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
       if (!subscription->accepts(event.name())) continue;
       ++reached;
       // One that is not live will draw the event from the store.
-      if (subscription->live) subscription->feed().post(subscription, Subscription::what_event, event);
+      // It has been given its id, so all get it.
+      if (subscription->live) {
+        insist([&] { subscription->feed().post(subscription, Subscription::what_event, event); });
+      }
     }
     return reached;
   }
@@ -438,6 +441,25 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     std::erase_if(feeds_, [](const Ref<Feed>& feed) { return feed->shard().stopped(); });
     feeds_.push_back(make_ref<Feed>(Ref<Shard>(&shard), Ref<EmitterCore>(this)));
     return feeds_.back();
+  }
+
+  // The steps of `add` that change something, with the lock held.
+  void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
+             Greeting&& greeting, const SubscribeOptions& wanted) {
+    StreamCore& stream = subscription->stream();
+    insert(std::move(user_id), subscription);
+    if (stream.transport() == Transport::poll) replace_poll(*subscription);
+    stream.open();
+    if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
+    Opening opening;
+    if (store_ != nullptr) {
+      opening = open(*subscription, std::move(greeting));
+      subscription->replaying = !subscription->live;
+    } else if (wanted.greeting) {
+      opening.greeting = std::move(greeting.fresh).finish();
+    }
+    post(subscription, std::move(opening));
+    if (!stream.own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
   }
 
   void insert(std::string id, const Ref<Subscription>& subscription) {

@@ -39,8 +39,13 @@ class Feed final : public Resident {
   void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) {
     const std::size_t size = event.chunk().size();
     backlog_.fetch_add(size, std::memory_order_relaxed);
-    if (!shard_->post(to, what, event))
-      backlog_.fetch_sub(size, std::memory_order_relaxed);  // nobody is there any more
+    try {
+      if (shard_->post(to, what, event)) return;
+    } catch (...) {
+      backlog_.fetch_sub(size, std::memory_order_relaxed);
+      throw;
+    }
+    backlog_.fetch_sub(size, std::memory_order_relaxed);  // nobody is there any more
   }
 
   /// Shard only.
@@ -55,9 +60,9 @@ class Feed final : public Resident {
     subscription.reads_log = subscription.filter() == nullptr && stream.transport() == Transport::sse &&
                              stream.framing() == Framing::chunked && options.overflow == Overflow::close &&
                              options.max_queued_events == 0;
-    subscription.joined = true;
     subscription.position = log_.end();
     (subscription.reads_log ? members_ : others_).add(subscription);
+    subscription.joined = true;
   }
 
   void leave(Subscription& subscription) {
@@ -69,13 +74,18 @@ class Feed final : public Resident {
 
   /// A broadcast has arrived.
   void receive(std::uint32_t, EncodedEvent&& event) override {
-    others_.restart();
-    while (!others_.round_over()) {
-      const Subscription& other = others_.next();
-      if (other.accepts(event.name())) other.stream().deliver(event, QueueNode::Kind::event);
+    try {
+      others_.restart();
+      while (!others_.round_over()) {
+        const Subscription& other = others_.next();
+        if (other.accepts(event.name())) other.stream().deliver(event, QueueNode::Kind::event);
+      }
+      if (!members_.empty()) log_.append(event);
+    } catch (...) {
+      release_backlog(event.chunk().size());
+      throw;
     }
     if (members_.empty()) return release_backlog(event.chunk().size());
-    log_.append(event);
     if (in_lap_) return;
     begin_lap();
     shard_->mark_dirty(Ref<Resident>(this));
@@ -91,6 +101,12 @@ class Feed final : public Resident {
       if (log_.end().byte != lap_end_.byte) begin_lap();
     }
     return Left::nothing;
+  }
+
+  // Not everybody may have had a broadcast: they come back, and hear again what they missed.
+  void on_failure(std::error_code error) override {
+    while (!members_.empty()) members_.any().stream().on_failure(error);
+    while (!others_.empty()) others_.any().stream().on_failure(error);
   }
 
   BroadcastLog::Position end() const noexcept { return log_.end(); }

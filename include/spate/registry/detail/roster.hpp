@@ -36,6 +36,8 @@ class Roster {
   bool round_over() const noexcept { return visited_ == list_.size(); }
   /// The next one of the round, which counts as visited from now on.
   T& next() noexcept { return *list_[visited_++]; }
+  /// Any member; there must be one.
+  T& any() const noexcept { return *list_.back(); }
 
  private:
   void move(std::size_t from, std::size_t to) noexcept {

@@ -71,6 +71,7 @@ class Subscription final : public StreamSource {
   inline void stream_ended(EndReason reason) override;
   inline void on_timer(TimePoint now) override;
   inline bool on_cut() override;
+  inline void on_failure(std::error_code error) override;
 
   std::uint64_t cursor = 0;         // while replaying: the newest event drawn from the store
   BroadcastLog::Position position;  // of a member of the feed: what the stream has been given

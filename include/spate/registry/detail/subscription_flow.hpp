@@ -21,6 +21,10 @@ inline void Feed::release_backlog(std::size_t bytes) {
   emitter_->backlog_released();
 }
 
+inline void Subscription::on_failure(std::error_code error) {
+  stream_->on_failure(error);
+}
+
 inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
     case what_greet:
@@ -56,9 +60,8 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       if (attached_) feed_->join(*this);
       return;
     case what_event: {
-      const std::size_t size = event.chunk().size();
+      feed_->release_backlog(event.chunk().size());
       if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
-      feed_->release_backlog(size);
       return;
     }
     case what_detach:

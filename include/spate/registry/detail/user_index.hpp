@@ -39,19 +39,24 @@ class UserIndex {
     if (User* user = find(id)) return *user;
     first = true;
     User* user = users_.insert(std::make_unique<User>(User{std::move(id), {}})).first->get();
-    order_.insert(user);
+    try {
+      order_.insert(user);
+    } catch (...) {
+      users_.erase(users_.find(std::string_view(user->id)));
+      throw;
+    }
     return *user;
   }
 
   /// Puts `subscription` behind the others of `user`; returns how many he has now.
   std::size_t append(User& user, const Ref<Subscription>& subscription) {
-    subscription->user = &user;
     std::size_t count = 1;
     Ref<Subscription>* last = &user.first;
     for (; *last; last = &(*last)->next) ++count;
+    count_filter(*subscription, 1);  // which may fail: before the rest
+    subscription->user = &user;
     *last = subscription;
     ++streams_;
-    count_filter(*subscription, 1);
     return count;
   }
 

@@ -15,6 +15,27 @@
 
 namespace spate::detail {
 
+/// Holds a place for the connection, or refuses it and lets go of its socket.
+inline bool may_connect(Shard& shard, const Ref<ServerCore>& server, SocketId socket,
+                        const asio::ip::tcp::endpoint& remote) {
+  if (!server->limits_connections()) return true;
+  Ref<Resident> ticket = server->admit(remote.address());
+  if (ticket) {
+    shard.poller().hold(socket, std::move(ticket));
+    return true;
+  }
+  server->rejected.fetch_add(1, std::memory_order_relaxed);
+  std::string answer;
+  const Response refusal = Response::error(503, "too many connections").close_connection();
+  serialize_head(answer, refusal, HeadContext{1, false});
+  answer += refusal.body();
+  const asio::const_buffer buffer(answer.data(), answer.size());
+  std::error_code error;
+  shard.poller().write(socket, &buffer, 1, error);  // a fresh socket takes it, or its client has gone
+  linger(shard, socket);
+  return false;
+}
+
 /// Begins a session on `shard` for a connection that was accepted. Shard only.
 inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
                           const asio::ip::tcp::endpoint& remote) {
@@ -26,21 +47,19 @@ inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server
   }
   if (server->draining.load(std::memory_order_relaxed)) return shard->poller().close(socket);
   server->connections.fetch_add(1, std::memory_order_relaxed);
-  if (server->limits_connections()) {
-    Ref<Resident> ticket = server->admit(remote.address());
-    if (!ticket) {
-      server->rejected.fetch_add(1, std::memory_order_relaxed);
-      std::string answer;
-      const Response refusal = Response::error(503, "too many connections").close_connection();
-      serialize_head(answer, refusal, HeadContext{1, false});
-      answer += refusal.body();
-      const asio::const_buffer buffer(answer.data(), answer.size());
-      shard->poller().write(socket, &buffer, 1, error);  // a fresh socket takes it, or its client has gone
-      return linger(*shard, socket);
+  Ref<Session> session;
+  try {
+    if (!may_connect(*shard, server, socket, remote)) return;
+    session = make_ref<Session>(shard, server, socket);
+    session->start();
+  } catch (...) {
+    if (session) {
+      session->on_cut();
+    } else {
+      shard->poller().close(socket);
     }
-    shard->poller().hold(socket, std::move(ticket));
+    throw;
   }
-  make_ref<Session>(shard, server, socket)->start();
 }
 
 class Listener final : public RefCounted<Listener> {
@@ -82,22 +101,34 @@ class Listener final : public RefCounted<Listener> {
       std::error_code error;
       OwnedSocket accepted = Poller::accept(acceptor_, remote, error);
       if (error == asio::error::would_block) break;
-      if (error == asio::error::connection_aborted) continue;
+      if (error == std::errc::connection_aborted) continue;  // its client has gone already
       if (error) {
         // Descriptors or memory are exhausted: those that are open go on, new ones wait in the kernel's queue.
         server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
-        timer_.expires_after(pause);
-        return timer_.async_wait(WaitHandler([self = Ref<Listener>(this)](const std::error_code& cancelled) {
-          if (!cancelled) self->accept();
-        }));
+        return insist([&] { wait_a_while(); });
       }
-      const Ref<Shard>& shard = shards_[next_];
-      next_ = (next_ + 1) % shards_.size();
+      deal_out(std::move(accepted), remote);
+    }
+    if (acceptor_.is_open()) insist([&] { wait(); });
+  }
+
+  void wait_a_while() {
+    timer_.expires_after(pause);
+    timer_.async_wait(WaitHandler([self = Ref<Listener>(this)](const std::error_code& cancelled) {
+      if (!cancelled) self->accept();
+    }));
+  }
+
+  void deal_out(OwnedSocket accepted, const asio::ip::tcp::endpoint& remote) {
+    const Ref<Shard>& shard = shards_[next_];
+    next_ = (next_ + 1) % shards_.size();
+    try {
       shard->run([shard, server = server_, accepted = std::move(accepted), remote]() mutable {
         begin_session(shard, server, std::move(accepted), remote);
       });
+    } catch (const std::bad_alloc&) {
+      server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
     }
-    if (acceptor_.is_open()) wait();
   }
 
   asio::ip::tcp::acceptor acceptor_;

@@ -108,8 +108,13 @@ class Session final : public StreamOrigin {
   void answer(Response response) override {
     if (socket_ == no_socket) return;
     stream_ = nullptr;
-    respond(std::move(response));
-    advance();
+    try {
+      respond(std::move(response));
+      advance();
+    } catch (...) {
+      close();  // whoever answers has nothing to do with it any more
+      throw;
+    }
   }
 
  private:
@@ -312,9 +317,11 @@ class Session final : public StreamOrigin {
     asking_->for_stream = std::holds_alternative<StreamHandler>(route.handler);
     auto decided = [self = Ref<Session>(this), asking = asking_, &route](std::exception_ptr failure,
                                                                          std::optional<Response> refused) {
-      self->shard_->run([self, asking, &route, failure, refused = std::move(refused)]() mutable {
-        self->decided(route, *asking, failure, std::move(refused));
-      });
+      self->shard_->run(
+          [self, asking, &route, failure, refused = std::move(refused)]() mutable {
+            self->decided(route, *asking, failure, std::move(refused));
+          },
+          self);
     };
     asio::co_spawn(
         shard_->executor(), [asking = asking_, &hook] { return hook(asking->request); },

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <system_error>
@@ -17,6 +18,7 @@
 #include <asio/error.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/owned_socket.hpp>
 #include <spate/stream/detail/resident.hpp>
 
@@ -102,8 +104,13 @@ class AsioPoller {
     return all;
   }
 
-  void dispatch() {
-    for (const Happening& happening : std::exchange(happened_, {})) tell(happening);
+  void dispatch(std::exception_ptr& failure) {
+    for (const Happening& happening : std::exchange(happened_, {})) {
+      // Held: it may let go of the socket, and then nobody else may.
+      if (const Ref<Resident> resident = happening.slot->resident) {
+        run_for(*resident, failure, [&] { tell(happening, *resident); });
+      }
+    }
   }
   bool more() const noexcept { return false; }
 
@@ -147,16 +154,14 @@ class AsioPoller {
     });
   }
 
-  void tell(const Happening& happening) {
+  void tell(const Happening& happening, Resident& resident) {
     const auto& [slot, type, failed] = happening;
     (type == asio::socket_base::wait_read ? slot->awaits_input : slot->awaits_output) = false;
-    const Ref<Resident> resident = slot->resident;  // held: it may let go of the socket, and then nobody else may
-    if (!resident) return;
     if (type == asio::socket_base::wait_write) {
-      resident->on_writable();
+      resident.on_writable();
     } else if (failed) {
-      resident->on_hangup();
-    } else if (resident->on_readable() && slot->resident) {
+      resident.on_hangup();
+    } else if (resident.on_readable() && slot->resident) {
       await(slot, type);
     }
   }

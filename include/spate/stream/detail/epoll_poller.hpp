@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -27,6 +28,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/owned_socket.hpp>
 #include <spate/stream/detail/resident.hpp>
 
@@ -73,18 +75,18 @@ class EpollPoller {
 
   /// Watches a connection, which is the poller's from now on, also when it fails.
   SocketId attach(OwnedSocket owned, std::error_code& error) {
-    const int socket = owned.release();
+    const int socket = owned.native();
     const auto index = static_cast<std::size_t>(socket);
     if (index >= slots_.size()) slots_.resize(index + 1);
-    if (control(EPOLL_CTL_ADD, socket, 0) != 0) {
+    epoll_event event = event_of(socket, 0);
+    if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket, &event) != 0) {
       error.assign(errno, std::system_category());
-      ::close(socket);
       return no_socket;
     }
     ++count_;
-    watch();
+    insist([&] { watch(); });
     error.clear();
-    return socket;
+    return owned.release();
   }
 
   /// From now on `resident` is told what happens to `socket`.
@@ -141,15 +143,15 @@ class EpollPoller {
   void hold(SocketId socket, Ref<Resident> ticket) { tickets_[socket] = std::move(ticket); }
 
   /// Asks for one on_writable, after a write was refused.
-  void await_writable(SocketId socket) noexcept {
+  void await_writable(SocketId socket) {
     Slot& slot = slots_[static_cast<std::size_t>(socket)];
     if (slot.watches_output) return;  // edge-triggered: once armed, every refusal is followed by an edge
-    slot.watches_output = control(EPOLL_CTL_MOD, socket, EPOLLOUT) == 0;
+    slot.watches_output = look_again(socket, EPOLLOUT);
   }
 
   /// Asks for on_readable though there may be no new input: after it returned false, or did not read everything.
-  void await_readable(SocketId socket) noexcept {
-    control(EPOLL_CTL_MOD, socket, slots_[static_cast<std::size_t>(socket)].watches_output ? EPOLLOUT : 0u);
+  void await_readable(SocketId socket) {
+    look_again(socket, slots_[static_cast<std::size_t>(socket)].watches_output ? EPOLLOUT : 0u);
   }
 
   void shutdown_send(SocketId socket) noexcept { ::shutdown(socket, SHUT_WR); }
@@ -180,17 +182,19 @@ class EpollPoller {
   }
 
   /// Tells every resident what happened to its socket since the last call, without waiting, and lets Asio watch again.
-  void dispatch() {
+  /// What a resident throws ends that one; the first of it is left in `failure`.
+  void dispatch(std::exception_ptr& failure) {
     constexpr int batch = 256;
     epoll_event events[batch];
     const int ready = ::epoll_wait(epoll_, events, batch, 0);
-    for (int i = 0; i < ready; ++i) tell(events[i]);
+    for (int i = 0; i < ready; ++i) tell(events[i], failure);
+    for (const epoll_event& event : std::exchange(unwatched_, {})) tell(event, failure);
     more_ = ready == batch;
-    watch();
+    insist([&] { watch(); });
   }
 
   /// Whether the last dispatch may have left something.
-  bool more() const noexcept { return more_; }
+  bool more() const noexcept { return more_ || !unwatched_.empty(); }
 
   /// Closes everything and lets go of Asio.
   void stop() {
@@ -217,16 +221,25 @@ class EpollPoller {
     }
   }
 
-  int control(int operation, int socket, std::uint32_t more) noexcept {
+  epoll_event event_of(int socket, std::uint32_t more) const noexcept {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | more;
     // The generation tells an event of a closed socket from one of its successor under the same number.
     event.data.u64 =
         (std::uint64_t{slots_[static_cast<std::size_t>(socket)].generation} << 32) | static_cast<std::uint32_t>(socket);
-    return ::epoll_ctl(epoll_, operation, socket, &event);
+    return event;
   }
 
-  void tell(const epoll_event& event) {
+  // Asks for an edge. If the kernel has no memory for it the next turn looks by itself.
+  bool look_again(int socket, std::uint32_t more) {
+    epoll_event event = event_of(socket, more);
+    if (::epoll_ctl(epoll_, EPOLL_CTL_MOD, socket, &event) == 0) return true;
+    event.events = EPOLLIN | EPOLLOUT;
+    unwatched_.push_back(event);
+    return false;
+  }
+
+  void tell(const epoll_event& event, std::exception_ptr& failure) {
     const auto index = static_cast<std::size_t>(event.data.u64 & 0xFFFFFFFF);
     const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
     // Looked up anew each time: the resident may have closed the socket or handed it on meanwhile. And held, because
@@ -236,20 +249,19 @@ class EpollPoller {
       return slot.generation == generation ? slot.resident : nullptr;
     };
     if ((event.events & EPOLLOUT) != 0) {
-      if (const Ref<Resident> found = resident()) found->on_writable();
+      if (const Ref<Resident> found = resident()) run_for(*found, failure, [&] { found->on_writable(); });
     }
     if ((event.events & EPOLLIN) != 0) {
-      if (const Ref<Resident> found = resident()) found->on_readable();
+      if (const Ref<Resident> found = resident()) run_for(*found, failure, [&] { found->on_readable(); });
     }
     if ((event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
-      if (const Ref<Resident> found = resident()) found->on_hangup();
+      if (const Ref<Resident> found = resident()) run_for(*found, failure, [&] { found->on_hangup(); });
     }
   }
 
   // Asio watches the set only while there is something in it, so that io_context::run can return.
   void watch() {
     if (watching_ || count_ == 0 || !descriptor_) return;
-    watching_ = true;
     const auto told = [this, alive = std::weak_ptr<char>(alive_)](const std::error_code& error) {
       if (alive.expired()) return;  // stop() was called: `this` may be gone
       watching_ = false;
@@ -257,6 +269,7 @@ class EpollPoller {
       ready_();
     };
     descriptor_->async_wait(asio::posix::stream_descriptor::wait_read, told);
+    watching_ = true;
   }
 
   std::function<void()> ready_;
@@ -268,6 +281,7 @@ class EpollPoller {
   std::size_t count_ = 0;
   bool watching_ = false;
   bool more_ = false;
+  std::vector<epoll_event> unwatched_;  // of sockets for which the kernel would not watch
 };
 
 }  // namespace spate::detail

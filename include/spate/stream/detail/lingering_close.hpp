@@ -66,7 +66,18 @@ class LingeringClose final : public Resident {
 };
 
 inline void linger(Shard& shard, SocketId socket) {
-  make_ref<LingeringClose>(shard, socket)->start();
+  Ref<LingeringClose> closing;
+  try {
+    closing = make_ref<LingeringClose>(shard, socket);
+    closing->start();
+  } catch (const std::bad_alloc&) {
+    // Then without stages.
+    if (closing) {
+      closing->on_cut();
+    } else {
+      shard.poller().close(socket);
+    }
+  }
 }
 
 }  // namespace spate::detail

@@ -50,6 +50,7 @@ class OwnedSocket {
 
   explicit operator bool() const noexcept { return native_.has_value(); }
   const asio::ip::tcp& protocol() const noexcept { return protocol_; }
+  Native native() const noexcept { return *native_; }
   Native release() noexcept { return *std::exchange(native_, std::nullopt); }
 
  private:

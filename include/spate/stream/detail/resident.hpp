@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <system_error>
 
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/wire/detail/ref.hpp>
@@ -38,6 +39,11 @@ class Resident : public RefCounted<Resident> {
   virtual void on_drain() {}
   /// The drain's deadline has passed: close now. Returns whether something was cut short.
   virtual bool on_cut() { return false; }
+  /// What was done for it has thrown, and may be half done: it is over. May be called again when it throws itself.
+  virtual void on_failure(std::error_code error) {
+    static_cast<void>(error);
+    on_cut();
+  }
   /// The work asked for with Shard::mark_dirty: write what waits, at the cost of `budget`.
   virtual Left flush(int& budget) {
     static_cast<void>(budget);

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/stream/detail/counters.hpp>
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/jitter.hpp>
 #include <spate/stream/detail/poller.hpp>
 #include <spate/stream/detail/post.hpp>
@@ -49,21 +51,28 @@ class Shard final : public RefCounted<Shard> {
   template <typename Condition>
   bool post_if(Condition&& condition, Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
     const std::lock_guard lock(mutex_);
-    if (stopped_ || !condition()) return false;
-    inbox_.push_back({std::move(to), what, std::move(event)});
+    if (stopped_) return false;
+    // What may fail comes before the condition, which may be that it changes something.
+    if (inbox_.size() == inbox_.capacity()) inbox_.reserve(inbox_.size() * 2 + 1);
     schedule();
+    if (!condition()) return false;
+    inbox_.push_back({std::move(to), what, std::move(event)});
     return true;
   }
 
-  /// Any thread. Runs `function` in a turn of the shard.
+  /// Any thread. Runs `function` in a turn of the shard, for `owner` if there is one: that fails with it.
   template <typename Function>
-  bool run(Function function) {
+  bool run(Function function, Ref<Resident> owner = nullptr) {
     struct Call final : Resident {
-      explicit Call(Function&& f) : function(std::move(f)) {}
+      Call(Function&& f, Ref<Resident>&& o) : function(std::move(f)), owner(std::move(o)) {}
       void receive(std::uint32_t, EncodedEvent&&) override { function(); }
+      void on_failure(std::error_code error) override {
+        if (owner) owner->on_failure(error);
+      }
       Function function;
+      const Ref<Resident> owner;
     };
-    return post(make_ref<Call>(std::move(function)), 0);
+    return post(make_ref<Call>(std::move(function), std::move(owner)), 0);
   }
 
   /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the shard has stopped
@@ -178,7 +187,6 @@ class Shard final : public RefCounted<Shard> {
   // With the mutex held.
   void schedule() {
     if (posted_ || turning_ || stopped_) return;
-    posted_ = true;
     asio::post(executor_, [self = Ref<Shard>(this)] {
       {
         const std::lock_guard lock(self->mutex_);
@@ -186,6 +194,7 @@ class Shard final : public RefCounted<Shard> {
       }
       self->turn();
     });
+    posted_ = true;
   }
 
   void turn() {
@@ -195,34 +204,33 @@ class Shard final : public RefCounted<Shard> {
       turning_ = true;
     }
     const Ref<Shard> alive(this);
-    // Its end comes when memory runs out, too.
-    struct Turn {
-      Shard& shard;
-      ~Turn() { shard.end_turn(); }
-    } const turn{*this};
+    std::exception_ptr failure;
     in_turn_ = true;
     now_ = Clock::now();
     while (Resident* due = timers_.take_due(now_)) {
       const Ref<Resident> resident(due);
-      resident->on_timer(now_);
+      run_for(*resident, failure, [&] { resident->on_timer(now_); });
     }
     for (int written = 0; written < turn_budget; written += round_budget) {
-      poller_.dispatch();
-      deliver();
-      flush(dirty_);
-      flush(bulk_);
+      poller_.dispatch(failure);
+      deliver(failure);
+      flush(dirty_, failure);
+      flush(bulk_, failure);
       if (dirty_.empty() && bulk_.empty()) break;
     }
+    end_turn();
+    if (failure) std::rethrow_exception(failure);  // for whoever runs the loop
   }
 
   void end_turn() {
     in_turn_ = false;
     if (stopping_) return let_go();
-    arm();
-    tell_idle();
+    insist([&] { arm(); });
+    insist([&] { tell_idle(); });
     const std::lock_guard lock(mutex_);
     turning_ = false;
-    if (!inbox_.empty() || !dirty_.empty() || !bulk_.empty() || poller_.more()) schedule();
+    const bool more = !inbox_.empty() || !dirty_.empty() || !bulk_.empty() || poller_.more();
+    if (more) insist([&] { schedule(); });
   }
 
   void let_go() {
@@ -235,32 +243,38 @@ class Shard final : public RefCounted<Shard> {
     executor_ = {};  // a strand must not outlive its io_context; handles, and with them the shard, may
   }
 
-  void deliver() {
+  void deliver(std::exception_ptr& failure) {
     for (int round = 0; round < most_rounds; ++round) {
       {
         const std::lock_guard lock(mutex_);
         if (inbox_.empty()) return;
         inbox_.swap(delivering_);
       }
-      for (Message& message : delivering_) message.to->receive(message.what, std::move(message.event));
+      for (Message& message : delivering_) {
+        run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
+      }
       delivering_.clear();
     }
   }
 
   // Each of the two queues has a share of every round, so that neither starves: not live events behind ten thousand
   // replays, and not the replays behind a publisher at full speed.
-  void flush(std::deque<Ref<Resident>>& queue) {
+  void flush(std::deque<Ref<Resident>>& queue, std::exception_ptr& failure) {
     int budget = round_budget;
     while (budget > 0 && !queue.empty()) {
       const Ref<Resident> next = std::move(queue.front());
       queue.pop_front();
-      const Left left = next->flush(budget);
-      if (left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(next);
+      run_for(*next, failure, [&] {
+        const Left left = next->flush(budget);
+        if (left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(next);
+      });
     }
   }
 
   void tell_idle() {
-    if (idle_ && poller_.count() == 0) call_back(std::exchange(idle_, nullptr));
+    if (!idle_ || poller_.count() > 0) return;
+    call_back(idle_);
+    idle_ = nullptr;
   }
 
   // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
@@ -273,13 +287,14 @@ class Shard final : public RefCounted<Shard> {
       return;
     }
     if (next >= armed_) return;
-    armed_ = next;
+    armed_ = never;
     timer_->expires_at(next);
     timer_->async_wait(WaitHandler([self = Ref<Shard>(this)](const std::error_code& error) {
       if (error) return;  // cancelled or moved: whoever did it knows
       self->armed_ = never;
       self->turn();
     }));
+    armed_ = next;
   }
 
   asio::any_io_executor executor_;

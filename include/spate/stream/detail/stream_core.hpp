@@ -84,9 +84,9 @@ class StreamCore final : public Resident {
 
   bool reject(Response response) {
     if (!advance(State::pending, State::rejected)) return false;
-    return shard_->run([self = Ref<StreamCore>(this), response = std::move(response)]() mutable {
-      self->do_reject(std::move(response));
-    });
+    return shard_->run([self = Ref<StreamCore>(this),
+                        response = std::move(response)]() mutable { self->do_reject(std::move(response)); },
+                       Ref<Resident>(this));
   }
 
   SendResult send(EncodedEvent event) {
@@ -113,9 +113,11 @@ class StreamCore final : public Resident {
   void send(EncodedEvent event, Ref<SendWaiter> waiter) {
     open();
     auto self = Ref<StreamCore>(this);
-    const bool posted = is_open() && shard_->run([self, event = std::move(event), waiter]() mutable {
-      self->deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
-    });
+    const bool posted = is_open() && shard_->run(
+                                         [self, event = std::move(event), waiter]() mutable {
+                                           self->deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
+                                         },
+                                         Ref<Resident>(this));
     if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
   }
 
@@ -124,25 +126,28 @@ class StreamCore final : public Resident {
     State state = state_.load(std::memory_order_acquire);
     while (state == State::pending || state == State::open) {
       if (!state_.compare_exchange_weak(state, State::finishing, std::memory_order_acq_rel)) continue;
-      shard_->run([self = Ref<StreamCore>(this), reason, error, last = std::move(last)]() mutable {
-        self->do_finish(reason, error, std::move(last));
-      });
+      shard_->run([self = Ref<StreamCore>(this), reason, error,
+                   last = std::move(last)]() mutable { self->do_finish(reason, error, std::move(last)); },
+                  Ref<Resident>(this));
       return;
     }
   }
 
   void expire_at(TimePoint moment) {
-    shard_->run([self = Ref<StreamCore>(this), moment] { self->live_until(moment, EndReason::expired); });
+    shard_->run([self = Ref<StreamCore>(this), moment] { self->live_until(moment, EndReason::expired); },
+                Ref<Resident>(this));
   }
 
   using Moment = StreamWatchers::Moment;
 
   /// Registers a callback, which runs at once (posted) when its moment has passed.
   void on(Moment moment, StreamWatchers::Callback callback) {
-    shard_->run([self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
-      self->watchers().add(moment, std::move(callback));
-      if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
-    });
+    shard_->run(
+        [self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
+          self->watchers().add(moment, std::move(callback));
+          if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
+        },
+        Ref<Resident>(this));
   }
 
   std::stop_token stop_token() {
@@ -332,6 +337,13 @@ class StreamCore final : public Resident {
     if (ended_) return false;
     broken(EndReason::shutdown, {});
     return true;
+  }
+
+  // The client comes back, and hears again what it may have missed.
+  void on_failure(std::error_code error) override {
+    const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
+    broken(EndReason::error, error);
+    if (origin) origin->answer(Response::error(500, "the server failed"));
   }
 
   /// The client has gone, or the connection to it.
@@ -543,11 +555,12 @@ class StreamCore final : public Resident {
     state_.store(State::closed, std::memory_order_release);
     reason_ = reason;
     shard_->set_timer(*this, never);
+    if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
+    if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
+    // From here on memory may be needed.
     detach_sources();
     queue_.clear(shard_->nodes(), Errc::stream_closed);
     queue_changed();
-    if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
-    if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
     if (error) watchers().blame(error);
     if (watchers_) watchers_->call_back(*shard_, reason_);
     stop();

@@ -1,0 +1,41 @@
+// What memory running out must not do: let a loop sleep for ever, or let one connection's failure cost the others.
+#pragma once
+
+#include <exception>
+#include <new>
+#include <system_error>
+#include <thread>
+
+#include <spate/error.hpp>
+#include <spate/stream/detail/resident.hpp>
+
+namespace spate::detail {
+
+/// Runs `step` until there is memory for it: for what a loop would never wake up again without.
+template <typename Step>
+void insist(Step step) {
+  for (;;) {
+    try {
+      return step();
+    } catch (const std::bad_alloc&) {
+      std::this_thread::yield();
+    }
+  }
+}
+
+/// Runs `step` for `resident`. What it throws ends this resident alone, and is kept in `failure`, if it is the first,
+/// to be told when everybody else has had his turn.
+template <typename Step>
+void run_for(Resident& resident, std::exception_ptr& failure, Step step) {
+  try {
+    return step();
+  } catch (const std::bad_alloc&) {
+    if (!failure) failure = std::current_exception();
+    insist([&] { resident.on_failure(std::make_error_code(std::errc::not_enough_memory)); });
+  } catch (...) {
+    if (!failure) failure = std::current_exception();
+    insist([&] { resident.on_failure(Errc::handler_failed); });
+  }
+}
+
+}  // namespace spate::detail
