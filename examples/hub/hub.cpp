@@ -267,6 +267,8 @@ int run(int argc, char** argv) {
     return settings.program.serve(io, server);
   } catch (const std::invalid_argument& error) {
     settings.program.refuse(error.what());  // an origin, a host or a URL that is none
+  } catch (const std::exception& error) {
+    settings.program.refuse(error.what(), spate::Program::cannot_serve);  // the system has nothing left to give
   }
 }
 

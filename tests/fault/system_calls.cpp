@@ -40,7 +40,7 @@ const std::vector<Row> rows = {
     {{"epoll_wait", EINTR}, Told::nobody},
     {{"recv", EINTR}, Told::nobody},
     {{"recv", ECONNRESET}, Told::on_error},
-    {{"recv", ETIMEDOUT}, Told::on_error},
+    {{"recv", EHOSTUNREACH}, Told::on_error},
     {{"recv", ENOMEM}, Told::on_error},
     {{"send", EINTR}, Told::nobody},
     {{"send", EAGAIN}, Told::nobody},

@@ -40,7 +40,9 @@ struct StreamOptions {
   /// a random 80 to 100 % of it, so that those who came together do not return together. Off by default.
   std::chrono::milliseconds lifetime{0};
 
-  /// How long the client may take no byte while some wait for it. A host that vanished is noticed by it.
+  /// How long the client may take no byte while some wait for it. A host that vanished is noticed by it, from the first
+  /// heartbeat or event on that it does not acknowledge; on a socket that the program accepted itself, and where the
+  /// system has no TCP_USER_TIMEOUT, only when the kernel takes no more.
   std::chrono::milliseconds write_timeout = std::chrono::seconds(20);
 
   /// Encoded bytes that may wait for a client which reads slowly. Reaching it triggers `overflow`; an event that finds

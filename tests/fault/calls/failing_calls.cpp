@@ -25,16 +25,16 @@ namespace {
 
 // Plain data: the first call may come before any constructor has run.
 struct Armed {
-  char call[32];
-  int error;
-  std::size_t short_write;
-  std::atomic<int> skip;
-  std::atomic<int> times;
-  std::atomic<int> struck;
-  std::atomic<bool> on;
+  char call[32] = {};
+  int error = 0;
+  std::size_t short_write = 0;
+  std::atomic<int> skip{0};
+  std::atomic<int> times{0};
+  std::atomic<int> struck{0};
+  std::atomic<bool> on{false};
 };
-Armed armed;
-std::atomic<bool> every_thread;
+constinit Armed armed;
+constinit std::atomic<bool> every_thread{false};
 thread_local bool marked;
 
 std::atomic<bool> allocation_on;
@@ -112,6 +112,7 @@ bool FailingAllocation::struck() const noexcept {
   return allocation_struck;
 }
 
+#ifndef SPATE_FAULT_PRELOAD
 namespace {
 
 bool allocation_strikes() noexcept {
@@ -121,6 +122,7 @@ bool allocation_strikes() noexcept {
 }
 
 }  // namespace
+#endif
 }  // namespace spate::test
 
 using spate::test::real;

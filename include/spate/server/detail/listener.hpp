@@ -72,6 +72,7 @@ class Listener final : public RefCounted<Listener> {
     acceptor_.non_blocking(true);
     std::error_code ignored;                                       // of a kind of socket that has no such option
     acceptor_.set_option(asio::ip::tcp::no_delay(true), ignored);  // inherited by what it accepts, where it is (C5)
+    Poller::limit_silence(acceptor_, server_->options.stream.write_timeout);
   }
 
   /// On the first shard's executor, which is the acceptor's, like everything that follows.

@@ -106,7 +106,7 @@ class Session final : public StreamOrigin {
   }
 
   void answer(Response response) override {
-    if (socket_ == no_socket) return;
+    if (socket_ == no_socket || state_ != State::handling) return;
     stream_ = nullptr;
     try {
       respond(std::move(response));

@@ -3,6 +3,7 @@
 // The interface is EpollPoller's. All members run on the shard's executor.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -37,6 +38,8 @@ class AsioPoller {
   AsioPoller(const AsioPoller&) = delete;
   AsioPoller& operator=(const AsioPoller&) = delete;
   ~AsioPoller() { stop(); }
+
+  static void limit_silence(asio::ip::tcp::acceptor&, std::chrono::milliseconds) noexcept {}  // not portable
 
   static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote,
                             std::error_code& error) {

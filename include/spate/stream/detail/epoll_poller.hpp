@@ -5,12 +5,16 @@
 // All members run on the shard's executor.
 #pragma once
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -54,6 +58,16 @@ class EpollPoller {
   EpollPoller(const EpollPoller&) = delete;
   EpollPoller& operator=(const EpollPoller&) = delete;
   ~EpollPoller() { stop(); }
+
+  /// What `acceptor` accepts breaks (timed_out) when the peer's host has acknowledged nothing for `wait`. For a host
+  /// that vanished the kernel takes small writes as long as it has room, so that none of them ever stalls. Zero leaves
+  /// it to the system, which waits for a quarter of an hour.
+  static void limit_silence(asio::ip::tcp::acceptor& acceptor, std::chrono::milliseconds wait) noexcept {
+    constexpr std::chrono::milliseconds most = std::chrono::hours(24);
+    const auto limit = static_cast<unsigned>(std::min(wait, most).count());
+    // Inherited by what it accepts. A kind of socket that has no such option does without.
+    ::setsockopt(acceptor.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+  }
 
   /// Any thread. Takes one pending connection of `acceptor`, to `attach` to this poller or another. Sets `error` when
   /// there is none (would_block) or it cannot be had.

@@ -347,7 +347,11 @@ class StreamCore final : public Resident {
   }
 
   /// The client has gone, or the connection to it.
-  void connection_lost(std::error_code error) { broken(EndReason::client, error); }
+  void connection_lost(std::error_code error) {
+    // The kernel has waited as long as this stream would, for its host to acknowledge something.
+    if (error == std::errc::timed_out) return broken(EndReason::write_timeout, Errc::write_timeout);
+    broken(EndReason::client, error);
+  }
 
  private:
   enum : std::uint32_t { what_open, what_send, what_dropped, what_overflow };

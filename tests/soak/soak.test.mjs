@@ -1,0 +1,202 @@
+// Mixed load on one hub for a while: clients that come and go, stall, resume and poll; sends to users, groups and
+// everybody; connections that mean harm. Every client hears what it was sent exactly once and in order, and when all
+// have left, descriptors, memory and counts are where they were.
+//
+//   HUB=build/dev/examples/hub SPATE_SOAK_SECONDS=3600 node tests/soak/soak.test.mjs
+import assert from "node:assert/strict";
+import http from "node:http";
+import net from "node:net";
+import { readFileSync, readdirSync } from "node:fs";
+import { test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { start_hub } from "../web/support/hub.mjs";
+import { until } from "../web/support/until.mjs";
+
+const seconds = Number(process.env.SPATE_SOAK_SECONDS ?? 120);
+const CLIENTS = 40;
+const POLLERS = 6;
+
+// A generator of its own, so that a run can be had again.
+let state = 20_250_401;
+function random(below) {
+  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+  return Math.floor((state / 2 ** 32) * below);
+}
+
+const sequence = (id) => Number(id.slice(id.lastIndexOf("-") + 1));
+
+/// What every client does: it hears, and remembers in which order.
+class Listener {
+  constructor(hub, user) {
+    Object.assign(this, { hub, user, cursor: "", heard: [], first: undefined, gaps: 0, done: false });
+  }
+  take({ id, event, data }) {
+    if (event === "gap") ++this.gaps;
+    if (!id) return;
+    this.cursor = id;
+    if (event === "connected") this.first ??= sequence(id);
+    if (event !== "note") return;
+    this.heard.push(sequence(id));
+    if (data === this.last) this.done = true;
+  }
+  path(query = "") {
+    const cursor = this.cursor && "&last_event_id=" + encodeURIComponent(this.cursor);
+    return `/sse/subscribe/${this.user}?client=${this.user}${cursor}${query}`;
+  }
+  async run() {
+    while (!this.done) await this.once().catch(() => pause(20));
+  }
+}
+
+class Streamer extends Listener {
+  /// One connection: until the hub ends it, or a whim of ours.
+  once() {
+    return new Promise((resolve) => {
+      const request = http.get({ port: this.hub.port, path: this.path(), agent: false });
+      let whim;
+      const end = () => {
+        clearTimeout(whim);
+        request.destroy();
+        resolve();
+      };
+      request.on("error", end);
+      request.on("response", (answer) => {
+        let text = "";
+        answer.setEncoding("utf8");
+        answer.on("data", (piece) => {
+          const blocks = (text + piece).split("\n\n");
+          text = blocks.pop();
+          for (const block of blocks) this.take(Object.fromEntries(block.split("\n").map((line) => line.split(/: ?(.*)/s))));
+          if (this.done) end();
+        });
+        answer.on("close", end);
+        answer.on("error", end);
+        const kind = random(10);
+        if (kind < 6) {
+          whim = setTimeout(end, 30 + random(2000)); // it drops, at any byte
+        } else if (kind < 8) {
+          answer.pause(); // it stalls, longer or shorter than the hub has patience
+          whim = setTimeout(() => answer.resume(), 500 + random(4000));
+        }
+      });
+    });
+  }
+}
+
+class Poller extends Listener {
+  async once() {
+    const answer = await fetch(this.hub.url + this.path("&transport=poll&timeout=" + random(500)));
+    const { events, last_event_id } = await answer.json();
+    this.first ??= sequence(last_event_id);
+    for (const { id, event, data } of events) this.take({ id, event, data });
+    this.cursor = last_event_id;
+  }
+}
+
+/// Connections that mean harm, or know no better.
+async function hostile(hub) {
+  const beginnings = [
+    "", "G", "GET / HTT", "GET / HTTP/1.1\r\nHost: localhost\r\n", "\r\n\r\n\r\n", "\0\0\0", "\x16\x03\x01\x02\x00",
+    "POST /sse/broadcast HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf",
+    "POST /sse/broadcast HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "GET /sse/subscribe/nobody HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /" + "x".repeat(9000) + " HTTP/1.1\r\n\r\n",
+  ];
+  const socket = net.connect(hub.port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.write(beginnings[random(beginnings.length)]);
+  await pause(random(400));
+  if (random(2)) socket.resetAndDestroy();
+  else socket.destroy();
+}
+
+/// Sends again and again; `sent` gets the sequence number of each event with whom it is for.
+async function publish(hub, sent, running) {
+  while (running()) {
+    const kind = random(10);
+    const user = "user" + random(CLIENTS + POLLERS);
+    const [path, is_for] =
+      kind < 6 ? ["/sse/send/" + user, (name) => name === user]
+      : kind < 8 ? ["/sse/group/user1", (name) => name.startsWith("user1")]
+      : ["/sse/broadcast", () => true];
+    const size = random(50) === 0 ? 100_000 : random(2000);
+    const { id } = await hub.send(path + "?event=note", "z".repeat(size));
+    sent.push({ sequence: sequence(id), is_for });
+    await pause(random(10));
+  }
+}
+
+function usage(hub) {
+  return {
+    descriptors: readdirSync(`/proc/${hub.program.pid}/fd`).length,
+    resident_kib: Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${hub.program.pid}/status`, "utf8"))[1]),
+  };
+}
+
+/// One run of the load; throws when a client has not heard exactly what it was sent.
+async function load(hub, for_seconds) {
+  const listeners = [
+    ...Array.from({ length: CLIENTS }, (_, i) => new Streamer(hub, "user" + i)),
+    ...Array.from({ length: POLLERS }, (_, i) => new Poller(hub, "user" + (CLIENTS + i))),
+  ];
+  const last = "the end of this load";
+  for (const listener of listeners) listener.last = last;
+  const heard = Promise.all(listeners.map((listener) => listener.run()));
+  await until("all to have their place", () => listeners.every(({ first }) => first !== undefined), 30_000);
+
+  const sent = [];
+  const end = performance.now() + for_seconds * 1000;
+  const running = () => performance.now() < end;
+  const attacks = (async () => {
+    while (running()) await Promise.all([hostile(hub), hostile(hub), hostile(hub)]);
+  })();
+  await Promise.all([publish(hub, sent, running), publish(hub, sent, running), attacks]);
+  const { id } = await hub.send("/sse/broadcast?event=note", last);
+  sent.push({ sequence: sequence(id), is_for: () => true });
+  await Promise.race([heard, pause(60_000, undefined, { ref: false })]);
+  sent.sort((a, b) => a.sequence - b.sequence);
+  for (const { user, first, heard, gaps, done } of listeners) {
+    assert.ok(done, user + " never heard the end");
+    assert.equal(gaps, 0, user + " was told of a gap");
+    assert.deepEqual(heard, sent.filter((each) => each.sequence > first && each.is_for(user)).map((each) => each.sequence), user);
+  }
+  await until("all to be gone", async () => (await hub.count()).streams === 0, 30_000);
+  assert.deepEqual(await hub.count(), { users: 0, streams: 0 });
+  return { events: sent.length, heard: listeners.reduce((sum, { heard }) => sum + heard.length, 0) };
+}
+
+/// What the hub holds when nothing is left but our one connection for asking.
+async function at_rest(hub) {
+  let before = usage(hub);
+  await until("the hub to be at rest", async () => {
+    await pause(300);
+    const now = usage(hub);
+    const same = now.descriptors === before.descriptors;
+    before = now;
+    return same;
+  }, 30_000);
+  return before;
+}
+
+test(`mixed load for ${seconds} s leaves nothing behind`, { timeout: (seconds + 300) * 1000 }, async () => {
+  const hub = await start_hub(
+    "--threads", "2", "--replay-events", "1000", "--replay-bytes", "8000000", "--max-queued-bytes", "65536",
+    "--write-timeout-ms", "2000", "--request-timeout-ms", "1000", "--poll-grace-ms", "500", "--heartbeat-ms", "500",
+  );
+  try {
+    // Until history is full and every pool has its size.
+    const warm_up = Math.max(10, seconds * 0.3);
+    await load(hub, warm_up);
+    const before = await at_rest(hub);
+    const { events, heard } = await load(hub, seconds - warm_up);
+    const after = await at_rest(hub);
+    console.log(`before ${JSON.stringify(before)}, after ${JSON.stringify(after)}: ${events} events, ${heard} heard`);
+    assert.equal(after.descriptors, before.descriptors);
+    // What a sanitizer keeps of freed memory tells nothing.
+    if (!process.env.SANITIZE) {
+      assert.ok(after.resident_kib <= before.resident_kib * 1.25 + 8192, "memory has grown");
+    }
+  } finally {
+    await hub.stop();
+  }
+  assert.equal(hub.program.stderr, "");
+});
