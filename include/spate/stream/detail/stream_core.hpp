@@ -106,7 +106,12 @@ class StreamCore final : public Resident {
       post(what_dropped);
       return SendResult::dropped;
     }
-    return post(what_send, std::move(event)) ? SendResult::queued : SendResult::closed;
+    try {
+      return post(what_send, std::move(event)) ? SendResult::queued : SendResult::closed;
+    } catch (...) {
+      waiting_.fetch_sub(size, std::memory_order_relaxed);
+      throw;
+    }
   }
 
   /// Sends without regard to the overflow policy; `waiter` is told when the event is with the kernel.
@@ -126,9 +131,14 @@ class StreamCore final : public Resident {
     State state = state_.load(std::memory_order_acquire);
     while (state == State::pending || state == State::open) {
       if (!state_.compare_exchange_weak(state, State::finishing, std::memory_order_acq_rel)) continue;
-      shard_->run([self = Ref<StreamCore>(this), reason, error,
-                   last = std::move(last)]() mutable { self->do_finish(reason, error, std::move(last)); },
-                  Ref<Resident>(this));
+      try {
+        shard_->run([self = Ref<StreamCore>(this), reason, error,
+                     last = std::move(last)]() mutable { self->do_finish(reason, error, std::move(last)); },
+                    Ref<Resident>(this));
+      } catch (...) {
+        state_.store(state, std::memory_order_release);  // as if nobody had asked
+        throw;
+      }
       return;
     }
   }
