@@ -63,6 +63,7 @@ class RedisServer {
         "--appendonly", "yes",    "--appendfsync",       "always", "--loglevel", "warning"};
     words.insert(words.end(), settings_.begin(), settings_.end());
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     process_ = ::fork();
