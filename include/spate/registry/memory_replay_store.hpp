@@ -55,25 +55,18 @@ class MemoryReplayStore final : public ReplayStore {
   std::uint64_t newest() const override { return newest_; }
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
-    newest_ = sequence;
     const std::uint64_t number = first_ + records_.size();
-    Record record{event, now_(), sequence, nullptr, {}};
-    switch (audience.kind()) {
-      case Audience::Kind::user: record.track = &track(users_, audience.name()); break;
-      case Audience::Kind::group: record.track = &track(groups_, audience.name()); break;
-      case Audience::Kind::everybody: record.track = &everybody_; break;
-      case Audience::Kind::users:
-        for (const std::string& name : audience.names()) {
-          Track& of = track(users_, name);
-          if (!of.empty() && of.numbers.back() == number) continue;  // named twice
-          push(of, number);
-          record.tracks.push_back(&of);
-        }
-        break;
+    records_.push_back({event, now_(), sequence, nullptr, {}});
+    try {
+      enter(records_.back(), number, audience);
+    } catch (...) {
+      // Without memory for all of it, all is as before: a number left behind would be the next event's.
+      take_back(records_.back(), number);
+      records_.pop_back();
+      throw;
     }
-    if (record.track != nullptr) push(*record.track, number);
+    newest_ = sequence;
     bytes_ += event.bytes().size();
-    records_.push_back(std::move(record));
     trim();
   }
 
@@ -116,6 +109,7 @@ class MemoryReplayStore final : public ReplayStore {
     groups_.clear();
     everybody_ = Track();
     prefixes_.clear();
+    filled_.clear();
     emptied_.clear();
     return true;
   }
@@ -139,7 +133,7 @@ class MemoryReplayStore final : public ReplayStore {
     std::uint64_t discarded = 0;        // the sequence number of the last one
     const std::string* name = nullptr;  // the key in its map; null for everybody
     bool is_group = false;
-    std::list<Track*>::iterator emptied;  // its place in emptied_, while it is empty
+    std::list<Track*>::iterator place;  // in filled_ or emptied_; of a named one
 
     Numbers::const_iterator begin() const noexcept { return numbers.begin() + static_cast<std::ptrdiff_t>(head); }
     Numbers::const_iterator end() const noexcept { return numbers.end(); }
@@ -188,21 +182,57 @@ class MemoryReplayStore final : public ReplayStore {
     return std::string(digits.data(), end);
   }
 
+  // Throws before it changes anything, or not at all; so do the two below it.
   Track& track(Tracks& tracks, std::string_view name) {
-    auto found = tracks.find(name);
-    if (found == tracks.end()) {
-      found = tracks.emplace(std::string(name), Track()).first;
-      found->second.name = &found->first;
-      found->second.is_group = &tracks == &groups_;
-      found->second.emptied = emptied_.insert(emptied_.end(), &found->second);
-      if (found->second.is_group) count_prefix(name.size(), 1);
-    }
-    return found->second;
+    const auto found = tracks.find(name);
+    if (found != tracks.end()) return found->second;
+    const bool is_group = &tracks == &groups_;
+    if (is_group && prefixes_.size() <= name.size()) prefixes_.resize(name.size() + 1);
+    std::list<Track*> place(1);
+    const auto made = tracks.emplace(std::string(name), Track()).first;
+    Track& fresh = made->second;
+    fresh.name = &made->first;
+    fresh.is_group = is_group;
+    fresh.place = place.begin();
+    *fresh.place = &fresh;
+    emptied_.splice(emptied_.end(), place);
+    if (is_group) ++prefixes_[name.size()];
+    return fresh;
   }
 
   void push(Track& of, std::uint64_t number) {
-    if (of.empty() && of.name != nullptr) emptied_.erase(of.emptied);
+    const bool was_empty = of.empty();
     of.numbers.push_back(number);
+    if (was_empty && of.name != nullptr) filled_.splice(filled_.end(), emptied_, of.place);
+  }
+
+  // Puts `number` into the tracks of `audience`, and these into `record`.
+  void enter(Record& record, std::uint64_t number, const Audience& audience) {
+    switch (audience.kind()) {
+      case Audience::Kind::user: record.track = &track(users_, audience.name()); break;
+      case Audience::Kind::group: record.track = &track(groups_, audience.name()); break;
+      case Audience::Kind::everybody: record.track = &everybody_; break;
+      case Audience::Kind::users:
+        record.tracks.reserve(audience.names().size());
+        for (const std::string& name : audience.names()) {
+          Track& of = track(users_, name);
+          if (!of.empty() && of.numbers.back() == number) continue;  // named twice
+          push(of, number);
+          record.tracks.push_back(&of);
+        }
+        return;
+    }
+    push(*record.track, number);
+  }
+
+  void take_back(const Record& record, std::uint64_t number) noexcept {
+    const auto from = [&](Track& of) {
+      if (of.empty() || of.numbers.back() != number) return;
+      of.numbers.pop_back();
+      if (of.empty() && of.name != nullptr) emptied_.splice(emptied_.end(), filled_, of.place);
+    };
+    if (record.track != nullptr) from(*record.track);
+    for (Track* of : record.tracks) from(*of);
   }
 
   // The number of the first record whose sequence number is greater than `after`.
@@ -210,11 +240,6 @@ class MemoryReplayStore final : public ReplayStore {
     const auto before = [](std::uint64_t sequence, const Record& record) { return sequence < record.sequence; };
     const auto at = std::upper_bound(records_.begin(), records_.end(), after, before);
     return first_ + static_cast<std::uint64_t>(at - records_.begin());
-  }
-
-  void count_prefix(std::size_t size, int by) {
-    if (prefixes_.size() <= size) prefixes_.resize(size + 1);
-    prefixes_[size] += static_cast<std::size_t>(by);
   }
 
   template <typename Visit>
@@ -250,14 +275,14 @@ class MemoryReplayStore final : public ReplayStore {
     if (!of.empty() || of.name == nullptr) return;
     // Nothing is kept for it any more. That something was discarded is remembered, for as many as the limit allows;
     // for the others the newest forgotten sequence stands.
-    of.emptied = emptied_.insert(emptied_.end(), &of);
+    emptied_.splice(emptied_.end(), filled_, of.place);
     if (emptied_.size() > limits_.max_remembered) forget(*emptied_.front());
   }
 
   void forget(Track& of) {
     forgotten_ = std::max(forgotten_, of.discarded);
-    emptied_.erase(of.emptied);
-    if (of.is_group) count_prefix(of.name->size(), -1);
+    emptied_.erase(of.place);
+    if (of.is_group) --prefixes_[of.name->size()];
     Tracks& tracks = of.is_group ? groups_ : users_;
     tracks.erase(tracks.find(*of.name));
   }
@@ -273,7 +298,9 @@ class MemoryReplayStore final : public ReplayStore {
   Tracks groups_;
   Track everybody_;
   std::vector<std::size_t> prefixes_;  // how many groups there are of each length
-  std::list<Track*> emptied_;          // those without kept events, the one that lost its last the longest ago first
+  // Every named track is in one of these; it moves between them without memory being asked for.
+  std::list<Track*> filled_;
+  std::list<Track*> emptied_;  // those without kept events, the one that lost its last the longest ago first
   std::uint64_t forgotten_ = 0;
   std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
 };
