@@ -41,10 +41,9 @@ class Subscription final : public StreamSource {
     what_detach
   };
 
-  Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events)
-      : feed_(std::move(feed)), stream_(std::move(stream)) {
-    if (!events.empty()) filter_ = std::make_unique<const std::vector<std::string>>(events);
-  }
+  // Both where Feed is complete.
+  inline Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events);
+  inline ~Subscription() override;
 
   // ---- any thread ----
 
@@ -97,6 +96,3 @@ class Subscription final : public StreamSource {
 };
 
 }  // namespace spate::detail
-
-// A feed holds subscriptions and a subscription holds its feed: whoever includes one header has both.
-#include <spate/registry/detail/feed.hpp>

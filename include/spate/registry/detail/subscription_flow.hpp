@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,6 +22,12 @@ inline void Feed::release_backlog(std::size_t bytes) {
   backlog_.fetch_sub(bytes);
   emitter_->backlog_released();
 }
+
+inline Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events)
+    : feed_(std::move(feed)), stream_(std::move(stream)) {
+  if (!events.empty()) filter_ = std::make_unique<const std::vector<std::string>>(events);
+}
+inline Subscription::~Subscription() = default;
 
 inline void Subscription::on_failure(std::error_code error) {
   stream_->on_failure(error);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <spate/http/response.hpp>
+#include <spate/stream/detail/poller.hpp>
 #include <spate/stream/detail/resident.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/stream/end_reason.hpp>
