@@ -36,6 +36,10 @@ class Roster {
   bool round_over() const noexcept { return visited_ == list_.size(); }
   /// The next one of the round, which counts as visited from now on.
   T& next() noexcept { return *list_[visited_++]; }
+  /// The one that `next` returns after `places` others, or null when the round is over by then.
+  T* ahead(std::size_t places) const noexcept {
+    return visited_ + places < list_.size() ? list_[visited_ + places] : nullptr;
+  }
   /// Any member; there must be one.
   T& any() const noexcept { return *list_.back(); }
 

@@ -55,6 +55,11 @@ class Subscription final : public StreamSource {
   const std::vector<std::string>* filter() const noexcept { return filter_.get(); }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
+  /// Asks the processor for what a lap of the feed needs of it.
+  void prefetch() const noexcept {
+    detail::prefetch(&stream_);
+    detail::prefetch(&position);
+  }
 
   // ---- under the emitter's lock ----
 

@@ -1,0 +1,237 @@
+// How a stream begins and how it ends: its head, its timers, the signs that its client has gone, its farewell.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate::detail {
+
+inline void StreamCore::do_open() {
+  if (ended_ || opened_ || !opening_) return;
+  if (transport() == Transport::poll) return begin_poll();
+  socket_ = opening_->origin->surrender();
+  if (socket_ == no_socket) return connection_lost({});
+  shard_->poller().set_resident(socket_, Ref<Resident>(this));
+  push_text(std::exchange(opening_->head, {}));
+  opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
+  if (transport() == Transport::iframe) {
+    push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
+  }
+  if (settings_->retry) push_raw(settings_->retry);
+  const TimePoint now = shard_->now();
+  fsm_.start(now);
+  if (options().lifetime.count() > 0) {
+    // 80 to 100 %, so that those who came together do not return together. (L4)
+    const std::chrono::milliseconds full = options().lifetime;
+    live_until(now + shard_->jitter().between(full - full / 5, full), EndReason::lifetime);
+  }
+  shard_->counters().opened.add(1);
+  opened_ = true;
+  shard_->set_timer(*this, fsm_.next(settings_->limits));
+  mark_dirty();
+  release_opening();
+}
+
+// A poll sends no head: it waits until there is something to answer with, and no longer than its client said.
+inline void StreamCore::begin_poll() {
+  opened_ = true;
+  shard_->counters().opened.add(1);
+  if (fallback_->choice.timeout.count() > 0) {
+    shard_->set_timer(*this, std::min(shard_->now() + fallback_->choice.timeout, fsm_.end_of_life()));
+  } else {
+    // Not at once, but when what the handler has started had a turn.
+    shard_->call_back(
+        [self = Ref<StreamCore>(this)] { self->shard_->run([self] { self->answer_poll(PollEnd::due); }); });
+  }
+  mark_dirty();
+}
+
+inline void StreamCore::do_reject(Response response) {
+  if (ended_) return;
+  const Ref<StreamOrigin> origin = opening_->origin;
+  ended(EndReason::completed, {});
+  origin->answer(std::move(response));
+}
+
+inline void StreamCore::release_opening() {
+  if (!handler_done_ || (socket_ == no_socket && !ended_) || !opening_) return;
+  const std::unique_ptr<Opening> released = [&] {
+    const std::lock_guard lock(shard_->shared_mutex());
+    return std::move(opening_);
+  }();
+}
+
+inline void StreamCore::live_until(TimePoint moment, EndReason reason) {
+  if (moment >= fsm_.end_of_life()) return;
+  fsm_.live_until(moment);
+  life_reason_ = reason;
+  if (polling()) shard_->set_timer(*this, std::min(moment, shard_->timer_at(*this)));
+  if (socket_ != no_socket) shard_->set_timer(*this, fsm_.next(settings_->limits));
+}
+
+inline void StreamCore::on_timer(TimePoint now) {
+  if (polling()) return answer_poll(PollEnd::due);
+  switch (fsm_.timer_fired(now, settings_->limits)) {
+    case StreamFsm::Due::nothing: break;
+    case StreamFsm::Due::heartbeat:
+      if (queue_.empty()) {
+        push_raw(settings_->heartbeat);
+        mark_dirty();
+      }
+      break;
+    case StreamFsm::Due::write_timeout: return ended(EndReason::write_timeout, Errc::write_timeout);
+    case StreamFsm::Due::end_of_life:
+      fsm_.forget_end_of_life();
+      end(life_reason_,
+          life_reason_ == EndReason::lifetime ? make_error_code(Errc::lifetime_reached) : std::error_code());
+      break;
+  }
+  // A heartbeat in the queue moves its own moment once it is written.
+  const TimePoint next = fsm_.next(settings_->limits);
+  if (!ended_) shard_->set_timer(*this, next > now ? next : now + settings_->limits.heartbeat);
+}
+
+// What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
+// that closing does not turn into a reset. (H9)
+inline bool StreamCore::on_readable() {
+  if (socket_ == no_socket) return false;
+  std::error_code error;
+  if (discard_input(shard_->poller(), socket_, error)) return true;
+  connection_lost(error);
+  return false;
+}
+
+inline void StreamCore::on_hangup() {
+  if (socket_ == no_socket) return;
+  std::error_code error;  // FIN or RST? Only the socket knows.
+  discard_input(shard_->poller(), socket_, error);
+  connection_lost(error);
+}
+
+inline void StreamCore::connection_lost(std::error_code error) {
+  // The kernel has waited as long as this stream would, for its host to acknowledge something.
+  if (error == std::errc::timed_out) return broken(EndReason::write_timeout, Errc::write_timeout);
+  broken(EndReason::client, error);
+}
+
+inline bool StreamCore::on_cut() {
+  if (ended_) return false;
+  broken(EndReason::shutdown, {});
+  return true;
+}
+
+// The client comes back, and hears again what it may have missed.
+inline void StreamCore::on_failure(std::error_code error) {
+  const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
+  broken(EndReason::error, error);
+  if (origin) origin->answer(Response::error(500, "the server failed"));
+}
+
+// Over before its time. A stream that was being ended has its cause already.
+inline void StreamCore::broken(EndReason reason, std::error_code error) {
+  if (finishing_) return ended(reason_, {});
+  ended(reason, error);
+}
+
+inline void StreamCore::overflow() {
+  if (polling()) return answer_poll(PollEnd::due);  // its client asks for the rest at once
+  ended(EndReason::overflow, Errc::queue_overflow);
+}
+
+// Everything that was sent before has been queued by now; a farewell and the last chunk follow it.
+inline void StreamCore::do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
+  if (ended_ || finishing_) return;
+  do_open();
+  if (ended_) return;
+  settle();
+  reason_ = reason;
+  if (error) watchers().blame(error);
+  finishing_ = true;
+  if (polling()) {
+    // Nothing is said about the end: the client asks again. (And its last event is like any other.)
+    if (last) push(QueueNode::Kind::replay, last, 0);
+    return answer_poll(PollEnd::due);
+  }
+  detach_sources();
+  if (std::exchange(gap_due_, false)) push_gap(overflow_gap({}));
+  if (last) push_raw(last);
+  push_farewell(reason);
+  if (ended_) return;  // cut by what the program did there
+  if (framing_ == Framing::chunked) {
+    static constexpr std::string_view last_chunk = "0\r\n\r\n";
+    queue_.push(shard_->nodes(), QueueNode::Kind::raw, last_chunk, {}, nullptr, 0);
+  }
+  mark_dirty();
+  if (queue_.empty()) finished();
+}
+
+inline void StreamCore::push_farewell(EndReason reason) {
+  std::optional<Event> farewell;
+  try {
+    if (options().farewell) farewell = options().farewell(reason);
+  } catch (...) {
+    watchers().blame(Errc::handler_failed);
+  }
+  const auto least = options().shutdown_retry_min, most = options().shutdown_retry_max;
+  if (reason == EndReason::shutdown && most.count() > 0 && !(farewell && farewell->retry())) {
+    if (!farewell) farewell.emplace();
+    farewell->retry(shard_->jitter().between(std::min(least, most), most));
+  }
+  if (farewell && !ended_) push_raw(EncodedEvent(*farewell));
+}
+
+inline void StreamCore::finished() {
+  // Closed in stages, so that the last bytes are not lost to a reset. (H13)
+  linger(*shard_, std::exchange(socket_, no_socket));
+  ended(reason_, {});
+}
+
+// The end, reached once, whatever came first.
+inline void StreamCore::ended(EndReason reason, std::error_code error) {
+  if (ended_) return;
+  ended_ = true;
+  const Ref<StreamCore> alive(this);
+  state_.store(State::closed, std::memory_order_release);
+  reason_ = reason;
+  shard_->set_timer(*this, never);
+  if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
+  if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
+  // From here on memory may be needed.
+  detach_sources();
+  queue_.clear(shard_->nodes(), Errc::stream_closed);
+  queue_changed();
+  if (error) watchers().blame(error);
+  if (watchers_) watchers_->call_back(*shard_, reason_);
+  stop();
+  release_opening();
+}
+
+inline void StreamCore::detach_sources() {
+  while (sources_) {
+    const Ref<StreamSource> source = std::move(sources_);
+    sources_ = std::move(source->next_source);
+    source->stream_ended(reason_);
+  }
+}
+
+inline void StreamCore::stop() {
+  std::shared_ptr<std::stop_source> source;
+  {
+    const std::lock_guard lock(shard_->shared_mutex());
+    stopped_ = true;
+    source = std::move(stop_);
+  }
+  if (source) shard_->call_back([source] { source->request_stop(); });
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,250 @@
+// How events reach the client of a stream: queued under its overflow policy, drawn from its sources, written as far as
+// the kernel takes them, or put into the answer of a poll.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+#include <utility>
+
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate::detail {
+
+inline void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
+  switch (what) {
+    case what_open: return do_open();
+    case what_send:
+      // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
+      counted_ += event.chunk().size();
+      deliver(std::move(event), QueueNode::Kind::event);
+      return queue_changed();
+    case what_dropped:
+      if (!takes_events()) return;
+      shard_->counters().dropped.add(1);
+      gap_due_ = true;
+      return;
+    case what_overflow:
+      if (takes_events()) overflow();
+      return;
+  }
+}
+
+inline void StreamCore::add_source(Ref<StreamSource> source) {
+  if (!takes_events()) {
+    source->stream_ended(reason_);
+    return;
+  }
+  source->next_source = std::move(sources_);
+  sources_ = std::move(source);
+  mark_dirty();
+}
+
+inline void StreamCore::remove_source(StreamSource& source) {
+  for (Ref<StreamSource>* at = &sources_; *at; at = &(*at)->next_source) {
+    if (at->get() != &source) continue;
+    Ref<StreamSource> next = std::move(source.next_source);
+    *at = std::move(next);
+    return;
+  }
+}
+
+inline void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter) {
+  if (!takes_events()) {
+    if (waiter) waiter->done(Errc::stream_closed);
+    return;
+  }
+  if (kind != QueueNode::Kind::replay) settle();
+  if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
+  if (std::exchange(gap_due_, false)) push_gap(overflow_gap(event.id()));
+  const std::uint32_t count = event.has_data() ? 1 : 0;
+  shard_->counters().deliveries.add(count);
+  if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
+  push(kind, event, 1).waiter = std::move(waiter);
+  queue_changed();
+  mark_dirty();
+}
+
+inline void StreamCore::deliver_replay(const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events) {
+  if (!takes_events()) return;
+  if (std::exchange(gap_due_, false)) push_gap(overflow_gap(first.id()));
+  shard_->counters().deliveries.add(events);
+  shard_->counters().replayed.add(events);
+  queue_.push(shard_->nodes(), QueueNode::Kind::replay, chunks.bytes(), first, chunks.block, events);
+  mark_dirty();
+}
+
+inline void StreamCore::settle() {
+  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->settle();
+}
+
+inline bool StreamCore::pull() {
+  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->pull();
+  return !queue_.empty();
+}
+
+inline std::pair<std::string_view, Ref<Block>> StreamCore::framed(const EncodedEvent& event) const {
+  if (transport() == Transport::iframe) {
+    const std::string script = iframe_script(event, fallback_->choice.callback);
+    const std::string bytes = framing_ == Framing::chunked ? chunk_of(script) : script;
+    Ref<Block> block = make_block(bytes);
+    return {std::string_view(block->data(), bytes.size()), std::move(block)};
+  }
+  return {framing_ == Framing::chunked ? event.chunk() : event.bytes(), nullptr};
+}
+
+inline QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
+  auto [data, block] = framed(event);
+  return queue_.push(shard_->nodes(), kind, data, event, std::move(block), count);
+}
+
+inline void StreamCore::push_text(std::string_view text) {
+  const Ref<Block> block = make_block(text);
+  queue_.push(shard_->nodes(), QueueNode::Kind::raw, {block->data(), text.size()}, {}, block, 0);
+}
+
+inline bool StreamCore::over(std::size_t size) const noexcept {
+  const StreamOptions& limits = options();
+  // What finds nothing waiting is always taken, whatever its size.
+  return queue_.events() > 0 && (queue_.bytes() + size > limits.max_queued_bytes ||
+                                 (limits.max_queued_events > 0 && queue_.events() >= limits.max_queued_events));
+}
+
+// Whether `event` may be queued, after the policy did what it does.
+inline bool StreamCore::make_room(const EncodedEvent& event) {
+  const std::size_t size = event.chunk().size();
+  if (!over(size)) return true;
+  // What has not been offered to the kernel yet does not wait for the client.
+  if (!fsm_.blocked() && socket_ != no_socket) {
+    int budget = 16;
+    write_out(budget);
+    if (ended_) return false;
+    if (!over(size)) return true;
+  }
+  std::size_t dropped = 0;
+  switch (options().overflow) {
+    case Overflow::close: overflow(); return false;
+    case Overflow::drop_newest: break;
+    case Overflow::coalesce: dropped = queue_.drop_superseded(shard_->nodes(), event.name()); [[fallthrough]];
+    case Overflow::drop_oldest:
+      while (over(size) && queue_.drop_oldest(shard_->nodes())) ++dropped;
+      break;
+  }
+  const bool room = !over(size);
+  if (!room) {
+    ++dropped;
+    gap_due_ = true;
+    queue_.drop_last_gap(shard_->nodes());
+  }
+  shard_->counters().dropped.add(dropped);
+  return room;
+}
+
+// A comment where the program wants no event, so that the place in the queue has bytes all the same.
+inline EncodedEvent StreamCore::overflow_gap(std::string_view oldest) const {
+  if (options().gap_event.empty()) return EncodedEvent(Event().comment("gap"));
+  return encode_gap(options().gap_event, {}, oldest, "overflow", {});
+}
+
+inline void StreamCore::resolve_gaps() {
+  shard_->counters().gaps.add(queue_.resolve_gaps([this](std::string_view id) {
+    EncodedEvent gap = overflow_gap(id);
+    auto [data, block] = framed(gap);
+    return std::tuple(std::move(gap), data, std::move(block));
+  }));
+}
+
+inline void StreamCore::queue_changed() noexcept {
+  const std::size_t before = std::exchange(counted_, queue_.bytes());
+  if (counted_ != before) waiting_.fetch_add(counted_ - before, std::memory_order_relaxed);
+  if (fsm_.blocked()) shard_->counters().queue_high_water.raise_to(queue_.bytes());
+}
+
+// Dirty until it is done, so that what is pulled meanwhile does not ask again.
+inline Left StreamCore::flush(int& budget) {
+  if (polling()) {
+    --budget;
+    answer_poll();
+  } else if (!fsm_.blocked() && write_out(budget)) {
+    return Left::bulk;
+  }
+  dirty_ = false;
+  return Left::nothing;
+}
+
+inline void StreamCore::on_writable() {
+  if (socket_ == no_socket || !fsm_.blocked()) return;
+  int budget = 16;
+  if (write_out(budget)) mark_dirty();
+}
+
+// Writes until nothing is left, the kernel refuses, or the budget is spent. Returns whether more can be done now.
+inline bool StreamCore::write_out(int& budget) {
+  while (socket_ != no_socket) {
+    if (queue_.empty()) {
+      if (finishing_) {
+        finished();
+        return false;
+      }
+      if (!pull()) return false;
+      continue;
+    }
+    if (budget <= 0) return true;
+    resolve_gaps();
+    asio::const_buffer buffers[Poller::max_buffers];
+    const std::size_t count = queue_.gather(buffers, Poller::max_buffers, most_per_write);
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
+    const std::size_t written = write(buffers, count, size, budget);
+    if (socket_ == no_socket) return false;
+    queue_.consume(shard_->nodes(), written);
+    queue_changed();
+    if (written < size) return false;
+  }
+  return false;
+}
+
+// One system call. Less than all means that the socket is full: nothing more until on_writable.
+inline std::size_t StreamCore::write(const asio::const_buffer* buffers, std::size_t count, std::size_t size,
+                                     int& budget) {
+  std::error_code error;
+  const std::size_t written = shard_->poller().write(socket_, buffers, count, error);
+  budget -= 1 + static_cast<int>(written / bytes_per_budget);
+  if (error && error != asio::error::would_block) {
+    connection_lost(error == std::errc::broken_pipe ? std::error_code() : error);
+    return 0;
+  }
+  const TimePoint now = shard_->now();
+  const bool was_blocked = fsm_.blocked();
+  if (written > 0) {
+    shard_->counters().bytes_sent.add(written);
+    fsm_.wrote(now, false);
+  }
+  if (written < size) {
+    fsm_.stalled(now);
+    shard_->poller().await_writable(socket_);
+  }
+  // The write deadline begins, or the heartbeat takes over from it. Otherwise a timer that is early is cheaper.
+  if (fsm_.blocked() || was_blocked) shard_->set_timer(*this, fsm_.next(settings_->limits));
+  return written;
+}
+
+inline void StreamCore::answer_poll(PollEnd end) {
+  if (ended_) return;
+  do {
+    resolve_gaps();
+    queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
+    queue_.clear(shard_->nodes(), {});
+  } while (fallback_->answer.size() < most_per_poll && pull());
+  queue_changed();
+  if (fallback_->answer.empty() && end == PollEnd::when_there_is_something) return;
+  const Ref<StreamOrigin> origin = opening_->origin;
+  Response response = Response::json(200, fallback_->answer.body());
+  ended(finishing_ ? reason_ : EndReason::completed, {});
+  origin->answer(std::move(response));
+}
+
+}  // namespace spate::detail
