@@ -58,3 +58,20 @@ TEST_CASE("a round visits once whoever stays, while others come and go", "[regis
     }
   }
 }
+
+TEST_CASE("who comes next can be looked at ahead of time", "[registry][roster]") {
+  std::vector<Member> all(3);
+  Roster roster;
+  CHECK(roster.ahead(0) == nullptr);
+  for (Member& member : all) roster.add(member);
+  roster.restart();
+  const Member* const first = roster.ahead(0);
+  const Member* const second = roster.ahead(1);
+  CHECK(&roster.next() == first);
+  CHECK(roster.ahead(0) == second);
+  CHECK(&roster.next() == second);
+  CHECK(roster.ahead(0) != nullptr);
+  CHECK(roster.ahead(1) == nullptr);
+  roster.next();
+  CHECK(roster.ahead(0) == nullptr);
+}

@@ -16,6 +16,7 @@
 #include <asio/buffer.hpp>
 
 #include <spate/registry/detail/broadcast_log.hpp>
+#include <spate/registry/detail/replay_packer.hpp>
 #include <spate/registry/detail/roster.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/registry/replay_store.hpp>
@@ -95,7 +96,9 @@ class Feed final : public Resident {
     while (in_lap_) {
       while (!members_.round_over()) {
         if (budget <= 0) return Left::some;
-        give(members_.next(), budget);
+        Subscription& member = members_.next();
+        prefetch_next();
+        give(member, budget);
       }
       if (in_lap_) end_lap();
       if (log_.end().byte != lap_end_.byte) begin_lap();
@@ -114,24 +117,8 @@ class Feed final : public Resident {
   /// What a subscription has just drawn from the store; kept here for its capacity.
   std::vector<StoredEvent>& batch() noexcept { return batch_; }
 
-  /// The chunks of `batch` in one piece. Clients that return together are owed the same, so the last piece is kept.
-  const PackedChunks& pack(const std::vector<StoredEvent>& batch) {
-    const auto same = [](const StoredEvent& stored, std::uint64_t sequence) { return stored.sequence == sequence; };
-    if (std::equal(batch.begin(), batch.end(), packed_of_.begin(), packed_of_.end(), same)) return packed_;
-    packed_of_.clear();
-    std::size_t size = 0;
-    for (const StoredEvent& stored : batch) {
-      packed_of_.push_back(stored.sequence);
-      size += stored.event.chunk().size();
-    }
-    packed_ = {Block::make(size), size};
-    char* out = packed_.block->data();
-    for (const StoredEvent& stored : batch) {
-      const std::string_view chunk = stored.event.chunk();
-      out = std::copy(chunk.begin(), chunk.end(), out);
-    }
-    return packed_;
-  }
+  /// What makes one piece of it.
+  ReplayPacker& packer() noexcept { return packer_; }
 
   /// Queues for `member` what it has not had, because something is to be queued behind it.
   void settle(Subscription& member) {
@@ -158,6 +145,13 @@ class Feed final : public Resident {
     if (members_.empty()) lap_end_ = log_.end();
     log_.trim(lap_end_);
     release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
+  }
+
+  // Of ten thousand members none is in a cache when its turn comes. They are on their way there while the kernel works
+  // for the one before: first the subscription, a turn later the stream that it points to.
+  void prefetch_next() const noexcept {
+    if (const Subscription* second = members_.ahead(1)) second->prefetch();
+    if (const Subscription* first = members_.ahead(0)) first->stream().prefetch();
   }
 
   // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.
@@ -200,8 +194,7 @@ class Feed final : public Resident {
   Roster<Subscription> others_;
   BroadcastLog log_;
   std::vector<StoredEvent> batch_;
-  PackedChunks packed_;
-  std::vector<std::uint64_t> packed_of_;  // the sequence numbers of what is in it
+  ReplayPacker packer_;
   bool in_lap_ = false;
   BroadcastLog::Position lap_begin_;  // what an earlier lap ended with
   BroadcastLog::Position lap_end_;    // what every member will have had, at the least, when this lap ends

@@ -103,7 +103,8 @@ inline bool Subscription::pull() {
     if (!batch.empty()) cursor = batch.back().sequence;
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
     if (stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked && batch.size() > 1) {
-      stream_->deliver_replay(feed_->pack(batch), batch.front().event, static_cast<std::uint32_t>(batch.size()));
+      stream_->deliver_replay(feed_->packer().pack(batch), batch.front().event,
+                              static_cast<std::uint32_t>(batch.size()));
     } else {
       for (StoredEvent& stored : batch) stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
     }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -107,15 +108,19 @@ class AsioPoller {
     return all;
   }
 
-  void dispatch(std::exception_ptr& failure) {
-    for (const Happening& happening : std::exchange(happened_, {})) {
+  static constexpr int max_dispatch = 256;
+
+  void dispatch(int most, std::exception_ptr& failure) {
+    for (; most > 0 && !happened_.empty(); --most) {
+      const Happening happening = std::move(happened_.front());
+      happened_.pop_front();
       // Held: it may let go of the socket, and then nobody else may.
       if (const Ref<Resident> resident = happening.slot->resident) {
         run_for(*resident, failure, [&] { tell(happening, *resident); });
       }
     }
   }
-  bool more() const noexcept { return false; }
+  bool more() const noexcept { return !happened_.empty(); }
 
   void stop() {
     while (!slots_.empty()) close(slots_.begin()->first);
@@ -172,7 +177,7 @@ class AsioPoller {
   asio::any_io_executor executor_;
   std::function<void()> ready_;
   std::unordered_map<SocketId, std::shared_ptr<Slot>> slots_;
-  std::vector<Happening> happened_;
+  std::deque<Happening> happened_;
   SocketId next_ = 0;
 };
 

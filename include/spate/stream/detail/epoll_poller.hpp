@@ -195,15 +195,17 @@ class EpollPoller {
     return all;
   }
 
-  /// Tells every resident what happened to its socket since the last call, without waiting, and lets Asio watch again.
+  /// The most that one dispatch tells.
+  static constexpr int max_dispatch = 256;
+
+  /// Tells residents what happened to `most` sockets since the last call, without waiting, and lets Asio watch again.
   /// What a resident throws ends that one; the first of it is left in `failure`.
-  void dispatch(std::exception_ptr& failure) {
-    constexpr int batch = 256;
-    epoll_event events[batch];
-    const int ready = ::epoll_wait(epoll_, events, batch, 0);
+  void dispatch(int most, std::exception_ptr& failure) {
+    epoll_event events[max_dispatch];
+    const int ready = ::epoll_wait(epoll_, events, most, 0);
     for (int i = 0; i < ready; ++i) tell(events[i], failure);
     for (const epoll_event& event : std::exchange(unwatched_, {})) tell(event, failure);
-    more_ = ready == batch;
+    more_ = ready == most;
     insist([&] { watch(); });
   }
 

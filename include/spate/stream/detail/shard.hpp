@@ -181,6 +181,10 @@ class Shard final : public RefCounted<Shard> {
   // What is written between two looks at the sockets and the inbox: who publishes meanwhile is taken and answered, and
   // joins the pieces that are still to be written.
   static constexpr int round_budget = 16;
+  // Sockets looked at in between: thousands of new connections must not hold up what is to be written.
+  static constexpr int round_dispatch = 8;
+  // What one long replay may write before the next one's turn comes, in units of the budget: some 256 KiB.
+  static constexpr int bulk_slice = 64;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
   static constexpr int most_rounds = 8;
 
@@ -212,10 +216,10 @@ class Shard final : public RefCounted<Shard> {
       run_for(*resident, failure, [&] { resident->on_timer(now_); });
     }
     for (int written = 0; written < turn_budget; written += round_budget) {
-      poller_.dispatch(failure);
+      poller_.dispatch(dirty_.empty() && bulk_.empty() ? Poller::max_dispatch : round_dispatch, failure);
       deliver(failure);
-      flush(dirty_, failure);
-      flush(bulk_, failure);
+      flush(failure);
+      flush_bulk(failure);
       if (dirty_.empty() && bulk_.empty()) break;
     }
     end_turn();
@@ -259,15 +263,33 @@ class Shard final : public RefCounted<Shard> {
 
   // Each of the two queues has a share of every round, so that neither starves: not live events behind ten thousand
   // replays, and not the replays behind a publisher at full speed.
-  void flush(std::deque<Ref<Resident>>& queue, std::exception_ptr& failure) {
-    int budget = round_budget;
-    while (budget > 0 && !queue.empty()) {
-      const Ref<Resident> next = std::move(queue.front());
-      queue.pop_front();
+  void flush(std::exception_ptr& failure) {
+    for (int budget = round_budget; budget > 0 && !dirty_.empty();) {
+      const Ref<Resident> next = std::move(dirty_.front());
+      dirty_.pop_front();
       run_for(*next, failure, [&] {
         const Left left = next->flush(budget);
         if (left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(next);
       });
+    }
+  }
+
+  // Who is first stays first for a good while: of clients that return together the first are done early, instead of
+  // all of them late, and what was drawn for one is still at hand for the next.
+  void flush_bulk(std::exception_ptr& failure) {
+    for (int budget = round_budget; budget > 0 && !bulk_.empty();) {
+      const Ref<Resident> first = bulk_.front();
+      const int before = budget;
+      bool goes_on = false;
+      run_for(*first, failure, [&] {
+        const Left left = first->flush(budget);
+        bulk_spent_ += before - budget;
+        goes_on = left == Left::bulk && bulk_spent_ < bulk_slice;
+        if (!goes_on && left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(first);
+      });
+      if (goes_on) continue;
+      bulk_spent_ = 0;
+      bulk_.pop_front();
     }
   }
 
@@ -306,6 +328,7 @@ class Shard final : public RefCounted<Shard> {
   ShardCounters counters_;
   std::deque<Ref<Resident>> dirty_;
   std::deque<Ref<Resident>> bulk_;
+  int bulk_spent_ = 0;  // by the first of them, since it is the first
   std::vector<Message> delivering_;
   std::function<void()> idle_;
   TimePoint now_{};

@@ -1,0 +1,66 @@
+// Events drawn from a store as one piece, shared by all who are owed the same.
+#include <spate/registry/detail/replay_packer.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using spate::EncodedEvent;
+using spate::Event;
+using spate::StoredEvent;
+using spate::detail::PackedChunks;
+using spate::detail::ReplayPacker;
+
+StoredEvent stored(std::uint64_t sequence) {
+  return {sequence, EncodedEvent(Event("event " + std::to_string(sequence)))};
+}
+
+std::vector<StoredEvent> batch_of(std::initializer_list<std::uint64_t> sequences) {
+  std::vector<StoredEvent> batch;
+  for (const std::uint64_t sequence : sequences) batch.push_back(stored(sequence));
+  return batch;
+}
+
+}  // namespace
+
+TEST_CASE("a piece is the chunks of its events, one behind the other", "[registry][replay]") {
+  ReplayPacker packer;
+  const auto batch = batch_of({3, 5});
+  const PackedChunks piece = packer.pack(batch);
+  CHECK(piece.bytes() == std::string(batch[0].event.chunk()) + std::string(batch[1].event.chunk()));
+}
+
+TEST_CASE("who is owed the same shares the piece", "[registry][replay]") {
+  ReplayPacker packer;
+  const auto first = batch_of({1, 2}), second = batch_of({3, 4});
+  const PackedChunks one = packer.pack(first);
+  const PackedChunks two = packer.pack(second);
+  CHECK(packer.pack(first).block.get() == one.block.get());
+  CHECK(packer.pack(second).block.get() == two.block.get());
+}
+
+TEST_CASE("other events are another piece", "[registry][replay]") {
+  ReplayPacker packer;
+  const PackedChunks piece = packer.pack(batch_of({1, 2, 4}));
+  for (const auto& other : {batch_of({1, 2}), batch_of({1, 2, 4, 5}), batch_of({1, 3, 4}), batch_of({2, 4})}) {
+    const PackedChunks& packed = packer.pack(other);
+    CHECK(packed.block.get() != piece.block.get());
+    std::string expected;
+    for (const StoredEvent& each : other) expected += each.event.chunk();
+    CHECK(packed.bytes() == expected);
+  }
+}
+
+TEST_CASE("an old piece makes room and stays whole for whoever holds it", "[registry][replay]") {
+  ReplayPacker packer;
+  const auto first = batch_of({1});
+  const PackedChunks held = packer.pack(first);
+  const std::string before(held.bytes());
+  for (std::uint64_t sequence = 2; sequence < 100; ++sequence) packer.pack(batch_of({sequence}));
+  CHECK(held.bytes() == before);
+  CHECK(packer.pack(first).bytes() == before);
+}
