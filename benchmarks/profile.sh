@@ -3,6 +3,7 @@
 #
 #   benchmarks/profile.sh hub pace_1k               system calls and profile, by perf
 #   benchmarks/profile.sh hub burst_1k --callgrind  instructions in user space for each delivery, by valgrind
+#   benchmarks/profile.sh hub threads_2 --locks     mutexes locked, and waited for, for each delivery
 #
 # Figures taken under perf are for shares and counts; times come from run.sh.
 set -u
@@ -11,12 +12,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/subjects.sh"
 subject=${1:?a subject} case=${2:?a case}
 shift 2
-build=$(dirname "$here")/build-benchmarks callgrind= limit=1
+build=$(dirname "$here")/build-benchmarks callgrind= locks= limit=1
 server_cpus=0 client_cpus=1
 while [ $# -gt 0 ]; do
   case $1 in
     --build) build=$2; shift ;;
     --callgrind) callgrind=1 ;;
+    --locks) locks=1 ;;
     --limit) limit=$2; shift ;;
     *) echo "profile.sh: unknown option \"$1\"" >&2; exit 2 ;;
   esac
@@ -47,6 +49,24 @@ if [ -n "$callgrind" ]; then
   deliveries=$(($(figure "$work/300" received) - $(figure "$work/100" received)))
   instructions=$(($(cat "$work/300.instructions") - $(cat "$work/100.instructions")))
   echo "$subject, $case with 200 streams: $((instructions / deliveries)) instructions in user space for each delivery"
+  exit
+fi
+
+if [ -n "$locks" ]; then
+  cmake --build "$build" --target lock_counter >&2 || exit 2
+  wrapper="env LD_PRELOAD=$build/benchmarks/liblock_counter.so"
+  for seconds in 1 3; do
+    start "$subject" "$case" || exit 1
+    # shellcheck disable=SC2046
+    load $(case_options "$case") --seconds $seconds > "$work/$seconds" || exit 1
+    stop
+    cp "$build/benchmarks/$subject.out.err" "$work/$seconds.out"
+  done
+  grown() { echo $(($(figure "$work/3$1" "$2") - $(figure "$work/1$1" "$2"))); }
+  echo "$subject, $case, of the deliveries and locks by which three seconds differ from one:"
+  awk -v deliveries="$(grown "" received)" -v locked="$(grown .out locked)" -v contended="$(grown .out contended)" \
+    'BEGIN { printf "%d deliveries, %d locks (%.4f each), waited for %d times (%.6f each)\n",
+      deliveries, locked, locked / deliveries, contended, contended / deliveries }'
   exit
 fi
 

@@ -53,6 +53,8 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+# A peer may be started from another folder.
+build=$(mkdir -p "$build" && cd "$build" && pwd) || exit 2
 [ "$(nproc)" -ge 2 ] || { echo "run.sh: two processors are needed, one for the server" >&2; exit 2; }
 : "${rounds:=$([ -n "$quick" ] && echo 1 || echo 3)}"
 
