@@ -1,6 +1,7 @@
 // Answers that are given later.
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -10,6 +11,8 @@
 
 #include "support/catch.hpp"
 #include "support/client.hpp"
+#include "support/deferring.hpp"
+#include "support/eventually.hpp"
 #include "support/serving.hpp"
 
 using namespace spate;
@@ -17,19 +20,6 @@ using namespace spate::test;
 using namespace std::chrono_literals;
 
 using Texts = std::vector<std::string>;
-
-namespace {
-
-/// A server whose only route gives what it gets to the test.
-struct Deferring {
-  Awaited<PendingResponse> taken;
-  Serving serving{[this](Server& server) {
-    server.get("/", [this](const Request&, PendingResponse pending) { taken.set(std::move(pending)); });
-    server.get("/next", [](const Request&) { return Response::text(200, "next"); });
-  }};
-};
-
-}  // namespace
 
 TEST_CASE("an answer may come from another thread", "[loopback][server][pending]") {
   std::vector<std::thread> threads;
@@ -53,7 +43,7 @@ TEST_CASE("the first answer counts, and requests behind it wait", "[loopback][se
   Client client(deferring.serving.port());
   client.get("/");
   client.get("/next");
-  const PendingResponse pending = deferring.taken.get();
+  const PendingResponse pending = deferring.taken.take();
   CHECK(pending.is_open());
   deferring.serving.loop.settle();
   CHECK(deferring.serving.stats().requests == 1);
@@ -78,8 +68,7 @@ TEST_CASE("a wait expires with the answer given for that", "[loopback][server][p
   Journal journal;
   Deferring deferring;
   Client client(deferring.serving.port());
-  client.get("/");
-  const PendingResponse pending = deferring.taken.get();
+  const PendingResponse pending = deferring.ask(client);
   pending.on_timeout([&] { journal.add("timeout"); });
   pending.on_error([&](std::error_code) { journal.add("error"); });
   pending.expire_after(1h, Response::text(200, "never"));
@@ -96,19 +85,28 @@ TEST_CASE("a wait expires with the answer given for that", "[loopback][server][p
 }
 
 TEST_CASE("an answer in time keeps the wait from expiring", "[loopback][server][pending]") {
-  Journal journal;
+  Journal expired;
   Deferring deferring;
-  Client client(deferring.serving.port());
-  client.get("/");
-  const PendingResponse pending = deferring.taken.get();
-  pending.on_timeout([&] { journal.add("timeout"); });
-  pending.expire_after(200ms, Response::text(200, "too late"));
-  CHECK(pending.respond(Response::text(200, "in time")));
+  Client client(deferring.serving.port()), other(deferring.serving.port());
+  const PendingResponse answered = deferring.ask(client), later = deferring.ask(other);
+  answered.on_timeout([&] { expired.add("answered"); });
+  later.on_timeout([&] { expired.add("later"); });
+  // On the loop, which does not look at the time before all of this is done.
+  CHECK(deferring.serving.loop.run([&] {
+    answered.expire_after(10ms, Response::text(200, "too late"));
+    later.expire_after(20ms, Response::text(200, "nothing yet"));
+    return answered.respond(Response::text(200, "in time"));
+  }));
   CHECK(client.read_reply().body == "in time");
-  std::this_thread::sleep_for(250ms);
+  // One loop takes its moments in their order: when this one has come, the other has passed.
+  CHECK(other.read_reply().body == "nothing yet");
+  CHECK(expired.wait_for(1) == Texts{"later"});
+  // One registered late is not told either.
+  answered.on_timeout([&] { expired.add("answered"); });
   client.get("/next");
   CHECK(client.read_reply().body == "next");
-  CHECK(journal.size() == 0);
+  deferring.serving.loop.settle();
+  CHECK(expired.size() == 1);
 }
 
 TEST_CASE("when nobody can answer any more the client gets 500", "[loopback][server][pending]") {
@@ -126,8 +124,7 @@ TEST_CASE("when the connection breaks the program is told", "[loopback][server][
   Journal journal;
   Deferring deferring;
   Client client(deferring.serving.port());
-  client.get("/");
-  const PendingResponse pending = deferring.taken.get();
+  const PendingResponse pending = deferring.ask(client);
   pending.on_timeout([&] { journal.add("timeout"); });
   pending.on_error([&](std::error_code error) { journal.add(error.message()); });
   const std::string reset = std::make_error_code(std::errc::connection_reset).message();
@@ -146,9 +143,8 @@ TEST_CASE("a callback may hold the answer that it belongs to", "[loopback][serve
   {
     std::optional<Deferring> deferring(std::in_place);
     Client client(deferring->serving.port());
-    client.get("/");
     {
-      const PendingResponse pending = deferring->taken.get();
+      const PendingResponse pending = deferring->ask(client);
       pending.on_timeout([pending, held] {});
       pending.on_error([pending, held](std::error_code) {});
       if (how == 0) pending.respond(Response(204));
@@ -168,8 +164,7 @@ TEST_CASE("an answer may outlive the server it was for", "[loopback][server][pen
   {
     Deferring deferring;
     Client client(deferring.serving.port());
-    client.get("/");
-    left = deferring.taken.get();
+    left = deferring.ask(client);
     left->on_error([&](std::error_code error) { journal.add(error.message()); });
     deferring.serving.destroy();
     CHECK(client.read_to_end().empty());

@@ -53,7 +53,7 @@ class Journal {
   std::vector<std::string> entries_;
 };
 
-/// A value that another thread sets, once.
+/// What another thread sets: as a rule one value, once.
 template <typename T>
 class Awaited {
  public:
@@ -66,6 +66,13 @@ class Awaited {
     if (!eventually([&] { return is_set(); })) throw std::runtime_error("nothing came");
     const std::lock_guard lock(mutex_);
     return values_.front();
+  }
+  /// Takes the first value away, so that the one set after it is the first. Throws when none comes.
+  T take() {
+    T value = get();
+    const std::lock_guard lock(mutex_);
+    values_.erase(values_.begin());
+    return value;
   }
   bool is_set() const {
     const std::lock_guard lock(mutex_);
