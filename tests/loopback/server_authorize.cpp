@@ -18,6 +18,7 @@
 #include "support/catch.hpp"
 #include "support/client.hpp"
 #include "support/event_client.hpp"
+#include "support/exceptions.hpp"
 #include "support/serving.hpp"
 
 using namespace spate;
@@ -86,13 +87,7 @@ struct Guarded {
               server.get("/open", [](const Request&) { return Response::text(200, "open"); });
             },
             [&] {
-              options.on_exception = [this](std::exception_ptr exception) {
-                try {
-                  std::rethrow_exception(exception);
-                } catch (const std::exception& error) {
-                  exceptions.add(error.what());
-                }
-              };
+              options.on_exception = note_in(exceptions);
               return std::move(options);
             }()) {}
 

@@ -2,7 +2,6 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
-#include <exception>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -13,6 +12,8 @@
 #include <asio/use_awaitable.hpp>
 
 #include "support/catch.hpp"
+#include "support/deferring.hpp"
+#include "support/exceptions.hpp"
 #include "support/one_stream.hpp"
 
 using namespace spate;
@@ -339,13 +340,7 @@ TEST_CASE("connections beyond the limit are answered with 503", "[loopback][serv
 TEST_CASE("an exception of a handler is answered with 500, and told", "[loopback][server][exceptions]") {
   Journal exceptions;
   ServerOptions options;
-  options.on_exception = [&](std::exception_ptr exception) {
-    try {
-      std::rethrow_exception(exception);
-    } catch (const std::exception& error) {
-      exceptions.add(error.what());
-    }
-  };
+  options.on_exception = note_in(exceptions);
   RouteOptions refusing;
   refusing.authorize = [](Request&) -> std::optional<Response> { throw std::runtime_error("authorize"); };
   Serving serving(
@@ -414,20 +409,17 @@ TEST_CASE("an HTTP/1.0 connection ends with its answer unless the client asks", 
 }
 
 TEST_CASE("a client that has ended its side gets its answer, and the server no busier", "[loopback][server][http]") {
-  Awaited<PendingResponse> pending;
-  Serving serving([&](Server& server) {
-    server.get("/", [&](const Request&, PendingResponse later) { pending.set(std::move(later)); });
-  });
-  Client client(serving.port());
+  Deferring deferring;
+  Client client(deferring.serving.port());
   client.get("/");
   client.end();
-  const PendingResponse later = pending.get();
-  serving.loop.settle();
+  const PendingResponse pending = deferring.taken.take();
+  deferring.serving.loop.settle();
   const std::clock_t before = std::clock();
   std::this_thread::sleep_for(100ms);
   // A socket at its end can always be read: whoever asks again and again finds no end.
   CHECK(std::clock() - before < CLOCKS_PER_SEC / 20);
-  CHECK(later.respond(Response::text(200, "here")));
+  CHECK(pending.respond(Response::text(200, "here")));
   CHECK(client.read_reply().body == "here");
 }
 

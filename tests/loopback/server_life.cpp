@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <future>
 #include <memory>
 #include <optional>
 #include <set>
@@ -14,13 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <spate/stream/stream_host.hpp>
 #include "support/catch.hpp"
+#include "support/deferring.hpp"
+#include "support/end_of.hpp"
 #include "support/one_stream.hpp"
+#include "support/stream_collection.hpp"
 
 using namespace spate;
 using namespace spate::test;
@@ -46,36 +47,6 @@ std::pair<asio::ip::tcp::socket, Client> connected(asio::io_context& io) {
   asio::ip::tcp::acceptor acceptor = listening(io.get_executor());
   Client client(acceptor.local_endpoint().port());
   return {acceptor.accept(), std::move(client)};
-}
-
-/// Streams as a handler gets them, from several threads.
-class Collection {
- public:
-  void add(EventStream stream) {
-    const std::lock_guard lock(mutex_);
-    streams_.push_back(std::move(stream));
-    threads_.insert(std::this_thread::get_id());
-  }
-  void send(const Event& event) {
-    const std::lock_guard lock(mutex_);
-    for (const EventStream& stream : streams_) stream.send(event);
-  }
-  std::size_t threads() const {
-    const std::lock_guard lock(mutex_);
-    return threads_.size();
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<EventStream> streams_;
-  std::set<std::thread::id> threads_;
-};
-
-ServerOptions any_port(std::size_t threads = 0) {
-  ServerOptions options;
-  options.port = 0;
-  options.threads = threads;
-  return options;
 }
 
 }  // namespace
@@ -229,7 +200,7 @@ TEST_CASE("two servers in one process know nothing of each other", "[loopback][s
 }
 
 TEST_CASE("connections are dealt out to the server's threads, and stay where they are", "[loopback][server][threads]") {
-  Collection streams;
+  StreamCollection streams;
   Server server(any_port(3));
   server.stream("/events", [&](EventStream stream) { streams.add(std::move(stream)); });
   server.start();
@@ -247,7 +218,7 @@ TEST_CASE("connections are dealt out to the server's threads, and stay where the
 
 TEST_CASE("an io_context that several threads run is as good as one", "[loopback][server][threads]") {
   asio::io_context io;
-  Collection streams;
+  StreamCollection streams;
   std::atomic<int> inside{0}, most{0};
   std::optional<Server> server(std::in_place, io, any_port());
   server->stream("/events", [&](EventStream stream) {
@@ -363,16 +334,12 @@ TEST_CASE("a shutdown tells every client when to come back, and ends in time", "
 }
 
 TEST_CASE("an answer under way is finished by a shutdown", "[loopback][server][shutdown]") {
-  Awaited<PendingResponse> taken;
-  Serving serving([&](Server& server) {
-    server.get("/", [&](const Request&, PendingResponse pending) { taken.set(std::move(pending)); });
-  });
-  Client client(serving.port());
-  client.get("/");
-  const PendingResponse pending = taken.get();
+  Deferring deferring;
+  Client client(deferring.serving.port());
+  const PendingResponse pending = deferring.ask(client);
   Awaited<std::size_t> done;
-  serving.server().shutdown(1h, [&](std::size_t cut) { done.set(cut); });
-  serving.loop.settle();
+  deferring.serving.server().shutdown(1h, [&](std::size_t cut) { done.set(cut); });
+  deferring.serving.loop.settle();
   CHECK_FALSE(done.is_set());
   pending.respond(Response::text(200, "just in time"));
   const Reply reply = client.read_reply();
@@ -386,11 +353,8 @@ TEST_CASE("a coroutine that has not begun to send is shut down like the others",
   Awaited<EventStream> opened;
   Serving serving([&](Server& server) {
     server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
-      asio::steady_timer wait(stream.get_executor(), 1h);
-      std::stop_callback wake(stream.stop_token(), [&] { wait.cancel(); });
       opened.set(stream);
-      std::error_code ignored;
-      co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      co_await end_of(stream);
     });
   });
   Client client(serving.port());

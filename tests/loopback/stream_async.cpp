@@ -15,12 +15,12 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
-#include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
 #include "support/catch.hpp"
+#include "support/exceptions.hpp"
 #include "support/one_stream.hpp"
 
 using namespace spate;
@@ -28,18 +28,6 @@ using namespace spate::test;
 using namespace std::chrono_literals;
 
 using Texts = std::vector<std::string>;
-
-namespace {
-
-std::string text_of(std::exception_ptr exception) {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-}
-
-}  // namespace
 
 TEST_CASE("an awaited event completes when the kernel has it, and not before", "[loopback][stream][async]") {
   Journal journal;
@@ -302,7 +290,7 @@ TEST_CASE("a handler that throws before the head is answered with 500", "[loopba
 TEST_CASE("a handler that throws after the head ends its stream with an error", "[loopback][stream][exceptions]") {
   Journal exceptions, journal;
   ServerOptions options;
-  options.on_exception = [&](std::exception_ptr exception) { exceptions.add(text_of(exception)); };
+  options.on_exception = note_in(exceptions);
   Serving serving(
       [&](Server& server) {
         server.stream("/function", [&](const EventStream& stream) {
@@ -331,7 +319,7 @@ TEST_CASE("a coroutine learns from its send that the client has gone, which is n
   Journal exceptions, journal;
   std::weak_ptr<int> alive;
   ServerOptions options;
-  options.on_exception = [&](std::exception_ptr exception) { exceptions.add(text_of(exception)); };
+  options.on_exception = note_in(exceptions);
   Serving serving(
       [&](Server& server) {
         server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {

@@ -1,23 +1,25 @@
 // How streams end: who is told, of what, in which order, and how soon.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
-#include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
-#include <asio/redirect_error.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/use_awaitable.hpp>
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
 
 #include "support/catch.hpp"
+#include "support/end_of.hpp"
 #include "support/one_stream.hpp"
+#include "support/stream_collection.hpp"
 
 using namespace spate;
 using namespace spate::test;
@@ -38,7 +40,7 @@ Clock::duration quickest_notice(Leave leave) {
   Clock::duration best = Clock::duration::max();
   for (int attempt = 0; attempt < 5 && best > 50ms; ++attempt) {
     OneStream one;
-    std::this_thread::sleep_for(5ms);  // the stream is idle by now, its head long out
+    one.settle();  // the client has its head, and the stream is idle
     const auto start = Clock::now();
     leave(one.client.connection());
     one.journal.wait_for(1);
@@ -105,12 +107,8 @@ TEST_CASE("a client that leaves before the head of its stream is noticed", "[loo
   Serving serving([&](Server& server) {
     server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
       watch(stream, journal);
-      asio::steady_timer wait(stream.get_executor(), 1h);
-      // Woken by the end of its stream alone.
-      std::stop_callback wake(stream.stop_token(), [&] { wait.cancel(); });
       opened.set(stream);
-      std::error_code ignored;
-      co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      co_await end_of(stream);
       journal.add(stream.is_open() ? "open" : "over");
     });
   });
@@ -431,11 +429,8 @@ TEST_CASE("a stream can be refused later, from anywhere", "[loopback][stream][re
   Awaited<EventStream> opened;
   Serving serving([&](Server& server) {
     server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
-      asio::steady_timer wait(stream.get_executor(), 1h);
-      std::stop_callback wake(stream.stop_token(), [&] { wait.cancel(); });
       opened.set(stream);
-      std::error_code ignored;
-      co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      co_await end_of(stream);
     });
   });
   Client client(serving.port());
@@ -465,10 +460,7 @@ TEST_CASE("the request is there as long as its handler may ask", "[loopback][str
       server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
         stream.open();
         opened.set(stream);
-        asio::steady_timer wait(stream.get_executor(), 1h);
-        std::stop_callback wake(stream.stop_token(), [&] { wait.cancel(); });
-        std::error_code ignored;
-        co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        co_await end_of(stream);
       });
     });
     EventClient client(serving.port(), "/events?a=b");
@@ -486,21 +478,16 @@ TEST_CASE("clients that leave under a rain of events raise no signal", "[loopbac
   REQUIRE(::sigaction(SIGPIPE, nullptr, &action) == 0);
   REQUIRE(action.sa_handler == SIG_DFL);  // it would end this program
   Journal journal;
-  std::mutex mutex;
-  std::vector<EventStream> streams;
+  StreamCollection streams;
   Serving serving([&](Server& server) {
     server.stream("/events", [&](EventStream stream) {
       stream.on_complete([&] { journal.add("complete"); });
-      const std::lock_guard lock(mutex);
-      streams.push_back(std::move(stream));
+      streams.add(std::move(stream));
     });
   });
   std::atomic<bool> raining{true};
   std::thread rain([&] {
-    while (raining) {
-      const std::lock_guard lock(mutex);
-      for (const EventStream& stream : streams) stream.send(Event("drop"));
-    }
+    while (raining) streams.send(Event("drop"));
   });
   constexpr int clients = 60;
   for (int i = 0; i < clients; ++i) {

@@ -2,19 +2,17 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <mutex>
-#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <asio/redirect_error.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/use_awaitable.hpp>
+#include <asio/awaitable.hpp>
 
 #include "support/catch.hpp"
+#include "support/end_of.hpp"
 #include "support/one_stream.hpp"
+#include "support/stream_collection.hpp"
 
 using namespace spate;
 using namespace spate::test;
@@ -133,20 +131,13 @@ TEST_CASE("what several threads send arrives whole, and in the order of each", "
 
 TEST_CASE("the head goes out first, whoever opens the stream", "[loopback][stream]") {
   constexpr int rounds = 100, threads = 3;
-  std::mutex mutex;
-  std::vector<EventStream> streams;
+  StreamCollection streams;
   std::atomic<int> round{0}, sent{0};
   Serving serving([&](Server& server) {
     // A coroutine that does nothing leaves it to others to open its stream.
     server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
-      asio::steady_timer wait(stream.get_executor(), 1h);
-      std::stop_callback wake(stream.stop_token(), [&] { wait.cancel(); });
-      {
-        const std::lock_guard lock(mutex);
-        streams.push_back(stream);
-      }
-      std::error_code ignored;
-      co_await wait.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      streams.add(stream);
+      co_await end_of(stream);
     });
   });
   std::vector<std::thread> senders;
@@ -154,24 +145,16 @@ TEST_CASE("the head goes out first, whoever opens the stream", "[loopback][strea
     senders.emplace_back([&] {
       for (int i = 0; i < rounds; ++i) {
         while (round <= i) std::this_thread::yield();
-        const EventStream stream = [&] {
-          const std::lock_guard lock(mutex);
-          return streams.back();
-        }();
-        stream.send(Event("x"));
+        streams.newest().send(Event("x"));
         ++sent;
         while (sent < (i + 1) * threads) std::this_thread::yield();
       }
     });
   }
-  const auto opened = [&] {
-    const std::lock_guard lock(mutex);
-    return streams.size();
-  };
   for (int i = 0; i < rounds; ++i) {
     Client connection(serving.port());
     connection.get("/events");
-    CHECK(eventually([&] { return opened() == static_cast<std::size_t>(i + 1); }));
+    CHECK(eventually([&] { return streams.size() == static_cast<std::size_t>(i + 1); }));
     ++round;
     EventClient client(std::move(connection));
     CHECK(client.next_data(threads) == Texts(threads, "x"));

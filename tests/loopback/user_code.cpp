@@ -1,6 +1,5 @@
 // User code at its worst: it throws, blocks, comes back in, and destroys what it is called by.
 #include <atomic>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -12,6 +11,7 @@
 #include "support/catch.hpp"
 #include "support/client.hpp"
 #include "support/event_client.hpp"
+#include "support/exceptions.hpp"
 #include "support/serving.hpp"
 
 using namespace spate;
@@ -20,27 +20,11 @@ using namespace std::chrono_literals;
 
 using Texts = std::vector<std::string>;
 
-namespace {
-
-ServerOptions own_threads(std::size_t threads, Journal* exceptions = nullptr) {
-  ServerOptions options;
-  options.port = 0;
-  options.threads = threads;
-  options.on_exception = [exceptions](std::exception_ptr exception) {
-    try {
-      std::rethrow_exception(exception);
-    } catch (const std::exception& error) {
-      if (exceptions != nullptr) exceptions->add(error.what());
-    }
-  };
-  return options;
-}
-
-}  // namespace
-
 TEST_CASE("a callback that throws costs neither the others nor the server", "[loopback][user code]") {
   Journal exceptions, journal;
-  Server server(own_threads(1, &exceptions));
+  ServerOptions options = any_port(1);
+  options.on_exception = note_in(exceptions);
+  Server server(options);
   server.stream("/", [&](const EventStream& stream) {
     stream.on_complete([] { throw std::runtime_error("callback"); });
     stream.on_complete([&] { journal.add("complete"); });
@@ -55,9 +39,7 @@ TEST_CASE("a callback that throws costs neither the others nor the server", "[lo
 
 TEST_CASE("on the program's own loop a callback's exception comes out of its run", "[loopback][user code]") {
   asio::io_context io{1};
-  ServerOptions options;
-  options.port = 0;
-  Server server(io, options);
+  Server server(io, any_port());
   server.stream("/", [&](const EventStream& stream) {
     stream.on_complete([] { throw std::runtime_error("callback"); });
     stream.complete();
@@ -129,7 +111,7 @@ TEST_CASE("a handler may come back in by every way there is", "[loopback][user c
 TEST_CASE("a handler that blocks holds up its own loop and no other", "[loopback][user code]") {
   Awaited<bool> is_blocked;
   std::atomic<bool> go_on{false};
-  Server server(own_threads(2));
+  Server server(any_port(2));
   server.get("/block", [&](const Request&) {
     is_blocked.set(true);
     eventually([&] { return go_on.load(); });

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -81,6 +82,14 @@ inline asio::ip::tcp::acceptor listening(const asio::any_io_executor& executor, 
   acceptor.bind({asio::ip::address_v4::loopback(), 0});
   acceptor.listen();
   return acceptor;
+}
+
+/// Options of a server on a free port, with so many threads of its own; none for one on the program's loop.
+inline ServerOptions any_port(std::size_t threads = 0) {
+  ServerOptions options;
+  options.port = 0;
+  options.threads = threads;
+  return options;
 }
 
 class Serving {

@@ -6,7 +6,6 @@
 #include <dirent.h>
 
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -20,6 +19,7 @@
 #include <spate/server/server.hpp>
 #include "fault/calls/failing_calls.hpp"
 #include "support/catch.hpp"
+#include "support/exceptions.hpp"
 #include "support/resuming_client.hpp"
 #include "support/serving.hpp"
 
@@ -102,16 +102,8 @@ class Scenario {
     return options;
   }
   ServerOptions options() {
-    ServerOptions chosen;
-    chosen.port = 0;
-    chosen.threads = 1;
-    chosen.on_exception = [this](std::exception_ptr exception) {
-      try {
-        std::rethrow_exception(exception);
-      } catch (const std::exception& error) {
-        told.add(error.what());
-      }
-    };
+    ServerOptions chosen = any_port(1);
+    chosen.on_exception = note_in(told);
     return chosen;
   }
 
