@@ -9,42 +9,21 @@
 #include <string>
 #include <vector>
 
-#include <asio/io_context.hpp>
-
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
+#include "support/socketless_streams.hpp"
 
 namespace {
-
-using spate::detail::Ref;
-
-/// Never asked for its socket, because the loop never runs.
-class NoSocket final : public spate::detail::StreamOrigin {
- public:
-  spate::detail::SocketId surrender() override { return spate::detail::no_socket; }
-  void answer(spate::Response) override {}
-};
 
 /// An emitter with so many users of one stream each, a hundred to a group: "g00012-u01234".
 class Registered {
  public:
-  explicit Registered(std::size_t users, bool replay = false)
-      : shard_(spate::detail::make_ref<spate::detail::Shard>(io_.get_executor())) {
-    spate::EmitterOptions options;
-    if (replay) options.replay = std::make_shared<spate::MemoryReplayStore>();
-    emitter_ = std::make_unique<spate::Emitter>(std::move(options));
-    for (std::size_t i = 0; i < users; ++i) {
-      emitter_->add(user(i), stream());
-    }
+  explicit Registered(std::size_t users, bool replay = false) : emitter_(options(replay)) {
+    for (std::size_t i = 0; i < users; ++i) emitter_.add(user(i), stream());
   }
-  ~Registered() { shard_->stop(); }
 
-  spate::EventStream stream() {
-    return spate::EventStream(spate::detail::make_ref<spate::detail::StreamCore>(
-        shard_, settings_, spate::detail::Framing::chunked, Ref<spate::detail::StreamOrigin>(origin_), request_,
-        std::string()));
-  }
-  spate::Emitter& emitter() { return *emitter_; }
+  spate::EventStream stream() const { return streams_.open(); }
+  spate::Emitter& emitter() { return emitter_; }
 
   static std::string group(std::size_t index) {
     char text[32];
@@ -58,13 +37,14 @@ class Registered {
   }
 
  private:
-  asio::io_context io_{1};
-  Ref<spate::detail::Shard> shard_;
-  Ref<spate::detail::StreamSettings> settings_ =
-      spate::detail::make_ref<spate::detail::StreamSettings>(spate::StreamOptions());
-  Ref<NoSocket> origin_ = spate::detail::make_ref<NoSocket>();
-  std::shared_ptr<const spate::Request> request_ = std::make_shared<const spate::Request>();
-  std::unique_ptr<spate::Emitter> emitter_;
+  static spate::EmitterOptions options(bool replay) {
+    spate::EmitterOptions chosen;
+    if (replay) chosen.replay = std::make_shared<spate::MemoryReplayStore>();
+    return chosen;
+  }
+
+  spate::Emitter emitter_;
+  spate::test::SocketlessStreams streams_;
 };
 
 const std::string data(128, 'x');

@@ -7,35 +7,19 @@
 #include <string>
 #include <vector>
 
-#include <asio/io_context.hpp>
-
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
+#include "support/socketless_streams.hpp"
 
 namespace {
-
-using spate::detail::make_ref;
-using spate::detail::Ref;
-
-/// Never asked for its socket, because the loop never runs.
-class NoSocket final : public spate::detail::StreamOrigin {
- public:
-  spate::detail::SocketId surrender() override { return spate::detail::no_socket; }
-  void answer(spate::Response) override {}
-};
 
 /// An emitter with so many users of one stream each, ten to a group.
 class Registered {
  public:
   explicit Registered(std::size_t users) {
-    for (std::size_t i = 0; i < users; ++i) {
-      emitter.add(user(i), spate::EventStream(make_ref<spate::detail::StreamCore>(
-                               shard_, settings_, spate::detail::Framing::chunked,
-                               Ref<spate::detail::StreamOrigin>(origin_), request_, std::string())));
-    }
+    for (std::size_t i = 0; i < users; ++i) emitter.add(user(i), streams_.open());
   }
-  ~Registered() { shard_->stop(); }
 
   static std::string group(std::size_t index) { return "g" + std::to_string(index / 10) + "-"; }
   static std::string user(std::size_t index) { return group(index) + std::to_string(index); }
@@ -59,15 +43,10 @@ class Registered {
     return with_replay;
   }
 
- private:
-  asio::io_context io_{1};
-  Ref<spate::detail::Shard> shard_ = make_ref<spate::detail::Shard>(io_.get_executor());
-  Ref<spate::detail::StreamSettings> settings_ = make_ref<spate::detail::StreamSettings>(spate::StreamOptions());
-  Ref<NoSocket> origin_ = make_ref<NoSocket>();
-  std::shared_ptr<const spate::Request> request_ = std::make_shared<const spate::Request>();
-
- public:
   spate::Emitter emitter{options()};
+
+ private:
+  spate::test::SocketlessStreams streams_;
 };
 
 // A hundred times as many users. What costs by the user takes a hundred times as long; what does not takes as long as
