@@ -1,10 +1,10 @@
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using Catch::Matchers::ContainsSubstring;
 using spate::ClusterMode;
@@ -14,12 +14,7 @@ using spate::detail::RedisUrl;
 namespace {
 
 std::string refusal(std::string_view url) {
-  try {
-    parse_redis_url(url);
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return {};
+  return spate::test::refusal([&] { parse_redis_url(url); });
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <chrono>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,20 +8,13 @@
 #include <spate/http/cors.hpp>
 #include <spate/http/host_policy.hpp>
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using namespace spate;
 using Catch::Matchers::ContainsSubstring;
+using spate::test::refusal;
 
 namespace {
-
-std::string refusal(auto build) {
-  try {
-    build();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "not refused";
-}
 
 Request get(std::string_view host, std::string_view origin) {
   Request request("GET", "/");

@@ -1,4 +1,3 @@
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -6,6 +5,7 @@
 
 #include <spate/http/path_pattern.hpp>
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using namespace spate;
 using Catch::Matchers::ContainsSubstring;
@@ -27,12 +27,7 @@ std::string outcome(std::string_view pattern, std::string_view path) {
 }
 
 std::string refusal(std::string_view pattern) {
-  try {
-    const PathPattern built(pattern);
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "not refused";
+  return test::refusal([&] { const PathPattern built(pattern); });
 }
 
 }  // namespace

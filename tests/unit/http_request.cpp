@@ -1,6 +1,5 @@
 #include <iterator>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -9,22 +8,15 @@
 
 #include <spate/http/request.hpp>
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using namespace spate;
 using namespace std::string_literals;
 using namespace std::string_view_literals;
 using Catch::Matchers::ContainsSubstring;
+using spate::test::refusal;
 
 namespace {
-
-std::string refusal(auto build) {
-  try {
-    build();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "not refused";
-}
 
 Request get(std::string target) {
   return Request("GET", std::move(target));

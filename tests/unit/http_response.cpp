@@ -1,6 +1,5 @@
 #include <chrono>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -8,21 +7,14 @@
 
 #include <spate/http/response.hpp>
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using namespace spate;
 using namespace std::string_literals;
 using Catch::Matchers::ContainsSubstring;
+using spate::test::refusal;
 
 namespace {
-
-std::string refusal(auto build) {
-  try {
-    build();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "not refused";
-}
 
 // The head with its date, which is not the same twice, taken for the text "now".
 std::string head(const Response& response, const HeadContext& context = {}) {

@@ -7,24 +7,13 @@
 #include <spate/wire/detail/quote.hpp>
 #include <spate/wire/event.hpp>
 #include "support/catch.hpp"
+#include "support/refusal.hpp"
 
 using namespace spate;
 using namespace std::chrono_literals;
 using namespace std::string_view_literals;
 using Catch::Matchers::ContainsSubstring;
-
-namespace {
-
-std::string refusal(auto build) {
-  try {
-    build();
-  } catch (const std::invalid_argument& error) {
-    return error.what();
-  }
-  return "not refused";
-}
-
-}  // namespace
+using spate::test::refusal;
 
 TEST_CASE("an event holds what it was built with", "[wire][event]") {
   const Event event = Event("hello").name("greeting").id("7").retry(3s).comment("hm");
