@@ -10,6 +10,7 @@
 #include <spate/cluster/in_process_bus.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
+#include "support/cluster_answers.hpp"
 #include "support/emitter_server.hpp"
 
 using namespace spate::test;
@@ -47,13 +48,6 @@ struct Node {
   explicit Node(const spate::EmitterOptions& options)
       : bus(std::static_pointer_cast<InProcessBus>(options.bus)), hub(options) {}
 
-  std::string sent(const Audience& audience, const std::string& text) {
-    const Sending sending(hub.emitter, audience, Event(text));
-    REQUIRE(sending.wait());
-    REQUIRE(sending.error() == std::error_code());
-    return sending.report().id;
-  }
-
   const std::shared_ptr<InProcessBus> bus;
   EmitterServer hub;
 };
@@ -73,7 +67,7 @@ TEST_CASE("with a log every node delivers in the same order, under the same ids"
   CHECK(report.error == std::error_code());
   CHECK(b.hub.emitter.send("bert", Event("nobody's")).streams == 0);
   for (int i = 1; i <= 50; ++i) (i % 2 == 0 ? a : b).hub.emitter.send_group("an", Event(std::to_string(i)));
-  const std::string last = b.sent(Audience::everybody(), "end");
+  const std::string last = b.hub.sent(Audience::everybody(), "end");
   Texts ids_here, ids_there, data_here, data_there;
   for (int i = 0; i <= 51; ++i) {
     const auto one = here.next(), other = there.next();
@@ -109,17 +103,17 @@ TEST_CASE("with a log an event with an id is refused, and a store of its own his
 TEST_CASE("a client resumes on another node, and on one that starts later", "[registry][bus][resume]") {
   Cluster cluster(with_log);
   Node a(cluster), b(cluster);
-  const std::string first = a.sent(Audience::user("anna"), "1");
-  a.sent(Audience::user("bert"), "not hers");
-  b.sent(Audience::group("an"), "2");
-  a.sent(Audience::everybody(), "3");
+  const std::string first = a.hub.sent(Audience::user("anna"), "1");
+  a.hub.sent(Audience::user("bert"), "not hers");
+  b.hub.sent(Audience::group("an"), "2");
+  a.hub.sent(Audience::everybody(), "3");
   EventClient on_b = b.hub.open("/anna?greet=1", first);
   CHECK(on_b.next_data(3) == Texts{"resumed", "2", "3"});
   Node c(cluster);
   EventClient on_c = c.hub.open("/anna?greet=1", first), all = c.hub.open("/anna?greet=1", "earliest");
   CHECK(on_c.next_data(3) == Texts{"resumed", "2", "3"});
   CHECK(all.next_data(4) == Texts{"resumed", "1", "2", "3"});
-  a.sent(Audience::user("anna"), "4");
+  a.hub.sent(Audience::user("anna"), "4");
   for (EventClient* client : {&on_b, &on_c, &all}) CHECK(client->next().data == "4");
 }
 
@@ -127,20 +121,20 @@ TEST_CASE("a client ahead of its node waits in its open stream until the node ha
           "[registry][bus][resume]") {
   Cluster cluster(with_log);
   Node a(cluster), b(cluster);
-  a.sent(Audience::user("anna"), "1");
+  a.hub.sent(Audience::user("anna"), "1");
   b.bus->hold();
-  const std::string ahead = a.sent(Audience::user("anna"), "2");
+  const std::string ahead = a.hub.sent(Audience::user("anna"), "2");
   EventClient anna = b.hub.open("/anna?greet=1", ahead);  // its head is here: the stream is open
   CHECK(b.hub.emitter.stream_count() == 1);
-  a.sent(Audience::user("anna"), "3");
+  a.hub.sent(Audience::user("anna"), "3");
   b.bus->release();
   CHECK(anna.next_data(2) == Texts{"resumed", "3"});
-  a.sent(Audience::user("anna"), "4");
+  a.hub.sent(Audience::user("anna"), "4");
   CHECK(anna.next().data == "4");
   CHECK(b.hub.server.stats().gaps == 0);
   // One who goes while he waits is forgotten at once.
   b.bus->hold();
-  const std::string further = a.sent(Audience::user("anna"), "5");
+  const std::string further = a.hub.sent(Audience::user("anna"), "5");
   b.hub.open("/bert?greet=1", further).connection().reset();
   CHECK(eventually([&] { return !b.hub.emitter.contains("bert"); }));
   b.bus->release();
@@ -150,7 +144,7 @@ TEST_CASE("a client ahead of its node waits in its open stream until the node ha
 TEST_CASE("a cursor beyond the log is unknown as soon as the log was asked", "[registry][bus][gap]") {
   Cluster cluster(with_log);
   Node a(cluster);
-  const std::string id = a.sent(Audience::user("anna"), "1");
+  const std::string id = a.hub.sent(Audience::user("anna"), "1");
   EventClient anna = a.hub.open("/anna?greet=1", id + "0");
   CHECK(anna.next().data == "fresh");
   const auto gap = anna.next();
@@ -188,7 +182,7 @@ TEST_CASE("streams that were there before the log was known get positions in it"
   anna.connection().read_chunk(frame);
   CHECK(frame == "id: log1-0\n\n");
   // Otherwise something may have been.
-  a.sent(Audience::user("bert"), "1");
+  a.hub.sent(Audience::user("bert"), "1");
   spate::EmitterOptions late = cluster.options();
   const auto late_bus = std::static_pointer_cast<InProcessBus>(late.bus);
   late_bus->hold();
@@ -199,7 +193,7 @@ TEST_CASE("streams that were there before the log was known get positions in it"
   const auto gap = bert.next();
   CHECK(gap.data == "{\"requested\":\"" + provisional + "\",\"oldest\":null,\"reason\":\"unknown\"}");
   CHECK(gap.last_event_id == "log1-10");
-  a.sent(Audience::user("bert"), "2");
+  a.hub.sent(Audience::user("bert"), "2");
   CHECK(bert.next().data == "2");
 }
 
@@ -212,7 +206,7 @@ TEST_CASE("a log that is lost is told to every stream, and the next one is follo
   EventClient anna = a.hub.open("/anna?greet=1"), poll_like = a.hub.open("/bert?greet=1&event=note");
   anna.next();
   poll_like.next();
-  const std::string last = a.sent(Audience::everybody(), "before");
+  const std::string last = a.hub.sent(Audience::everybody(), "before");
   CHECK(anna.next().data == "before");
   cluster.network->lose_log();
   for (EventClient* client : {&anna, &poll_like}) {
@@ -221,7 +215,7 @@ TEST_CASE("a log that is lost is told to every stream, and the next one is follo
     CHECK(gap.last_event_id == "log2-0");
   }
   CHECK(gaps.wait_for(2).size() == 2);
-  a.sent(Audience::user("anna"), "after");
+  a.hub.sent(Audience::user("anna"), "after");
   CHECK(anna.next().data == "after");
   EventClient again = a.hub.open("/anna?greet=1", last);
   CHECK(again.next().data == "fresh");
@@ -240,7 +234,7 @@ TEST_CASE("with a relay each node delivers at once, under its own ids, and never
     CHECK(report.id == a.hub.id(static_cast<std::uint64_t>(i)));
     CHECK(report.streams == 1);
   }
-  b.sent(Audience::everybody(), "end");
+  b.hub.sent(Audience::everybody(), "end");
   for (EventClient* client : {&here, &there}) {
     Texts received = client->next_data(21);
     std::erase(received, "end");  // another publisher's: it may come anywhere
@@ -258,21 +252,12 @@ TEST_CASE("the users of all nodes are counted together", "[registry][bus][users]
   Cluster cluster(with_log);
   Node a(cluster), b(cluster);
   EventClient one = a.hub.open("/anna"), two = b.hub.open("/anna"), three = b.hub.open("/bert");
-  Awaited<Texts> users;
-  Awaited<std::pair<std::size_t, std::size_t>> counts;
-  a.hub.emitter.async_cluster_users(
-      "", asio::bind_executor(asio::system_executor(), [&](std::error_code, Texts all) { users.set(all); }));
-  a.hub.emitter.async_cluster_counts(
-      asio::bind_executor(asio::system_executor(), [&](std::error_code, spate::Emitter::Counts all) {
-        counts.set({all.users, all.streams});
-      }));
-  CHECK(users.get() == Texts{"anna", "bert"});
-  CHECK(counts.get() == std::pair<std::size_t, std::size_t>(2, 3));
+  CHECK(cluster_users(a.hub.emitter) == Texts{"anna", "bert"});
+  const auto counts = cluster_counts(a.hub.emitter);
+  CHECK(counts.users == 2);
+  CHECK(counts.streams == 3);
   // Alone, an emitter answers for itself.
   EmitterServer alone;
   EventClient there = alone.open("/carl");
-  Awaited<Texts> local;
-  alone.emitter.async_cluster_users(
-      "", asio::bind_executor(asio::system_executor(), [&](std::error_code, Texts all) { local.set(all); }));
-  CHECK(local.get() == Texts{"carl"});
+  CHECK(cluster_users(alone.emitter) == Texts{"carl"});
 }

@@ -82,10 +82,7 @@ TEST_CASE("an emitter that goes takes streams along that are being replayed", "[
 
 TEST_CASE("no hook begins once its emitter has gone", "[registry][lifetime][hooks]") {
   Journal hooks;
-  EmitterOptions options = with_store();
-  options.on_join = [&](const std::string& user) { hooks.add("+" + user); };
-  options.on_leave = [&](const std::string& user) { hooks.add("-" + user); };
-  auto emitter = make_emitter(options);
+  auto emitter = make_emitter(noting(hooks));
   Program program(emitter);
   EventClient anna(program.serving.port(), "/anna");
   CHECK(hooks.wait_for(1) == Texts{"+anna"});
@@ -99,10 +96,7 @@ TEST_CASE("no hook begins once its emitter has gone", "[registry][lifetime][hook
 
 TEST_CASE("an emitter outlives its servers and their loops, and serves the next one", "[registry][lifetime]") {
   Journal hooks;
-  EmitterOptions options = with_store();
-  options.on_join = [&](const std::string& user) { hooks.add("+" + user); };
-  options.on_leave = [&](const std::string& user) { hooks.add("-" + user); };
-  auto emitter = make_emitter(options);
+  auto emitter = make_emitter(noting(hooks));
   std::optional<EventStream> handle;
   for (int round = 1; round <= 3; ++round) {
     {

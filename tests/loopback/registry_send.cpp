@@ -175,10 +175,7 @@ TEST_CASE("a stream taken out stays open and has all that was sent before", "[re
 
 TEST_CASE("hooks tell of a user's first and last stream, once and in order", "[registry][hooks]") {
   Journal hooks;
-  EmitterOptions options = with_store();
-  options.on_join = [&](const std::string& user) { hooks.add("+" + user); };
-  options.on_leave = [&](const std::string& user) { hooks.add("-" + user); };
-  EmitterServer hub(options, {}, 2);
+  EmitterServer hub(noting(hooks), {}, 2);
   EventClient anna = hub.open("/anna"), anna2 = hub.open("/anna"), bert = hub.open("/bert");
   anna.connection().close();
   REQUIRE(hub.comes_to(2));

@@ -13,19 +13,7 @@ using namespace spate::test;
 using spate::Audience;
 using spate::Event;
 
-namespace {
-
 using Texts = std::vector<std::string>;
-
-/// Sends and waits until Redis has it; returns the id.
-std::string sent(RedisNodeServer& node, const Audience& audience, const std::string& text) {
-  const Sending sending(node.hub.emitter, audience, Event(text));
-  REQUIRE(sending.wait());
-  REQUIRE(sending.error() == std::error_code());
-  return sending.report().id;
-}
-
-}  // namespace
 
 TEST_CASE("an event reaches its user on another node, under the id of the log", "[cluster][durable]") {
   const RedisServer redis;
@@ -37,8 +25,9 @@ TEST_CASE("an event reaches its user on another node, under the id of the log", 
   CHECK(here.next().data == "fresh");
   CHECK(there.next().data == "fresh");
   CHECK(other.next().data == "fresh");
-  const std::string first = sent(a, Audience::user("anna"), "one"), second = sent(b, Audience::group("an"), "two"),
-                    third = sent(a, Audience::everybody(), "three");
+  const std::string first = a.hub.sent(Audience::user("anna"), "one"),
+                    second = b.hub.sent(Audience::group("an"), "two"),
+                    third = a.hub.sent(Audience::everybody(), "three");
   for (EventClient* client : {&here, &there}) {
     for (const auto& [data, id] : {std::pair("one", first), std::pair("two", second), std::pair("three", third)}) {
       const auto event = client->next();
@@ -56,15 +45,15 @@ TEST_CASE("a client resumes on another node, with nothing lost and nothing twice
   {
     EventClient anna = a.hub.open("/anna?greet=1");
     anna.next();
-    sent(a, Audience::user("anna"), "1");
+    a.hub.sent(Audience::user("anna"), "1");
     cursor = anna.next().last_event_id;
   }
-  sent(a, Audience::user("anna"), "2");
-  sent(b, Audience::user("bert"), "not hers");
-  sent(b, Audience::everybody(), "3");
+  a.hub.sent(Audience::user("anna"), "2");
+  b.hub.sent(Audience::user("bert"), "not hers");
+  b.hub.sent(Audience::everybody(), "3");
   EventClient anna = b.hub.open("/anna?greet=1", cursor);
   CHECK(anna.next_data(3) == Texts{"resumed", "2", "3"});
-  sent(a, Audience::user("anna"), "4");
+  a.hub.sent(Audience::user("anna"), "4");
   CHECK(anna.next().data == "4");
   // A node that starts now replays what was sent before it was there.
   RedisNodeServer c(redis.url());
@@ -82,28 +71,24 @@ TEST_CASE("a node that was away while the log was trimmed tells its streams what
   REQUIRE(redis.command("ACL SETUSER b on '>secret' '~*' '&*' +@all") == "OK");
   spate::RedisOptions options = redis_options(redis.url());
   options.log_events = 10;
-  RedisNodeServer a(options);
-  options.url = "redis://b:secret@127.0.0.1:" + std::to_string(redis.port());
-  RedisNodeServer b(options);
-  REQUIRE(a.is_connected());
-  REQUIRE(b.is_connected());
-  EventClient there = b.hub.open("/anna?greet=1");
-  there.next();
-  const std::string last = sent(a, Audience::user("anna"), "seen");
-  CHECK(there.next().data == "seen");
+  spate::RedisOptions options_of_b = options;
+  options_of_b.url = "redis://b:secret@127.0.0.1:" + std::to_string(redis.port());
+  TwoNodes nodes(options, options_of_b);
+  const std::string last = nodes.a.hub.sent(Audience::user("anna"), "seen");
+  CHECK(nodes.there.next().data == "seen");
   // It may not come back until much has been sent.
   REQUIRE(redis.command("ACL SETUSER b off") == "OK");
   redis.command("CLIENT KILL USER b");
-  REQUIRE(b.comes_to([](const spate::BusStatus& status) { return !status.connected; }));
-  for (int i = 1; i <= 30; ++i) sent(a, Audience::user("anna"), std::to_string(i));
+  REQUIRE(nodes.b.comes_to([](const spate::BusStatus& status) { return !status.connected; }));
+  for (int i = 1; i <= 30; ++i) nodes.a.hub.sent(Audience::user("anna"), std::to_string(i));
   REQUIRE(redis.command("ACL SETUSER b on") == "OK");
-  const auto gap = there.next();
+  const auto gap = nodes.there.next();
   CHECK(gap.name == "gap");
   CHECK(gap.data == "{\"requested\":\"" + last + "\",\"oldest\":null,\"reason\":\"trimmed\"}");
-  for (int i = 21; i <= 30; ++i) CHECK(there.next().data == std::to_string(i));
-  CHECK(b.comes_to([](const spate::BusStatus& status) { return status.reconnects == 1; }));
+  for (int i = 21; i <= 30; ++i) CHECK(nodes.there.next().data == std::to_string(i));
+  CHECK(nodes.b.comes_to([](const spate::BusStatus& status) { return status.reconnects == 1; }));
   // Its copy has what the log has: who resumes behind the hole is told, here and where nothing was missed.
-  EventClient again = b.hub.open("/anna?greet=1", last);
+  EventClient again = nodes.b.hub.open("/anna?greet=1", last);
   CHECK(again.next().data == "fresh");
   CHECK(again.next().name == "gap");
   CHECK(again.next().data == "21");
@@ -121,7 +106,7 @@ TEST_CASE("what is older than the log keeps is trimmed", "[cluster][durable]") {
   options.log_age = std::chrono::milliseconds(50);
   options.lease = std::chrono::milliseconds(90);
   RedisNodeServer a(options);
-  const std::string id = sent(a, Audience::user("anna"), "old");
+  const std::string id = a.hub.sent(Audience::user("anna"), "old");
   CHECK(eventually([&] { return redis.command("XLEN spate:log") == "0"; }));
   // The newest id is known although nothing is left of it.
   EventClient anna = a.hub.open("/anna?greet=1", id);

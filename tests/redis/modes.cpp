@@ -13,6 +13,7 @@
 
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
+#include "support/cluster_answers.hpp"
 #include "support/redis_nodes.hpp"
 #include "support/redis_server.hpp"
 
@@ -27,25 +28,6 @@ using spate::SubscribeOptions;
 namespace {
 
 using Texts = std::vector<std::string>;
-
-/// An answer about the whole cluster, awaited.
-Texts cluster_users(RedisNodeServer& node, const std::string& prefix = {}) {
-  Awaited<std::pair<std::error_code, Texts>> answer;
-  node.hub.emitter.async_cluster_users(
-      prefix, asio::bind_executor(asio::system_executor(), [&](std::error_code error, Texts users) {
-        answer.set({error, std::move(users)});
-      }));
-  const auto [error, users] = answer.get();
-  CHECK(error == std::error_code());
-  return users;
-}
-
-spate::Emitter::Counts cluster_counts(RedisNodeServer& node) {
-  Awaited<spate::Emitter::Counts> answer;
-  node.hub.emitter.async_cluster_counts(asio::bind_executor(
-      asio::system_executor(), [&](std::error_code, spate::Emitter::Counts counts) { answer.set(counts); }));
-  return answer.get();
-}
 
 struct Listener {
   std::string user;
@@ -77,7 +59,7 @@ TEST_CASE("three nodes deliver what was sent, each event once, in the order of i
     // Each node knows its own without Redis: what two of them say is what Redis knows of all.
     for (std::size_t node = 0; node < 2; ++node) {
       REQUIRE(eventually([&] {
-        const auto counts = cluster_counts(nodes[node]);
+        const auto counts = cluster_counts(nodes[node].hub.emitter);
         return counts.users == users && counts.streams == streams;
       }));
     }
@@ -156,7 +138,7 @@ TEST_CASE("in directed mode a unicast touches the nodes of its user and no other
   EventClient on_b = b.hub.open("/anna?greet=1"), on_a = a.hub.open("/bert?greet=1");
   on_b.next();
   on_a.next();
-  REQUIRE(eventually([&] { return cluster_users(c) == Texts{"anna", "bert"}; }));
+  REQUIRE(eventually([&] { return cluster_users(c.hub.emitter) == Texts{"anna", "bert"}; }));
   for (int i = 0; i < 100; ++i) a.hub.emitter.send("anna", Event(std::to_string(i)));
   for (int i = 0; i < 100; ++i) CHECK(on_b.next().data == std::to_string(i));
   CHECK(b.bus->status().received == 100);
@@ -175,7 +157,7 @@ TEST_CASE("in directed mode a unicast touches the nodes of its user and no other
   // Two tabs on two nodes are both reached.
   EventClient on_c = c.hub.open("/anna?greet=1");
   on_c.next();
-  REQUIRE(eventually([&] { return cluster_counts(a).streams == 3; }));
+  REQUIRE(eventually([&] { return cluster_counts(a.hub.emitter).streams == 3; }));
   a.hub.emitter.send("anna", Event("both"));
   CHECK(on_b.next().data == "both");
   CHECK(on_c.next().data == "both");
@@ -195,19 +177,19 @@ TEST_CASE("who is online in the cluster is exact while nodes live, and within th
     RedisNodeServer b(options);
     REQUIRE(b.is_connected());
     EventClient again = b.hub.open("/anna"), carl = b.hub.open("/carl");
-    REQUIRE(eventually([&] { return cluster_users(a) == Texts{"anna", "bert", "carl"}; }));
-    REQUIRE(eventually([&] { return cluster_counts(b).streams == 4; }));
-    CHECK(cluster_users(b, "c") == Texts{"carl"});
+    REQUIRE(eventually([&] { return cluster_users(a.hub.emitter) == Texts{"anna", "bert", "carl"}; }));
+    REQUIRE(eventually([&] { return cluster_counts(b.hub.emitter).streams == 4; }));
+    CHECK(cluster_users(b.hub.emitter, "c") == Texts{"carl"});
     carl.connection().reset();
-    CHECK(eventually([&] { return cluster_users(a) == Texts{"anna", "bert"}; }));
+    CHECK(eventually([&] { return cluster_users(a.hub.emitter) == Texts{"anna", "bert"}; }));
     again.connection().reset();
-    CHECK(eventually([&] { return cluster_counts(a).streams == 2; }));
+    CHECK(eventually([&] { return cluster_counts(a.hub.emitter).streams == 2; }));
   }
   // A node that says nothing any more: its lease is in Redis, as it was when it died.
   redis.command("ZADD spate:nodes $(($(date +%s%3N) + 600)) dead");
   redis.command("HSET spate:node:dead dora 1");
-  CHECK(cluster_users(a) == Texts{"anna", "bert", "dora"});
-  CHECK(eventually([&] { return cluster_users(a) == Texts{"anna", "bert"}; }));
+  CHECK(cluster_users(a.hub.emitter) == Texts{"anna", "bert", "dora"});
+  CHECK(eventually([&] { return cluster_users(a.hub.emitter) == Texts{"anna", "bert"}; }));
   // Redis loses what it knew of the node, and is told again.
   redis.command("DEL spate:node:a");
   CHECK(eventually([&] { return redis.command("HGET spate:node:a bert") == "1"; }));

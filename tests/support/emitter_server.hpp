@@ -13,23 +13,20 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include <asio/bind_executor.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/system_executor.hpp>
 
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 #include <spate/server/server.hpp>
 #include "support/event_client.hpp"
 #include "support/eventually.hpp"
+#include "support/sending.hpp"
 #include "support/serving.hpp"
 
 namespace spate::test {
@@ -40,51 +37,13 @@ inline EmitterOptions with_store(ReplayLimits limits = {}) {
   return options;
 }
 
-/// An `async_send` whose completion a thread can wait for. (No std::future: ThreadSanitizer does not see how its parts
-/// in the standard library order what they do.)
-class Sending {
- public:
-  Sending(Emitter& emitter, const Audience& audience, const Event& event) {
-    emitter.async_send(
-        audience, event,
-        asio::bind_executor(asio::system_executor(), [to = outcome_](std::error_code error, SendReport report) {
-          {
-            const std::lock_guard lock(to->mutex);
-            to->error = error;
-            to->report = std::move(report);
-          }
-          to->changed.notify_all();
-        }));
-  }
-
-  bool done() const {
-    const std::lock_guard lock(outcome_->mutex);
-    return outcome_->report.has_value();
-  }
-  /// Waits for the completion; false when none comes.
-  bool wait() const {
-    std::unique_lock lock(outcome_->mutex);
-    return outcome_->changed.wait_for(lock, patience, [&] { return outcome_->report.has_value(); });
-  }
-  /// After `wait`.
-  std::error_code error() const {
-    const std::lock_guard lock(outcome_->mutex);
-    return outcome_->error;
-  }
-  SendReport report() const {
-    const std::lock_guard lock(outcome_->mutex);
-    return outcome_->report.value();
-  }
-
- private:
-  struct Outcome {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::error_code error;
-    std::optional<SendReport> report;
-  };
-  std::shared_ptr<Outcome> outcome_ = std::make_shared<Outcome>();
-};
+/// Options that note in `presence` who joins, "+anna", and who leaves, "-anna".
+inline EmitterOptions noting(Journal& presence) {
+  EmitterOptions options = with_store();
+  options.on_join = [&presence](const std::string& user) { presence.add("+" + user); };
+  options.on_leave = [&presence](const std::string& user) { presence.add("-" + user); };
+  return options;
+}
 
 class EmitterServer {
   // Before the server, whose loops use them to the end.
@@ -145,6 +104,11 @@ class EmitterServer {
     });
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return done; });
+  }
+
+  /// Sends `text` and waits until that has succeeded; returns the event's id.
+  std::string sent(const Audience& audience, const std::string& text) {
+    return Sending(emitter, audience, Event(text)).success().id;
   }
 
   /// The id of the event sent as number `sequence`.

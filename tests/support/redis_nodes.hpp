@@ -1,4 +1,4 @@
-// A node of a cluster: an emitter behind a server, and its bus on a loop of its own.
+// Nodes of a cluster: each an emitter behind a server, and its bus on a loop of its own.
 //
 //   RedisServer redis;
 //   RedisNodeServer a(redis.url()), b(redis.url());
@@ -6,15 +6,19 @@
 //   b.hub.emitter.send("anna", Event("hello"));
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <spate/cluster/redis_bus.hpp>
 #include "support/emitter_server.hpp"
+#include "support/event_client.hpp"
 #include "support/eventually.hpp"
+#include "support/sending.hpp"
 #include "support/serving.hpp"
 
 namespace spate::test {
@@ -63,5 +67,40 @@ class RedisNodeServer {
     return std::move(options);
   }
 };
+
+/// Two nodes that are connected, and on the second of them a stream of anna's, which is open.
+class TwoNodes {
+ public:
+  explicit TwoNodes(const std::string& url) : TwoNodes(redis_options(url)) {}
+  explicit TwoNodes(const RedisOptions& both) : TwoNodes(both, both) {}
+  TwoNodes(RedisOptions first, RedisOptions second)
+      : a(std::move(first)), b(std::move(second)), there(connected().hub.open("/anna?greet=1")) {
+    there.next();
+  }
+
+  RedisNodeServer a, b;
+  EventClient there;
+
+ private:
+  const RedisNodeServer& connected() const {
+    if (!a.is_connected() || !b.is_connected()) throw Failure("a node does not connect to Redis");
+    return b;
+  }
+};
+
+inline std::vector<std::string> numbers(int from, int to) {
+  std::vector<std::string> all;
+  for (int i = from; i <= to; ++i) all.push_back(std::to_string(i));
+  return all;
+}
+
+/// Sends them all to anna, and does not wait.
+inline std::vector<Sending> send_numbers(RedisNodeServer& node, int from, int to) {
+  std::vector<Sending> sendings;
+  for (const std::string& number : numbers(from, to)) {
+    sendings.emplace_back(node.hub.emitter, Audience::user("anna"), Event(number));
+  }
+  return sendings;
+}
 
 }  // namespace spate::test
