@@ -219,6 +219,7 @@ describe("the examples' pages", { timeout: 280_000 }, () => {
       await tab.press("Ask");
       await tab.is("open");
       await tab.text("#answer", /^word word/);
+      await tab.text("#stats", / 1 answer under way/);
       await tab.press("Stop");
       await tab.is("closed");
       await tab.text("#answer", /You stopped it\.$/);
