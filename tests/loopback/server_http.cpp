@@ -199,6 +199,11 @@ TEST_CASE("who expects 100 is told to go on, or at once why not", "[loopback][se
     CHECK(reply.field("Connection") == "close");
     CHECK(client.read_end() == End::closed);
   }
+  SECTION("nothing is there, and to a HEAD that is said without a body") {
+    client.send("HEAD /nowhere" + rest);
+    CHECK(client.read_reply(Client::Method::head).status == 404);
+    CHECK(client.read_to_end().empty());
+  }
 }
 
 TEST_CASE("a request that takes too long is answered with 408", "[loopback][server][timeout]") {

@@ -233,7 +233,7 @@ class Session final : public StreamOrigin {
     const Router::Match match = server_->router.match(request.method(), request.path());
     if (match.outcome != Router::Match::Outcome::found) {
       version_minor_ = request.version_minor();
-      head_only_ = false;
+      head_only_ = request.method() == "HEAD";
       cors_ = server_->cors.decide(request);
       closing_ = true;  // the body may come all the same
       respond(refusal(match));
