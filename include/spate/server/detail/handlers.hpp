@@ -11,7 +11,6 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
-#include <asio/error.hpp>
 
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -44,17 +43,6 @@ inline bool tells_the_end(const std::exception_ptr& exception) noexcept {
     std::rethrow_exception(exception);
   } catch (const std::system_error& error) {
     return error.code() == Errc::stream_closed || error.code() == Errc::shut_down;
-  } catch (...) {
-    return false;
-  }
-}
-
-/// Whether a coroutine only passes on that it was cancelled.
-inline bool is_cancellation(const std::exception_ptr& exception) noexcept {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::system_error& error) {
-    return error.code() == asio::error::operation_aborted;
   } catch (...) {
     return false;
   }

@@ -1,0 +1,77 @@
+// AnswerBuffer: the answers of one connection, from the response to the last byte that the kernel takes. No I/O.
+//
+//   answers.begin(request);
+//   answers.put(response);
+//   while (!answers.empty()) answers.sent(write(socket, answers.unsent()));
+//   if (answers.closes()) close(socket);
+//
+// It knows what an answer depends on besides the response: the request's version and method, and whether the connection
+// goes on.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <asio/buffer.hpp>
+
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/stream/detail/stream_head.hpp>
+
+namespace spate::detail {
+
+class AnswerBuffer {
+ public:
+  /// What is put next answers `request`.
+  void begin(const Request& request) {
+    context_.http_minor_version = request.version_minor();
+    context_.head_only = request.method() == "HEAD";
+    if (!request.keep_alive()) close_after();
+  }
+
+  /// What is put next answers something that is no request. It is the last answer: who knows where another would begin?
+  void begin_refusal() { context_ = HeadContext{1, false}; }
+
+  /// Whether the request was a HEAD: the same head, but no body follows. (H4)
+  bool head_only() const noexcept { return context_.head_only; }
+
+  /// Lets nothing follow on the connection, whatever is still answered. (H12)
+  void close_after() noexcept { context_.keep_alive = false; }
+  /// Whether the connection closes when everything has been sent.
+  bool closes() const noexcept { return !context_.keep_alive; }
+
+  void put(const Response& response) {
+    if (response.closes()) close_after();
+    serialize_head(bytes_, response, context_);
+    bytes_ += payload(response, context_);
+  }
+
+  /// Puts the head that a stream would begin with, which is the whole answer to a HEAD. `fields` are complete lines.
+  void put_stream_head(Framing framing, std::string_view fields, Transport transport) {
+    if (context_.http_minor_version == 0) close_after();
+    bytes_ += stream_head(framing, fields, transport, "HEAD", closes() ? AfterStream::close : AfterStream::keep);
+  }
+
+  bool empty() const noexcept { return bytes_.empty(); }
+  asio::const_buffer unsent() const noexcept { return {bytes_.data() + sent_, bytes_.size() - sent_}; }
+
+  /// The kernel has taken so much of `unsent`.
+  void sent(std::size_t size) {
+    sent_ += size;
+    if (sent_ < bytes_.size()) return;
+    sent_ = 0;
+    // An idle connection keeps room for an ordinary answer, but not what a large one took.
+    if (bytes_.capacity() > most_kept) bytes_ = {};
+    bytes_.clear();
+  }
+
+ private:
+  static constexpr std::size_t most_kept = 16 * 1024;
+
+  HeadContext context_;
+  std::string bytes_;
+  std::size_t sent_ = 0;  // of `bytes_`
+};
+
+}  // namespace spate::detail

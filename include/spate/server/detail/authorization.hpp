@@ -1,0 +1,73 @@
+// Authorization: a request while the coroutine of its route's hook decides whether it may pass.
+//
+// Its coroutine and its session share it. A session whose client has left holds it no more, and does not look at the
+// verdict. Shard only.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/cancellation_type.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/error.hpp>
+
+#include <spate/server/detail/router.hpp>
+#include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/stream_parts.hpp>
+
+namespace spate::detail {
+
+struct Authorization {
+  Authorization(const Route& of, Request about) : route(of), request(std::move(about)) {}
+
+  bool for_stream() const noexcept { return std::holds_alternative<StreamHandler>(route.handler); }
+
+  const Route& route;  // of the server, which outlives its sessions
+  Request request;
+  asio::cancellation_signal client_left;
+};
+
+/// Where a request comes from, and where its answer or the socket for its stream is: a session. Shard only.
+class RequestOrigin : public StreamOrigin {
+ public:
+  /// The coroutine that was asked has failed, has refused the request, or lets it pass.
+  virtual void decided(const Authorization& asked, const std::exception_ptr& failure,
+                       std::optional<Response> refused) = 0;
+};
+
+/// Asks `hook` about `asked`. `origin` is told the verdict in a turn of `shard`.
+inline void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked, const Ref<Shard>& shard,
+                const Ref<RequestOrigin>& origin) {
+  auto decided = [asked, shard, origin](std::exception_ptr failure, std::optional<Response> refused) {
+    shard->run([asked, origin, failure,
+                refused = std::move(refused)]() mutable { origin->decided(*asked, failure, std::move(refused)); },
+               origin);
+  };
+  asio::co_spawn(
+      shard->executor(), [asked, &hook] { return hook(asked->request); },
+      asio::bind_cancellation_slot(asked->client_left.slot(), std::move(decided)));
+}
+
+/// Cancels the coroutine of `asked`, whose client has left: outside of every turn, as that runs user code.
+inline void cancel(std::shared_ptr<Authorization> asked, Shard& shard) {
+  shard.call_back([asked = std::move(asked)] { asked->client_left.emit(asio::cancellation_type::terminal); });
+}
+
+/// Whether a coroutine only passes on that it was cancelled.
+inline bool is_cancellation(const std::exception_ptr& exception) noexcept {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::system_error& error) {
+    return error.code() == asio::error::operation_aborted;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace spate::detail

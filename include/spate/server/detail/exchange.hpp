@@ -1,0 +1,165 @@
+// Exchange: a request from the moment it is complete until its answer is known. One connection's, one after the other.
+//
+// Finds the route, asks its hook, and calls its handler. What is to be answered is put into the AnswerBuffer, at once
+// or when the respondent gives it; or a stream takes the connection. Neither reads nor writes. Shard only.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <spate/server/detail/answer_buffer.hpp>
+#include <spate/server/detail/authorization.hpp>
+#include <spate/server/detail/find_route.hpp>
+#include <spate/server/detail/respondent.hpp>
+#include <spate/server/detail/server_core.hpp>
+
+namespace spate::detail {
+
+class Exchange {
+ public:
+  /// All of them outlive this, which is a part of `origin`.
+  Exchange(RequestOrigin& origin, Shard& shard, ServerCore& server, AnswerBuffer& answers)
+      : origin_(origin), shard_(shard), server_(server), answers_(answers) {}
+
+  const Respondent& respondent() const noexcept { return respondent_; }
+
+  /// Takes `request` to its handler. Afterwards its answer is put, or somebody has it.
+  void begin(Request request) {
+    answers_.begin(request);
+    or_fail([&] {
+      cors_ = server_.cors.decide(request);
+      RouteOrAnswer found = find_route(server_, request, cors_);
+      if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
+      authorize(*std::get<const Route*>(found), std::move(request));
+    });
+  }
+
+  /// Goes on when the hook has decided about the respondent's request.
+  void decided(const std::exception_ptr& failure, std::optional<Response> refused) {
+    const std::shared_ptr<Authorization> asked = std::move(respondent_.hook);
+    or_fail([&] {
+      if (failure) std::rethrow_exception(failure);
+      if (refused) return put(std::move(*refused));
+      handle(asked->route, std::move(asked->request));
+    });
+  }
+
+  /// Puts a refusal if one is due before the body of `request` has come. Returns whether it did.
+  bool refuse_early(const Request& request) {
+    const Router::Match match = server_.router.match(request.method(), request.path());
+    if (match.outcome == Router::Match::Outcome::found) return false;
+    answers_.begin(request);
+    answers_.close_after();  // the body may come all the same
+    cors_ = server_.cors.decide(request);
+    put(refusal(match));
+    return true;
+  }
+
+  /// Puts the answer to what is no request.
+  void refuse(int status, std::string_view reason) {
+    answers_.begin_refusal();
+    cors_ = {};
+    put(Response::error(status, reason));
+  }
+
+  /// Puts the answer, and nobody has the request any more.
+  void put(Response response) {
+    respondent_ = {};
+    if (draining()) answers_.close_after();
+    cors_.apply(response);
+    answers_.put(response);
+  }
+
+  /// The client has the answer.
+  void end() { cors_ = {}; }
+
+  /// The connection goes to the stream, or closes. Returns who had the request.
+  Respondent let_go() { return std::exchange(respondent_, {}); }
+
+ private:
+  // What user code throws is told, and answered with 500.
+  template <typename Step>
+  void or_fail(Step step) {
+    try {
+      step();
+    } catch (...) {
+      server_.report(std::current_exception());
+      Response failure = Response::error(500, "the handler failed");
+      if (respondent_.pending) {
+        respondent_.pending->respond(std::move(failure));  // unless the handler had answered before it threw
+      } else if (respondent_.stream) {
+        respondent_.stream->reject(std::move(failure));
+      } else {
+        put(std::move(failure));
+      }
+    }
+  }
+
+  void authorize(const Route& route, Request request) {
+    const AuthorizeHook& hook = route.options.authorize;
+    if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+      respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
+      return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+    }
+    if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+      if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
+    }
+    handle(route, std::move(request));
+  }
+
+  void handle(const Route& route, Request request) {
+    if (const auto* now = std::get_if<ValueHandler>(&route.handler)) return put((*now)(request));
+    if (const auto* later = std::get_if<RequestHandler>(&route.handler)) {
+      const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<StreamOrigin>(&origin_));
+      respondent_.pending = core;
+      return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
+                      server_.options.on_exception);
+    }
+    open_stream(std::get<StreamHandler>(route.handler), std::move(request));
+  }
+
+  void open_stream(const StreamHandler& handler, Request request) {
+    TransportChoice choice;
+    try {
+      choice = choose_transport(request);
+    } catch (const std::invalid_argument& error) {
+      return put(Response::error(400, error.what()));
+    }
+    const Framing framing = framing_for(request);
+    std::string fields;
+    for (const auto& [name, value] : cors_.fields) append_field(fields, name, value);
+    if (answers_.head_only()) {
+      // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
+      if (choice.transport == Transport::poll) return put(Response::json(200, {}));
+      if (draining()) answers_.close_after();
+      return answers_.put_stream_head(framing, fields, choice.transport);
+    }
+    std::string head = stream_head(framing, fields, choice.transport, request.method());
+    const auto expiry = request.expiry();
+    respondent_.stream =
+        make_ref<StreamCore>(Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),
+                             std::make_shared<const Request>(std::move(request)), std::move(head), std::move(choice));
+    const EventStream stream(respondent_.stream);
+    if (expiry) stream.expire_at(*expiry);
+    handler(stream, server_.options.on_exception);
+    // The drain has passed already; the client gets its farewell all the same.
+    if (draining()) stream.core()->end(EndReason::shutdown);
+  }
+
+  bool draining() const noexcept { return server_.draining.load(std::memory_order_relaxed); }
+
+  RequestOrigin& origin_;
+  Shard& shard_;
+  ServerCore& server_;
+  AnswerBuffer& answers_;
+  CorsDecision cors_;
+  Respondent respondent_;
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,47 @@
+// Which route a request goes to, and the answer to one that goes to none. No I/O.
+#pragma once
+
+#include <utility>
+#include <variant>
+
+#include <spate/server/detail/server_core.hpp>
+
+namespace spate::detail {
+
+/// What is answered where `match` has found no route.
+inline Response refusal(const Router::Match& match) {
+  switch (match.outcome) {
+    case Router::Match::Outcome::malformed: return Response::error(400, "the path has a broken escape");
+    case Router::Match::Outcome::no_method:
+      return Response::error(405, "this resource does not take that method").header("Allow", match.allow);
+    default: return Response::error(404, "there is nothing here");
+  }
+}
+
+using RouteOrAnswer = std::variant<const Route*, Response>;
+
+/// Finds the route of `request` and sets the parameters of its path; or says what to answer without a handler: a
+/// refusal, the methods that OPTIONS asks for, a preflight. `cors` is what was decided about the request; it is left
+/// empty where its fields are in the answer already.
+inline RouteOrAnswer find_route(const ServerCore& server, Request& request, CorsDecision& cors) {
+  if (!server.hosts.allows(request)) return Response::error(403, "this server does not answer for that host");
+  if (cors.verdict == CorsDecision::refused) return Response::error(403, "this origin is not allowed");
+  Router::Match match = server.router.match(request.method(), request.path());
+  if (request.method() == "OPTIONS") {
+    if (request.path() == "*") return Response(204).header("Allow", server.router.allow_all());
+    // A route may take OPTIONS itself, but a browser's preflight is not for it.
+    if (match.outcome == Router::Match::Outcome::found && cors.preflight) {
+      match = server.router.match({}, request.path());
+    }
+    if (match.outcome == Router::Match::Outcome::no_method) {
+      Response response = cors.preflight ? server.cors.preflight(std::exchange(cors, {}), match.allow) : Response(204);
+      return std::move(response.header("Allow", match.allow));
+    }
+  }
+  if (match.outcome != Router::Match::Outcome::found) return refusal(match);
+  if (!request.well_formed_query()) return Response::error(400, "the query has a broken escape");
+  for (auto& [name, value] : match.params) request.set_param(std::move(name), std::move(value));
+  return match.route;
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,41 @@
+// Respondent: who has a request that was not answered at once, and so is told what becomes of its client.
+//
+// A value: a session copies it before it closes, and tells the copy afterwards. Shard only.
+#pragma once
+
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include <spate/error.hpp>
+#include <spate/server/detail/authorization.hpp>
+#include <spate/server/pending_response.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate::detail {
+
+/// One of them at most.
+struct Respondent {
+  std::shared_ptr<Authorization> hook;  // until it has decided
+  Ref<PendingCore> pending;             // until it answers
+  Ref<StreamCore> stream;               // until its head goes out
+
+  /// Whether a stream is to come. Who ends only his own side has left a stream, but waits for any other answer.
+  bool awaits_stream() const noexcept { return stream || (hook && hook->for_stream()); }
+
+  void connection_lost(std::error_code error) const {
+    if (stream) stream->connection_lost(error);
+    if (pending) pending->connection_lost(error);
+  }
+
+  /// The server was told to end, or its time to do so has passed.
+  void drain() const {
+    if (stream) stream->end(EndReason::shutdown);
+  }
+  void cut() const {
+    if (stream) stream->on_cut();
+    if (pending) pending->connection_lost(Errc::shut_down);
+  }
+};
+
+}  // namespace spate::detail

@@ -1,0 +1,98 @@
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <spate/server/detail/find_route.hpp>
+#include "support/catch.hpp"
+
+using namespace spate;
+using namespace spate::detail;
+
+namespace {
+
+ServerOptions with_page() {
+  ServerOptions options;
+  options.cors.allow_origins = {"https://page.example"};
+  return options;
+}
+
+// A server on loopback with two routes.
+struct Routes {
+  Routes() {
+    add("GET", "/users/{user}");
+    add("POST", "/users/{user}");
+  }
+
+  void add(std::string method, const char* pattern) {
+    server.router.add({{std::move(method)}, PathPattern(pattern), ValueHandler(), {}});
+  }
+
+  // "GET user=ann" for the route found and the parameter; else the answer's status and what it allows.
+  std::string find(Request request) {
+    if (!request.authority()) request.add_header("Host", "localhost");
+    cors = server.cors.decide(request);
+    const RouteOrAnswer found = find_route(server, request, cors);
+    if (const auto* answer = std::get_if<Response>(&found)) {
+      const std::string_view allow = answer->header("Allow");
+      return std::to_string(answer->status()) + (allow.empty() ? "" : " ") + std::string(allow);
+    }
+    std::string text = std::get<const Route*>(found)->methods.front();
+    const std::string user(request.param("user"));
+    return user.empty() ? text : text + " user=" + user;
+  }
+
+  ServerCore server{with_page(), HostCheck::loopback};
+  CorsDecision cors;
+};
+
+Request from_page(std::string method, std::string_view target, std::string_view origin = "https://page.example") {
+  return Request(std::move(method), target).add_header("Origin", origin);
+}
+
+Request preflight(std::string_view target) {
+  return from_page("OPTIONS", target).add_header("Access-Control-Request-Method", "GET");
+}
+
+}  // namespace
+
+TEST_CASE("a request goes to the route of its method and path", "[server][route]") {
+  Routes routes;
+  CHECK(routes.find(Request("GET", "/users/ann?x=1")) == "GET user=ann");
+  CHECK(routes.find(Request("POST", "/users/bob")) == "POST user=bob");
+}
+
+TEST_CASE("a request without a route is told why", "[server][route]") {
+  Routes routes;
+  CHECK(routes.find(Request("GET", "/")) == "404");
+  CHECK(routes.find(Request("PUT", "/users/ann")) == "405 GET, POST, OPTIONS");
+  CHECK(routes.find(Request("GET", "/users/%zz")) == "400");
+  CHECK(routes.find(Request("GET", "/users/ann?x=%zz")) == "400");
+}
+
+TEST_CASE("who must not ask is not told what is there", "[server][route]") {
+  Routes routes;
+  CHECK(routes.find(Request("GET", "/").add_header("Host", "rebound.example")) == "403");
+  CHECK(routes.find(from_page("GET", "/", "https://other.example")) == "403");
+  CHECK(routes.find(from_page("OPTIONS", "/users/ann", "https://other.example")) == "403");
+}
+
+TEST_CASE("OPTIONS tells the methods where no route takes it", "[server][route]") {
+  Routes routes;
+  CHECK(routes.find(Request("OPTIONS", "/users/ann")) == "204 GET, POST, OPTIONS");
+  CHECK(routes.find(Request("OPTIONS", "*")) == "204 GET, POST, OPTIONS");
+  CHECK(routes.find(Request("OPTIONS", "/")) == "404");
+}
+
+TEST_CASE("a preflight is answered with the fields of its origin, once", "[server][route]") {
+  Routes routes;
+  CHECK(routes.find(preflight("/users/ann")) == "204 GET, POST, OPTIONS");
+  CHECK(routes.cors.fields.empty());
+  // A route that takes OPTIONS itself is not asked.
+  routes.add("OPTIONS", "/own");
+  CHECK(routes.find(Request("OPTIONS", "/own")) == "OPTIONS");
+  CHECK(routes.find(preflight("/own")).starts_with("204 "));
+  // Any other answer gets them when it is put.
+  CHECK(routes.find(from_page("GET", "/users/ann")) == "GET user=ann");
+  CHECK_FALSE(routes.cors.fields.empty());
+}
