@@ -96,3 +96,10 @@ TEST_CASE("a preflight is answered with the fields of its origin, once", "[serve
   CHECK(routes.find(from_page("GET", "/users/ann")) == "GET user=ann");
   CHECK_FALSE(routes.cors.fields.empty());
 }
+
+TEST_CASE("a route that takes OPTIONS itself is allowed it once", "[server][route]") {
+  Routes routes;
+  routes.add("OPTIONS", "/own");
+  CHECK(routes.find(Request("OPTIONS", "/own")) == "OPTIONS");
+  CHECK(routes.find(Request("GET", "/own")) == "405 OPTIONS");
+}

@@ -43,8 +43,14 @@ class AnswerBuffer {
 
   void put(const Response& response) {
     if (response.closes()) close_after();
-    serialize_head(bytes_, response, context_);
-    bytes_ += payload(response, context_);
+    const std::size_t before = bytes_.size();
+    try {
+      serialize_head(bytes_, response, context_);
+      bytes_ += payload(response, context_);
+    } catch (...) {
+      bytes_.resize(before);  // no answer follows half of another
+      throw;
+    }
   }
 
   /// Puts the head that a stream would begin with, which is the whole answer to a HEAD. `fields` are complete lines.

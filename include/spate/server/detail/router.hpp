@@ -72,7 +72,9 @@ class Router {
  private:
   static std::string joined(const std::vector<std::string_view>& methods) {
     std::string list;
-    for (const std::string_view method : methods) list.append(method).append(", ");
+    for (const std::string_view method : methods) {
+      if (method != "OPTIONS") list.append(method).append(", ");
+    }
     return list += "OPTIONS";
   }
 
