@@ -2,6 +2,8 @@
 //
 // One lock orders everything: ids, the store, who is registered, and what is posted to which shard. A publisher holds
 // it for a look-up and a post per shard or receiver; a delivery never takes it.
+//
+// Who comes and goes is in emitter_members.hpp, history in emitter_replay.hpp, other processes in emitter_bus.hpp.
 #pragma once
 
 #include <algorithm>
@@ -85,32 +87,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return report;
   }
 
-  void add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted) {
-    // Made before the lock, for both outcomes: they are the program's code.
-    const std::string requested = stream->last_event_id();
-    Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
-    if (!requested.empty()) greeting.resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
-
-    const std::lock_guard lock(mutex_);
-    if (closed_ || stream->shard().stopped()) return;
-    auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
-    std::optional<std::uint64_t> ahead;
-    if (mirrors_) ahead = ahead_of_mirror(requested);
-    if (ahead) subscription->live = false;
-    const std::string user = user_id;
-    try {
-      enter(std::move(user_id), subscription, ahead, std::move(greeting), wanted);
-    } catch (...) {
-      // As if it had never come.
-      User* const left = index_.find(user);
-      if (subscription->user != nullptr) {
-        erase(*subscription);
-      } else if (left != nullptr && !left->first) {
-        index_.erase(*left);
-      }
-      throw;
-    }
-  }
+  inline void add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
 
   /// Ends every stream of `user` for `reason`; returns how many.
   std::size_t close(std::string_view user_id, EndReason reason) {
@@ -210,21 +187,20 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   /// Draws what `subscription` has to get next into `batch`. When there is nothing more it becomes live, in order with
   /// all that is published. Returns the gap to tell first when the store has meanwhile lost what was next.
-  EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch) {
+  inline EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch);
+
+  /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
+  /// its client polls and is given the time to ask again.
+  inline bool unregister(Subscription& subscription, EndReason reason);
+
+  /// Its client did not ask again, or cannot.
+  void expire(Subscription& subscription) {
     const std::lock_guard lock(mutex_);
-    if (subscription.user == nullptr) return {};
-    EncodedEvent restart_gap = mirrors_ ? follow_restart(subscription) : EncodedEvent();
-    const std::string& user = subscription.user->id;
-    const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
-    if (batch.empty()) {
-      subscription.live = true;
-      subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
-    }
-    if (restart_gap || discarded <= subscription.cursor) return restart_gap;
-    std::uint64_t next = first_for(subscription, batch);
-    if (next == 0 && !batch.empty()) next = next_for(user, subscription, batch.back().sequence).sequence;
-    return gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
+    erase(subscription);
   }
+
+  /// It could not be said in time where it resumes: that is unknown, then.
+  inline void stop_waiting(Subscription& subscription);
 
   // ---- for the bus ----
 
@@ -243,30 +219,6 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     return id_of(sequence);
   }
-
-  /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
-  /// its client polls and is given the time to ask again.
-  bool unregister(Subscription& subscription, EndReason reason) {
-    const std::lock_guard lock(mutex_);
-    latecomers_.take(subscription);
-    const bool may_return = reason == EndReason::completed || reason == EndReason::client;
-    if (subscription.user != nullptr && subscription.stream().transport() == Transport::poll && may_return &&
-        options_.poll_grace.count() > 0) {
-      subscription.live = false;
-      return true;
-    }
-    erase(subscription);
-    return false;
-  }
-
-  /// Its client did not ask again, or cannot.
-  void expire(Subscription& subscription) {
-    const std::lock_guard lock(mutex_);
-    erase(subscription);
-  }
-
-  /// It could not be said in time where it resumes: that is unknown, then.
-  inline void stop_waiting(Subscription& subscription);
 
  private:
   /// What a stream begins with.
@@ -328,78 +280,16 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return EventEncoder(event);
   }
 
-  // Tells the program of a gap and makes the event that tells the client, if there is to be one.
-  EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
-                         std::uint64_t position, GapReason reason) {
-    const StreamCore& stream = subscription.stream();
-    const std::string oldest = next == 0 ? std::string() : id_of(next);
-    if (options_.on_gap) {
-      hooks_->push(stream.shard(), [function = options_.on_gap,
-                                    gap = Gap{subscription.user->id, requested, oldest, reason}] { function(gap); });
-    }
-    const std::string& name = stream.options().gap_event;
-    return name.empty() ? EncodedEvent() : encode_gap(name, requested, oldest, to_string(reason), id_of(position));
-  }
-
   // Just before what follows.
   std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
 
-  // The first of `events` that passes the filter; 0 when none does.
-  static std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events) {
-    for (const StoredEvent& stored : events) {
-      if (subscription.accepts(stored.event.name())) return stored.sequence;
-    }
-    return 0;
-  }
-
-  // Looks as far as the first event that passes the filter, as the replay itself will.
-  Next next_for(std::string_view user, const Subscription& subscription, std::uint64_t after) {
-    Next next;
-    const std::size_t most_bytes = subscription.filter() == nullptr ? 0 : most_per_draw;
-    std::uint64_t position = after;
-    do {
-      probe_.clear();
-      next.complete = store_->fetch(user, position, most_bytes, probe_) <= after;
-      next.sequence = first_for(subscription, probe_);
-      if (!probe_.empty()) position = probe_.back().sequence;
-    } while (next.sequence == 0 && !probe_.empty());
-    probe_.clear();
-    return next;
-  }
-
-  Start start_of(std::string_view user, const Subscription& subscription, std::string_view requested) {
-    const std::uint64_t newest = store_->newest();
-    if (requested.empty()) return {newest, 0, std::nullopt};
-    const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
-    if (cursor && *cursor <= newest) {
-      const Next next = next_for(user, subscription, *cursor);
-      if (next.complete) return {*cursor, next.sequence, std::nullopt};
-      return {position_before(next.sequence), next.sequence, GapReason::trimmed};
-    }
-    const std::uint64_t next = next_for(user, subscription, 0).sequence;
-    Start start{position_before(next), next, std::nullopt};
-    if (requested != "earliest") start.gap = GapReason::unknown;
-    return start;
-  }
-
-  // Finds where `subscription` begins and makes what tells its client. It is live, or else draws from the store first.
-  Opening open(Subscription& subscription, Greeting&& greeting) {
-    Opening opening;
-    const Start start = start_of(subscription.user->id, subscription, greeting.requested);
-    EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
-    opening.greeting = std::move(encoder).finish(id_of(start.position));
-    subscription.cursor = start.position;
-    subscription.live = start.next == 0;
-    subscription.history = history_;
-    if (start.gap) opening.gap = gap_event(subscription, greeting.requested, start.next, start.position, *start.gap);
-    return opening;
-  }
-
-  static void post(const Ref<Subscription>& subscription, Opening&& opening) {
-    Shard& shard = subscription->feed().shard();
-    if (opening.greeting) shard.post(subscription, Subscription::what_greet, std::move(opening.greeting));
-    if (opening.gap) shard.post(subscription, Subscription::what_gap, std::move(opening.gap));
-  }
+  inline Start start_of(std::string_view user, const Subscription& subscription, std::string_view requested);
+  inline Next next_for(std::string_view user, const Subscription& subscription, std::uint64_t after);
+  static inline std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);
+  inline Opening open(Subscription& subscription, Greeting&& greeting);
+  static inline void post(const Ref<Subscription>& subscription, Opening&& opening);
+  inline EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
+                                std::uint64_t position, GapReason reason);
 
   // Posts `event` to all it is for; returns how many streams that are.
   std::size_t deliver(const Audience& audience, const EncodedEvent& event) {
@@ -443,60 +333,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return feeds_.back();
   }
 
-  // The steps of `add` that change something, with the lock held.
-  void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
-             Greeting&& greeting, const SubscribeOptions& wanted) {
-    StreamCore& stream = subscription->stream();
-    insert(std::move(user_id), subscription);
-    if (stream.transport() == Transport::poll) replace_poll(*subscription);
-    stream.open();
-    if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
-    Opening opening;
-    if (store_ != nullptr) {
-      opening = open(*subscription, std::move(greeting));
-      subscription->replaying = !subscription->live;
-    } else if (wanted.greeting) {
-      opening.greeting = std::move(greeting.fresh).finish();
-    }
-    post(subscription, std::move(opening));
-    if (!stream.own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
-  }
+  inline void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
+                    Greeting&& greeting, const SubscribeOptions& wanted);
 
-  void insert(std::string id, const Ref<Subscription>& subscription) {
-    bool first = false;
-    User& user = index_.obtain(std::move(id), first);
-    if (first && options_.on_join) hook(subscription->stream(), options_.on_join, user.id);
-    const std::size_t count = index_.append(user, subscription);
-    if (bus_ != nullptr) bus_->changed(user.id, count);
-    if (options_.max_streams_per_user > 0 && count > options_.max_streams_per_user) {
-      const Ref<Subscription> oldest = user.first;
-      detach(oldest);
-      oldest->stream().end(EndReason::replaced);
-    }
-  }
+  inline void insert(std::string id, const Ref<Subscription>& subscription);
 
-  // A new poll takes the place of the last one of the same client, answered or still waiting.
-  void replace_poll(const Subscription& poll) {
-    const Ref<Subscription> last = find(*poll.user, [&](const Subscription& each) {
-      return &each != &poll && each.stream().transport() == Transport::poll &&
-             each.stream().poll_client() == poll.stream().poll_client();
-    });
-    if (!last) return;
-    detach(last);
-    last->stream().end(EndReason::replaced);
-  }
+  inline void replace_poll(const Subscription& poll);
 
-  // The caller holds a reference to `subscription`.
-  void erase(Subscription& subscription) {
-    User* user = subscription.user;
-    if (user == nullptr) return;
-    latecomers_.take(subscription);
-    index_.remove(subscription);
-    if (bus_ != nullptr) bus_->changed(user->id, streams_of(*user));
-    if (user->first) return;
-    if (options_.on_leave) hook(subscription.stream(), options_.on_leave, user->id);
-    index_.erase(*user);
-  }
+  inline void erase(Subscription& subscription);
 
   void detach(Ref<Subscription> subscription) {
     erase(*subscription);
@@ -551,6 +395,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 }  // namespace detail
 }  // namespace spate
 
-// The members that have to do with a bus, and those of feeds and subscriptions that call the emitter.
+// The members declared inline, and those of feeds and subscriptions that call the emitter.
 #include <spate/registry/detail/emitter_bus.hpp>
+#include <spate/registry/detail/emitter_members.hpp>
+#include <spate/registry/detail/emitter_replay.hpp>
 #include <spate/registry/detail/subscription_flow.hpp>
