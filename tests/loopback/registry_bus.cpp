@@ -12,6 +12,7 @@
 #include "support/catch.hpp"
 #include "support/cluster_answers.hpp"
 #include "support/emitter_server.hpp"
+#include "support/texts.hpp"
 
 using namespace spate::test;
 using namespace std::chrono_literals;
@@ -23,7 +24,6 @@ using spate::InProcessNetwork;
 
 namespace {
 
-using Texts = std::vector<std::string>;
 constexpr auto with_log = InProcessNetwork::Kind::log;
 constexpr auto with_relay = InProcessNetwork::Kind::relay;
 

@@ -13,6 +13,7 @@
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
+#include "support/texts.hpp"
 
 using namespace spate::test;
 using spate::Audience;
@@ -23,8 +24,6 @@ using spate::EventStream;
 using spate::Server;
 
 namespace {
-
-using Texts = std::vector<std::string>;
 
 /// A server on a loop of the program's, which adds its streams to `emitter` and hands them to the test.
 struct Program {

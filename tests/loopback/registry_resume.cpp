@@ -7,6 +7,7 @@
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
+#include "support/texts.hpp"
 
 using namespace spate::test;
 using spate::EmitterOptions;
@@ -15,8 +16,6 @@ using spate::Gap;
 using spate::ReplayLimits;
 
 namespace {
-
-using Texts = std::vector<std::string>;
 
 ReplayLimits keeping(std::size_t events) {
   ReplayLimits limits;

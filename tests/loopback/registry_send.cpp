@@ -8,13 +8,12 @@
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
+#include "support/texts.hpp"
 
 using namespace spate::test;
 using spate::EmitterOptions;
 using spate::Event;
 using spate::StreamOptions;
-
-using Texts = std::vector<std::string>;
 
 TEST_CASE("one user, a group, several users, everybody: each stream once, and the counts right", "[registry][send]") {
   EmitterServer hub;

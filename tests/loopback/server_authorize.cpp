@@ -20,12 +20,12 @@
 #include "support/event_client.hpp"
 #include "support/exceptions.hpp"
 #include "support/serving.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
 
-using Texts = std::vector<std::string>;
 using Verdict = std::optional<Response>;
 
 namespace {

@@ -15,13 +15,13 @@
 #include "support/deferring.hpp"
 #include "support/exceptions.hpp"
 #include "support/one_stream.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
 using Catch::Matchers::StartsWith;
 
-using Texts = std::vector<std::string>;
 using Clock = std::chrono::steady_clock;
 
 namespace {

@@ -14,12 +14,11 @@
 #include "support/deferring.hpp"
 #include "support/eventually.hpp"
 #include "support/serving.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
-
-using Texts = std::vector<std::string>;
 
 TEST_CASE("an answer may come from another thread", "[loopback][server][pending]") {
   std::vector<std::thread> threads;

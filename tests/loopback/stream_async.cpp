@@ -22,12 +22,11 @@
 #include "support/catch.hpp"
 #include "support/exceptions.hpp"
 #include "support/one_stream.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
-
-using Texts = std::vector<std::string>;
 
 TEST_CASE("an awaited event completes when the kernel has it, and not before", "[loopback][stream][async]") {
   Journal journal;

@@ -20,12 +20,12 @@
 #include "support/end_of.hpp"
 #include "support/one_stream.hpp"
 #include "support/stream_collection.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
 
-using Texts = std::vector<std::string>;
 using Clock = std::chrono::steady_clock;
 
 namespace {

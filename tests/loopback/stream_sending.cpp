@@ -13,12 +13,11 @@
 #include "support/end_of.hpp"
 #include "support/one_stream.hpp"
 #include "support/stream_collection.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
-
-using Texts = std::vector<std::string>;
 
 namespace {
 

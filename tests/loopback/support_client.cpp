@@ -13,12 +13,11 @@
 #include "support/catch.hpp"
 #include "support/event_client.hpp"
 #include "support/serving.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
-
-using Texts = std::vector<std::string>;
 
 namespace {
 

@@ -13,12 +13,11 @@
 #include "support/event_client.hpp"
 #include "support/exceptions.hpp"
 #include "support/serving.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
-
-using Texts = std::vector<std::string>;
 
 TEST_CASE("a callback that throws costs neither the others nor the server", "[loopback][user code]") {
   Journal exceptions, journal;

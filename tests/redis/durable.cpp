@@ -8,12 +8,11 @@
 #include "support/catch.hpp"
 #include "support/redis_nodes.hpp"
 #include "support/redis_server.hpp"
+#include "support/texts.hpp"
 
 using namespace spate::test;
 using spate::Audience;
 using spate::Event;
-
-using Texts = std::vector<std::string>;
 
 TEST_CASE("an event reaches its user on another node, under the id of the log", "[cluster][durable]") {
   const RedisServer redis;

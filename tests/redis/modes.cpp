@@ -16,6 +16,7 @@
 #include "support/cluster_answers.hpp"
 #include "support/redis_nodes.hpp"
 #include "support/redis_server.hpp"
+#include "support/texts.hpp"
 
 using namespace spate::test;
 using namespace std::chrono_literals;
@@ -26,8 +27,6 @@ using spate::Event;
 using spate::SubscribeOptions;
 
 namespace {
-
-using Texts = std::vector<std::string>;
 
 struct Listener {
   std::string user;
