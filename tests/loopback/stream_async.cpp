@@ -114,6 +114,7 @@ TEST_CASE("any completion token will do", "[loopback][stream][async]") {
                             ran_on.set(std::this_thread::get_id());
                           }));
     CHECK(ran_on.get() == other.run([] { return std::this_thread::get_id(); }));
+    one.settle();  // the stream's loop may still be in its post to the other, which must outlive that
   }
   SECTION("a callback without one runs on the stream's loop") {
     Awaited<std::thread::id> ran_on;
