@@ -256,6 +256,55 @@ TEST_CASE("a publisher that awaits its sends never waits for one slow client", "
   for (std::uint64_t i = 1; i <= 200; ++i) REQUIRE(number_of(slow.next()) == i);
 }
 
+TEST_CASE("publishers that await their sends wait for a crowd that cannot follow", "[registry][async]") {
+  StreamOptions streams;
+  streams.max_queued_bytes = 256 * 1024;
+  EmitterOptions options = with_store();
+  options.max_backlog_bytes = 16 * 1024;
+  EmitterServer hub(options, streams, 1, small_buffer);
+  std::vector<EventClient> crowd = hub.crowd("/anna", 64);
+  // One thread reads what another one has delivered by the dozen: without waiting it would be far ahead.
+  constexpr std::uint64_t events = 200;
+  std::jthread publisher([&] {
+    for (std::uint64_t i = 1; i <= events; ++i) {
+      // A unicast goes another way than a broadcast.
+      const Audience audience = i % 2 == 0 ? Audience::everybody() : Audience::user("anna");
+      Sending(hub.emitter, audience, numbered(i, 8'000)).wait();
+    }
+  });
+  for (std::uint64_t i = 1; i <= events; ++i) {
+    for (EventClient& client : crowd) REQUIRE(number_of(client.next()) == i);
+  }
+  publisher.join();
+  CHECK(ended(hub, spate::EndReason::overflow) == 0);
+}
+
+TEST_CASE("a crowd that has stalled is waited for no longer than a moment", "[registry][async]") {
+  StreamOptions streams;
+  streams.max_queued_bytes = 256 * 1024;
+  EmitterServer hub(with_store(), streams, 1, small_buffer);
+  std::vector<EventClient> crowd = hub.crowd("/anna", 64);
+  EventClient bert = hub.open("/bert");
+  const auto publish = [&](std::uint64_t number) {
+    Sending sending(hub.emitter, Audience::everybody(), numbered(number, 8'000));
+    // Whether or not its publisher is held back, those who read have the event.
+    CHECK(number_of(bert.next()) == number);
+    return sending;
+  };
+  std::uint64_t number = 0;
+  while (hub.emitter.has_room()) REQUIRE(publish(++number).wait());
+  const Sending held_back = publish(++number);
+  CHECK(ended(hub, spate::EndReason::overflow) == 0);
+  REQUIRE(held_back.wait());
+  // In the end the policy ends those who have stalled, and they hold nobody back any more.
+  while (hub.emitter.stream_count() > 1) {
+    hub.emitter.broadcast(numbered(++number, 8'000));
+    CHECK(number_of(bert.next()) == number);
+  }
+  CHECK(ended(hub, spate::EndReason::overflow) == 64);
+  CHECK(eventually([&] { return hub.emitter.has_room(); }));
+}
+
 TEST_CASE("a wait that is cancelled ends, and its event arrives all the same", "[registry][async]") {
   EmitterOptions options = with_store();
   options.max_backlog_bytes = 0;

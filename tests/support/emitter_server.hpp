@@ -82,6 +82,13 @@ class EmitterServer {
     return EventClient(port_, target, cursor, version, receive_buffer);
   }
 
+  /// So many clients of `target`, for each of whom the kernels keep little.
+  std::vector<EventClient> crowd(std::string_view target, std::size_t size) const {
+    std::vector<EventClient> clients;
+    while (clients.size() < size) clients.push_back(open(target, {}, "HTTP/1.1", Serving::small_buffer));
+    return clients;
+  }
+
   std::uint16_t port() const noexcept { return port_; }
 
   /// The stream that was opened as number `index`.

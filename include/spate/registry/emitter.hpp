@@ -73,7 +73,8 @@ class Emitter {
   /// Sends to everybody.
   SendReport broadcast(const Event& event) { return core_->send(Audience::everybody(), event); }
 
-  /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`.
+  /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`, or most of
+  /// its clients are, as is said there.
   bool has_room() const { return core_->room(); }
 
   /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.
@@ -90,7 +91,7 @@ class Emitter {
   }
 
   /// Sends like the others and completes when no loop is behind by more than `EmitterOptions::max_backlog_bytes`, so
-  /// that a publisher who awaits it cannot outrun delivery. A slow client never delays it.
+  /// that a publisher who awaits it cannot outrun delivery. One slow client never delays it.
   ///
   /// With a bus it completes when the bus has the event, then with its id, or with the error for which it will not. A
   /// bus that is away may take long: whoever gives up waiting must reckon with the event coming later, though never

@@ -54,8 +54,10 @@ struct EmitterOptions {
   /// tab that was forgotten never keeps its user out. Zero: no limit.
   std::size_t max_streams_per_user = 0;
 
-  /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery;
-  /// one slow client never holds them back, because bytes that wait for a client do not count.
+  /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery.
+  /// Bytes that wait for a client do not count, so that slow clients hold nobody back; unless these are 64 or more, and
+  /// most streams of a loop, with half of their queues full: then it is the network that is too slow for what is
+  /// published. They are given up to a second to catch up, rather than all be ended. (Overflow::close only.)
   std::size_t max_backlog_bytes = 256 * 1024;
 
   /// How long a stream that is polled stays registered after an answer, until its client asks again: users do not

@@ -359,7 +359,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   bool has_room() const noexcept {
     return std::all_of(feeds_.begin(), feeds_.end(),
-                       [&](const Ref<Feed>& feed) { return feed->backlog() <= options_.max_backlog_bytes; });
+                       [&](const Ref<Feed>& feed) { return feed->has_room(options_.max_backlog_bytes); });
   }
 
   void release_waiters(std::error_code error) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -33,8 +34,9 @@ class Feed final : public Resident {
   Shard& shard() const noexcept { return *shard_; }
   EmitterCore& emitter() const noexcept { return *emitter_; }
 
-  /// Any thread. Bytes published and not yet given to every stream concerned.
-  std::size_t backlog() const noexcept { return backlog_.load(); }
+  /// Any thread. Whether publishers may go on: no more than `most` bytes have been published and not yet been given to
+  /// every stream concerned, and nobody is held back.
+  bool has_room(std::size_t most) const noexcept { return backlog_.load() <= most && !held_back_.load(); }
 
   /// Any thread, under the emitter's lock. Posts `event` to this feed or to a subscription on its shard.
   void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) {
@@ -106,6 +108,16 @@ class Feed final : public Resident {
     return Left::nothing;
   }
 
+  void on_timer(TimePoint now) override {
+    if (now < hold_ends_ && shard_->overrun()) return shard_->set_timer(*this, now + hold_look);
+    end_hold();
+  }
+
+  bool on_cut() override {
+    end_hold();
+    return false;
+  }
+
   // Not everybody may have had a broadcast: they come back, and hear again what they missed.
   void on_failure(std::error_code error) override {
     while (!members_.empty()) members_.any().stream().on_failure(error);
@@ -146,6 +158,14 @@ class Feed final : public Resident {
     log_.trim(lap_end_);
     release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
   }
+
+  // How often it is looked whether the streams have caught up, and how long they are waited for: clients that only seem
+  // to read, however many, must not stop a publisher.
+  static constexpr std::chrono::milliseconds hold_look{5};
+  static constexpr std::chrono::milliseconds longest_hold{1000};
+
+  inline void hold_back();
+  inline void end_hold();
 
   // Of ten thousand members none is in a cache when its turn comes. They are on their way there while the kernel works
   // for the one before: first the subscription, a turn later the stream that it points to.
@@ -189,6 +209,9 @@ class Feed final : public Resident {
   const Ref<Shard> shard_;
   const Ref<EmitterCore> emitter_;
   std::atomic<std::size_t> backlog_{0};
+  std::atomic<bool> held_back_{false};
+  TimePoint hold_ends_;
+  Ref<Feed> self_;  // while the timer is set, as it must not outlive this
 
   Roster<Subscription> members_;
   Roster<Subscription> others_;

@@ -20,6 +20,26 @@ inline Feed::~Feed() = default;
 
 inline void Feed::release_backlog(std::size_t bytes) {
   backlog_.fetch_sub(bytes);
+  if (shard_->overrun()) hold_back();
+  emitter_->backlog_released();
+}
+
+inline void Feed::hold_back() {
+  if (held_back_.load(std::memory_order_relaxed)) return;
+  try {
+    shard_->set_timer(*this, shard_->now() + hold_look);
+  } catch (...) {
+    return;  // without memory for a timer nobody would end it
+  }
+  if (shard_->timer_at(*this) == never) return;  // the shard stops
+  self_ = Ref<Feed>(this);
+  hold_ends_ = shard_->now() + longest_hold;
+  held_back_.store(true);
+}
+
+inline void Feed::end_hold() {
+  const Ref<Feed> alive = std::move(self_);
+  held_back_.store(false);
   emitter_->backlog_released();
 }
 

@@ -102,6 +102,18 @@ class Shard final : public RefCounted<Shard> {
   /// The time at which this turn began.
   TimePoint now() const noexcept { return in_turn_ ? now_ : Clock::now(); }
 
+  /// A stream has come to lag, or lags no more.
+  void count_lagging(int change) noexcept { lagging_ += change; }
+
+  /// Whether most streams lag, and not by ones and twos. Then no client is to blame: all of them together are sent more
+  /// than the network, or their host, can take.
+  bool overrun() const noexcept {
+    if (lagging_ < least_overrun) return false;
+    std::uint64_t open = counters_.opened.get();
+    for (const Counter& ended : counters_.ended) open -= ended.get();
+    return static_cast<std::uint64_t>(lagging_) * 2 > open;
+  }
+
   Poller& poller() noexcept { return poller_; }
   NodePool& nodes() noexcept { return nodes_; }
   ShardCounters& counters() noexcept { return counters_; }
@@ -185,6 +197,8 @@ class Shard final : public RefCounted<Shard> {
   static constexpr int round_dispatch = 8;
   // What one long replay may write before the next one's turn comes, in units of the budget: some 256 KiB.
   static constexpr int bulk_slice = 64;
+  // Fewer streams than these are some slow clients, even when there are no others.
+  static constexpr int least_overrun = 64;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
   static constexpr int most_rounds = 8;
 
@@ -329,6 +343,7 @@ class Shard final : public RefCounted<Shard> {
   std::deque<Ref<Resident>> dirty_;
   std::deque<Ref<Resident>> bulk_;
   int bulk_spent_ = 0;  // by the first of them, since it is the first
+  int lagging_ = 0;     // streams
   std::vector<Message> delivering_;
   std::function<void()> idle_;
   TimePoint now_{};

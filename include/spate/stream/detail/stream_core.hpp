@@ -335,6 +335,7 @@ class StreamCore final : public Resident {
   bool finishing_ = false;
   bool ended_ = false;
   bool gap_due_ = false;
+  bool lags_ = false;
   bool stopped_ = false;  // guarded like stop_
   WriteQueue queue_;
   std::size_t counted_ = 0;              // bytes that are, or have just been, in the queue
