@@ -14,8 +14,8 @@ function ratio(who, what, name, base, base_case,   i, n, list) {
       list[++n] = value[who, what, i, name] / value[base, base_case, i, name]
   return median(list, n)
 }
-function most(number, text, got, bar) { line(number, text, got, "<= " bar, got <= bar) }
-function least(number, text, got, bar) { line(number, text, got, ">= " bar, got >= bar) }
+function most(number, text, got, bar) { line(number, text, got, "<= " bar, got + 0 <= bar) }
+function least(number, text, got, bar) { line(number, text, got, ">= " bar, got + 0 >= bar) }
 function line(number, text, got, bar, reached) {
   if (got == "") return
   if (!headed++) printf "\n%-3s %-66s %10s %9s\n", "bar", subject, "measured", "wanted"
