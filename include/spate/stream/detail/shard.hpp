@@ -197,6 +197,8 @@ class Shard final : public RefCounted<Shard> {
   static constexpr int round_dispatch = 8;
   // What one long replay may write before the next one's turn comes, in units of the budget: some 256 KiB.
   static constexpr int bulk_slice = 64;
+  // Moments that come in one turn. Ten thousand heartbeats that are due are queued and written a few at a time.
+  static constexpr int most_moments = 64;
   // Fewer streams than these are some slow clients, even when there are no others.
   static constexpr int least_overrun = 64;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
@@ -225,8 +227,9 @@ class Shard final : public RefCounted<Shard> {
     std::exception_ptr failure;
     in_turn_ = true;
     now_ = Clock::now();
-    while (Resident* due = timers_.take_due(now_)) {
-      const Ref<Resident> resident(due);
+    for (int moments = 0; moments < most_moments; ++moments) {
+      const Ref<Resident> resident(timers_.take_due(now_));
+      if (!resident) break;
       run_for(*resident, failure, [&] { resident->on_timer(now_); });
     }
     for (int written = 0; written < turn_budget; written += round_budget) {

@@ -88,6 +88,7 @@ inline void StreamCore::on_timer(TimePoint now) {
         push_raw(settings_->heartbeat);
         mark_dirty();
       }
+      fsm_.wrote(now, false);  // as good as written: the next one counts from here
       break;
     case StreamFsm::Due::write_timeout: return ended(EndReason::write_timeout, Errc::write_timeout);
     case StreamFsm::Due::end_of_life:
@@ -96,9 +97,7 @@ inline void StreamCore::on_timer(TimePoint now) {
           life_reason_ == EndReason::lifetime ? make_error_code(Errc::lifetime_reached) : std::error_code());
       break;
   }
-  // A heartbeat in the queue moves its own moment once it is written.
-  const TimePoint next = fsm_.next(settings_->limits);
-  if (!ended_) shard_->set_timer(*this, next > now ? next : now + settings_->limits.heartbeat);
+  if (!ended_) shard_->set_timer(*this, fsm_.next(settings_->limits));
 }
 
 // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
