@@ -1,6 +1,7 @@
 // SpateEventSource without a browser: the script runs in a context of its own whose fetch, clock and page the test
 // plays itself, so that every answer arrives in just the pieces the test wants and no test waits for time to pass.
 import assert from "node:assert/strict";
+import { webcrypto as crypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import vm from "node:vm";
