@@ -73,8 +73,8 @@ class Emitter {
   /// Sends to everybody.
   SendReport broadcast(const Event& event) { return core_->send(Audience::everybody(), event); }
 
-  /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`, or most of
-  /// its clients are, as is said there.
+  /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`, or many
+  /// of its clients are, as is said there.
   bool has_room() const { return core_->room(); }
 
   /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.

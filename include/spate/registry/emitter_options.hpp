@@ -55,9 +55,10 @@ struct EmitterOptions {
   std::size_t max_streams_per_user = 0;
 
   /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery.
-  /// Bytes that wait for a client do not count, so that slow clients hold nobody back; unless these are 64 or more, and
-  /// most streams of a loop, with half of their queues full: then it is the network that is too slow for what is
-  /// published. They are given up to a second to catch up, rather than all be ended. (Overflow::close only.)
+  /// Bytes that wait for a client do not count, so that slow clients hold nobody back; unless there are 16 or more of
+  /// them in a loop with a quarter of their queues full: then the network is too slow for what is published, and they
+  /// are waited for rather than ended, at most that part of a second which they are of the loop's streams.
+  /// (Overflow::close only.)
   std::size_t max_backlog_bytes = 256 * 1024;
 
   /// How long a stream that is polled stays registered after an answer, until its client asks again: users do not

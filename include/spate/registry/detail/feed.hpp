@@ -109,7 +109,8 @@ class Feed final : public Resident {
   }
 
   void on_timer(TimePoint now) override {
-    if (now < hold_ends_ && shard_->overrun()) return shard_->set_timer(*this, now + hold_look);
+    const double overrun = shard_->overrun();
+    if (now < held_since_ + overrun * longest_hold) return shard_->set_timer(*this, now + hold_look);
     end_hold();
   }
 
@@ -159,10 +160,10 @@ class Feed final : public Resident {
     release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
   }
 
-  // How often it is looked whether the streams have caught up, and how long they are waited for: clients that only seem
-  // to read, however many, must not stop a publisher.
+  // How often it is looked whether the streams have caught up, and how long they are waited for when all of them lag;
+  // the fewer, the shorter: clients that only seem to read must not stop a publisher.
   static constexpr std::chrono::milliseconds hold_look{5};
-  static constexpr std::chrono::milliseconds longest_hold{1000};
+  static constexpr std::chrono::duration<double> longest_hold{1};
 
   inline void hold_back();
   inline void end_hold();
@@ -210,7 +211,7 @@ class Feed final : public Resident {
   const Ref<EmitterCore> emitter_;
   std::atomic<std::size_t> backlog_{0};
   std::atomic<bool> held_back_{false};
-  TimePoint hold_ends_;
+  TimePoint held_since_;
   Ref<Feed> self_;  // while the timer is set, as it must not outlive this
 
   Roster<Subscription> members_;

@@ -20,7 +20,7 @@ inline Feed::~Feed() = default;
 
 inline void Feed::release_backlog(std::size_t bytes) {
   backlog_.fetch_sub(bytes);
-  if (shard_->overrun()) hold_back();
+  if (shard_->overrun() > 0) hold_back();
   emitter_->backlog_released();
 }
 
@@ -33,7 +33,7 @@ inline void Feed::hold_back() {
   }
   if (shard_->timer_at(*this) == never) return;  // the shard stops
   self_ = Ref<Feed>(this);
-  hold_ends_ = shard_->now() + longest_hold;
+  held_since_ = shard_->now();
   held_back_.store(true);
 }
 

@@ -8,6 +8,7 @@
 // All members run on the shard's executor, unless they say "any thread".
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -105,13 +106,13 @@ class Shard final : public RefCounted<Shard> {
   /// A stream has come to lag, or lags no more.
   void count_lagging(int change) noexcept { lagging_ += change; }
 
-  /// Whether most streams lag, and not by ones and twos. Then no client is to blame: all of them together are sent more
-  /// than the network, or their host, can take.
-  bool overrun() const noexcept {
-    if (lagging_ < least_overrun) return false;
+  /// How much of all streams lags, from 0 to 1; nothing when it is a few, who are slow clients. When it is more, no
+  /// client is to blame: all of them together are sent more than the network, or their host, can take.
+  double overrun() const noexcept {
+    if (lagging_ < least_overrun) return 0;
     std::uint64_t open = counters_.opened.get();
     for (const Counter& ended : counters_.ended) open -= ended.get();
-    return static_cast<std::uint64_t>(lagging_) * 2 > open;
+    return std::min(1.0, lagging_ / static_cast<double>(std::max<std::uint64_t>(open, 1)));
   }
 
   Poller& poller() noexcept { return poller_; }
@@ -200,7 +201,7 @@ class Shard final : public RefCounted<Shard> {
   // Moments that come in one turn. Ten thousand heartbeats that are due are queued and written a few at a time.
   static constexpr int most_moments = 64;
   // Fewer streams than these are some slow clients, even when there are no others.
-  static constexpr int least_overrun = 64;
+  static constexpr int least_overrun = 16;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
   static constexpr int most_rounds = 8;
 

@@ -160,8 +160,8 @@ inline void StreamCore::resolve_gaps() {
 inline void StreamCore::queue_changed() noexcept {
   const std::size_t before = std::exchange(counted_, queue_.bytes());
   if (counted_ != before) waiting_.fetch_add(counted_ - before, std::memory_order_relaxed);
-  // It lags with half of what ends it. One that drops instead is never waited for.
-  const bool lags = counted_ > options().max_queued_bytes / 2 && options().overflow == Overflow::close;
+  // It lags with a quarter of what ends it. One that drops instead is never waited for.
+  const bool lags = counted_ > options().max_queued_bytes / 4 && options().overflow == Overflow::close;
   if (std::exchange(lags_, lags) != lags) shard_->count_lagging(lags ? 1 : -1);
   if (fsm_.blocked()) shard_->counters().queue_high_water.raise_to(queue_.bytes());
 }
