@@ -223,6 +223,16 @@ TEST_CASE("a log that is lost is told to every stream, and the next one is follo
   CHECK(again.next().data == "after");
 }
 
+TEST_CASE("after a log is lost the next one is replayed, though it counts alike", "[registry][bus][resume]") {
+  Cluster cluster(with_log);
+  Node a(cluster);
+  for (const char* data : {"old 1", "old 2"}) a.hub.sent(Audience::everybody(), data);
+  CHECK(a.hub.open("/anna?greet=1", "earliest").next_data(3) == Texts{"resumed", "old 1", "old 2"});
+  cluster.network->lose_log();
+  for (const char* data : {"new 1", "new 2"}) a.hub.sent(Audience::everybody(), data);
+  CHECK(a.hub.open("/anna?greet=1", "earliest").next_data(3) == Texts{"resumed", "new 1", "new 2"});
+}
+
 TEST_CASE("with a relay each node delivers at once, under its own ids, and never twice", "[registry][bus]") {
   Cluster cluster(with_relay);
   Node a(cluster), b(cluster);

@@ -123,6 +123,9 @@ struct Pair {
     const std::uint64_t discarded = store.fetch(user, after, most_bytes, events);
     model.trim(now);
     const std::vector<std::uint64_t> expected = model.kept(user, after), got = sequences(events);
+    std::vector<std::uint64_t> numbers;
+    REQUIRE(store.fetch_sequences(user, after, most_bytes, numbers) == discarded);
+    REQUIRE(numbers == got);
 
     // The beginning of what is kept for the user: one event at least, then as many as fit.
     REQUIRE(got.size() <= expected.size());

@@ -101,6 +101,7 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
   void lose_log() {
     run([](InProcessNetwork& network) {
       ++network.epoch_;
+      network.sequence_ = 0;
       network.entries_.clear();
       network.tell_all();
     });

@@ -18,6 +18,7 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -56,7 +57,7 @@ class MemoryReplayStore final : public ReplayStore {
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
     const std::uint64_t number = first_ + records_.size();
-    records_.push_back({event, now_(), sequence, nullptr, {}});
+    records_.push_back({event, event.bytes().size(), now_(), sequence, nullptr, {}});
     try {
       enter(records_.back(), number, audience);
     } catch (...) {
@@ -66,37 +67,20 @@ class MemoryReplayStore final : public ReplayStore {
       throw;
     }
     newest_ = sequence;
-    bytes_ += event.bytes().size();
+    bytes_ += records_.back().size;
     trim();
   }
 
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                       std::vector<StoredEvent>& events) override {
-    trim();
-    std::uint64_t discarded = forgotten_;
-    cursors_.clear();
-    const std::uint64_t first = first_after(after);
-    for_each_track(user, [&](const Track& of) {
-      discarded = std::max(discarded, of.discarded);
-      const auto at = std::lower_bound(of.begin(), of.end(), first);
-      if (at != of.end()) cursors_.push_back({at, of.end()});
-    });
-    const auto earlier = [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; };
-    // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
-    std::size_t bytes = 0;
-    const std::size_t before = events.size();
-    while (!cursors_.empty()) {
-      const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
-      const Record& record = records_[static_cast<std::size_t>(*next->at - first_)];
-      bytes += record.event.bytes().size();
-      if (bytes > most_bytes && events.size() > before) break;
+    return walk(user, after, most_bytes, [&](const Record& record) {
       events.push_back({record.sequence, record.event});
-      if (++next->at == next->end) {
-        *next = cursors_.back();
-        cursors_.pop_back();
-      }
-    }
-    return discarded;
+    });
+  }
+
+  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+                                               std::vector<std::uint64_t>& sequences) override {
+    return walk(user, after, most_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
   }
 
   bool restart(std::string_view epoch) override {
@@ -158,6 +142,7 @@ class MemoryReplayStore final : public ReplayStore {
 
   struct Record {
     EncodedEvent event;
+    std::size_t size;  // of its bytes; kept here, where it is asked for without reading the event
     Clock::time_point at;
     std::uint64_t sequence;
     Track* track;                // of a single audience
@@ -242,6 +227,36 @@ class MemoryReplayStore final : public ReplayStore {
     return first_ + static_cast<std::uint64_t>(at - records_.begin());
   }
 
+  // Takes the records that `fetch` speaks of.
+  template <typename Take>
+  std::uint64_t walk(std::string_view user, std::uint64_t after, std::size_t most_bytes, Take&& take) {
+    trim();
+    std::uint64_t discarded = forgotten_;
+    cursors_.clear();
+    const std::uint64_t first = first_after(after);
+    for_each_track(user, [&](const Track& of) {
+      discarded = std::max(discarded, of.discarded);
+      const auto at = std::lower_bound(of.begin(), of.end(), first);
+      if (at != of.end()) cursors_.push_back({at, of.end()});
+    });
+    const auto earlier = [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; };
+    // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
+    std::size_t bytes = 0;
+    while (!cursors_.empty()) {
+      const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
+      const Record& record = records_[static_cast<std::size_t>(*next->at - first_)];
+      const bool is_first = bytes == 0;
+      bytes += record.size;
+      if (bytes > most_bytes && !is_first) break;
+      take(record);
+      if (++next->at == next->end) {
+        *next = cursors_.back();
+        cursors_.pop_back();
+      }
+    }
+    return discarded;
+  }
+
   template <typename Visit>
   void for_each_track(std::string_view user, Visit&& visit) {
     if (const auto own = users_.find(user); own != users_.end()) visit(own->second);
@@ -264,7 +279,7 @@ class MemoryReplayStore final : public ReplayStore {
       Record& record = records_.front();
       if (record.track != nullptr) discard(*record.track, record.sequence);
       for (Track* of : record.tracks) discard(*of, record.sequence);
-      bytes_ -= record.event.bytes().size();
+      bytes_ -= record.size;
       records_.pop_front();
       ++first_;
     }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,15 @@ class ReplayStore {
   /// when it is greater than `after`, something may be missing in front of `events`.
   virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                               std::vector<StoredEvent>& events) = 0;
+
+  /// What `fetch` would do at the same moment, but appends sequence numbers alone: clients that return together are
+  /// owed the same events, which are at hand already for all but the first. Nothing, as from a store that does not
+  /// define it, means that `fetch` is to be called instead.
+  virtual std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
+                                                       std::size_t most_bytes, std::vector<std::uint64_t>& sequences) {
+    static_cast<void>(user), static_cast<void>(after), static_cast<void>(most_bytes), static_cast<void>(sequences);
+    return std::nullopt;
+  }
 
   /// Forgets everything, for the history `epoch` of a log that this store mirrors from now on. Returns false, and does
   /// nothing, when it cannot: it has a history of its own.

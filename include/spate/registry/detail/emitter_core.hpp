@@ -185,9 +185,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   // ---- for subscriptions, on their shards ----
 
-  /// Draws what `subscription` has to get next into `batch`. When there is nothing more it becomes live, in order with
-  /// all that is published. Returns the gap to tell first when the store has meanwhile lost what was next.
-  inline EncodedEvent draw(Subscription& subscription, std::vector<StoredEvent>& batch);
+  struct Drawn {
+    EncodedEvent gap;                            // to tell first: the store has meanwhile lost what was next
+    const ReplayPacker::Piece* piece = nullptr;  // all that was drawn
+    std::uint32_t history = 0;
+  };
+  /// Draws what `subscription` has to get next: a piece of `packed`, which may be null, or else into `batch`. When
+  /// there is nothing more it becomes live, in order with all that is published.
+  inline Drawn draw(Subscription& subscription, const ReplayPacker* packed, std::vector<StoredEvent>& batch);
 
   /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
   /// its client polls and is given the time to ask again.
@@ -380,6 +385,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t events_ = 0;
   std::vector<Ref<SendWaiter>> waiters_;
   std::vector<StoredEvent> probe_;
+  std::vector<std::uint64_t> numbers_;  // of one draw; kept for its capacity
   bool closed_ = false;
 
   // Of a mirror.

@@ -74,20 +74,30 @@ inline void EmitterCore::post(const Ref<Subscription>& subscription, Opening&& o
   if (opening.gap) shard.post(subscription, Subscription::what_gap, std::move(opening.gap));
 }
 
-inline EncodedEvent EmitterCore::draw(Subscription& subscription, std::vector<StoredEvent>& batch) {
+inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, const ReplayPacker* packed,
+                                            std::vector<StoredEvent>& batch) {
   const std::lock_guard lock(mutex_);
-  if (subscription.user == nullptr) return {};
-  EncodedEvent restart_gap = mirrors_ ? follow_restart(subscription) : EncodedEvent();
+  Drawn drawn;
+  if (subscription.user == nullptr) return drawn;
+  if (mirrors_) drawn.gap = follow_restart(subscription);
+  drawn.history = subscription.history;
   const std::string& user = subscription.user->id;
+  if (packed != nullptr) {
+    numbers_.clear();
+    const auto lost = store_->fetch_sequences(user, subscription.cursor, most_per_draw, numbers_);
+    if (lost && *lost <= subscription.cursor) drawn.piece = packed->find(drawn.history, numbers_);
+    if (drawn.piece != nullptr) return drawn;
+  }
   const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
   if (batch.empty()) {
     subscription.live = true;
     subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
   }
-  if (restart_gap || discarded <= subscription.cursor) return restart_gap;
+  if (drawn.gap || discarded <= subscription.cursor) return drawn;
   std::uint64_t next = first_for(subscription, batch);
   if (next == 0 && !batch.empty()) next = next_for(user, subscription, batch.back().sequence).sequence;
-  return gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
+  drawn.gap = gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
+  return drawn;
 }
 
 // Tells the program of a gap and makes the event that tells the client, if there is to be one.

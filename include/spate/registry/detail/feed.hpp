@@ -130,7 +130,7 @@ class Feed final : public Resident {
   /// What a subscription has just drawn from the store; kept here for its capacity.
   std::vector<StoredEvent>& batch() noexcept { return batch_; }
 
-  /// What makes one piece of it.
+  /// What makes one piece of it, or has it already.
   ReplayPacker& packer() noexcept { return packer_; }
 
   /// Queues for `member` what it has not had, because something is to be queued behind it.

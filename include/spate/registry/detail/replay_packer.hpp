@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -17,42 +18,53 @@ namespace spate::detail {
 
 class ReplayPacker {
  public:
-  /// The chunks of `batch`, one behind the other. Valid until the next call.
-  const PackedChunks& pack(const std::vector<StoredEvent>& batch) {
-    const auto same = [](const StoredEvent& stored, std::uint64_t sequence) { return stored.sequence == sequence; };
-    for (const Piece& piece : pieces_) {
-      if (std::equal(batch.begin(), batch.end(), piece.sequences.begin(), piece.sequences.end(), same)) {
-        return piece.packed;
-      }
-    }
-    Piece& piece = pieces_[next_];
-    next_ = (next_ + 1) % pieces_.size();
-    fill(piece, batch);
-    return piece.packed;
-  }
-
- private:
   struct Piece {
+    std::uint32_t history = 0;
     std::vector<std::uint64_t> sequences;
-    PackedChunks packed;
+    EncodedEvent first;  // of its events
+    PackedChunks chunks;
   };
 
-  static void fill(Piece& piece, const std::vector<StoredEvent>& batch) {
+  /// The piece that holds the events of these numbers, if there is one still. A number means another event in every
+  /// `history`. Valid until the next call of `pack`.
+  const Piece* find(std::uint32_t history, std::span<const std::uint64_t> sequences) const noexcept {
+    if (sequences.empty()) return nullptr;
+    for (const Piece& piece : pieces_) {
+      if (piece.history == history &&
+          std::equal(sequences.begin(), sequences.end(), piece.sequences.begin(), piece.sequences.end())) {
+        return &piece;
+      }
+    }
+    return nullptr;
+  }
+
+  /// The piece that holds the events of `batch`, one at least. Valid until the next call.
+  const Piece& pack(std::uint32_t history, std::span<const StoredEvent> batch) {
+    numbers_.clear();
+    for (const StoredEvent& stored : batch) numbers_.push_back(stored.sequence);
+    if (const Piece* kept = find(history, numbers_)) return *kept;
+    Piece& piece = pieces_[next_];
+    next_ = (next_ + 1) % pieces_.size();
     piece.sequences.clear();  // it is nobody's until it is whole
     std::size_t size = 0;
     for (const StoredEvent& stored : batch) size += stored.event.chunk().size();
-    piece.packed = {Block::make(size), size};
-    char* out = piece.packed.block->data();
+    piece.chunks = {Block::make(size), size};
+    char* out = piece.chunks.block->data();
     for (const StoredEvent& stored : batch) {
       const std::string_view chunk = stored.event.chunk();
       out = std::copy(chunk.begin(), chunk.end(), out);
     }
-    for (const StoredEvent& stored : batch) piece.sequences.push_back(stored.sequence);
+    piece.history = history;
+    piece.first = batch.front().event;
+    piece.sequences.assign(numbers_.begin(), numbers_.end());
+    return piece;
   }
 
+ private:
   // A history of a quarter of a mebibyte, at what is drawn at a time.
   std::array<Piece, 8> pieces_;
   std::size_t next_ = 0;
+  std::vector<std::uint64_t> numbers_;  // kept for its capacity
 };
 
 }  // namespace spate::detail

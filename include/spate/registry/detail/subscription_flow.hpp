@@ -115,20 +115,23 @@ inline bool Subscription::pull() {
     return true;
   }
   std::vector<StoredEvent>& batch = feed_->batch();
+  ReplayPacker& packer = feed_->packer();
+  const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
   while (replaying) {
     batch.clear();
-    const EncodedEvent gap = feed_->emitter().draw(*this, batch);
-    replaying = !batch.empty();
-    if (gap) stream_->push_gap(gap);
-    if (!batch.empty()) cursor = batch.back().sequence;
+    const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, packs && !filter_ ? &packer : nullptr, batch);
+    const ReplayPacker::Piece* piece = drawn.piece;
+    replaying = piece != nullptr || !batch.empty();
+    if (drawn.gap) stream_->push_gap(drawn.gap);
+    if (replaying) cursor = piece != nullptr ? piece->sequences.back() : batch.back().sequence;
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
-    if (stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked && batch.size() > 1) {
-      stream_->deliver_replay(feed_->packer().pack(batch), batch.front().event,
-                              static_cast<std::uint32_t>(batch.size()));
+    if (packs && batch.size() > 1) piece = &packer.pack(drawn.history, batch);
+    if (piece != nullptr) {
+      stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
     } else {
       for (StoredEvent& stored : batch) stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
     }
-    if (gap || !batch.empty()) return true;
+    if (drawn.gap || piece != nullptr || !batch.empty()) return true;
   }
   return false;
 }
