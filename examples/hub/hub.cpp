@@ -213,12 +213,14 @@ class Hub {
       });
       return;
     }
-    const spate::SendReport report = emitter_.send(audience, *event);
-    const auto answer = [pending = std::move(pending), report] {
-      pending.respond(report.error ? unavailable(report.error.message()) : accepted(report));
-    };
-    if (emitter_.has_room()) return answer();
-    emitter_.async_room([answer](std::error_code) { answer(); });
+    spate::SendReport report = emitter_.send(audience, *event);
+    if (emitter_.has_room()) return answer(pending, report);
+    emitter_.async_room(
+        [pending = std::move(pending), report = std::move(report)](std::error_code) { answer(pending, report); });
+  }
+
+  static void answer(const spate::PendingResponse& pending, const spate::SendReport& report) {
+    pending.respond(report.error ? unavailable(report.error.message()) : accepted(report));
   }
 
   static spate::Response accepted(const spate::SendReport& report) {

@@ -38,10 +38,16 @@ class PathPattern {
     if (pattern.find_first_of("?#") != std::string_view::npos) refuse("must be a path alone");
     std::string_view rest = pattern;
     while (!rest.empty()) segments_.push_back(parse_segment(take_segment(rest)));
+    for (const Segment& segment : segments_) {
+      beginning_ += '/';
+      if (segment.parameter) break;
+      beginning_ += segment.text;
+    }
   }
 
   /// Matches `raw_path`, still encoded and without a query; on `yes` appends each parameter, decoded, to `params`.
   PathMatch match(std::string_view raw_path, std::vector<std::pair<std::string, std::string>>& params) const {
+    if (!raw_path.starts_with(beginning_) && raw_path.find('%') == std::string_view::npos) return PathMatch::no;
     std::string_view rest = raw_path;
     bool malformed = false;
     for (const Segment& segment : segments_) {
@@ -111,6 +117,7 @@ class PathPattern {
 
   std::string text_;
   std::vector<Segment> segments_;
+  std::string beginning_;  // decoded: what a path begins with that matches and has no escapes
 };
 
 }  // namespace spate

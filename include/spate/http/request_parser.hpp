@@ -265,7 +265,8 @@ class RequestParser {
   }
 
   int on_header_value_complete() {
-    const bool framing = detail::iequals(std::exchange(word_, {}), "content-length");
+    const bool framing = detail::iequals(word_, "content-length");
+    word_.clear();
     if (state_ == State::trailers) return 0;
     const std::size_t from = request_.fields_.back().name_end;
     const std::string_view value = std::string_view(request_.text_).substr(from);

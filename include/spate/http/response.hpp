@@ -59,6 +59,7 @@ class Response {
   Response& header(std::string_view name, std::string_view value) & {
     check(name, value);
     std::erase_if(headers_, [&](const Field& field) { return detail::iequals(field.first, name); });
+    if (headers_.empty()) headers_.reserve(usual_count);
     headers_.emplace_back(name, detail::trim(value));
     return *this;
   }
@@ -120,12 +121,15 @@ class Response {
       throw std::invalid_argument("spate::Response: bad header field: " + detail::quote(name) + ": " +
                                   detail::quote(value));
     }
-    for (const std::string_view own : {"Connection", "Content-Length", "Transfer-Encoding"}) {
+    static constexpr std::string_view reserved[] = {"Connection", "Content-Length", "Transfer-Encoding"};
+    for (const std::string_view own : reserved) {
       if (detail::iequals(name, own)) {
         throw std::invalid_argument("spate::Response: the server writes this field: " + detail::quote(name));
       }
     }
   }
+
+  static constexpr std::size_t usual_count = 4;
 
   int status_;
   bool closes_ = false;

@@ -84,11 +84,11 @@ class LineGuard {
       case State::value: wanted = field_char; break;
       default: return 0;
     }
-    const std::size_t end = std::min(bytes.size(), limit - counted_);
-    std::size_t at = 0;
-    while (at < end && is_a(wanted, bytes[at])) ++at;
-    counted_ += at;
-    return at;
+    bytes = bytes.substr(0, limit - counted_);
+    const auto end = std::find_if_not(bytes.begin(), bytes.end(), [wanted](char c) { return is_a(wanted, c); });
+    const auto size = static_cast<std::size_t>(end - bytes.begin());
+    counted_ += size;
+    return size;
   }
 
   void next(char c) noexcept {

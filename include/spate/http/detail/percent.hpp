@@ -27,6 +27,8 @@ constexpr bool well_formed_percent(std::string_view text) noexcept {
 
 /// `text` decoded. A `%` that begins no escape stands for itself; ask `well_formed_percent` first where it must not.
 inline std::string percent_decode(std::string_view text, Plus plus) {
+  const bool has_space = plus == Plus::space && text.find('+') != std::string_view::npos;
+  if (!has_space && text.find('%') == std::string_view::npos) return std::string(text);
   std::string decoded;
   decoded.reserve(text.size());
   for (std::size_t at = 0; at < text.size(); ++at) {

@@ -1,6 +1,9 @@
 // The status line and the field lines of a response.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -69,20 +72,25 @@ constexpr bool allows_body(int status) noexcept {
   return status >= 200 && status != 204 && status != 205 && status != 304;
 }
 
+/// Appends `parts`, one behind the other, with room made for all of them at once.
+inline void append_all(std::string& out, std::initializer_list<std::string_view> parts) {
+  std::size_t size = out.size();
+  for (const std::string_view part : parts) size += part.size();
+  std::size_t at = out.size();
+  out.resize(size);
+  for (const std::string_view part : parts) {
+    std::copy(part.begin(), part.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
+    at += part.size();
+  }
+}
+
 /// Appends "HTTP/1.1 200 OK" and the line end. The version is the server's own, whatever the client's. (RFC 9110 6.2)
 inline void append_status_line(std::string& out, int status) {
-  out += "HTTP/1.1 ";
-  out += std::to_string(status);
-  out += ' ';
-  out += reason_phrase(status);
-  out += "\r\n";
+  append_all(out, {"HTTP/1.1 ", std::to_string(status), " ", reason_phrase(status), "\r\n"});
 }
 
 inline void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out += name;
-  out += ": ";
-  out += value;
-  out += "\r\n";
+  append_all(out, {name, ": ", value, "\r\n"});
 }
 
 }  // namespace spate::detail

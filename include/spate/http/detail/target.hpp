@@ -58,10 +58,7 @@ inline std::optional<HostPort> parse_host(std::string_view text) noexcept {
     const std::string_view name = text.substr(0, end);
     if (name.empty() || !well_formed_percent(name)) return std::nullopt;
     for (const char c : name) {
-      if (!is_alpha(c) && !is_digit(c) &&
-          (c == '\0' || std::string_view("-._~%!$&'()*+,;=").find(c) == std::string_view::npos)) {
-        return std::nullopt;
-      }
+      if (!is_a(host_char, c)) return std::nullopt;
     }
   }
   HostPort parts{text.substr(0, end), std::nullopt};

@@ -25,7 +25,7 @@ constexpr bool is_alpha(char c) noexcept {
 constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
   if (a.size() != b.size()) return false;
   for (std::size_t at = 0; at < a.size(); ++at) {
-    if (ascii_lower(a[at]) != ascii_lower(b[at])) return false;
+    if (a[at] != b[at] && ascii_lower(a[at]) != ascii_lower(b[at])) return false;
   }
   return true;
 }
@@ -35,6 +35,7 @@ enum CharClass : std::uint8_t {
   token_char = 1,   // tchar (RFC 9110 5.6.2)
   target_char = 2,  // visible ASCII but "#", which would begin a fragment (RFC 9112 3.2)
   field_char = 4,   // HTAB, SP, visible ASCII and obs-text: what a field value may hold (RFC 9110 5.5; H7)
+  host_char = 8,    // unreserved, sub-delims and "%": what a reg-name may hold (RFC 3986 3.2.2)
 };
 
 inline constexpr std::array<std::uint8_t, 256> char_classes = [] {
@@ -46,6 +47,8 @@ inline constexpr std::array<std::uint8_t, 256> char_classes = [] {
     if (is_alpha(c) || is_digit(c) || mark) classes[byte] |= token_char;
     if (byte > 0x20 && byte < 0x7F && c != '#') classes[byte] |= target_char;
     if (byte == '\t' || (byte >= 0x20 && byte != 0x7F)) classes[byte] |= field_char;
+    const bool in_host = byte != 0 && std::string_view("-._~%!$&'()*+,;=").find(c) != std::string_view::npos;
+    if (is_alpha(c) || is_digit(c) || in_host) classes[byte] |= host_char;
   }
   return classes;
 }();
@@ -75,9 +78,10 @@ constexpr bool is_field_text(std::string_view text) noexcept {
 
 /// `text` without the spaces and tabs around it.
 constexpr std::string_view trim(std::string_view text) noexcept {
-  const std::size_t from = text.find_first_not_of(" \t");
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t") - from + 1);
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 /// Takes the front of `list` up to the next `separator` outside a quoted string, and trims it.

@@ -101,7 +101,7 @@ class Exchange {
     }
   }
 
-  void authorize(const Route& route, Request request) {
+  void authorize(const Route& route, Request&& request) {
     const AuthorizeHook& hook = route.options.authorize;
     if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
       respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
@@ -113,7 +113,7 @@ class Exchange {
     handle(route, std::move(request));
   }
 
-  void handle(const Route& route, Request request) {
+  void handle(const Route& route, Request&& request) {
     if (const auto* now = std::get_if<ValueHandler>(&route.handler)) return put((*now)(request));
     if (const auto* later = std::get_if<RequestHandler>(&route.handler)) {
       const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<StreamOrigin>(&origin_));
@@ -124,7 +124,7 @@ class Exchange {
     open_stream(std::get<StreamHandler>(route.handler), std::move(request));
   }
 
-  void open_stream(const StreamHandler& handler, Request request) {
+  void open_stream(const StreamHandler& handler, Request&& request) {
     TransportChoice choice;
     try {
       choice = choose_transport(request);

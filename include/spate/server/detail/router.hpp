@@ -37,22 +37,20 @@ class Router {
     Match match;
     std::vector<std::string_view> methods;
     for (const Route& route : routes_) {
-      std::vector<std::pair<std::string, std::string>> params;
-      const PathMatch matched = route.pattern.match(path, params);
+      const PathMatch matched = route.pattern.match(path, match.params);
       if (matched == PathMatch::no) continue;
       if (matched == PathMatch::malformed) {
         if (match.outcome == Match::Outcome::no_path) match.outcome = Match::Outcome::malformed;
         continue;
       }
-      for (const std::string& each : route.methods) {
-        if (std::find(methods.begin(), methods.end(), each) == methods.end()) methods.push_back(each);
+      if (std::find(route.methods.begin(), route.methods.end(), method) != route.methods.end()) {
+        match.outcome = Match::Outcome::found;
+        match.route = &route;
+        return match;
       }
       match.outcome = Match::Outcome::no_method;
-      if (std::find(route.methods.begin(), route.methods.end(), method) == route.methods.end()) continue;
-      match.outcome = Match::Outcome::found;
-      match.route = &route;
-      match.params = std::move(params);
-      return match;
+      match.params.clear();
+      add_new(methods, route.methods);
     }
     match.allow = joined(methods);
     return match;
@@ -61,15 +59,17 @@ class Router {
   /// Every method that some route takes, for `OPTIONS *`.
   std::string allow_all() const {
     std::vector<std::string_view> methods;
-    for (const Route& route : routes_) {
-      for (const std::string& each : route.methods) {
-        if (std::find(methods.begin(), methods.end(), each) == methods.end()) methods.push_back(each);
-      }
-    }
+    for (const Route& route : routes_) add_new(methods, route.methods);
     return joined(methods);
   }
 
  private:
+  static void add_new(std::vector<std::string_view>& methods, const std::vector<std::string>& more) {
+    for (const std::string& each : more) {
+      if (std::find(methods.begin(), methods.end(), each) == methods.end()) methods.push_back(each);
+    }
+  }
+
   static std::string joined(const std::vector<std::string_view>& methods) {
     std::string list;
     for (const std::string_view method : methods) {
