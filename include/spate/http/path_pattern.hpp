@@ -50,25 +50,24 @@ class PathPattern {
     if (!raw_path.starts_with(beginning_) && raw_path.find('%') == std::string_view::npos) return PathMatch::no;
     std::string_view rest = raw_path;
     bool malformed = false;
+    const std::size_t before = params.size();
+    const auto refused = [&](PathMatch why) {
+      params.resize(before);
+      return why;
+    };
     for (const Segment& segment : segments_) {
-      if (rest.empty() || rest.front() != '/') return PathMatch::no;
+      if (rest.empty() || rest.front() != '/') return refused(PathMatch::no);
       const std::string_view raw = take_segment(rest);
       if (segment.parameter) {
-        if (raw.empty()) return PathMatch::no;
+        if (raw.empty()) return refused(PathMatch::no);
         malformed = malformed || !detail::well_formed_percent(raw);
+        params.emplace_back(segment.text, detail::percent_decode(raw, detail::Plus::literal));
       } else if (!same(raw, segment.text)) {
-        return PathMatch::no;
+        return refused(PathMatch::no);
       }
     }
-    if (!rest.empty()) return PathMatch::no;
-    if (malformed) return PathMatch::malformed;
-
-    rest = raw_path;
-    for (const Segment& segment : segments_) {
-      const std::string_view raw = take_segment(rest);
-      if (segment.parameter) params.emplace_back(segment.text, detail::percent_decode(raw, detail::Plus::literal));
-    }
-    return PathMatch::yes;
+    if (!rest.empty()) return refused(PathMatch::no);
+    return malformed ? refused(PathMatch::malformed) : PathMatch::yes;
   }
 
   /// The pattern as it was written.

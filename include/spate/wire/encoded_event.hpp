@@ -178,7 +178,8 @@ class EventEncoder {
     return field.size() + 2 + value.size() + 1;
   }
   static std::size_t lines_size(std::size_t field, std::string_view text) {
-    const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+    std::size_t lines = 1;
+    for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) ++lines;
     return text.size() + lines * (field + 2) + 1;
   }
 

@@ -25,8 +25,9 @@ inline Target split_target(std::string_view text) noexcept {
   const std::size_t question = text.find('?');
   target.path = text.substr(0, question);
   if (question != std::string_view::npos) target.query = text.substr(question + 1);
+  if (target.path.empty() || target.path.front() == '/') return target;
   const std::size_t colon = target.path.find("://");
-  if (target.path.empty() || target.path.front() == '/' || colon == std::string_view::npos) return target;
+  if (colon == std::string_view::npos) return target;
   target.scheme = target.path.substr(0, colon);
   target.authority = target.path.substr(colon + 3);
   const std::size_t slash = target.authority.find('/');
@@ -80,20 +81,19 @@ inline std::optional<HostPort> parse_host(std::string_view text) noexcept {
 inline bool is_loopback(std::string_view host) noexcept {
   if (iequals(host, "localhost") || host == "[::1]") return true;
   // IPv4address = dec-octet "." dec-octet "." dec-octet "." dec-octet   (RFC 3986 3.2.2)
-  unsigned octets = 0;
-  for (;;) {
-    const std::size_t end = host.find('.');
-    const std::string_view digits = host.substr(0, end);
-    if (digits.empty() || digits.size() > 3 || (digits.size() > 1 && digits.front() == '0')) return false;
-    unsigned octet = 0;
-    for (const char c : digits) {
-      if (!is_digit(c)) return false;
-      octet = octet * 10 + static_cast<unsigned>(c - '0');
+  if (!host.starts_with("127.")) return false;
+  unsigned octets = 1, octet = 0, digits = 0;
+  for (const char c : host.substr(4)) {
+    if (c == '.') {
+      if (digits == 0 || ++octets > 3) return false;
+      octet = digits = 0;
+      continue;
     }
-    if (octet > 255 || (octets == 0 && octet != 127) || ++octets > 4) return false;
-    if (end == std::string_view::npos) return octets == 4;
-    host.remove_prefix(end + 1);
+    if (!is_digit(c) || (digits > 0 && octet == 0)) return false;  // no leading zeros
+    octet = octet * 10 + static_cast<unsigned>(c - '0');
+    if (++digits, octet > 255) return false;
   }
+  return octets == 3 && digits > 0;
 }
 
 struct Origin {
