@@ -516,6 +516,34 @@ TEST_CASE("trailers and chunk extensions are bounded too (H16)", "[http][parser]
   CHECK(outcome(chunked("1;" + std::string(65, 'x')), limits) == "head\n400\n");
 }
 
+TEST_CASE("of an extension that is too long and malformed the first fault is told, however it is cut (H16)",
+          "[http][parser][limits]") {
+  const RequestLimits limits{.max_header_bytes = 64};
+  const auto reason = [&](const std::string& bytes, std::size_t cut) {
+    RequestParser parser(limits);
+    std::string rest;
+    for (const std::string& piece : {bytes.substr(0, cut), bytes.substr(cut)}) {
+      rest += piece;
+      auto step = parser.parse(rest);
+      if (step.progress == RequestParser::Progress::head_complete) {
+        rest.erase(0, step.consumed);
+        step = parser.parse(rest);
+      }
+      rest.erase(0, step.consumed);
+    }
+    return std::string(parser.reason());
+  };
+  const std::string long_first = chunked("2;" + std::string(65, 'x') + "\n\r\n");
+  const std::string too_long = "the chunk extensions are too long";
+  CHECK(reason(long_first, 0) == too_long);
+  const std::string early = chunked("2;x\n" + std::string(80, 'x') + "\r\n");
+  for (std::size_t cut = 1; cut < early.size(); ++cut) {
+    CAPTURE(cut);
+    CHECK(reason(early, cut) == "a chunk extension contains a control character");
+    if (cut < long_first.size()) CHECK(reason(long_first, cut) == too_long);
+  }
+}
+
 TEST_CASE("a body may be as large as the limit and not a byte larger (H14)", "[http][parser][limits]") {
   const RequestLimits limits{.max_body_bytes = 5};
   CHECK(outcome(post("Content-Length: 5\r\n", "hello"), limits) ==

@@ -140,13 +140,15 @@ class RequestParser {
   // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ): ignored up to the line end (RFC 9112 7.1.1; H16)
   std::size_t skip_extension(std::string_view bytes) {
     const std::size_t end = std::min(bytes.find('\r'), bytes.size());
-    extension_bytes_ += end;
-    if (!detail::is_field_text(bytes.substr(0, end))) {
+    const std::size_t room = limits_.max_header_bytes - extension_bytes_;
+    // The first byte that is wrong decides, however they were cut.
+    if (!detail::is_field_text(bytes.substr(0, std::min(end, room)))) {
       fail(400, "a chunk extension contains a control character");
-    } else if (extension_bytes_ > limits_.max_header_bytes) {
+    } else if (end > room) {
       fail(400, "the chunk extensions are too long");
-    } else if (end < bytes.size()) {
-      state_ = State::size;
+    } else {
+      extension_bytes_ += end;
+      if (end < bytes.size()) state_ = State::size;
     }
     return end;
   }
