@@ -224,11 +224,8 @@ class Hub {
   }
 
   static spate::Response accepted(const spate::SendReport& report) {
-    std::string body;
-    body.reserve(64);
-    spate::detail::append_json_string(body += "{\"id\":", report.id);
-    body.append(",\"streams\":").append(std::to_string(report.streams)) += '}';
-    return spate::Response::json(202, std::move(body));
+    return spate::Response::json(
+        202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}");
   }
   static spate::Response unavailable(std::string_view why) {
     return spate::Response::error(503, why).header("Retry-After", "1");

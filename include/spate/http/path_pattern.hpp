@@ -39,35 +39,20 @@ class PathPattern {
     std::string_view rest = pattern;
     while (!rest.empty()) segments_.push_back(parse_segment(take_segment(rest)));
     for (const Segment& segment : segments_) {
-      beginning_ += '/';
+      literal_prefix_ += '/';
       if (segment.parameter) break;
-      beginning_ += segment.text;
+      literal_prefix_ += segment.text;
     }
   }
 
   /// Matches `raw_path`, still encoded and without a query; on `yes` appends each parameter, decoded, to `params`.
   PathMatch match(std::string_view raw_path, std::vector<std::pair<std::string, std::string>>& params) const {
-    if (!raw_path.starts_with(beginning_) && raw_path.find('%') == std::string_view::npos) return PathMatch::no;
-    std::string_view rest = raw_path;
-    bool malformed = false;
+    // Most paths are another pattern's: they are told by one comparison. One with escapes may be spelt otherwise.
+    if (!raw_path.starts_with(literal_prefix_) && raw_path.find('%') == std::string_view::npos) return PathMatch::no;
     const std::size_t before = params.size();
-    const auto refused = [&](PathMatch why) {
-      params.resize(before);
-      return why;
-    };
-    for (const Segment& segment : segments_) {
-      if (rest.empty() || rest.front() != '/') return refused(PathMatch::no);
-      const std::string_view raw = take_segment(rest);
-      if (segment.parameter) {
-        if (raw.empty()) return refused(PathMatch::no);
-        malformed = malformed || !detail::well_formed_percent(raw);
-        params.emplace_back(segment.text, detail::percent_decode(raw, detail::Plus::literal));
-      } else if (!same(raw, segment.text)) {
-        return refused(PathMatch::no);
-      }
-    }
-    if (!rest.empty()) return refused(PathMatch::no);
-    return malformed ? refused(PathMatch::malformed) : PathMatch::yes;
+    const PathMatch matched = match_segments(raw_path, params);
+    if (matched != PathMatch::yes) params.resize(before);
+    return matched;
   }
 
   /// The pattern as it was written.
@@ -78,6 +63,23 @@ class PathPattern {
     std::string text;  // a parameter's name, or the decoded literal
     bool parameter;
   };
+
+  PathMatch match_segments(std::string_view rest, std::vector<std::pair<std::string, std::string>>& params) const {
+    bool malformed = false;
+    for (const Segment& segment : segments_) {
+      if (rest.empty() || rest.front() != '/') return PathMatch::no;
+      const std::string_view raw = take_segment(rest);
+      if (segment.parameter) {
+        if (raw.empty()) return PathMatch::no;
+        malformed = malformed || !detail::well_formed_percent(raw);
+        params.emplace_back(segment.text, detail::percent_decode(raw, detail::Plus::literal));
+      } else if (!same(raw, segment.text)) {
+        return PathMatch::no;
+      }
+    }
+    if (!rest.empty()) return PathMatch::no;
+    return malformed ? PathMatch::malformed : PathMatch::yes;
+  }
 
   // path = 1*( "/" segment )
   static std::string_view take_segment(std::string_view& path) noexcept {
@@ -116,7 +118,7 @@ class PathPattern {
 
   std::string text_;
   std::vector<Segment> segments_;
-  std::string beginning_;  // decoded: what a path begins with that matches and has no escapes
+  std::string literal_prefix_;  // decoded: the segments in front of the first parameter, and its slash
 };
 
 }  // namespace spate

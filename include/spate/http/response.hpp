@@ -59,7 +59,7 @@ class Response {
   Response& header(std::string_view name, std::string_view value) & {
     check(name, value);
     std::erase_if(headers_, [&](const Field& field) { return detail::iequals(field.first, name); });
-    if (headers_.empty()) headers_.reserve(usual_count);
+    if (headers_.empty()) headers_.reserve(usual_header_count);
     headers_.emplace_back(name, detail::trim(value));
     return *this;
   }
@@ -129,7 +129,7 @@ class Response {
     }
   }
 
-  static constexpr std::size_t usual_count = 4;
+  static constexpr std::size_t usual_header_count = 4;
 
   int status_;
   bool closes_ = false;

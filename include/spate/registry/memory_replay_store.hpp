@@ -73,14 +73,14 @@ class MemoryReplayStore final : public ReplayStore {
 
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                       std::vector<StoredEvent>& events) override {
-    return walk(user, after, most_bytes, [&](const Record& record) {
+    return for_each_owed(user, after, most_bytes, [&](const Record& record) {
       events.push_back({record.sequence, record.event});
     });
   }
 
   std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                                                std::vector<std::uint64_t>& sequences) override {
-    return walk(user, after, most_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
+    return for_each_owed(user, after, most_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
   }
 
   bool restart(std::string_view epoch) override {
@@ -227,9 +227,9 @@ class MemoryReplayStore final : public ReplayStore {
     return first_ + static_cast<std::uint64_t>(at - records_.begin());
   }
 
-  // Takes the records that `fetch` speaks of.
-  template <typename Take>
-  std::uint64_t walk(std::string_view user, std::uint64_t after, std::size_t most_bytes, Take&& take) {
+  // Visits the records that `fetch` speaks of, in its order, and returns what it does.
+  template <typename Visit>
+  std::uint64_t for_each_owed(std::string_view user, std::uint64_t after, std::size_t most_bytes, Visit&& visit) {
     trim();
     std::uint64_t discarded = forgotten_;
     cursors_.clear();
@@ -245,10 +245,9 @@ class MemoryReplayStore final : public ReplayStore {
     while (!cursors_.empty()) {
       const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
       const Record& record = records_[static_cast<std::size_t>(*next->at - first_)];
-      const bool is_first = bytes == 0;
+      if (bytes > 0 && bytes + record.size > most_bytes) break;
       bytes += record.size;
-      if (bytes > most_bytes && !is_first) break;
-      take(record);
+      visit(record);
       if (++next->at == next->end) {
         *next = cursors_.back();
         cursors_.pop_back();

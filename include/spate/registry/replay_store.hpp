@@ -51,7 +51,10 @@ class ReplayStore {
   /// define it, means that `fetch` is to be called instead.
   virtual std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
                                                        std::size_t most_bytes, std::vector<std::uint64_t>& sequences) {
-    static_cast<void>(user), static_cast<void>(after), static_cast<void>(most_bytes), static_cast<void>(sequences);
+    static_cast<void>(user);
+    static_cast<void>(after);
+    static_cast<void>(most_bytes);
+    static_cast<void>(sequences);
     return std::nullopt;
   }
 

@@ -1,7 +1,6 @@
 // The status line and the field lines of a response.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <initializer_list>
 #include <string>
@@ -74,14 +73,11 @@ constexpr bool allows_body(int status) noexcept {
 
 /// Appends `parts`, one behind the other, with room made for all of them at once.
 inline void append_all(std::string& out, std::initializer_list<std::string_view> parts) {
-  std::size_t size = out.size();
+  std::size_t size = 0;
   for (const std::string_view part : parts) size += part.size();
   std::size_t at = out.size();
-  out.resize(size);
-  for (const std::string_view part : parts) {
-    std::copy(part.begin(), part.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
-    at += part.size();
-  }
+  out.resize(at + size);
+  for (const std::string_view part : parts) at += part.copy(out.data() + at, part.size());
 }
 
 /// Appends "HTTP/1.1 200 OK" and the line end. The version is the server's own, whatever the client's. (RFC 9110 6.2)

@@ -82,18 +82,23 @@ inline bool is_loopback(std::string_view host) noexcept {
   if (iequals(host, "localhost") || host == "[::1]") return true;
   // IPv4address = dec-octet "." dec-octet "." dec-octet "." dec-octet   (RFC 3986 3.2.2)
   if (!host.starts_with("127.")) return false;
-  unsigned octets = 1, octet = 0, digits = 0;
+  unsigned dots = 1;
+  unsigned octet = 0;
+  unsigned digits = 0;
   for (const char c : host.substr(4)) {
     if (c == '.') {
-      if (digits == 0 || ++octets > 3) return false;
+      if (digits == 0) return false;
+      ++dots;
       octet = digits = 0;
-      continue;
+    } else {
+      const bool after_zero = digits > 0 && octet == 0;
+      if (!is_digit(c) || after_zero) return false;
+      octet = octet * 10 + static_cast<unsigned>(c - '0');
+      if (octet > 255) return false;
+      ++digits;
     }
-    if (!is_digit(c) || (digits > 0 && octet == 0)) return false;  // no leading zeros
-    octet = octet * 10 + static_cast<unsigned>(c - '0');
-    if (++digits, octet > 255) return false;
   }
-  return octets == 3 && digits > 0;
+  return dots == 3 && digits > 0;
 }
 
 struct Origin {

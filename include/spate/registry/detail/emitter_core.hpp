@@ -385,7 +385,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t events_ = 0;
   std::vector<Ref<SendWaiter>> waiters_;
   std::vector<StoredEvent> probe_;
-  std::vector<std::uint64_t> numbers_;  // of one draw; kept for its capacity
+  std::vector<std::uint64_t> sequences_;  // of one draw; kept for its capacity
   bool closed_ = false;
 
   // Of a mirror.

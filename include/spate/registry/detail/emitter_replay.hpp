@@ -83,9 +83,9 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, const Re
   drawn.history = subscription.history;
   const std::string& user = subscription.user->id;
   if (packed != nullptr) {
-    numbers_.clear();
-    const auto lost = store_->fetch_sequences(user, subscription.cursor, most_per_draw, numbers_);
-    if (lost && *lost <= subscription.cursor) drawn.piece = packed->find(drawn.history, numbers_);
+    sequences_.clear();
+    const auto lost = store_->fetch_sequences(user, subscription.cursor, most_per_draw, sequences_);
+    if (lost && *lost <= subscription.cursor) drawn.piece = packed->find(drawn.history, sequences_);
     if (drawn.piece != nullptr) return drawn;
   }
   const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);

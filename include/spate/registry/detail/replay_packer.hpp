@@ -40,9 +40,9 @@ class ReplayPacker {
 
   /// The piece that holds the events of `batch`, one at least. Valid until the next call.
   const Piece& pack(std::uint32_t history, std::span<const StoredEvent> batch) {
-    numbers_.clear();
-    for (const StoredEvent& stored : batch) numbers_.push_back(stored.sequence);
-    if (const Piece* kept = find(history, numbers_)) return *kept;
+    sequences_.clear();
+    for (const StoredEvent& stored : batch) sequences_.push_back(stored.sequence);
+    if (const Piece* kept = find(history, sequences_)) return *kept;
     Piece& piece = pieces_[next_];
     next_ = (next_ + 1) % pieces_.size();
     piece.sequences.clear();  // it is nobody's until it is whole
@@ -56,7 +56,7 @@ class ReplayPacker {
     }
     piece.history = history;
     piece.first = batch.front().event;
-    piece.sequences.assign(numbers_.begin(), numbers_.end());
+    piece.sequences.assign(sequences_.begin(), sequences_.end());
     return piece;
   }
 
@@ -64,7 +64,7 @@ class ReplayPacker {
   // A history of a quarter of a mebibyte, at what is drawn at a time.
   std::array<Piece, 8> pieces_;
   std::size_t next_ = 0;
-  std::vector<std::uint64_t> numbers_;  // kept for its capacity
+  std::vector<std::uint64_t> sequences_;  // kept for its capacity
 };
 
 }  // namespace spate::detail
