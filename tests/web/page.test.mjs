@@ -132,6 +132,31 @@ describe("the hub's page", { timeout: 500_000 }, () => {
     assert.equal(await page.box("User").inputValue(), "carol");
   });
 
+  test("who disconnects and connects again as the same user gets what was sent meanwhile, once", async () => {
+    const page = await open("/?user=alice");
+    await page.is("open");
+    await hub.send("/sse/send/alice", "seen");
+    await until("the first event", async () => (await page.sent()).length === 1);
+    await page.press("Disconnect");
+    await until("nobody online", async () => (await hub.count()).streams === 0);
+    await hub.send("/sse/send/alice", "missed");
+    await page.connect("alice");
+    await until("the missed event", async () => (await page.sent()).length === 2);
+    await hub.send("/sse/send/alice", "live");
+    await until("the last event", async () => (await page.sent()).length === 3);
+    assert.deepEqual((await page.sent()).map(({ data }) => data), ["seen", "missed", "live"]);
+    // Another user begins now: the cursor was alice's.
+    await hub.send("/sse/broadcast", "to whom it was sent");
+    await until("the broadcast", async () => (await page.sent()).length === 4);
+    await page.press("Disconnect");
+    await until("nobody online", async () => (await hub.count()).streams === 0);
+    await hub.send("/sse/broadcast", "not for bob");
+    await page.connect("bob");
+    await hub.send("/sse/send/bob", "for bob");
+    await until("bob's event", async () => (await page.sent()).at(-1).data === "for bob");
+    assert.equal((await page.sent()).length, 5);
+  });
+
   test("Close ends the recipient's streams, and a page so closed does not come back", async () => {
     const alice = await open("/");
     // Timers run when the test says so from here on.
