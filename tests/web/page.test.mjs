@@ -23,6 +23,12 @@ describe("the hub's page", { timeout: 500_000 }, () => {
 
   const open = (path, options) => HubPage.open(browser, hub.url, path, options);
   const result = (page) => page.page.locator("#result");
+  /// Disconnects the only page that is connected.
+  const leave = async (page) => {
+    await page.press("Disconnect");
+    await page.is("closed");
+    await until("nobody online", async () => (await hub.count()).streams === 0);
+  };
 
   test("/?user=alice connects at once, and asks nobody but the hub for anything", async () => {
     const context = await browser.newContext({ baseURL: hub.url });
@@ -120,9 +126,7 @@ describe("the hub's page", { timeout: 500_000 }, () => {
   test("Disconnect ends the stream and Connect begins another, also as somebody else", async () => {
     const page = await open("/?user=alice");
     await page.is("open");
-    await page.press("Disconnect");
-    await page.is("closed");
-    await until("nobody online", async () => (await hub.count()).streams === 0);
+    await leave(page);
     await page.connect("bob");
     await page.connect("carol");
     await until("carol alone", async () => (await hub.users()).join() === "carol");
@@ -137,8 +141,7 @@ describe("the hub's page", { timeout: 500_000 }, () => {
     await page.is("open");
     await hub.send("/sse/send/alice", "seen");
     await until("the first event", async () => (await page.sent()).length === 1);
-    await page.press("Disconnect");
-    await until("nobody online", async () => (await hub.count()).streams === 0);
+    await leave(page);
     await hub.send("/sse/send/alice", "missed");
     await page.connect("alice");
     await until("the missed event", async () => (await page.sent()).length === 2);
@@ -148,8 +151,7 @@ describe("the hub's page", { timeout: 500_000 }, () => {
     // Another user begins now: the cursor was alice's.
     await hub.send("/sse/broadcast", "to whom it was sent");
     await until("the broadcast", async () => (await page.sent()).length === 4);
-    await page.press("Disconnect");
-    await until("nobody online", async () => (await hub.count()).streams === 0);
+    await leave(page);
     await hub.send("/sse/broadcast", "not for bob");
     await page.connect("bob");
     await hub.send("/sse/send/bob", "for bob");

@@ -84,8 +84,8 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, const Re
   const std::string& user = subscription.user->id;
   if (packed != nullptr) {
     sequences_.clear();
-    const auto lost = store_->fetch_sequences(user, subscription.cursor, most_per_draw, sequences_);
-    if (lost && *lost <= subscription.cursor) drawn.piece = packed->find(drawn.history, sequences_);
+    const auto discarded = store_->fetch_sequences(user, subscription.cursor, most_per_draw, sequences_);
+    if (discarded && *discarded <= subscription.cursor) drawn.piece = packed->find(drawn.history, sequences_);
     if (drawn.piece != nullptr) return drawn;
   }
   const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
