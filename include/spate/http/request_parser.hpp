@@ -75,7 +75,7 @@ class RequestParser {
     request_ = {};
     word_.clear();
     state_ = State::head;
-    started_ = has_length_ = has_coding_ = expects_continue_ = false;
+    started_ = has_length_ = has_coding_ = in_framing_value_ = expects_continue_ = false;
     extension_bytes_ = 0;
     fault_ = {};
   }
@@ -117,6 +117,8 @@ class RequestParser {
       extended = end != std::string_view::npos && bytes[end] == ';';
       if (end != std::string_view::npos) bytes = bytes.substr(0, extended ? end : end + 1);
     }
+    std::string spaced;
+    if (in_framing_value_) bytes = framing_value(bytes, spaced);
     const State before = state_;
     const char* const data = bytes.empty() ? "" : bytes.data();
     unguarded_ = data;
@@ -135,6 +137,18 @@ class RequestParser {
     if (state_ != before && state_ == State::size) guard_.enter(detail::LineGuard::Section::chunk_size);
     if (state_ != before && state_ == State::trailers) guard_.enter(detail::LineGuard::Section::trailers);
     return taken;
+  }
+
+  // What of `bytes` belongs to the value of Content-Length or Transfer-Encoding, with its tabs made spaces in `spaced`.
+  // Optional white space is both (RFC 9110 5.6.3), but a tab behind a number or a coding is good to one llhttp and bad
+  // to another.
+  std::string_view framing_value(std::string_view bytes, std::string& spaced) {
+    const std::size_t end = bytes.find_first_of("\r\n");
+    if (end == 0) in_framing_value_ = false;
+    if (end == 0 || bytes.substr(0, end).find('\t') == std::string_view::npos) return bytes;
+    spaced = bytes.substr(0, end);
+    std::replace(spaced.begin(), spaced.end(), '\t', ' ');
+    return spaced;
   }
 
   // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ): ignored up to the line end (RFC 9112 7.1.1; H16)
@@ -258,7 +272,8 @@ class RequestParser {
     has_length_ = has_length_ || length;
     has_coding_ = has_coding_ || coding;
     request_.append_name(word_);
-    return 0;
+    in_framing_value_ = length || coding;
+    return in_framing_value_ ? HPE_PAUSED : 0;
   }
 
   int on_header_value(std::string_view part) {
@@ -267,13 +282,11 @@ class RequestParser {
   }
 
   int on_header_value_complete() {
-    const bool framing = detail::iequals(word_, "content-length");
     word_.clear();
+    in_framing_value_ = false;
     if (state_ == State::trailers) return 0;
     const std::size_t from = request_.fields_.back().name_end;
     const std::string_view value = std::string_view(request_.text_).substr(from);
-    // A tab after the number is good to one llhttp and bad to another.
-    if (framing && value.find('\t') != std::string_view::npos) return fail(400, bad_framing);
     request_.text_.resize(from + detail::trim(value).size());
     request_.end_field();
     return 0;
@@ -315,7 +328,7 @@ class RequestParser {
     if (chunked != 1 || !detail::iequals(last, "chunked"))
       return fail(400, "Transfer-Encoding does not end in chunked");
     if (codings > 1) return fail(501, "the transfer coding is not known");
-    // What llhttp does not take for chunked, such as with a tab after it, must not pass for a request without a body.
+    // What llhttp does not take for chunked must not pass for a request without a body.
     return (llhttp_.flags & F_CHUNKED) != 0 ? 0 : fail(400, bad_framing);
   }
 
@@ -407,6 +420,7 @@ class RequestParser {
   bool started_ = false;
   bool has_length_ = false;
   bool has_coding_ = false;
+  bool in_framing_value_ = false;  // of Content-Length or Transfer-Encoding
   bool expects_continue_ = false;
 };
 
