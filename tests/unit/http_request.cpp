@@ -182,6 +182,21 @@ TEST_CASE("header fields are found in any case, the first of several", "[http][r
   CHECK(std::distance(request.headers().begin(), request.headers().end()) == 3);
 }
 
+TEST_CASE("repeated field lines are one list, in the order of the request (RFC 9110 5.2, 5.3)", "[http][request]") {
+  const Request request =
+      get("/").add_header("Accept", "a;q=1, b").add_header("X", "").add_header("ACCEPT", "").add_header("accept", "c");
+  CHECK(request.header_all("accept") == std::vector<std::string_view>{"a;q=1, b", "", "c"});
+  CHECK(request.header_list("Accept") == "a;q=1, b, , c");
+  CHECK(request.header_list("x") == "");
+  CHECK(request.header_all("y").empty());
+  CHECK(request.header_list("y") == std::nullopt);
+}
+
+TEST_CASE("a Last-Event-ID that is repeated is one value, and nobody's position (RFC 9110 5.2)", "[http][request]") {
+  CHECK(get("/").add_header("Last-Event-ID", "7").add_header("Last-Event-ID", "8").last_event_id() == "7, 8");
+  CHECK(get("/").add_header("Last-Event-ID", "").add_header("Last-Event-ID", "8").last_event_id() == ", 8");
+}
+
 TEST_CASE("the last event id comes from the header, else from the query (L5, L6)", "[http][request]") {
   CHECK(get("/").last_event_id().empty());
   CHECK(get("/").add_header("Last-Event-ID", "7").last_event_id() == "7");

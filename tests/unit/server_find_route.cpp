@@ -70,6 +70,24 @@ TEST_CASE("a request without a route is told why", "[server][route]") {
   CHECK(routes.find(Request("GET", "/users/ann?x=%zz")) == "400");
 }
 
+TEST_CASE("a field that is no list is refused when it is repeated (RFC 9110 5.3)", "[server][route]") {
+  Routes routes;
+  for (const char* name : {"Last-Event-ID", "content-type", "Sec-Fetch-Site", "sec-fetch-mode", "Sec-Fetch-Dest"}) {
+    INFO(name);
+    CHECK(routes.find(Request("GET", "/users/ann").add_header(name, "a")) == "GET user=ann");
+    CHECK(routes.find(Request("GET", "/users/ann").add_header(name, "a").add_header(name, "a")) == "400");
+  }
+  CHECK(routes.find(preflight("/users/ann").add_header("Access-Control-Request-Method", "POST")) == "400");
+  // Lists may be spread over as many lines as their sender likes.
+  CHECK(routes.find(Request("GET", "/users/ann").add_header("Accept", "a").add_header("Accept", "b")) ==
+        "GET user=ann");
+  CHECK(routes
+            .find(preflight("/users/ann")
+                      .add_header("Access-Control-Request-Headers", "a")
+                      .add_header("Access-Control-Request-Headers", "b"))
+            .starts_with("204"));
+}
+
 TEST_CASE("who must not ask is not told what is there", "[server][route]") {
   Routes routes;
   CHECK(routes.find(Request("GET", "/").add_header("Host", "rebound.example")) == "403");

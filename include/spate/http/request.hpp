@@ -4,7 +4,8 @@
 //   request.method();                      // "GET"
 //   request.param("user");                 // "alice" of /sse/subscribe/{user}, decoded
 //   request.query("event");                // the first ?event=, decoded, or nothing
-//   request.header("accept");              // the first such field, or nothing
+//   request.header("content-type");        // the first such field, or nothing
+//   request.header_list("accept");         // all of them as one list, or nothing
 //
 //   spate::Request("POST", "/jobs?id=7").add_header("Host", "example.org").set_body("{}");
 //
@@ -145,7 +146,12 @@ class Request {
   bool well_formed_query() const noexcept { return detail::well_formed_percent(query_string()); }
 
   /// The first header field `name`, in any case, without the blanks around it. Bytes beyond ASCII are left as they are.
+  /// For fields that come once; one that is a list may be spread over several lines: `header_list`.
   std::optional<std::string_view> header(std::string_view name) const noexcept;
+  /// The values of every header field `name`, in the order of the request.
+  std::vector<std::string_view> header_all(std::string_view name) const;
+  /// The same joined by ", " into the one list that they are, or nothing when there is none. (RFC 9110 5.2, 5.3)
+  std::optional<std::string> header_list(std::string_view name) const;
   std::size_t header_count(std::string_view name) const noexcept;
   /// All header fields as pairs of name and value, in the order of the request.
   Fields headers() const noexcept;
@@ -164,7 +170,8 @@ class Request {
   std::optional<std::chrono::system_clock::time_point> expiry() const noexcept { return expiry_; }
 
   /// Where the client wants to resume: the header `Last-Event-ID`, else the query parameter `last_event_id`, else
-  /// `lastEventId`; empty when there is none. Opaque bytes, as sent. (L5, L6)
+  /// `lastEventId`; empty when there is none. Opaque bytes, as sent. A header that is repeated is one value with
+  /// commas, which is nobody's position; a server refuses it. (L5, L6)
   std::string last_event_id() const;
 
   /// Whom the request is for: the authority of an absolute target, else the `Host` field. (RFC 9112 3.2.2)
@@ -272,6 +279,27 @@ inline std::optional<std::string_view> Request::header(std::string_view name) co
   return std::nullopt;
 }
 
+inline std::vector<std::string_view> Request::header_all(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for (const auto& [known, value] : headers()) {
+    if (detail::iequals(known, name)) values.push_back(value);
+  }
+  return values;
+}
+
+inline std::optional<std::string> Request::header_list(std::string_view name) const {
+  std::optional<std::string> list;
+  for (const auto& [known, value] : headers()) {
+    if (!detail::iequals(known, name)) continue;
+    if (list) {
+      list->append(", ").append(value);
+    } else {
+      list.emplace(value);
+    }
+  }
+  return list;
+}
+
 inline std::size_t Request::header_count(std::string_view name) const noexcept {
   std::size_t count = 0;
   for (const auto& [known, value] : headers()) {
@@ -281,7 +309,7 @@ inline std::size_t Request::header_count(std::string_view name) const noexcept {
 }
 
 inline std::string Request::last_event_id() const {
-  if (const auto field = header("last-event-id"); field && !field->empty()) return std::string(*field);
+  if (auto field = header_list("last-event-id"); field && !field->empty()) return *std::move(field);
   for (const std::string_view name : {"last_event_id", "lastEventId"}) {
     if (auto value = query(name); value && !value->empty()) return *std::move(value);
   }

@@ -1,6 +1,8 @@
 // Which route a request goes to, and the answer to one that goes to none. No I/O.
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -18,6 +20,18 @@ inline Response refusal(const Router::Match& match) {
   }
 }
 
+/// A field of `request` that is repeated though it is no list, or an empty text. Whoever reads such a field reads the
+/// first; somebody in front of this server may have read the last. (RFC 9110 5.3) Those that decide how a message is
+/// framed, or who may ask, are refused where they are read: Host, Content-Length, Origin, Authorization.
+inline std::string_view repeated_field(const Request& request) noexcept {
+  static constexpr std::string_view singular[] = {"Last-Event-ID",  "Content-Type",   "Access-Control-Request-Method",
+                                                  "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"};
+  for (const std::string_view name : singular) {
+    if (request.header_count(name) > 1) return name;
+  }
+  return {};
+}
+
 using RouteOrAnswer = std::variant<const Route*, Response>;
 
 /// Finds the route of `request` and sets the parameters of its path; or says what to answer without a handler: a
@@ -26,6 +40,9 @@ using RouteOrAnswer = std::variant<const Route*, Response>;
 inline RouteOrAnswer find_route(const ServerCore& server, Request& request, CorsDecision& cors) {
   if (!server.hosts.allows(request)) return Response::error(403, "this server does not answer for that host");
   if (cors.verdict == CorsDecision::refused) return Response::error(403, "this origin is not allowed");
+  if (const std::string_view name = repeated_field(request); !name.empty()) {
+    return Response::error(400, std::string(name) + " is repeated");
+  }
   Router::Match match = server.router.match(request.method(), request.path());
   if (request.method() == "OPTIONS") {
     if (request.path() == "*") return Response(204).header("Allow", server.router.allow_all());

@@ -54,7 +54,7 @@ inline TransportChoice choose_transport(const Request& request) {
     } else if (*name != "sse") {
       throw std::invalid_argument("transport must be sse, poll or iframe");
     }
-  } else if (const auto accept = request.header("accept"); accept && request.method() != "POST") {
+  } else if (const auto accept = request.header_list("accept"); accept && request.method() != "POST") {
     // A program that reads JSON and no event streams: one `*/*`, which accepts both, gets the stream. (L7)
     // Not after a POST: it cannot be asked again, and clients of language models accept JSON alone whatever they want.
     if (!accepts(*accept, "text/event-stream") && accepts(*accept, "application/json")) {
