@@ -92,6 +92,72 @@ TEST_CASE("more requests than are read ahead are answered all the same", "[loopb
   for (int i = 0; i < requests; ++i) REQUIRE(client.read_reply().body == "/fast?" + padding + std::to_string(i) + " ");
 }
 
+TEST_CASE("many requests on one connection do not hold up those of others", "[loopback][server][http]") {
+  constexpr int requests = 1000;
+  Awaited<bool> begun;
+  std::atomic<bool> go_on{false};
+  int served = 0;
+  Serving serving([&](Server& server) {
+    server.get("/first", [&](const Request&) {
+      begun.set(true);
+      eventually([&] { return go_on.load(); });
+      return Response(204);
+    });
+    server.get("/many", [&](const Request&) {
+      ++served;
+      return Response(204);
+    });
+    server.get("/large", [&](const Request&) {
+      ++served;
+      return Response::text(200, std::string(64 * 1024, 'x'));
+    });
+    server.get("/others", [&](const Request&) { return Response::text(200, std::to_string(served)); });
+  });
+  const bool large = GENERATE(false, true);
+  const int most = large ? 5 : 40;
+  Client many(serving.port()), other(serving.port());
+  std::string all = request_line("/first");
+  for (int i = 0; i < requests; ++i) all += request_line(large ? "/large" : "/many");
+  many.send(all);
+  CHECK(begun.get());
+  // The loop stands in the first of a thousand requests; the other client's only one is there when it goes on.
+  other.get("/others");
+  go_on = true;
+  CHECK(std::stoi(other.read_reply().body) <= most);
+  CHECK(many.read_reply().status == 204);
+  for (int i = 0; i < requests; ++i) REQUIRE(many.read_reply().status == (large ? 200 : 204));
+}
+
+TEST_CASE("a client that ends its side behind many requests gets all their answers", "[loopback][server][http]") {
+  constexpr int requests = 3000;  // more than are read ahead
+  Serving serving([](Server& server) {
+    server.get("/now", echo);
+    server.get("/later", [](const Request&) -> asio::awaitable<Response> {
+      asio::steady_timer pause(co_await asio::this_coro::executor, 10ms);
+      co_await pause.async_wait(asio::use_awaitable);
+      co_return Response::text(200, "later");
+    });
+  });
+  const std::string first = GENERATE("/now", "/later"), last = GENERATE("/now", "/later", "");
+  std::string all = request_line(first);
+  for (int i = 1; i < requests; ++i) all += request_line("/now");
+  if (last.empty()) {
+    all += "GET /half-a-requ";
+  } else {
+    all += request_line(last);
+  }
+  Client client(serving.port());
+  client.send(all);
+  client.end();
+  for (int i = 0; i < requests; ++i) {
+    const Reply reply = client.read_reply();
+    REQUIRE(reply.status == 200);
+    REQUIRE(reply.count("Connection") == 0);
+  }
+  if (!last.empty()) CHECK(client.read_reply().field("Connection") == "close");
+  CHECK(client.read_end() == End::closed);
+}
+
 TEST_CASE("nothing behind the request of a stream is executed", "[loopback][server][http]") {
   std::atomic<int> executed{0};
   Awaited<EventStream> opened;

@@ -2,7 +2,10 @@
 //
 // Reads a request, lets an Exchange find its answer, writes that, and goes on with the next one. A stream route gets an
 // EventStream whose origin is the session: the socket leaves with the stream's head, and whatever the client had sent
-// behind that request is dropped unread (H9). Shard only.
+// behind that request is dropped unread (H9).
+//
+// One request is served when its bytes are read. Those that were sent behind it wait until the shard asks for them with
+// `flush`, where they count against the budget of its turn like what streams write. Shard only.
 #pragma once
 
 #include <chrono>
@@ -63,9 +66,28 @@ class Session final : public RequestOrigin {
     if (state_ == State::handling && exchange_.respondent().awaits_stream() && !ended_) end_of_input({});
   }
 
+  /// Serves requests that were read ahead. Behind what is new: one client's long pipeline must not delay the others.
+  Left flush(int& budget) override {
+    if (has_next()) {
+      std::string input = std::exchange(input_, {});  // a stream may take the connection meanwhile
+      const std::size_t rest = consume(input, budget).size();
+      if (socket_ != no_socket) {
+        input.erase(0, input.size() - rest);
+        input_ = std::move(input);
+        if (paused_ && input_.size() < most_input / 2) {
+          paused_ = false;
+          shard_->poller().await_readable(socket_);
+        }
+      }
+    }
+    dirty_ = has_next();
+    return dirty_ ? Left::bulk : Left::nothing;
+  }
+
   void on_timer(TimePoint) override {
     switch (state_) {
       case State::reading:
+        if (has_next()) return;  // not idle: it is the server that has not come to it
         // Nothing of a request has come: there is nothing to answer. (H14)
         if (parser().started()) return fail(408, "the request took too long");
         return close();
@@ -138,16 +160,22 @@ class Session final : public RequestOrigin {
   static constexpr std::size_t most_input = 64 * 1024;
   // Reads in a row, before other connections have their turn.
   static constexpr int most_reads = 16;
+  // What one unit of a turn's budget pays for besides a request itself, like a piece that a stream writes.
+  static constexpr std::size_t bytes_per_budget = 4096;
 
   RequestParser& parser() {
     if (!parser_) parser_ = std::make_unique<RequestParser>(server_->options.limits);
     return *parser_;
   }
 
-  // Takes what the socket has. While a request is being handled it is kept for later.
+  /// Whether something was read ahead that may be the next request.
+  bool has_next() const noexcept { return state_ == State::reading && !input_.empty(); }
+
+  // Takes what the socket has. What is not served now is kept for later.
   void read() {
     const Ref<Session> alive(this);
     char buffer[read_size];
+    int budget = 1;
     for (int reads = 0; socket_ != no_socket && !ended_; ++reads) {
       if (input_.size() >= most_input) {
         paused_ = true;
@@ -159,19 +187,22 @@ class Session final : public RequestOrigin {
       if (error == asio::error::would_block) return;
       if (error) return end_of_input(error == asio::error::eof ? std::error_code() : error);
       std::string_view bytes(buffer, size);
-      if (state_ == State::reading) bytes = consume(bytes);
+      if (state_ == State::reading && input_.empty()) bytes = consume(bytes, budget);
       if (socket_ != no_socket) input_.append(bytes);
+      advance();
       // A short read has emptied the socket; what comes later is a new edge, and an end behind it a hangup.
       if (size < sizeof buffer) return;
     }
   }
 
-  // The client sends no more. An answer under way is still finished: it may have closed only its side.
+  // The client sends no more. Requests that it has sent are still answered: it may have closed only its side.
   void end_of_input(std::error_code error) {
     ended_ = true;
-    answers_.close_after();
+    if (input_.empty()) answers_.close_after();
     switch (state_) {
-      case State::reading: return close();
+      case State::reading:
+        if (error || input_.empty()) close();
+        return;
       case State::handling:
         if (error || exchange_.respondent().awaits_stream()) {
           const Respondent left = exchange_.respondent();
@@ -186,30 +217,35 @@ class Session final : public RequestOrigin {
     }
   }
 
-  // Goes on with what was read ahead.
+  // Goes on with what was read ahead, in its turn.
   void advance() {
-    if (state_ != State::reading || input_.empty()) return;
-    const std::string input = std::exchange(input_, {});
-    const std::string_view rest = consume(input);
-    if (socket_ != no_socket) input_.assign(rest);
+    if (dirty_ || !has_next()) return;
+    dirty_ = true;
+    shard_->mark_dirty(Ref<Resident>(this));
   }
 
-  // Parses until a request is complete or `bytes` are used up; returns what belongs to the next request.
-  std::string_view consume(std::string_view bytes) {
+  // Serves requests until one waits for its answer, `bytes` are used up, or the budget is; returns what belongs to the
+  // next request.
+  std::string_view consume(std::string_view bytes, int& budget) {
     bool fresh = !parser().started();
-    while (state_ == State::reading) {
+    while (state_ == State::reading && budget > 0) {
       const RequestParser::Step step = parser().parse(bytes);
       bytes.remove_prefix(step.consumed);
       switch (step.progress) {
         case RequestParser::Progress::need_more:
-          if (fresh && parser().started() && served_) set_deadline(server_->options.request_timeout);
+          if (ended_) {
+            close();
+          } else if (fresh && parser().started() && served_) {
+            set_deadline(server_->options.request_timeout);
+          }
           return bytes;
         case RequestParser::Progress::head_complete:
           if (parser().expects_continue() && bytes.empty()) invite_body();
           break;
         case RequestParser::Progress::failed: fail(parser().status(), parser().reason()); return {};
         case RequestParser::Progress::complete:
-          dispatch(parser().take());
+          if (ended_ && bytes.empty()) answers_.close_after();
+          budget -= 1 + static_cast<int>(dispatch(parser().take()) / bytes_per_budget);
           fresh = true;
           break;
       }
@@ -227,13 +263,16 @@ class Session final : public RequestOrigin {
     if (shard_->poller().write(socket_, &buffer, 1, error) != go_on.size()) close();
   }
 
-  void dispatch(Request request) {
+  // Returns the size of the answer, if there is one at once.
+  std::size_t dispatch(Request request) {
     server_->requests.fetch_add(1, std::memory_order_relaxed);
     shard_->set_timer(*this, never);
     state_ = State::handling;
     served_ = true;
     exchange_.begin(std::move(request));
-    if (!answers_.empty()) write();
+    const std::size_t size = answers_.unsent().size();
+    if (size > 0) write();
+    return size;
   }
 
   // The request cannot be understood, so neither can what follows it.
@@ -266,7 +305,6 @@ class Session final : public RequestOrigin {
     exchange_.end();
     parser().reset();
     set_deadline(server_->options.idle_timeout);
-    if (std::exchange(paused_, false)) shard_->poller().await_readable(socket_);
   }
 
   void set_deadline(std::chrono::milliseconds wait) {
@@ -294,6 +332,7 @@ class Session final : public RequestOrigin {
   bool served_ = false;  // a request has been complete on this connection
   bool ended_ = false;   // the client has ended its side
   bool paused_ = false;  // there may be more to read than was read ahead
+  bool dirty_ = false;   // the shard will ask for what was read ahead
 };
 
 }  // namespace spate::detail
