@@ -17,12 +17,12 @@
 
 #include <spate/spate.hpp>
 
+#include "common/pages.hpp"
 #include "hub/access.hpp"
 #include "hub/checks.hpp"
 #include "hub/metrics.hpp"
 #include "hub/settings.hpp"
 #include "pages/hub_index_html.hpp"
-#include "pages/spate_js.hpp"
 
 namespace hub {
 namespace {
@@ -50,15 +50,7 @@ class Hub {
  public:
   Hub(spate::Server& server, const Settings& settings, std::shared_ptr<spate::Bus> bus)
       : server_(server), access_(settings.access), bus_(std::move(bus)), emitter_(emitter_options(settings)) {
-    server.get("/", [](const spate::Request&) {
-      return spate::Response::html(200, std::string(pages::hub_index_html)).header("Cache-Control", "no-cache");
-    });
-    server.get("/spate.js", [](const spate::Request&) {
-      return spate::Response(200)
-          .content_type("text/javascript; charset=utf-8")
-          .header("Cache-Control", "no-cache")
-          .body(std::string(pages::spate_js));
-    });
+    examples::add_page(server, pages::hub_index_html);
     add_streams();
     add_publishing();
     add_queries();
@@ -144,8 +136,8 @@ class Hub {
           send(spate::Audience::everybody(), request, std::move(pending));
         },
         guarded(may, nothing));
-    server_.route(
-        {"GET", "POST"}, "/sse/close/{user}",
+    server_.post(
+        "/sse/close/{user}",
         [this](const spate::Request& request) {
           return spate::Response::json(200,
                                        "{\"closed\":" + std::to_string(emitter_.remove(request.param("user"))) + "}");

@@ -16,6 +16,8 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include <spate/http/cross_site.hpp>
+
 #include "pages/own_server_index_html.hpp"
 #include "pages/spate_js.hpp"
 
@@ -33,6 +35,12 @@ spate::Request spate_request(const http::request<http::string_body>& parsed) {
   request.set_version(static_cast<int>(parsed.version() / 10), static_cast<int>(parsed.version() % 10));
   for (const auto& field : parsed) request.add_header(text(field.name_string()), text(field.value()));
   return request;
+}
+
+/// What pages of other sites may have: a link to the page, the script, and nothing else.
+spate::CrossSite rule_of(std::string_view path) {
+  if (path == "/") return spate::CrossSite::navigate;
+  return path == "/spate.js" ? spate::CrossSite::allow : spate::CrossSite::refuse;
 }
 
 /// One connection while it is Beast's.
@@ -55,24 +63,29 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (request_.method() != http::verb::get && request_.method() != http::verb::head) {
       return write(http::status::method_not_allowed, "text/plain", "only GET and HEAD\n");
     }
+    spate::Request request;
+    try {
+      request = spate_request(request_);
+    } catch (const std::invalid_argument&) {
+      return write(http::status::bad_request, "text/plain", "this cannot be understood\n");
+    }
+    if (!spate::admits(rule_of(path), request)) {
+      return write(http::status::forbidden, "text/plain", "pages of other sites may not ask for this\n");
+    }
     if (path == "/") return write(http::status::ok, "text/html; charset=utf-8", pages::own_server_index_html);
     if (path == "/spate.js") return write(http::status::ok, "text/javascript; charset=utf-8", pages::spate_js);
     if (path != "/events") return write(http::status::not_found, "text/plain", "there is nothing here\n");
     if (request_.method() == http::verb::head) return write(http::status::ok, "text/event-stream", "");
-    try {
-      spate::Request request = spate_request(request_);
-      const tcp::endpoint local = stream_.socket().local_endpoint();
-      // From here on the connection is no longer Beast's. What the client sent behind its request is not looked at.
-      NativeSocket native(stream_.release_socket().release(), local.address().is_v6());
-      hand_over_(std::move(native), std::move(request));
-    } catch (const std::invalid_argument&) {
-      write(http::status::bad_request, "text/plain", "this cannot be understood\n");
-    }
+    const tcp::endpoint local = stream_.socket().local_endpoint();
+    // From here on the connection is no longer Beast's. What the client sent behind its request is not looked at.
+    NativeSocket native(stream_.release_socket().release(), local.address().is_v6());
+    hand_over_(std::move(native), std::move(request));
   }
 
   void write(http::status status, const char* type, std::string_view body) {
     response_ = {status, request_.version()};
     response_.set(http::field::content_type, type);
+    response_.set("Content-Security-Policy", "frame-ancestors 'self'");
     if (status == http::status::method_not_allowed) response_.set(http::field::allow, "GET, HEAD");
     response_.keep_alive(request_.keep_alive());
     response_.content_length(body.size());

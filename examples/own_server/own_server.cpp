@@ -79,9 +79,14 @@ int run(int argc, char** argv) {
   spate::StreamHost host(io.get_executor());
   asio::co_spawn(io, look_for_primes(io, emitter, interval), asio::detached);
 
+  const spate::CorsPolicy cors(program.options.cors);  // which pages may listen, as a spate::Server decides it
+
   std::size_t streams = 0;
   bool stopping = false;
   const auto subscribe = [&](asio::ip::tcp::socket socket, spate::Request request) {
+    if (cors.decide(request).verdict == spate::CorsDecision::refused) {
+      return refuse(socket, spate::Response::error(403, "this origin is not allowed"));
+    }
     try {
       const spate::EventStream stream = host.open(std::move(socket), std::move(request));
       ++streams;

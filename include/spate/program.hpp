@@ -44,7 +44,8 @@ class Program {
   static constexpr int cannot_serve = 1;
   static constexpr int bad_usage = 2;
 
-  /// Address and port, as the command line says; the rest is the program's to set.
+  /// Address and port, as the command line says, and CrossSite::refuse, so that a route that is a page has to say so
+  /// (`RouteOptions::cross_site`). The rest is the program's to set.
   ServerOptions options;
   /// How long SIGTERM waits for what is under way.
   std::chrono::milliseconds drain = std::chrono::seconds(5);
@@ -54,6 +55,7 @@ class Program {
 
   /// For programs with options of their own: add them, then `parse`.
   explicit Program(std::string summary) : summary_(std::move(summary)) {
+    options.cors.cross_site = CrossSite::refuse;
     option("--address", "ADDRESS", "listen on this address", options.address);
     option("--port", "N", "listen on this port; 0 takes any that is free", options.port);
     option("--drain-ms", "N", "how long a stop waits for what is under way", drain);

@@ -95,6 +95,40 @@ TEST_CASE("who must not ask is not told what is there", "[server][route]") {
   CHECK(routes.find(from_page("OPTIONS", "/users/ann", "https://other.example")) == "403");
 }
 
+TEST_CASE("a foreign page without an origin gets what the server's rule, or the route's, lets it have",
+          "[server][route]") {
+  Routes routes;
+  const auto add = [&](const char* pattern, CrossSite rule) {
+    RouteOptions options;
+    options.cross_site = rule;
+    routes.server.router.add({{"GET"}, PathPattern(pattern), ValueHandler(), options});
+  };
+  add("/private", CrossSite::refuse);
+  add("/script", CrossSite::allow);
+  const auto link = [](std::string_view target) {
+    return Request("GET", target)
+        .add_header("Sec-Fetch-Site", "cross-site")
+        .add_header("Sec-Fetch-Mode", "navigate")
+        .add_header("Sec-Fetch-Dest", "document");
+  };
+  const auto picture = [](std::string method, std::string_view target) {
+    return Request(std::move(method), target)
+        .add_header("Sec-Fetch-Site", "cross-site")
+        .add_header("Sec-Fetch-Dest", "image");
+  };
+  // Of a server links are followed, unless it says otherwise.
+  CHECK(routes.find(link("/users/ann")) == "GET user=ann");
+  CHECK(routes.find(link("/private?x=1")) == "403");
+  CHECK(routes.find(picture("GET", "/users/ann")) == "403");
+  CHECK(routes.find(picture("GET", "/private")) == "403");
+  CHECK(routes.find(picture("GET", "/script")) == "GET");
+  // It is not told what is there either.
+  CHECK(routes.find(picture("GET", "/nothing")) == "403");
+  CHECK(routes.find(picture("PUT", "/users/ann")) == "403");
+  CHECK(routes.find(picture("OPTIONS", "/users/ann")) == "403");
+  CHECK(routes.find(picture("OPTIONS", "*")) == "403");
+}
+
 TEST_CASE("OPTIONS tells the methods where no route takes it", "[server][route]") {
   Routes routes;
   CHECK(routes.find(Request("OPTIONS", "/users/ann")) == "204 GET, POST, OPTIONS");

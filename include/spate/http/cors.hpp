@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/http/cross_site.hpp>
 #include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/host_policy.hpp>
@@ -41,6 +42,10 @@ struct CorsOptions {
   std::vector<std::string> allow_headers = {"Last-Event-ID", "Authorization", "Content-Type", "Cache-Control"};
   /// Response fields that pages may read besides the usual ones. Empty: the field is left out.
   std::vector<std::string> expose_headers = {};
+  /// What pages of other sites, listed ones too, may have without an `Origin`: by pictures, scripts, frames and links,
+  /// for which browsers leave it out. By default they may link to every GET route. `RouteOptions::cross_site` says it
+  /// for one route.
+  CrossSite cross_site = CrossSite::navigate;
 };
 
 struct CorsDecision {
@@ -78,6 +83,7 @@ class CorsPolicy {
       } else {
         throw std::invalid_argument("spate::CorsPolicy: not an origin: " + detail::quote(text));
       }
+      if (text != "null" && text.find_first_of(";,'") == std::string::npos) frame_ancestors_ += " " + text;
     }
     allow_headers_ = joined(options_.allow_headers);
     expose_headers_ = joined(options_.expose_headers);
@@ -129,6 +135,10 @@ class CorsPolicy {
     return response;
   }
 
+  /// For a page that only the own origin and the listed ones may frame: "frame-ancestors 'self' https://a.example", the
+  /// value of a `Content-Security-Policy`. Opaque origins cannot be named there. (CSP 3 6.4.2)
+  const std::string& frame_ancestors() const noexcept { return frame_ancestors_; }
+
  private:
   struct Listed {
     std::string scheme;
@@ -173,6 +183,7 @@ class CorsPolicy {
   bool null_ = false;
   std::string allow_headers_;
   std::string expose_headers_;
+  std::string frame_ancestors_ = "frame-ancestors 'self'";
 };
 
 }  // namespace spate

@@ -14,6 +14,7 @@
 #include <asio/awaitable.hpp>
 
 #include <spate/http/cors.hpp>
+#include <spate/http/cross_site.hpp>
 #include <spate/http/limits.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -89,6 +90,10 @@ using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;
 struct RouteOptions {
   /// Asked before the handler. Without one every request passes.
   AuthorizeHook authorize;
+
+  /// What pages of other sites may have without an `Origin`: a page may be linked to (`CrossSite::navigate`), a script
+  /// for all be loaded (`CrossSite::allow`). Without it the server's rule holds, `CorsOptions::cross_site`.
+  std::optional<CrossSite> cross_site;
 };
 
 }  // namespace spate

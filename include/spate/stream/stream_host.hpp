@@ -44,6 +44,8 @@ class StreamHost {
   EventStream open(asio::ip::tcp::socket&& socket, Request request, std::string fields = {}) {
     const detail::Framing framing = detail::framing_for(request);
     detail::TransportChoice choice = detail::choose_transport(request);
+    // In a frame it belongs to pages of its own origin.
+    if (choice.transport == Transport::iframe) fields += "Content-Security-Policy: frame-ancestors 'self'\r\n";
     auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request);
     std::string head = detail::stream_head(framing, fields, choice.transport, request.method());
     auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,

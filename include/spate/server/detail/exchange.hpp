@@ -128,12 +128,15 @@ class Exchange {
     TransportChoice choice;
     try {
       choice = choose_transport(request);
-    } catch (const std::invalid_argument& error) {
-      return put(Response::error(400, error.what()));
+    } catch (const TransportRefused& error) {
+      return put(Response::error(error.status, error.what()));
     }
     const Framing framing = framing_for(request);
     std::string fields;
     for (const auto& [name, value] : cors_.fields) append_field(fields, name, value);
+    if (choice.transport == Transport::iframe) {
+      append_field(fields, "Content-Security-Policy", server_.cors.frame_ancestors());
+    }
     if (answers_.head_only()) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
       if (choice.transport == Transport::poll) return put(Response::json(200, {}));

@@ -40,10 +40,15 @@ using RouteOrAnswer = std::variant<const Route*, Response>;
 inline RouteOrAnswer find_route(const ServerCore& server, Request& request, CorsDecision& cors) {
   if (!server.hosts.allows(request)) return Response::error(403, "this server does not answer for that host");
   if (cors.verdict == CorsDecision::refused) return Response::error(403, "this origin is not allowed");
+  Router::Match match = server.router.match(request.method(), request.path());
+  const bool found = match.outcome == Router::Match::Outcome::found;
+  const auto rule = found ? match.route->options.cross_site : std::nullopt;
+  if (!admits(rule.value_or(server.options.cors.cross_site), request)) {
+    return Response::error(403, "pages of other sites may not ask for this");
+  }
   if (const std::string_view name = repeated_field(request); !name.empty()) {
     return Response::error(400, std::string(name) + " is repeated");
   }
-  Router::Match match = server.router.match(request.method(), request.path());
   if (request.method() == "OPTIONS") {
     if (request.path() == "*") return Response(204).header("Allow", server.router.allow_all());
     // A route may take OPTIONS itself, but a browser's preflight is not for it.

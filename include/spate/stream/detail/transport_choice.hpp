@@ -11,9 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include <spate/http/cross_site.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/request.hpp>
 #include <spate/stream/transport.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate::detail {
 
@@ -24,26 +26,28 @@ struct TransportChoice {
   std::string callback = "spate";                                // iframe: the parent's function
 };
 
-/// A dotted JavaScript name: nothing else may stand in the page's scripts unescaped.
+/// One JavaScript name: nothing else may stand in the page's scripts unescaped. No path of names: by way of the
+/// parent's objects it would lead to everything that its origin can do.
 inline bool valid_callback(std::string_view name) noexcept {
   constexpr std::size_t most = 64;
-  if (name.empty() || name.size() > most || name.front() == '.' || name.back() == '.') return false;
-  char before = '.';
-  for (const char c : name) {
-    const bool digit = c >= '0' && c <= '9';
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$';
-    if (!letter && !(digit && before != '.') && !(c == '.' && before != '.')) return false;
-    before = c;
-  }
-  return true;
+  if (name.empty() || name.size() > most || is_digit(name.front())) return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return is_alpha(c) || is_digit(c) || c == '_' || c == '$'; });
 }
 
-/// Throws std::invalid_argument, with words for the client, when a parameter of the query is out of place.
+/// A request for a transport that is refused; `what()` goes to the client.
+struct TransportRefused : std::invalid_argument {
+  explicit TransportRefused(const std::string& why, int answer = 400) : std::invalid_argument(why), status(answer) {}
+  int status;
+};
+
+/// Throws TransportRefused when a parameter of the query is out of place, or the browser wants the answer for something
+/// that the transport is not for.
 inline TransportChoice choose_transport(const Request& request) {
   TransportChoice choice;
   const auto once = [&](std::string_view name) -> std::optional<std::string> {
     std::vector<std::string> values = request.query_all(name);
-    if (values.size() > 1) throw std::invalid_argument(std::string(name) + " is given twice");
+    if (values.size() > 1) throw TransportRefused(std::string(name) + " is given twice");
     return values.empty() ? std::nullopt : std::optional(std::move(values.front()));
   };
   if (const auto name = once("transport")) {
@@ -52,7 +56,7 @@ inline TransportChoice choose_transport(const Request& request) {
     } else if (*name == "iframe") {
       choice.transport = Transport::iframe;
     } else if (*name != "sse") {
-      throw std::invalid_argument("transport must be sse, poll or iframe");
+      throw TransportRefused("transport must be sse, poll or iframe, not " + quote(*name));
     }
   } else if (const auto accept = request.header_list("accept"); accept && request.method() != "POST") {
     // A program that reads JSON and no event streams: one `*/*`, which accepts both, gets the stream. (L7)
@@ -68,19 +72,23 @@ inline TransportChoice choose_transport(const Request& request) {
       const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
       const bool digits = !text->empty() && text->find_first_not_of("0123456789") == std::string::npos;
       if (!digits || error != std::errc() || end != text->data() + text->size() || value > most) {
-        throw std::invalid_argument("timeout must be 0 to 60000 ms");
+        throw TransportRefused("timeout must be 0 to 60000 ms, not " + quote(*text));
       }
       choice.timeout = std::chrono::milliseconds(value);
     }
+    constexpr std::size_t most_client_bytes = 256;
     choice.client = once("client").value_or("");
-    if (choice.client.size() > 256) throw std::invalid_argument("client is longer than 256 bytes");
+    if (choice.client.size() > most_client_bytes) {
+      throw TransportRefused("client " + quote(choice.client) + " is longer than 256 bytes");
+    }
   }
   if (choice.transport == Transport::iframe) {
     if (auto name = once("callback")) choice.callback = std::move(*name);
     if (!valid_callback(choice.callback)) {
-      throw std::invalid_argument(
-          "callback must be a name of letters, digits, _ and $, with dots between, of at most 64");
+      throw TransportRefused("callback must be one name of 1 to 64 letters, digits, _ and $, not " +
+                             quote(choice.callback));
     }
+    if (!may_fill_iframe(request)) throw TransportRefused("the page of an iframe may fill nothing else", 403);
   }
   return choice;
 }
