@@ -4,7 +4,7 @@
 #   tests/run.sh [options] [-- ctest options]
 #
 #   --label NAME           only tests with this label (repeatable): unit, loopback, conduct, browser, npm, redis, fault,
-#                          fuzz, soak, consumer, check, example
+#                          fuzz, storm, soak, consumer, check, example
 #   --skip NAME            no tests with this label (repeatable)
 #   --sanitize KIND        address (with undefined behaviour) or thread
 #   --compiler NAME        a C++ compiler, for example clang++-16

@@ -200,27 +200,27 @@ TEST_CASE("hooks that were queued on a loop that is gone run on the next one, in
   {
     asio::io_context gone;
     const auto shard = spate::detail::make_ref<Shard>(gone.get_executor());
-    queue->push(*shard, hook("one"));
-    queue->push(*shard, hook("two"));
+    queue->push(shard, hook("one"));
+    queue->push(shard, hook("two"));
     shard->stop();
-    queue->push(*shard, hook("three"));
+    queue->push(shard, hook("three"));
   }
   CHECK(ran.empty());
   asio::io_context io;
   const auto shard = spate::detail::make_ref<Shard>(io.get_executor());
-  queue->push(*shard, [&] {
+  queue->push(shard, [&] {
     ran.push_back("four");
-    queue->push(*shard, hook("six"));
+    queue->push(shard, hook("six"));
     throw std::runtime_error("a hook failed");
   });
-  queue->push(*shard, hook("five"));
+  queue->push(shard, hook("five"));
   CHECK_THROWS_AS(io.run(), std::runtime_error);
   CHECK(ran == Texts{"one", "two", "three", "four"});
   io.run();
   CHECK(ran == Texts{"one", "two", "three", "four", "five", "six"});
-  queue->push(*shard, hook("forgotten"));
+  queue->push(shard, hook("forgotten"));
   queue->close();
-  queue->push(*shard, hook("too late"));
+  queue->push(shard, hook("too late"));
   io.restart();
   io.run();
   CHECK(ran.size() == 6);

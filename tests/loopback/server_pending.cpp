@@ -157,6 +157,32 @@ TEST_CASE("a callback may hold the answer that it belongs to", "[loopback][serve
   CHECK(held.use_count() == 1);
 }
 
+TEST_CASE("an answer that comes while its loop stops keeps nothing alive", "[loopback][server][pending]") {
+  struct Origin final : detail::StreamOrigin {
+    explicit Origin(bool& flag) : gone(flag) {}
+    ~Origin() override { gone = true; }
+    detail::SocketId surrender() override { return detail::no_socket; }
+    void answer(Response) override {}
+    bool& gone;
+  };
+  asio::io_context io;
+  bool gone = false;
+  const auto shard = detail::make_ref<detail::Shard>(io.get_executor());
+  {
+    const auto core = detail::make_ref<detail::PendingCore>(
+        shard, detail::Ref<detail::StreamOrigin>(detail::make_ref<Origin>(gone).get()));
+    const PendingResponse pending(core);
+    pending.on_timeout([pending] {});
+    pending.on_error([pending](std::error_code) {});
+    io.poll();
+    shard->stop();
+    // Another thread's answer finds the loop stopped, and then the connection is cut.
+    CHECK_FALSE(pending.respond(Response::text(200, "too late")));
+    core->connection_lost(Errc::shut_down);
+  }
+  CHECK(gone);
+}
+
 TEST_CASE("an answer may outlive the server it was for", "[loopback][server][pending]") {
   Journal journal;
   std::optional<PendingResponse> left;

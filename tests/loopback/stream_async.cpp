@@ -1,4 +1,5 @@
 // Sending at the client's pace, and handlers that are coroutines.
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <future>
@@ -182,6 +183,42 @@ TEST_CASE("after the server has gone, who awaits is told on an executor of his o
   auto held = std::make_shared<int>();
   one.stream.async_send(Event("x"), [held](std::error_code) {});
   CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("a server may be destroyed while another thread is about to await a send", "[loopback][stream][async]") {
+  // A handler that is moved holds its thread up there until the server has gone: as if it had been preempted.
+  struct Moves {
+    std::atomic<int> left;
+    std::atomic<bool> reached{false};
+    std::atomic<bool> gone{false};
+  };
+  struct SlowHandler {
+    explicit SlowHandler(Moves& watched) : moves(&watched) {}
+    SlowHandler(SlowHandler&& other) noexcept : moves(other.moves) {
+      if (--moves->left != 0) return;
+      moves->reached = true;
+      // Bounded: a server may wait for the call instead of leaving it behind.
+      eventually([this] { return moves->gone.load(); }, 500ms);
+    }
+    void operator()(std::error_code) const {}
+    Moves* moves;
+  };
+
+  for (int at = 1; at <= 4; ++at) {
+    INFO("the server goes at move " << at);
+    Moves moves{{at}};
+    Awaited<EventStream> opened;
+    auto server = std::make_unique<Server>(any_port(1));
+    server->stream("/s", [&](const EventStream& stream) { opened.set(stream); });
+    server->start();
+    EventClient client(server->port(), "/s");
+    const EventStream stream = opened.get();
+    std::thread sender([&] { stream.async_send(Event("x"), SlowHandler(moves)); });
+    CHECK(eventually([&] { return moves.reached.load(); }));
+    server.reset();
+    moves.gone = true;
+    sender.join();
+  }
 }
 
 TEST_CASE("a wait can be cancelled; the event itself stays queued", "[loopback][stream][async]") {

@@ -147,6 +147,11 @@ class Client {
     }
     return false;
   }
+  /// The same for no longer than `wait`; returns false only at the end.
+  bool read_within(std::chrono::milliseconds wait) {
+    pollfd ready{socket_, POLLIN, 0};
+    return ::poll(&ready, 1, static_cast<int>(wait.count())) <= 0 || read_more();
+  }
   End how_ended() const noexcept { return end_; }
   /// What was read and not yet taken.
   const std::string& unread() const noexcept { return buffer_; }

@@ -80,9 +80,9 @@ class PendingCore final : public Resident {
     finish(std::move(*otherwise_));
   }
 
-  /// The client has gone before there was an answer.
+  /// The client has gone before it was answered. What another thread answers at this very moment reaches nobody.
   void connection_lost(std::error_code error) {
-    if (answered_.exchange(true, std::memory_order_acq_rel)) return;
+    if (answered_.exchange(true, std::memory_order_acq_rel)) return let_go();
     error_ = error;
     for (auto& callback : std::exchange(error_callbacks_, {})) {
       shard_->call_back([callback = std::move(callback), error] { callback(error); });

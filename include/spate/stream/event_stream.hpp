@@ -85,9 +85,8 @@ class EventStream {
   auto async_send(const Event& event, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
         [core = core_](auto handler, EncodedEvent encoded) {
-          const auto work = core->shard().work();  // its io_context does not go while the handler is put up
-          const auto executor = work ? work->get_executor() : asio::any_io_executor();
-          core->send(std::move(encoded), detail::make_handler_waiter(executor, std::move(handler)));
+          auto waiter = detail::make_handler_waiter(detail::Ref<detail::Shard>(core->shard_ref()), std::move(handler));
+          core->send(std::move(encoded), std::move(waiter));
         },
         token, EncodedEvent(event));
   }
@@ -140,7 +139,9 @@ class EventStream {
   /// A token that is told to stop when the stream is over; for producers on threads of their own.
   std::stop_token stop_token() const { return core_->stop_token(); }
 
-  /// Where this stream's callbacks run: the loop it lives on. Empty once the server is gone.
+  /// Where this stream's callbacks run: the loop it lives on. Empty once the server is gone. Whoever keeps the executor
+  /// of a loop uses it no longer than the loop is there, as always with Asio; callbacks and completions take care of
+  /// that themselves.
   asio::any_io_executor get_executor() const { return core_->shard().executor(); }
 
   /// Whether both refer to the same connection.

@@ -359,7 +359,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   void hook(const StreamCore& stream, const std::function<void(const std::string&)>& function, std::string user) {
-    hooks_->push(stream.shard(), [function, user = std::move(user)] { function(user); });
+    hooks_->push(stream.shard_ref(), [function, user = std::move(user)] { function(user); });
   }
 
   bool has_room() const noexcept {

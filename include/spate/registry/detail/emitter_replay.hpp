@@ -106,8 +106,8 @@ inline EncodedEvent EmitterCore::gap_event(const Subscription& subscription, con
   const StreamCore& stream = subscription.stream();
   const std::string oldest = next == 0 ? std::string() : id_of(next);
   if (options_.on_gap) {
-    hooks_->push(stream.shard(), [function = options_.on_gap,
-                                  gap = Gap{subscription.user->id, requested, oldest, reason}] { function(gap); });
+    hooks_->push(stream.shard_ref(), [function = options_.on_gap,
+                                      gap = Gap{subscription.user->id, requested, oldest, reason}] { function(gap); });
   }
   const std::string& name = stream.options().gap_event;
   return name.empty() ? EncodedEvent() : encode_gap(name, requested, oldest, to_string(reason), id_of(position));

@@ -15,16 +15,15 @@ namespace spate::detail {
 class HookQueue : public std::enable_shared_from_this<HookQueue> {
  public:
   /// Queues `hook`; it runs on `shard`'s executor unless another executor is at the queue already.
-  void push(const Shard& shard, std::function<void()> hook) {
-    const asio::any_io_executor executor = shard.executor();
+  void push(const Ref<Shard>& shard, std::function<void()> hook) {
     {
       const std::lock_guard lock(mutex_);
       if (closed_) return;
       hooks_.push_back(std::move(hook));
-      if (running_ || !executor) return;  // of a stopped shard: the next one runs it
+      if (running_) return;
       running_ = true;
     }
-    run_on(executor);
+    run_on(shard);
   }
 
   /// Forgets what is queued; nothing begins any more.
@@ -44,20 +43,21 @@ class HookQueue : public std::enable_shared_from_this<HookQueue> {
     }
   };
 
-  void run_on(const asio::any_io_executor& executor) {
+  // On a shard that has stopped nothing runs: then the turn pauses the queue at once, and the next push goes on.
+  void run_on(Ref<Shard> shard) {
     const std::shared_ptr<Turn> turn(new Turn{shared_from_this()});
-    post_function(executor, [turn, executor] { std::exchange(turn->queue, nullptr)->run_one(executor); });
+    shard->call_back([turn, shard] { std::exchange(turn->queue, nullptr)->run_one(shard); });
   }
 
   // One hook a turn: one that throws leaves the others to the next.
-  void run_one(const asio::any_io_executor& executor) {
+  void run_one(const Ref<Shard>& shard) {
     const std::function<void()> hook = take();
     if (!hook) return;
     struct Next {
       HookQueue& queue;
-      const asio::any_io_executor& executor;
-      ~Next() { queue.run_on(executor); }
-    } const next{*this, executor};
+      const Ref<Shard>& shard;
+      ~Next() { queue.run_on(shard); }
+    } const next{*this, shard};
     hook();
   }
 

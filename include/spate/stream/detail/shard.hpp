@@ -21,7 +21,6 @@
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -78,9 +77,14 @@ class Shard final : public RefCounted<Shard> {
 
   /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the shard has stopped
   /// nothing runs any more.
-  void call_back(std::function<void()> function) {
+  void call_back(std::function<void()> function) { post_call(std::move(function)); }
+
+  /// Any thread. The same for whatever can be moved without running code of the program's.
+  template <typename Function>
+  void post_call(Function function) {
+    // Posted under the lock: behind it the io_context may be gone.
     const std::lock_guard lock(mutex_);
-    if (executor_) post_function(executor_, std::move(function));
+    if (executor_) asio::post(executor_, std::move(function));
   }
 
   /// Asks for `resident.flush` in this turn or one that follows soon. The resident keeps track of whether it asked.
@@ -120,18 +124,13 @@ class Shard final : public RefCounted<Shard> {
   ShardCounters& counters() noexcept { return counters_; }
   /// Any thread.
   const ShardCounters& counters() const noexcept { return counters_; }
-  /// Any thread. Where the shard runs; empty once it has stopped, because the io_context may be gone then.
+  /// Any thread. Where the shard runs; empty once it has stopped, because the io_context may be gone then. On other
+  /// threads than the shard's it may go at any moment: they post with `call_back` instead.
   asio::any_io_executor executor() const {
     const std::lock_guard lock(mutex_);
     return executor_;
   }
 
-  using Work = asio::executor_work_guard<asio::any_io_executor>;
-  /// Any thread. The same with work on it, so that its loop does not end as long as the work is held.
-  std::optional<Work> work() const {
-    const std::lock_guard lock(mutex_);
-    return executor_ ? std::optional<Work>(std::in_place, executor_) : std::nullopt;
-  }
   /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
   std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
   /// For jitter, not for secrets.

@@ -55,6 +55,7 @@ class StreamCore final : public Resident {
   // ---- any thread ----
 
   const Shard& shard() const noexcept { return *shard_; }
+  const Ref<Shard>& shard_ref() const noexcept { return shard_; }
   const StreamOptions& options() const noexcept { return settings_->options; }
 
   std::shared_ptr<const Request> request() const {
