@@ -10,7 +10,10 @@
 //   io.run();
 //
 // It runs on the io_context it was given, beside whatever else runs there, or, with `ServerOptions::threads`, on
-// threads of its own with one loop each; a connection stays on its loop for life. It owns no global state.
+// threads of its own with one loop each; a connection stays on its loop for life. It owns no global state. Threads of
+// its own block all signals, so that the program may wait for them with sigwait. Programs that a handler starts inherit
+// no descriptor of the server: every one is close-on-exec, from its beginning on Linux, elsewhere and when the program
+// opened it from the moment at which the server has it.
 //
 // Threads: routes are added before `start`; after it every member may be called from any thread. Handlers and callbacks
 // of one connection run on one loop, one at a time. A handler must not block: everybody on its loop would wait.

@@ -19,7 +19,6 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/buffer.hpp>
-#include <asio/connect.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
@@ -28,6 +27,8 @@
 
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/error.hpp>
+#include <spate/stream/detail/close_on_exec.hpp>
+#include <spate/stream/detail/signals_blocked.hpp>
 
 namespace spate::detail {
 
@@ -65,16 +66,12 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
   void start() {
     waiting_since_ = Clock::now();
     watch();
+    const SignalsBlocked blocked;  // for the thread in which Asio resolves names
     resolver_.async_resolve(
         url_.host, std::to_string(url_.port),
         [self = shared_from_this()](std::error_code error, const asio::ip::tcp::resolver::results_type& found) {
           if (self->over_) return;
-          if (error) return self->fail(Errc::bus_lost, error.message());
-          asio::async_connect(self->socket_, found, [self](std::error_code no_connection, const auto&) {
-            if (self->over_) return;
-            if (no_connection) return self->fail(Errc::bus_lost, no_connection.message());
-            self->connected();
-          });
+          self->connect(found.begin(), error);
         });
   }
 
@@ -115,6 +112,25 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     Reply reply;
     std::chrono::milliseconds blocks;
   };
+
+  using Found = asio::ip::tcp::resolver::results_type::const_iterator;
+
+  // Tries one address after the other, behind one that failed with `error`. asio::async_connect does the same with
+  // sockets that are not close-on-exec.
+  void connect(Found next, std::error_code error) {
+    if (next == Found()) return fail(Errc::bus_lost, error.message());
+    std::error_code ignored;  // what failed is closed
+    socket_.close(ignored);
+    const asio::ip::tcp::endpoint endpoint = next->endpoint();
+    ++next;
+    open_close_on_exec(socket_, endpoint.protocol(), error);
+    if (error) return connect(next, error);
+    socket_.async_connect(endpoint, [self = shared_from_this(), next](std::error_code no_connection) {
+      if (self->over_) return;
+      if (no_connection) return self->connect(next, no_connection);
+      self->connected();
+    });
+  }
 
   void connected() {
     connected_ = true;

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include <spate/server/server.hpp>
+#include <spate/stream/detail/close_on_exec.hpp>
+#include <spate/stream/detail/signals_blocked.hpp>
 
 namespace spate {
 
@@ -82,7 +84,9 @@ inline HostCheck Server::check_for(const ServerOptions& options) {
 inline void Server::start() {
   const asio::ip::tcp::endpoint wanted(parse_address(core_->options.address), core_->options.port);
   asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
-  acceptor.open(wanted.protocol());
+  std::error_code no_socket;
+  detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
+  if (no_socket) throw std::system_error(no_socket, "spate::Server: socket");
   acceptor.set_option(asio::socket_base::reuse_address(true));
   acceptor.bind(wanted);
   acceptor.listen();
@@ -95,6 +99,7 @@ inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
   const auto protocol = acceptor.local_endpoint().protocol();
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
+  detail::close_on_exec(acceptor.native_handle());
   // Onto a loop of this server, whose thread then is the only one that has to do with it.
   asio::ip::tcp::acceptor own(shard->executor(), protocol, acceptor.release());
   auto listener = detail::make_ref<detail::Listener>(std::move(own), core_, shards_);
@@ -139,6 +144,7 @@ inline const detail::Ref<detail::Shard>& Server::next_shard() {
 inline void Server::start_threads() {
   // What was posted as the loop stopped; nobody who posts again and again may keep it from ending.
   static constexpr int most_left = 100'000;
+  const detail::SignalsBlocked blocked;
   for (const auto& loop : loops_) {
     if (loop->thread.joinable()) continue;
     loop->thread = std::thread([&context = loop->context, core = core_] {

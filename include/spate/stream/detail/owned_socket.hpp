@@ -13,6 +13,8 @@
 
 #include <asio/ip/tcp.hpp>
 
+#include <spate/stream/detail/close_on_exec.hpp>
+
 namespace spate::detail {
 
 class OwnedSocket {
@@ -42,6 +44,7 @@ class OwnedSocket {
     const auto protocol = socket.local_endpoint(error).protocol();
     if (!error) socket.non_blocking(true, error);
     if (error) return {};
+    close_on_exec(socket.native_handle());
     std::error_code ignored;  // a peer that has reset the connection already: reading tells
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     const Native native = socket.release(error);
