@@ -8,9 +8,9 @@
 //     return program.serve(io, server);
 //   }
 //
-// It reads --address, --port, --drain-ms and --help, and whatever a program adds. SIGTERM and SIGINT drain; a second
-// one exits at once with status 1. Optional: not part of spate.hpp, and nothing in the library needs it. POSIX.
-// Threads: that of main.
+// It reads --address, --port, --idle-timeout-ms, --drain-ms and --help, and whatever a program adds. SIGTERM and SIGINT
+// drain; a second one exits at once with status 1. Optional: not part of spate.hpp, and nothing in the library needs
+// it. POSIX. Threads: that of main.
 #pragma once
 
 #include <charconv>
@@ -58,6 +58,8 @@ class Program {
     options.cors.cross_site = CrossSite::refuse;
     option("--address", "ADDRESS", "listen on this address", options.address);
     option("--port", "N", "listen on this port; 0 takes any that is free", options.port);
+    option("--idle-timeout-ms", "N", "how long a connection may stay idle between two requests; 0 for ever",
+           options.idle_timeout);
     option("--drain-ms", "N", "how long a stop waits for what is under way", drain);
   }
 
