@@ -69,7 +69,7 @@ function check_answer({ status, fields, body }, block, http_1_0) {
   if (status < 200) return assert.deepEqual([...fields], []);
   assert.match(fields.get("date") ?? "", /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/); // H12
   assert.ok(!(fields.has("content-length") && fields.has("transfer-encoding"))); // H3
-  if (answer === "stream") return;
+  if (answer === "stream") return assert.equal(fields.get("connection"), "close"); // RFC 9112 9.6
   if (answer.close) assert.equal(fields.get("connection"), "close"); // H12
   else assert.equal(fields.get("connection"), http_1_0 ? "keep-alive" : undefined);
   if (status >= 400 && block.method !== "HEAD") {

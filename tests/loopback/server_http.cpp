@@ -214,6 +214,62 @@ TEST_CASE("HEAD of a stream is its head, and registers nobody", "[loopback][serv
   CHECK(old.read_end() == End::closed);
 }
 
+TEST_CASE("HEAD tells the length that GET would have, or none (RFC 9110 8.6)", "[loopback][server][http]") {
+  RouteOptions refusing;
+  refusing.authorize = [](Request&) { return std::optional(Response::error(401, "who are you?")); };
+  Serving serving([&](Server& server) {
+    server.get("/value", echo);
+    server.get("/later", [](const Request&) -> asio::awaitable<Response> { co_return Response::text(200, "later"); });
+    server.get("/empty", [](const Request&) { return Response::text(200, ""); });
+    server.get("/refused", echo, refusing);
+    server.stream("/events", [](const EventStream& stream) { stream.complete(Event("x")); });
+    server.stream(
+        "/refused/events", [](const EventStream&) {}, refusing);
+  });
+  Client client(serving.port());
+  for (const std::string target : {"/value", "/later", "/empty", "/nowhere", "/refused", "/refused/events", "/value?%",
+                                   "/events?transport=poll&timeout=0", "/events?transport=paper"}) {
+    INFO(target);
+    client.get(target);
+    const Reply get = client.read_reply();
+    client.send("HEAD " + target + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const Reply head = client.read_reply(Client::Method::head);
+    CHECK(head.status == get.status);
+    CHECK(head.field("Content-Type") == get.field("Content-Type"));
+    if (head.count("Content-Length") > 0) CHECK(head.field("Content-Length") == get.field("Content-Length"));
+    // Nobody knows what a poll will bring.
+    CHECK(head.count("Content-Length") == (target.find("poll") == std::string::npos ? 1u : 0u));
+    CHECK(head.count("Connection") == 0);
+  }
+  for (const char* transport : {"sse", "iframe"}) {
+    client.send("HEAD /events?transport=" + std::string(transport) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(client.read_reply(Client::Method::head).count("Content-Length") == 0);
+  }
+}
+
+TEST_CASE("a stream says that its connection ends with it (RFC 9112 9.6)", "[loopback][server][http]") {
+  Serving serving([&](Server& server) {
+    server.stream("/events", [](const EventStream& stream) { stream.complete(Event("x")); });
+    server.stream("POST", "/events", [](const EventStream& stream) { stream.complete(Event("x")); });
+  });
+  for (const char* request_line : {"GET /events HTTP/1.1", "GET /events HTTP/1.0", "POST /events HTTP/1.1",
+                                   "GET /events?transport=iframe HTTP/1.1", "GET /events?transport=iframe HTTP/1.0"}) {
+    INFO(request_line);
+    Client client(serving.port());
+    client.send(std::string(request_line) + "\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n");
+    const Reply reply = client.read_reply();
+    CHECK(reply.field("Connection") == "close");
+    CHECK(reply.count("Transfer-Encoding") == (std::string_view(request_line).ends_with("1.1") ? 1u : 0u));
+    CHECK(client.read_end() == End::closed);
+  }
+  // An answer to a poll is one like others.
+  Client poll(serving.port());
+  for (int polls = 0; polls < 2; ++polls) {
+    poll.get("/events?transport=poll&timeout=0");
+    CHECK(poll.read_reply().count("Connection") == 0);
+  }
+}
+
 TEST_CASE("a POST can be answered with a stream", "[loopback][server][http]") {
   Serving serving([](Server& server) {
     server.stream("POST", "/completions", [](const EventStream& stream) {
@@ -327,6 +383,10 @@ TEST_CASE("a connection may be idle between two requests, but not for ever", "[l
     CHECK(client.read_end() == End::closed);
     CHECK(Clock::now() - start > 200ms);
   }
+}
+
+TEST_CASE("by default a connection is kept for longer than nginx keeps it", "[loopback][server][timeout]") {
+  CHECK(ServerOptions().idle_timeout == 75s);
 }
 
 TEST_CASE("an open stream is not idle", "[loopback][server][timeout]") {

@@ -96,6 +96,27 @@ TEST_CASE("the last answer says that it is the last", "[server][answer]") {
   CHECK(answers.closes());
 }
 
+TEST_CASE("a head whose body nobody knows has no length (RFC 9110 8.6)", "[server][answer]") {
+  AnswerBuffer answers;
+  Request request("HEAD", "/");
+  SECTION("after HTTP/1.1, where the connection goes on") {
+    answers.begin(request);
+    answers.put_head(Response::json(200, {}));
+    CHECK_FALSE(answers.closes());
+    const std::string head = taken(answers);
+    CHECK_THAT(head, ContainsSubstring("Content-Type: application/json\r\n"));
+    CHECK_THAT(head, !ContainsSubstring("Content-Length"));
+    CHECK(head.ends_with("\r\n\r\n"));
+  }
+  SECTION("but not after HTTP/1.0") {
+    request.set_version(1, 0).add_header("Connection", "keep-alive");
+    answers.begin(request);
+    answers.put_head(Response::json(200, {}));
+    CHECK(answers.closes());
+    CHECK(connection(answers) == "close");
+  }
+}
+
 TEST_CASE("the head of a stream that is not begun lets the connection go on", "[server][answer]") {
   AnswerBuffer answers;
   Request request("HEAD", "/");
@@ -105,6 +126,7 @@ TEST_CASE("the head of a stream that is not begun lets the connection go on", "[
     CHECK_FALSE(answers.closes());
     const std::string head = taken(answers);
     CHECK_THAT(head, ContainsSubstring("Content-Type: text/event-stream\r\n"));
+    CHECK_THAT(head, !ContainsSubstring("Connection:"));
     CHECK(head.ends_with("X-More: 1\r\n\r\n"));
   }
   SECTION("but not after HTTP/1.0, as its clients wait for the end of a stream") {

@@ -146,6 +146,9 @@ struct HeadContext {
   bool keep_alive = true;
   /// Whether the request was a HEAD: the same head, but no body follows. (H4)
   bool head_only = false;
+  /// Whether the length that the body would have after a GET is known, and so written. (RFC 9110 8.6)
+  enum class Length { known, unknown };
+  Length length = Length::known;
 };
 
 /// The bytes to send after the head of `response`: its body, or nothing where none may follow. (H3, H4)
@@ -161,7 +164,7 @@ inline void serialize_head(std::string& out, const Response& response, const Hea
   // (H12)
   if (!informational && response.header("Date").empty()) detail::append_field(out, "Date", detail::current_date());
   for (const auto& [name, value] : response.headers()) detail::append_field(out, name, value);
-  if (detail::allows_body(status)) {
+  if (detail::allows_body(status) && context.length == HeadContext::Length::known) {
     detail::append_field(out, "Content-Length", std::to_string(response.body().size()));
   } else if (status == 205) {
     detail::append_field(out, "Content-Length", "0");  // RFC 9110 15.3.6

@@ -55,8 +55,17 @@ class AnswerBuffer {
 
   /// Puts the head that a stream would begin with, which is the whole answer to a HEAD. `fields` are complete lines.
   void put_stream_head(Framing framing, std::string_view fields, Transport transport) {
-    if (context_.http_minor_version == 0) close_after();
-    bytes_ += stream_head(framing, fields, transport, "HEAD", closes() ? AfterStream::close : AfterStream::keep);
+    close_after_http_1_0();
+    bytes_ += stream_head(framing, fields, transport, closes() ? AfterStream::close : AfterStream::keep);
+  }
+
+  /// Puts the head of `response`, whose body nobody knows as long as the request is a HEAD: without a length, as a
+  /// length is that of GET's body or none. (RFC 9110 8.6)
+  void put_head(const Response& response) {
+    close_after_http_1_0();
+    HeadContext context = context_;
+    context.length = HeadContext::Length::unknown;
+    serialize_head(bytes_, response, context);
   }
 
   bool empty() const noexcept { return bytes_.empty(); }
@@ -74,6 +83,11 @@ class AnswerBuffer {
 
  private:
   static constexpr std::size_t most_kept = 16 * 1024;
+
+  // There a message without a length ends with its connection.
+  void close_after_http_1_0() noexcept {
+    if (context_.http_minor_version == 0) close_after();
+  }
 
   HeadContext context_;
   std::string bytes_;

@@ -139,11 +139,13 @@ class Exchange {
     }
     if (answers_.head_only()) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
-      if (choice.transport == Transport::poll) return put(Response::json(200, {}));
       if (draining()) answers_.close_after();
-      return answers_.put_stream_head(framing, fields, choice.transport);
+      if (choice.transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice.transport);
+      Response response = Response::json(200, {});
+      cors_.apply(response);
+      return answers_.put_head(response);
     }
-    std::string head = stream_head(framing, fields, choice.transport, request.method());
+    std::string head = stream_head(framing, fields, choice.transport);
     const auto expiry = request.expiry();
     respondent_.stream =
         make_ref<StreamCore>(Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),

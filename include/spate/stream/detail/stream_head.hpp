@@ -18,7 +18,7 @@ inline Framing framing_for(const Request& request) noexcept {
 enum class AfterStream { close, keep };
 
 /// `fields` are complete lines to add, CORS for instance.
-inline std::string stream_head(Framing framing, std::string_view fields, Transport transport, std::string_view method,
+inline std::string stream_head(Framing framing, std::string_view fields, Transport transport,
                                AfterStream after = AfterStream::close) {
   std::string head = "HTTP/1.1 200 OK\r\nDate: ";
   head += current_date();
@@ -27,12 +27,10 @@ inline std::string stream_head(Framing framing, std::string_view fields, Transpo
   head += transport == Transport::iframe ? "\r\nContent-Type: text/html; charset=utf-8"
                                          : "\r\nContent-Type: text/event-stream";
   head += "\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n";
-  // Chunks tell a stream that has ended from one that was cut, after which a client comes back (L4). Where `close` is
-  // named, Node's fetch takes the one for the other, so it is named only where there are no chunks (H12 is a SHOULD).
-  // A stream that answers a POST is named so all the same: nobody comes back to it, and its client often asks the next
-  // question at once, which would be lost on the connection that is just being closed.
+  // Chunks tell a stream that has ended from one that was cut, after which a client comes back. (L4)
   if (framing == Framing::chunked) head += "Transfer-Encoding: chunked\r\n";
-  if (after == AfterStream::close && (framing == Framing::plain || method == "POST")) head += "Connection: close\r\n";
+  // So that nobody sends the next request on a connection that is just being closed. (RFC 9112 9.6)
+  if (after == AfterStream::close) head += "Connection: close\r\n";
   head += fields;
   head += "\r\n";
   return head;
