@@ -56,16 +56,21 @@ struct Settings {
 
     if (server.request_timeout.count() == 0)
       program.refuse("option --request-timeout-ms: \"0\" would refuse everything");
-    std::error_code error;
-    const auto address = asio::ip::make_address(server.address == "localhost" ? "127.0.0.1" : server.address, error);
-    if (error) program.refuse("option --address: " + spate::detail::quote(server.address) + " is no IP address");
-    if (!address.is_loopback() && !access.limits_publishing()) {
+    if (!access.limits_publishing() && !spate::is_loopback(address())) {
       program.refuse("listening on " + server.address + " without --publish-token would let anybody send",
                      spate::Program::cannot_serve);
     }
   }
 
  private:
+  asio::ip::address address() const {
+    try {
+      return spate::parse_listen_address(program.options.address);
+    } catch (const std::invalid_argument& error) {
+      program.refuse(std::string("option --address: ") + error.what());
+    }
+  }
+
   static spate::Overflow policy(const std::string& text) {
     if (text == "close") return spate::Overflow::close;
     if (text == "drop-oldest") return spate::Overflow::drop_oldest;

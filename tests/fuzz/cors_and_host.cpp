@@ -73,9 +73,12 @@ void check_host(const Request& request, const std::string& listed) {
   const HostPolicy loopback(HostCheck::loopback, {});
   if (authority && loopback.allows(request)) {
     const std::string host = lower(*authority);
-    require(host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("[::1]"), "loopback", host);
-    const std::size_t end = host.find_first_not_of("localhost[:]0123456789.");
+    require(host.starts_with("localhost") || host.starts_with("127.") || host.starts_with("["), "loopback", host);
+    const std::size_t end = host.find_first_not_of("localhost[:]0123456789.f");
     require(end == std::string::npos, "nothing but an address and a port", host);
+    if (host.starts_with("[")) {
+      require(host.find("1]") != std::string::npos || host.find("ffff:") != std::string::npos, "loopback", host);
+    }
   }
   const HostPolicy policy(HostCheck::listed, {listed});
   if (listed == "*" || !authority) return;

@@ -85,6 +85,42 @@ TEST_CASE("a server accepts from a socket that listens already", "[loopback][ser
   }
 }
 
+TEST_CASE("which hosts are answered follows from the socket and not from the option", "[loopback][server][adopt]") {
+  asio::io_context other;
+  ServerOptions options = any_port(1);
+  options.address = GENERATE("127.0.0.1", "0.0.0.0");
+  Server server(options);
+  server.get("/hello", hello);
+  const auto status_for_stranger = [](Client& client) {
+    client.send("GET /hello HTTP/1.1\r\nHost: app.example\r\n\r\n");
+    return client.read_reply().status;
+  };
+  SECTION("bound to loopback: names of others could be led there") {
+    auto acceptor = listening(other.get_executor());
+    Client client(acceptor.local_endpoint().port());
+    server.adopt(std::move(acceptor));
+    CHECK(status_for_stranger(client) == 403);
+    client.get("/hello");
+    CHECK(client.read_reply().status == 200);
+  }
+  SECTION("bound to every address: it has names of its own") {
+    asio::ip::tcp::acceptor acceptor(other, {asio::ip::address_v4::any(), 0});
+    Client client(acceptor.local_endpoint().port());
+    server.adopt(std::move(acceptor));
+    CHECK(status_for_stranger(client) == 200);
+  }
+  SECTION("of a connection alone only its own end is known") {
+    auto [socket, client] = connected(other);
+    server.adopt(std::move(socket));
+    CHECK(status_for_stranger(client) == 403);
+  }
+  SECTION("also where its first request was read") {
+    auto [socket, client] = connected(other);
+    server.adopt(std::move(socket), Request("GET", "/hello").add_header("Host", "app.example"));
+    CHECK(client.read_reply().status == 403);
+  }
+}
+
 TEST_CASE("a server serves a connection that somebody else accepted", "[loopback][server][adopt]") {
   std::optional<asio::io_context> other(std::in_place);
   Server server(any_port(2));

@@ -212,7 +212,8 @@ TEST_CASE("what is no origin cannot be listed", "[http][cors]") {
 
 TEST_CASE("on loopback only loopback names and listed hosts pass (S3)", "[http][host]") {
   const HostPolicy policy(HostCheck::loopback, {"App.Example", "b:8080", "[fe80::1]"});
-  for (const char* host : {"localhost", "LOCALHOST:1", "127.0.0.1:8080", "127.9.9.9", "[::1]", "[::1]:8080",
+  for (const char* host : {"localhost", "LOCALHOST:1", "localhost.", "localhost.:8080", "127.0.0.1:8080", "127.9.9.9",
+                           "[::1]", "[::1]:8080", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]:8080", "[0:0:0:0:0:0:0:1]:1",
                            "app.example", "APP.EXAMPLE:99", "b:8080", "[FE80::1]:1"}) {
     INFO(host);
     CHECK(policy.allows(get(host, "")));

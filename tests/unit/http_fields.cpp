@@ -1,8 +1,8 @@
 #include <string>
 #include <string_view>
 
+#include <spate/http/detail/loopback.hpp>
 #include <spate/http/detail/percent.hpp>
-#include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include "support/catch.hpp"
 
@@ -95,14 +95,59 @@ TEST_CASE("escapes are two hexadecimal digits (RFC 3986 2.1)", "[http][percent]"
   }
 }
 
-TEST_CASE("loopback is a name and some addresses (S3)", "[http][host]") {
-  for (const char* host : {"localhost", "LocalHost", "127.0.0.1", "127.255.0.255", "127.0.0.0", "[::1]"}) {
+TEST_CASE("loopback is a name and some addresses, in every spelling (S3)", "[http][host]") {
+  for (const char* host : {"localhost", "LocalHost", "localhost.", "LOCALHOST.", "127.0.0.1", "127.255.0.255",
+                           "127.0.0.0", "[::1]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]",
+                           "[0::1]", "[::0:1]", "[::0.0.0.1]", "[::ffff:127.0.0.1]", "[::FFFF:127.9.8.7]",
+                           "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7F09:0807]", "[0::0:ffff:127.0.0.1]"}) {
     INFO(host);
     CHECK(is_loopback(host));
   }
-  for (const char* host : {"", "localhost.", "localhost.evil", "127.0.0.1.evil", "127.0.0", "127.1", "127.0.0.256",
-                           "127.0.0.01", "128.0.0.1", "0127.0.0.1", "127.0.0.1.", "127..0.1", "127.0.0.1.1", "0.0.0.0",
-                           "[::2]", "::1", "127.0.0.x", "1270.0.0.1"}) {
+  for (const char* host : {"",
+                           ".",
+                           "localhost..",
+                           ".localhost",
+                           "localhost.evil",
+                           "127.0.0.1.evil",
+                           "127.0.0",
+                           "127.1",
+                           "127.0.0.256",
+                           "127.0.0.01",
+                           "128.0.0.1",
+                           "0127.0.0.1",
+                           "127.0.0.1.",
+                           "127..0.1",
+                           "127.0.0.1.1",
+                           "0.0.0.0",
+                           "[::2]",
+                           "::1",
+                           "127.0.0.x",
+                           "1270.0.0.1",
+                           "[",
+                           "[]",
+                           "[::]",
+                           "[:]",
+                           "[:1]",
+                           "[1:]",
+                           "[:::1]",
+                           "[::1::]",
+                           "[0:0:0:0:0:0:0:0:1]",
+                           "[0:0:0:0:0:0:1]",
+                           "[::00001]",
+                           "[::1:]",
+                           "[::g]",
+                           "[::127.0.0.1]",
+                           "[::fffe:127.0.0.1]",
+                           "[::ffff:126.0.0.1]",
+                           "[::ffff:8000:1]",
+                           "[1::ffff:127.0.0.1]",
+                           "[::ffff:127.0.0.1:0]",
+                           "[::ffff:127.0.0]",
+                           "[::ffff:127.0.0.01]",
+                           "[127.0.0.1]",
+                           "[0:0:0:0:0:0:0:127.0.0.1]",
+                           "[1:2:3:4:5:6:7:8::]",
+                           "[fe80::1]"}) {
     INFO(host);
     CHECK_FALSE(is_loopback(host));
   }

@@ -2,6 +2,7 @@
 #include <string_view>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <spate/server/detail/find_route.hpp>
 #include "support/catch.hpp"
@@ -32,7 +33,7 @@ struct Routes {
   std::string find(Request request) {
     if (!request.authority()) request.add_header("Host", "localhost");
     cors = server.cors.decide(request);
-    const RouteOrAnswer found = find_route(server, request, cors);
+    const RouteOrAnswer found = find_route(server, server.hosts_of(asio::ip::address_v4::loopback()), request, cors);
     if (const auto* answer = std::get_if<Response>(&found)) {
       const std::string_view allow = answer->header("Allow");
       return std::to_string(answer->status()) + (allow.empty() ? "" : " ") + std::string(allow);
@@ -42,7 +43,7 @@ struct Routes {
     return user.empty() ? text : text + " user=" + user;
   }
 
-  ServerCore server{with_page(), HostCheck::loopback};
+  ServerCore server{with_page()};
   CorsDecision cors;
 };
 
@@ -127,6 +128,30 @@ TEST_CASE("a foreign page without an origin gets what the server's rule, or the 
   CHECK(routes.find(picture("PUT", "/users/ann")) == "403");
   CHECK(routes.find(picture("OPTIONS", "/users/ann")) == "403");
   CHECK(routes.find(picture("OPTIONS", "*")) == "403");
+}
+
+TEST_CASE("which hosts may be asked for follows from where the socket is bound", "[server][route]") {
+  const auto allowed = [](const std::vector<std::string>& listed, const char* local, const char* host) {
+    ServerOptions options;
+    options.address = "192.0.2.1";  // whatever is said here
+    options.allow_hosts = listed;
+    const ServerCore server(options);
+    return server.hosts_of(asio::ip::make_address(local)).allows(Request("GET", "/").add_header("Host", host));
+  };
+  for (const char* local : {"127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"}) {
+    INFO(local);
+    CHECK(allowed({}, local, "localhost:1"));
+    CHECK_FALSE(allowed({}, local, "rebound.example"));
+    CHECK(allowed({"app.example"}, local, "app.example"));
+    CHECK(allowed({"app.example"}, local, "localhost"));
+  }
+  for (const char* local : {"0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"}) {
+    INFO(local);
+    CHECK(allowed({}, local, "app.example"));
+    CHECK(allowed({"app.example"}, local, "app.example"));
+    CHECK_FALSE(allowed({"app.example"}, local, "other.example"));
+    CHECK_FALSE(allowed({"app.example"}, local, "localhost"));
+  }
 }
 
 TEST_CASE("OPTIONS tells the methods where no route takes it", "[server][route]") {

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/http/detail/loopback.hpp>
 #include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/request.hpp>
@@ -26,7 +27,7 @@ namespace spate {
 
 enum class HostCheck {
   none,      // every host passes
-  loopback,  // `localhost`, 127.0.0.0/8 and [::1] pass, on any port, and what is listed
+  loopback,  // `localhost`, 127.0.0.0/8 and [::1] pass, however they are spelt, on any port, and what is listed
   listed,    // only what is listed passes
 };
 

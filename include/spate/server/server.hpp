@@ -44,6 +44,7 @@
 #include <asio/strand.hpp>
 
 #include <spate/server/detail/listener.hpp>
+#include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
 #include <spate/stream/detail/adopted_socket.hpp>
@@ -151,8 +152,6 @@ class Server {
   /// The end of a drain: when every shard is idle or the deadline has come.
   struct Drain;
 
-  static asio::ip::address parse_address(const std::string& text);
-  static HostCheck check_for(const ServerOptions& options);
   void start_threads();
   const detail::Ref<detail::Shard>& next_shard();
 

@@ -54,9 +54,10 @@ struct ServerOptions {
   /// Which pages of other origins may use this server. By default none: such requests are answered with 403.
   CorsOptions cors;
 
-  /// Host names that this server answers for besides `localhost` and loopback addresses, while it listens on loopback
+  /// Host names that this server answers for besides `localhost` and loopback addresses, on what listens on loopback
   /// only; "*" admits all. A page cannot then reach it under a name of its own (DNS rebinding, S3). Beyond loopback
-  /// every name passes unless some are listed.
+  /// every name passes unless some are listed. What counts is where the socket of `start` or `adopt` is bound; of a
+  /// connection that was adopted, its own end.
   std::vector<std::string> allow_hosts;
 
   /// Told of every exception that a handler lets out; the client gets 500, or the stream ends with an error. Runs on

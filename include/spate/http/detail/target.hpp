@@ -77,30 +77,6 @@ inline std::optional<HostPort> parse_host(std::string_view text) noexcept {
   return parts;
 }
 
-/// Whether `host` is this machine by name or address: `localhost`, 127.0.0.0/8 or [::1].
-inline bool is_loopback(std::string_view host) noexcept {
-  if (iequals(host, "localhost") || host == "[::1]") return true;
-  // IPv4address = dec-octet "." dec-octet "." dec-octet "." dec-octet   (RFC 3986 3.2.2)
-  if (!host.starts_with("127.")) return false;
-  unsigned dots = 1;
-  unsigned octet = 0;
-  unsigned digits = 0;
-  for (const char c : host.substr(4)) {
-    if (c == '.') {
-      if (digits == 0) return false;
-      ++dots;
-      octet = digits = 0;
-    } else {
-      const bool after_zero = digits > 0 && octet == 0;
-      if (!is_digit(c) || after_zero) return false;
-      octet = octet * 10 + static_cast<unsigned>(c - '0');
-      if (octet > 255) return false;
-      ++digits;
-    }
-  }
-  return dots == 3 && digits > 0;
-}
-
 struct Origin {
   std::string_view scheme;
   std::string_view host;

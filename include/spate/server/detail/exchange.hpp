@@ -23,9 +23,9 @@ namespace spate::detail {
 
 class Exchange {
  public:
-  /// All of them outlive this, which is a part of `origin`.
-  Exchange(RequestOrigin& origin, Shard& shard, ServerCore& server, AnswerBuffer& answers)
-      : origin_(origin), shard_(shard), server_(server), answers_(answers) {}
+  /// All of them outlive this, which is a part of `origin`. `hosts` is the server's policy for the connection.
+  Exchange(RequestOrigin& origin, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerBuffer& answers)
+      : origin_(origin), shard_(shard), server_(server), hosts_(hosts), answers_(answers) {}
 
   const Respondent& respondent() const noexcept { return respondent_; }
 
@@ -34,7 +34,7 @@ class Exchange {
     answers_.begin(request);
     or_fail([&] {
       cors_ = server_.cors.decide(request);
-      RouteOrAnswer found = find_route(server_, request, cors_);
+      RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
       if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
       authorize(*std::get<const Route*>(found), std::move(request));
     });
@@ -162,6 +162,7 @@ class Exchange {
   RequestOrigin& origin_;
   Shard& shard_;
   ServerCore& server_;
+  const HostPolicy& hosts_;
   AnswerBuffer& answers_;
   CorsDecision cors_;
   Respondent respondent_;

@@ -35,10 +35,11 @@ inline std::string_view repeated_field(const Request& request) noexcept {
 using RouteOrAnswer = std::variant<const Route*, Response>;
 
 /// Finds the route of `request` and sets the parameters of its path; or says what to answer without a handler: a
-/// refusal, the methods that OPTIONS asks for, a preflight. `cors` is what was decided about the request; it is left
-/// empty where its fields are in the answer already.
-inline RouteOrAnswer find_route(const ServerCore& server, Request& request, CorsDecision& cors) {
-  if (!server.hosts.allows(request)) return Response::error(403, "this server does not answer for that host");
+/// refusal, the methods that OPTIONS asks for, a preflight. `hosts` are those of its connection; `cors` is what was
+/// decided about the request; it is left empty where its fields are in the answer already.
+inline RouteOrAnswer find_route(const ServerCore& server, const HostPolicy& hosts, Request& request,
+                                CorsDecision& cors) {
+  if (!hosts.allows(request)) return Response::error(403, "this server does not answer for that host");
   if (cors.verdict == CorsDecision::refused) return Response::error(403, "this origin is not allowed");
   Router::Match match = server.router.match(request.method(), request.path());
   const bool found = match.outcome == Router::Match::Outcome::found;

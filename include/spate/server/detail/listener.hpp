@@ -36,9 +36,10 @@ inline bool may_connect(Shard& shard, const Ref<ServerCore>& server, SocketId so
   return false;
 }
 
-/// Begins a session on `shard` for a connection that was accepted. Shard only.
+/// Begins a session on `shard` for a connection that was accepted, where `hosts` of `server` may be asked for. Shard
+/// only.
 inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                          const asio::ip::tcp::endpoint& remote) {
+                          const HostPolicy& hosts, const asio::ip::tcp::endpoint& remote) {
   std::error_code error;
   const SocketId socket = shard->poller().attach(std::move(accepted), error);
   if (error) {
@@ -50,7 +51,7 @@ inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server
   Ref<Session> session;
   try {
     if (!may_connect(*shard, server, socket, remote)) return;
-    session = make_ref<Session>(shard, server, socket);
+    session = make_ref<Session>(shard, server, hosts, socket);
     session->start();
   } catch (...) {
     if (session) {
@@ -68,6 +69,7 @@ class Listener final : public RefCounted<Listener> {
       : acceptor_(std::move(acceptor)),
         timer_(acceptor_.get_executor()),
         server_(std::move(server)),
+        hosts_(server_->hosts_of(acceptor_.local_endpoint().address())),
         shards_(std::move(shards)) {
     acceptor_.non_blocking(true);
     std::error_code ignored;                                       // of a kind of socket that has no such option
@@ -124,8 +126,8 @@ class Listener final : public RefCounted<Listener> {
     const Ref<Shard>& shard = shards_[next_];
     next_ = (next_ + 1) % shards_.size();
     try {
-      shard->run([shard, server = server_, accepted = std::move(accepted), remote]() mutable {
-        begin_session(shard, server, std::move(accepted), remote);
+      shard->run([shard, server = server_, &hosts = hosts_, accepted = std::move(accepted), remote]() mutable {
+        begin_session(shard, server, std::move(accepted), hosts, remote);
       });
     } catch (const std::bad_alloc&) {
       server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
@@ -135,6 +137,7 @@ class Listener final : public RefCounted<Listener> {
   asio::ip::tcp::acceptor acceptor_;
   asio::steady_timer timer_;
   const Ref<ServerCore> server_;
+  const HostPolicy& hosts_;  // the server's, for what is bound as this is
   const std::vector<Ref<Shard>> shards_;
   std::size_t next_ = 0;
 };

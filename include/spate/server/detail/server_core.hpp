@@ -12,22 +12,24 @@
 
 #include <asio/ip/address.hpp>
 
+#include <spate/http/host_policy.hpp>
 #include <spate/server/detail/router.hpp>
+#include <spate/server/listen_address.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
 
 class ServerCore final : public RefCounted<ServerCore> {
  public:
-  ServerCore(ServerOptions chosen, HostCheck check)
+  explicit ServerCore(ServerOptions chosen)
       : options(std::move(chosen)),
         cors(options.cors),
-        hosts(check, options.allow_hosts),
+        hosts_on_loopback_(HostCheck::loopback, options.allow_hosts),
+        hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts),
         stream_settings(make_ref<StreamSettings>(options.stream)) {}
 
   const ServerOptions options;
   const CorsPolicy cors;
-  const HostPolicy hosts;
   const Ref<StreamSettings> stream_settings;
   Router router;  // changed only before the server starts
 
@@ -36,6 +38,12 @@ class ServerCore final : public RefCounted<ServerCore> {
   std::atomic<std::uint64_t> rejected{0};
   std::atomic<std::uint64_t> accept_errors{0};
   std::atomic<bool> draining{false};
+
+  /// Which hosts may be asked for on what is bound to `local`: a listening socket, or a connection where that is not
+  /// known.
+  const HostPolicy& hosts_of(const asio::ip::address& local) const noexcept {
+    return spate::is_loopback(local) ? hosts_on_loopback_ : hosts_beyond_;
+  }
 
   void report(std::exception_ptr exception) const { detail::report(options.on_exception, std::move(exception)); }
 
@@ -78,6 +86,8 @@ class ServerCore final : public RefCounted<ServerCore> {
     if (--found->second == 0) by_address_.erase(found);
   }
 
+  const HostPolicy hosts_on_loopback_;
+  const HostPolicy hosts_beyond_;
   std::mutex mutex_;
   std::size_t open_ = 0;
   std::map<asio::ip::address, std::size_t> by_address_;

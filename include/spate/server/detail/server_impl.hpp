@@ -55,7 +55,8 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
 };
 
 inline Server::Server(asio::any_io_executor executor, ServerOptions options)
-    : core_(detail::make_ref<detail::ServerCore>(options, check_for(options))) {
+    : core_(detail::make_ref<detail::ServerCore>(options)) {
+  parse_listen_address(options.address);  // throws when it is none
   for (std::size_t i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<Loop>());
   for (const auto& loop : loops_) {
     shards_.push_back(detail::make_ref<detail::Shard>(loop->context.get_executor()));
@@ -69,20 +70,8 @@ inline Server::Server(ServerOptions options)
         return std::move(options);
       }()) {}
 
-inline asio::ip::address Server::parse_address(const std::string& text) {
-  std::error_code error;
-  asio::ip::address address = asio::ip::make_address(text == "localhost" ? "127.0.0.1" : text, error);
-  if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
-  return address;
-}
-
-inline HostCheck Server::check_for(const ServerOptions& options) {
-  if (parse_address(options.address).is_loopback()) return HostCheck::loopback;
-  return options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed;
-}
-
 inline void Server::start() {
-  const asio::ip::tcp::endpoint wanted(parse_address(core_->options.address), core_->options.port);
+  const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
   asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
   std::error_code no_socket;
   detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
@@ -111,25 +100,27 @@ inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
 inline void Server::adopt(asio::ip::tcp::socket socket) {
   std::error_code error;
   const auto remote = socket.remote_endpoint(error);
+  const auto local = socket.local_endpoint(error).address();
   auto owned = detail::OwnedSocket::from(std::move(socket), error);
   if (error) return;  // its client has gone
   const auto& shard = next_shard();
-  shard->run([shard, core = core_, owned = std::move(owned), remote]() mutable {
-    detail::begin_session(shard, core, std::move(owned), remote);
+  shard->run([shard, core = core_, owned = std::move(owned), local, remote]() mutable {
+    detail::begin_session(shard, core, std::move(owned), core->hosts_of(local), remote);
   });
 }
 
 inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
   std::error_code error;
+  const auto local = socket.local_endpoint(error).address();
   auto owned = detail::OwnedSocket::from(std::move(socket), error);
   if (error) return;
   const auto& shard = next_shard();
-  shard->run([shard, core = core_, owned = std::move(owned), request = std::move(request)]() mutable {
+  shard->run([shard, core = core_, owned = std::move(owned), local, request = std::move(request)]() mutable {
     std::error_code failed;
     const detail::SocketId id = shard->poller().attach(std::move(owned), failed);
     if (failed) return;
     core->connections.fetch_add(1, std::memory_order_relaxed);
-    detail::make_ref<detail::Session>(shard, core, id)->start(std::move(request));
+    detail::make_ref<detail::Session>(shard, core, core->hosts_of(local), id)->start(std::move(request));
   });
 }
 

@@ -29,11 +29,12 @@ namespace spate::detail {
 
 class Session final : public RequestOrigin {
  public:
-  Session(Ref<Shard> shard, Ref<ServerCore> server, SocketId socket)
+  /// `hosts` is one of `server`.
+  Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, SocketId socket)
       : shard_(std::move(shard)),
         server_(std::move(server)),
         socket_(socket),
-        exchange_(*this, *shard_, *server_, answers_) {}
+        exchange_(*this, *shard_, *server_, hosts, answers_) {}
 
   /// Begins to read. The poller holds the session from now on.
   void start() {

@@ -1,0 +1,43 @@
+// Where a server may listen: addresses by their text, and which of them only this machine can reach.
+//
+//   if (!spate::is_loopback(spate::parse_listen_address(text)) && token.empty()) refuse("anybody could send");
+//
+// Functions without state: any thread may call them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <asio/ip/address.hpp>
+
+#include <spate/http/detail/loopback.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/wire/detail/quote.hpp>
+
+namespace spate {
+
+/// The address that `ServerOptions::address` names: IPv4, IPv6, or `localhost`, which is 127.0.0.1.
+/// Throws std::invalid_argument that quotes `text` when it is none of them.
+inline asio::ip::address parse_listen_address(const std::string& text) {
+  std::error_code error;
+  const bool by_name = detail::iequals(text, "localhost") || detail::iequals(text, "localhost.");
+  const asio::ip::address address = asio::ip::make_address(by_name ? "127.0.0.1" : text, error);
+  if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
+  return address;
+}
+
+/// Whether only this machine can reach `address`: 127.0.0.0/8, ::1, and the first within IPv6, ::ffff:127.0.0.1.
+inline bool is_loopback(const asio::ip::address& address) noexcept {
+  if (address.is_v4()) return address.to_v4().is_loopback();
+  const auto bytes = address.to_v6().to_bytes();
+  detail::Ipv6 groups{};
+  for (std::size_t group = 0; group < groups.size(); ++group) {
+    groups[group] = static_cast<std::uint16_t>(bytes[2 * group] << 8 | bytes[2 * group + 1]);
+  }
+  return detail::is_loopback(groups);
+}
+
+}  // namespace spate
