@@ -469,6 +469,58 @@ TEST_CASE("connections beyond the limit are answered with 503", "[loopback][serv
   }));
 }
 
+TEST_CASE("one address that is refused again and again takes no descriptor but those of its bound",
+          "[loopback][server][limits]") {
+  ServerOptions options;
+  options.max_connections_per_address = 1;
+  Serving serving([](Server& server) { server.get("/", echo); }, options);
+  Client served(serving.port());
+  served.get("/");
+  CHECK(served.read_reply().status == 200);
+  // They keep their end open, whatever they are told.
+  std::vector<Client> refused;
+  std::size_t told = 0;
+  constexpr std::size_t attempts = detail::ConnectionLimits::most_refused + 20;
+  for (std::size_t i = 0; i < attempts; ++i) {
+    try {
+      refused.emplace_back(serving.port());
+    } catch (const Failure&) {
+      continue;  // turned away before it knew that it was connected
+    }
+    const std::string answer = refused.back().read_to_end();
+    CHECK(refused.back().how_ended() == (answer.empty() ? End::reset : End::closed));
+    if (answer.empty()) continue;
+    CHECK_THAT(answer, StartsWith("HTTP/1.1 503 "));
+    ++told;
+  }
+  CHECK(told >= detail::ConnectionLimits::most_refused);
+  CHECK(told < attempts);
+  CHECK(serving.stats().rejected == attempts);
+  // When they have gone the next one is told again; and whoever was inside never noticed.
+  refused.clear();
+  CHECK(eventually([&] { return !Client(serving.port()).read_to_end().empty(); }));
+  served.get("/");
+  CHECK(served.read_reply().status == 200);
+}
+
+TEST_CASE("a connection counts as long as it closes", "[loopback][server][limits]") {
+  ServerOptions options;
+  options.max_connections_per_address = 1;
+  Serving serving([](Server& server) { server.get("/", echo); }, options);
+  Client first(serving.port());
+  first.get("/", "Connection: close\r\n");
+  CHECK(first.read_reply().status == 200);
+  CHECK(first.read_end() == End::closed);
+  // It has been answered, but keeps its end open.
+  CHECK(Client(serving.port()).read_reply().status == 503);
+  first.close();
+  CHECK(eventually([&] {
+    Client next(serving.port());
+    next.get("/");
+    return next.read_reply().status == 200;
+  }));
+}
+
 TEST_CASE("an exception of a handler is answered with 500, and told", "[loopback][server][exceptions]") {
   Journal exceptions;
   ServerOptions options;

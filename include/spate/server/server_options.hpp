@@ -47,7 +47,10 @@ struct ServerOptions {
   /// then sends a request on a connection that is just being closed, and its client gets 502.
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);
 
-  /// Connections in all, and from one address; one more is answered with 503 and closed. Zero: no limit.
+  /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
+  /// socket is closed, so also while the last bytes of an answer may be on their way. Of IPv6 the first 64 bits are
+  /// what counts as one address. At most 32 that are refused are open besides, until their clients have read why or 2 s
+  /// have passed; more are closed without a word. Zero: no limit.
   std::size_t max_connections = 0;
   std::size_t max_connections_per_address = 0;
 

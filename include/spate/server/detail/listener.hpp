@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -15,31 +17,33 @@
 
 namespace spate::detail {
 
-/// Holds a place for the connection, or refuses it and lets go of its socket.
-inline bool may_connect(Shard& shard, const Ref<ServerCore>& server, SocketId socket,
-                        const asio::ip::tcp::endpoint& remote) {
-  if (!server->limits_connections()) return true;
-  Ref<Resident> ticket = server->admit(remote.address());
-  if (ticket) {
-    shard.poller().hold(socket, std::move(ticket));
-    return true;
-  }
-  server->rejected.fetch_add(1, std::memory_order_relaxed);
+/// The place of a connection from `remote` that was accepted; nothing when there is none for it. Then it is closed, at
+/// once: whoever opens connections faster than they can be refused in words is not owed a word. Any thread.
+inline std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
+                                                     const asio::ip::tcp::endpoint& remote) {
+  ConnectionLimits::Entry entry = server.limits->enter(remote.address());
+  if (entry.verdict != ConnectionLimits::Verdict::serve) server.rejected.fetch_add(1, std::memory_order_relaxed);
+  if (entry.verdict != ConnectionLimits::Verdict::turn_away) return entry;
+  accepted.abort();
+  return std::nullopt;
+}
+
+/// Answers with 503 whatever was or will be asked, and lets go of the socket.
+inline void refuse_connection(Shard& shard, SocketId socket, std::string_view why) {
   std::string answer;
-  const Response refusal = Response::error(503, "too many connections").close_connection();
+  const Response refusal = Response::error(503, why).close_connection();
   serialize_head(answer, refusal, HeadContext{1, false});
   answer += refusal.body();
   const asio::const_buffer buffer(answer.data(), answer.size());
   std::error_code error;
   shard.poller().write(socket, &buffer, 1, error);  // a fresh socket takes it, or its client has gone
   linger(shard, socket);
-  return false;
 }
 
-/// Begins a session on `shard` for a connection that was accepted, where `hosts` of `server` may be asked for. Shard
-/// only.
+/// Begins a session on `shard` for a connection that was let in, where `hosts` of `server` may be asked for; or refuses
+/// it, as `entry` says. Shard only.
 inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                          const HostPolicy& hosts, const asio::ip::tcp::endpoint& remote) {
+                          const HostPolicy& hosts, ConnectionLimits::Entry entry) {
   std::error_code error;
   const SocketId socket = shard->poller().attach(std::move(accepted), error);
   if (error) {
@@ -50,7 +54,10 @@ inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server
   server->connections.fetch_add(1, std::memory_order_relaxed);
   Ref<Session> session;
   try {
-    if (!may_connect(*shard, server, socket, remote)) return;
+    if (entry.place) shard->poller().hold(socket, std::move(entry.place));
+    if (entry.verdict == ConnectionLimits::Verdict::refuse) {
+      return refuse_connection(*shard, socket, "too many connections");
+    }
     session = make_ref<Session>(shard, server, hosts, socket);
     session->start();
   } catch (...) {
@@ -126,8 +133,11 @@ class Listener final : public RefCounted<Listener> {
     const Ref<Shard>& shard = shards_[next_];
     next_ = (next_ + 1) % shards_.size();
     try {
-      shard->run([shard, server = server_, &hosts = hosts_, accepted = std::move(accepted), remote]() mutable {
-        begin_session(shard, server, std::move(accepted), hosts, remote);
+      auto entry = let_in(*server_, accepted, remote);
+      if (!entry) return;
+      shard->run([shard, server = server_, &hosts = hosts_, accepted = std::move(accepted),
+                  entry = std::move(*entry)]() mutable {
+        begin_session(shard, server, std::move(accepted), hosts, std::move(entry));
       });
     } catch (const std::bad_alloc&) {
       server_->accept_errors.fetch_add(1, std::memory_order_relaxed);

@@ -2,17 +2,14 @@
 #pragma once
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <map>
-#include <mutex>
-#include <string>
 #include <utility>
 
 #include <asio/ip/address.hpp>
 
 #include <spate/http/host_policy.hpp>
+#include <spate/server/detail/connection_limits.hpp>
 #include <spate/server/detail/router.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/stream/detail/stream_core.hpp>
@@ -24,12 +21,14 @@ class ServerCore final : public RefCounted<ServerCore> {
   explicit ServerCore(ServerOptions chosen)
       : options(std::move(chosen)),
         cors(options.cors),
+        limits(make_ref<ConnectionLimits>(options.max_connections, options.max_connections_per_address)),
+        stream_settings(make_ref<StreamSettings>(options.stream)),
         hosts_on_loopback_(HostCheck::loopback, options.allow_hosts),
-        hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts),
-        stream_settings(make_ref<StreamSettings>(options.stream)) {}
+        hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts) {}
 
   const ServerOptions options;
   const CorsPolicy cors;
+  const Ref<ConnectionLimits> limits;
   const Ref<StreamSettings> stream_settings;
   Router router;  // changed only before the server starts
 
@@ -47,50 +46,9 @@ class ServerCore final : public RefCounted<ServerCore> {
 
   void report(std::exception_ptr exception) const { detail::report(options.on_exception, std::move(exception)); }
 
-  /// Held by a socket as long as it is open, where connections are limited.
-  class Ticket final : public Resident {
-   public:
-    Ticket(Ref<ServerCore> server, asio::ip::address address)
-        : server_(std::move(server)), address_(std::move(address)) {}
-    ~Ticket() override { server_->leave(address_); }
-
-   private:
-    Ref<ServerCore> server_;
-    asio::ip::address address_;
-  };
-
-  bool limits_connections() const noexcept {
-    return options.max_connections > 0 || options.max_connections_per_address > 0;
-  }
-
-  /// Any thread. A ticket for one more connection from `address`, or null when there are too many.
-  Ref<Resident> admit(const asio::ip::address& address) {
-    const std::lock_guard lock(mutex_);
-    std::size_t& here = by_address_[address];
-    const bool full = (options.max_connections > 0 && open_ >= options.max_connections) ||
-                      (options.max_connections_per_address > 0 && here >= options.max_connections_per_address);
-    if (full) {
-      if (here == 0) by_address_.erase(address);
-      return nullptr;
-    }
-    ++here;
-    ++open_;
-    return make_ref<Ticket>(Ref<ServerCore>(this), address);
-  }
-
  private:
-  void leave(const asio::ip::address& address) {
-    const std::lock_guard lock(mutex_);
-    --open_;
-    const auto found = by_address_.find(address);
-    if (--found->second == 0) by_address_.erase(found);
-  }
-
   const HostPolicy hosts_on_loopback_;
   const HostPolicy hosts_beyond_;
-  std::mutex mutex_;
-  std::size_t open_ = 0;
-  std::map<asio::ip::address, std::size_t> by_address_;
 };
 
 }  // namespace spate::detail

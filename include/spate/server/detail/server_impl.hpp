@@ -103,9 +103,11 @@ inline void Server::adopt(asio::ip::tcp::socket socket) {
   const auto local = socket.local_endpoint(error).address();
   auto owned = detail::OwnedSocket::from(std::move(socket), error);
   if (error) return;  // its client has gone
+  auto entry = detail::let_in(*core_, owned, remote);
+  if (!entry) return;
   const auto& shard = next_shard();
-  shard->run([shard, core = core_, owned = std::move(owned), local, remote]() mutable {
-    detail::begin_session(shard, core, std::move(owned), core->hosts_of(local), remote);
+  shard->run([shard, core = core_, owned = std::move(owned), local, entry = std::move(*entry)]() mutable {
+    detail::begin_session(shard, core, std::move(owned), core->hosts_of(local), std::move(entry));
   });
 }
 

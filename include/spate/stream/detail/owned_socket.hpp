@@ -4,6 +4,7 @@
 #pragma once
 
 #if !defined(_WIN32)
+#include <sys/socket.h>
 #include <unistd.h>
 #endif
 
@@ -49,6 +50,14 @@ class OwnedSocket {
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     const Native native = socket.release(error);
     return error ? OwnedSocket() : OwnedSocket(native, protocol);
+  }
+
+  /// Closes it at once, by a reset, so that the kernel keeps nothing of it either.
+  void abort() noexcept {
+    if (!native_) return;
+    const ::linger at_once{1, 0};
+    ::setsockopt(*native_, SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once), sizeof at_once);
+    const OwnedSocket closed = std::move(*this);
   }
 
   explicit operator bool() const noexcept { return native_.has_value(); }
