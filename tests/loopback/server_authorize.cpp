@@ -237,22 +237,42 @@ TEST_CASE("a client that leaves ends the wait for a verdict", "[loopback][server
 TEST_CASE("who ends only his side has left a stream, and waits for any other answer", "[loopback][server][authorize]") {
   const Gate gate;
   Guarded guarded(gate.hook());
-  Client listener(guarded.serving.port());
-  listener.get("/stream/alice", "X-User: bob\r\n");
-  gate.state->asked.wait_for(1);
-  listener.end();
-  CHECK(gate.state->left.wait_for(1) == Texts{"/stream/alice"});
-  CHECK(listener.read_to_end().empty());
-
-  Client other(guarded.serving.port());
-  other.get("/value/alice", "X-User: bob\r\n");
-  gate.state->asked.wait_for(2);
-  other.end();
+  const auto ask_and_end = [&](const std::string& target, const std::string& fields) {
+    Client client(guarded.serving.port());
+    const std::size_t before = gate.state->asked.size();
+    client.get(target, fields);
+    gate.state->asked.wait_for(before + 1);
+    client.end();
+    return client;
+  };
+  Client listener = ask_and_end("/stream/alice", "X-User: bob\r\n");
+  Client poller = ask_and_end("/stream/alice?transport=poll&timeout=0", "X-User: bob\r\n");
+  Client other = ask_and_end("/value/alice", "X-User: bob\r\n");
+  Client refused = ask_and_end("/stream/alice", "");
   guarded.serving.loop.settle();
   gate.open(guarded.serving.loop);
+  // The stream ends as it begins.
+  CHECK(listener.read_to_end().empty());
+  CHECK(poller.read_reply().status == 200);
   CHECK(other.read_reply().body == "for bob");
-  CHECK(other.read_end() == End::closed);
-  CHECK(gate.state->left.size() == 1);
+  CHECK(refused.read_reply().status == 401);
+  for (Client* client : {&poller, &other, &refused}) CHECK(client->read_end() == End::closed);
+  CHECK(gate.state->left.size() == 0);
+}
+
+TEST_CASE("a connection that breaks after its client had ended its side ends the wait for a verdict",
+          "[loopback][server][authorize]") {
+  const Gate gate;
+  Guarded guarded(gate.hook());
+  Client client(guarded.serving.port());
+  client.get("/stream/alice", "X-User: bob\r\n");
+  gate.state->asked.wait_for(1);
+  client.end();
+  guarded.serving.loop.settle();
+  client.reset();
+#if !SPATE_PORTABLE  // there it is noticed when the answer is written
+  CHECK(gate.state->left.wait_for(1) == Texts{"/stream/alice"});
+#endif
 }
 
 TEST_CASE("what a hook throws that nobody waits for is told all the same", "[loopback][server][authorize]") {

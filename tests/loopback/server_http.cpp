@@ -20,6 +20,7 @@
 using namespace spate;
 using namespace spate::test;
 using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 using Clock = std::chrono::steady_clock;
@@ -605,6 +606,82 @@ TEST_CASE("a client that has ended its side gets its answer, and the server no b
   CHECK(std::clock() - before < CLOCKS_PER_SEC / 20);
   CHECK(pending.respond(Response::text(200, "here")));
   CHECK(client.read_reply().body == "here");
+}
+
+TEST_CASE("a client that has ended its side gets every answer that is no stream, on the route of one as well",
+          "[loopback][server][http]") {
+  RouteOptions refusing;
+  refusing.authorize = [](Request&) { return std::optional(Response::error(401, "who are you?")); };
+  Serving serving([&](Server& server) {
+    server.stream("/refuses", [](const EventStream& stream) { stream.reject(Response::error(409, "not now")); });
+    const auto thinks = [](EventStream stream) -> asio::awaitable<void> {
+      asio::steady_timer pause(stream.get_executor(), 30ms);
+      co_await pause.async_wait(asio::use_awaitable);
+      // As a service does that answers with a stream only when it is asked to.
+      if (!stream.stop_token().stop_requested()) stream.reject(Response::json(200, "{}"));
+    };
+    server.stream("/thinks", thinks);
+    server.stream("POST", "/thinks", thinks);
+    server.stream("/events", [](const EventStream& stream) { stream.send(Event("x")); });
+    server.stream("/quiet", [](const EventStream& stream) { stream.open(); });
+    server.stream(
+        "/closed", [](const EventStream&) {}, refusing);
+  });
+  struct Case {
+    const char* request_line;
+    int status;
+    const char* in_body;
+  };
+  const Case table[] = {
+      {"GET /refuses", 409, "not now"},
+      {"GET /thinks", 200, "{}"},
+      {"POST /thinks", 200, "{}"},
+      {"GET /closed", 401, "who are you?"},
+      {"GET /nowhere", 404, ""},
+      {"PUT /events", 405, ""},
+      {"GET /events?transport=paper", 400, ""},
+      {"GET /events?transport=poll&timeout=0", 200, "\"data\":\"x\""},
+      {"GET /events?transport=poll&timeout=60000", 200, "\"data\":\"x\""},
+      {"GET /quiet?transport=poll&timeout=0", 200, "\"events\":[]"},
+      {"GET /quiet?transport=poll&timeout=60000", 200, "\"events\":[]"},  // it has perhaps gone: soon
+      {"GET /quiet?transport=poll&timeout=50", 200, "\"events\":[]"},
+  };
+  for (const Case& c : table) {
+    INFO(c.request_line);
+    Client client(serving.port());
+    client.send(std::string(c.request_line) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.end();
+    const Reply reply = client.read_reply();
+    CHECK(reply.status == c.status);
+    CHECK_THAT(reply.body, ContainsSubstring(c.in_body));
+    CHECK(client.read_end() == End::closed);
+  }
+  CHECK(serving.stats().streams == 0);
+}
+
+TEST_CASE("an event still reaches a poll whose client has ended its side", "[loopback][server][http]") {
+  Awaited<EventStream> opened;
+  Serving serving([&](Server& server) { server.stream("/events", [&](EventStream stream) { opened.set(stream); }); });
+  Client client(serving.port());
+  client.get("/events?transport=poll");
+  client.end();
+  const EventStream stream = opened.get();
+  serving.loop.settle();
+  CHECK(stream.send(Event("late")) == SendResult::queued);
+  CHECK_THAT(client.read_reply().body, ContainsSubstring("late"));
+  CHECK(client.read_end() == End::closed);
+}
+
+TEST_CASE("an event stream that its client has half closed ends at once", "[loopback][server][http]") {
+  Awaited<EventStream> opened;
+  Serving serving([&](Server& server) { server.stream("/events", [&](EventStream stream) { opened.set(stream); }); });
+  Client client(serving.port());
+  // With more behind it than is read ahead: the end is found all the same.
+  client.send(request_line("/events") + std::string(GENERATE(0, 300'000), 'x'));
+  client.end();
+  client.read_to_end();
+  CHECK(eventually([&] { return !opened.get().is_open(); }));
+  CHECK(serving.ended(EndReason::client) == serving.stats().streams_opened);
 }
 
 TEST_CASE("unknown paths, methods and broken escapes have their answers", "[loopback][server][http]") {

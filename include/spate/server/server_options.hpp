@@ -86,8 +86,8 @@ struct ServerOptions {
 /// Threads      the loop of the connection. A function must not block. A coroutine has no deadline but its own, and
 ///              meanwhile other requests may be asked about
 /// Lifetime     request and captures live as long as the coroutine
-/// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who ended
-///              only his own side has left a stream, but still waits for any other answer
+/// Cancellation a coroutine whose connection has broken is cancelled (terminal), and its verdict is not looked at. Who
+///              has only ended their own side may still wait for an answer; a stream ends as it begins
 using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
 using AuthorizeCoroutine = std::function<asio::awaitable<std::optional<Response>>(Request&)>;
 using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;

@@ -26,8 +26,6 @@ namespace spate::detail {
 struct Authorization {
   Authorization(const Route& of, Request about) : route(of), request(std::move(about)) {}
 
-  bool for_stream() const noexcept { return std::holds_alternative<StreamHandler>(route.handler); }
-
   const Route& route;  // of the server, which outlives its sessions
   Request request;
   asio::cancellation_signal client_left;

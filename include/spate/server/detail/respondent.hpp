@@ -20,9 +20,10 @@ struct Respondent {
   Ref<PendingCore> pending;             // until it answers
   Ref<StreamCore> stream;               // until its head goes out
 
-  /// Whether a stream is to come. Who ends only his own side has left a stream, but waits for any other answer.
-  bool awaits_stream() const noexcept { return stream || (hook && hook->for_stream()); }
-
+  /// The client has ended its side. It has left a stream that is still to begin, but may wait for any other answer.
+  void input_ended() const {
+    if (stream) stream->input_ended();
+  }
   void connection_lost(std::error_code error) const {
     if (stream) stream->connection_lost(error);
     if (pending) pending->connection_lost(error);

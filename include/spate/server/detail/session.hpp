@@ -62,9 +62,9 @@ class Session final : public RequestOrigin {
   }
 
   void on_hangup() override {
-    read();
-    // With too much read ahead the end was not reached; a stream that has not begun ends all the same. (Promise 5)
-    if (state_ == State::handling && exchange_.respondent().awaits_stream() && !ended_) end_of_input({});
+    if (!ended_ || socket_ == no_socket) return read();
+    // Its client may have gone altogether now.
+    if (const std::error_code error = shard_->poller().broken(socket_)) end_of_input(error);
   }
 
   /// Serves requests that were read ahead. Behind what is new: one client's long pipeline must not delay the others.
@@ -113,9 +113,13 @@ class Session final : public RequestOrigin {
 
   // ---- for the respondent ----
 
+  bool input_ended() const noexcept override { return ended_; }
+
   SocketId surrender() override {
-    // A client that has ended its side before its stream began has gone. (Promise 5)
+    // A client that has ended its side before its stream began has left it. (Promise 5)
     if (ended_) close();
+    // There may be an end behind what was not read. The stream has to look for it.
+    if (socket_ != no_socket && paused_) shard_->poller().await_readable(socket_);
     shard_->set_timer(*this, never);
     state_ = State::over;
     exchange_.let_go();
@@ -196,7 +200,8 @@ class Session final : public RequestOrigin {
     }
   }
 
-  // The client sends no more. Requests that it has sent are still answered: it may have closed only its side.
+  // The client sends no more. Requests that it has sent are still answered, on the route of a stream as well: it may
+  // have closed only its side.
   void end_of_input(std::error_code error) {
     ended_ = true;
     if (input_.empty()) answers_.close_after();
@@ -204,13 +209,12 @@ class Session final : public RequestOrigin {
       case State::reading:
         if (error || input_.empty()) close();
         return;
-      case State::handling:
-        if (error || exchange_.respondent().awaits_stream()) {
-          const Respondent left = exchange_.respondent();
-          close();
-          left.connection_lost(error);
-        }
-        return;
+      case State::handling: {
+        const Respondent left = exchange_.respondent();
+        if (!error) return left.input_ended();
+        close();
+        return left.connection_lost(error);
+      }
       case State::answering:
         if (error) close();
         return;

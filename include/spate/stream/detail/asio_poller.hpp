@@ -78,6 +78,8 @@ class AsioPoller {
     return slots_.at(socket)->socket.write_some(Buffers{buffers, buffers + count}, error);
   }
 
+  std::error_code broken(SocketId) noexcept { return {}; }  // writing tells
+
   void hold(SocketId socket, Ref<Resident> ticket) { slots_.at(socket)->ticket = std::move(ticket); }
 
   void await_writable(SocketId socket) { await(slots_.at(socket), asio::socket_base::wait_write); }

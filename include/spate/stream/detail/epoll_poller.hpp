@@ -153,6 +153,14 @@ class EpollPoller {
     }
   }
 
+  /// Why a connection has broken at whose end there is nothing more to read; empty when it has not.
+  std::error_code broken(SocketId socket) noexcept {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+    return {error, std::system_category()};
+  }
+
   /// Holds `ticket` until the socket closes, whoever has it then.
   void hold(SocketId socket, Ref<Resident> ticket) { tickets_[socket] = std::move(ticket); }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -241,6 +242,8 @@ class StreamCore final : public Resident {
 
   /// The client has gone, or the connection to it.
   inline void connection_lost(std::error_code error);
+  /// The client has ended its side before the head went out. A poll is answered soon.
+  inline void input_ended();
 
   inline void receive(std::uint32_t what, EncodedEvent&& event) override;
   inline Left flush(int& budget) override;
@@ -317,6 +320,8 @@ class StreamCore final : public Resident {
   enum class PollEnd : std::uint8_t { when_there_is_something, due };
   inline void answer_poll(PollEnd end = PollEnd::when_there_is_something);
 
+  // How long a poll waits for a client that has ended its side: that may have gone, and then counts as reached.
+  static constexpr std::chrono::seconds half_closed_wait{1};
   // Bytes of history in one answer to a poll; the client asks for the rest at once.
   static constexpr std::size_t most_per_poll = 1024 * 1024;
   static constexpr std::size_t most_per_write = 256 * 1024;

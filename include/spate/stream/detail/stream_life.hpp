@@ -47,7 +47,9 @@ inline void StreamCore::begin_poll() {
   opened_ = true;
   shard_->counters().opened.add(1);
   if (fallback_->choice.timeout.count() > 0) {
-    shard_->set_timer(*this, std::min(shard_->now() + fallback_->choice.timeout, fsm_.end_of_life()));
+    std::chrono::milliseconds wait = fallback_->choice.timeout;
+    if (opening_->origin->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
+    shard_->set_timer(*this, std::min(shard_->now() + wait, fsm_.end_of_life()));
   } else {
     // Not at once, but when what the handler has started had a turn.
     shard_->call_back(
@@ -121,6 +123,10 @@ inline void StreamCore::connection_lost(std::error_code error) {
   // The kernel has waited as long as this stream would, for its host to acknowledge something.
   if (error == std::errc::timed_out) return broken(EndReason::write_timeout, Errc::write_timeout);
   broken(EndReason::client, error);
+}
+
+inline void StreamCore::input_ended() {
+  if (polling()) shard_->set_timer(*this, std::min(shard_->timer_at(*this), shard_->now() + half_closed_wait));
 }
 
 inline bool StreamCore::on_cut() {

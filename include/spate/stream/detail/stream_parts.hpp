@@ -43,6 +43,8 @@ struct StreamSettings final : RefCounted<StreamSettings> {
 /// Where a stream or a pending answer comes from: it holds the socket until the head goes out. Shard only.
 class StreamOrigin : public Resident {
  public:
+  /// Whether the client has ended its side. Then it has gone, or waits for an answer: nobody can tell.
+  virtual bool input_ended() const noexcept { return false; }
   /// Gives the socket away for the stream; `no_socket` when it is gone.
   virtual SocketId surrender() = 0;
   /// Answers with `response` instead of a stream.
