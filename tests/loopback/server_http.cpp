@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -326,6 +327,130 @@ TEST_CASE("who expects 100 is told to go on, or at once why not", "[loopback][se
     client.send("HEAD /nowhere" + rest);
     CHECK(client.read_reply(Client::Method::head).status == 404);
     CHECK(client.read_to_end().empty());
+  }
+}
+
+TEST_CASE("what the head decides is answered before the body is asked for (RFC 9110 10.1.1)",
+          "[loopback][server][http]") {
+  Journal asked;
+  Journal exceptions;
+  ServerOptions options;
+  options.on_exception = note_in(exceptions);
+  options.limits.max_body_bytes = 100;
+  options.cors.allow_origins = {"https://page.example"};
+  RouteOptions guarded;
+  guarded.authorize = [&](Request& request) -> std::optional<Response> {
+    asked.add(std::string(request.body()));
+    if (request.query("throws")) throw std::runtime_error("no verdict");
+    if (request.header("authorization") != "Bearer secret") return Response::error(401, "who are you?");
+    request.set_param("who", "ann");
+    return std::nullopt;
+  };
+  Serving serving(
+      [&](Server& server) {
+        server.post(
+            "/{place}",
+            [](const Request& request) {
+              return Response::text(200, std::string(request.param("who")) + " " + std::string(request.body()));
+            },
+            guarded);
+        server.stream(
+            "POST", "/to/stream", [](const EventStream& stream) { stream.complete(Event(stream.request()->body())); },
+            guarded);
+        server.get("/to/read", echo);
+      },
+      options);
+  std::optional<Client> connection(std::in_place, serving.port());
+  const auto ask = [&](const std::string& target, const std::string& fields, const std::string& length = "4") {
+    connection->send("POST " + target + " HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: " + length + "\r\n" +
+                     fields + "\r\n");
+    return connection->read_reply();
+  };
+  const std::string host = "Host: localhost\r\n";
+  const std::string token = "Authorization: Bearer secret\r\n";
+  SECTION("and the connection closes, as the body may come all the same") {
+    struct Case {
+      const char* what;
+      std::string target, fields;
+      int status;
+    };
+    const Case table[] = {
+        {"no token", "/here", host, 401},
+        {"a wrong token", "/here", host + "Authorization: Bearer guess\r\n", 401},
+        {"no token for a stream", "/to/stream", host, 401},
+        {"an unknown path", "/to/nowhere", host + token, 404},
+        {"a wrong method", "/to/read", host + token, 405},
+        {"a broken escape in the query", "/here?a=%zz", host + token, 400},
+        {"a broken escape in the path", "/%zz", host + token, 400},
+        {"a transport that is none", "/to/stream?transport=paper", host + token, 400},
+        {"a host of others", "/here", "Host: evil.example\r\n" + token, 403},
+        {"an origin of others", "/here", host + token + "Origin: http://evil.example\r\n", 403},
+        {"a field that comes twice", "/here", host + token + "Content-Type: a\r\nContent-Type: b\r\n", 400},
+        {"an expectation that nobody knows", "/here", host + token + "Expect: more\r\n", 417},
+        {"a hook that fails", "/here?throws", host + token, 500},
+    };
+    for (const Case& c : table) {
+      INFO(c.what);
+      connection.emplace(serving.port());
+      const Reply reply = ask(c.target, c.fields);
+      CHECK(reply.status == c.status);
+      CHECK(reply.field("Connection") == "close");
+      CHECK(connection->read_end() == End::closed);
+    }
+  }
+  SECTION("also when the body would be too large") {
+    CHECK(ask("/here", host + token, "101").status == 413);
+  }
+  SECTION("with the fields of its origin, so that the page can read why") {
+    const Reply reply = ask("/here", host + "Origin: https://page.example\r\n");
+    CHECK(reply.status == 401);
+    CHECK(reply.field("Access-Control-Allow-Origin") == "https://page.example");
+  }
+  SECTION("who may pass is asked about once, and what was found out about them is kept") {
+    for (const char* body : {"body", "more"}) {
+      CHECK(ask("/here", host + token).status == 100);
+      connection->send(body);
+      CHECK(connection->read_reply().body == "ann " + std::string(body));
+    }
+    CHECK(asked.size() == 2);
+    CHECK(ask("/to/stream", host + token).status == 100);
+    connection->send("data");
+    EventClient events(*std::move(connection));
+    CHECK(events.rest() == Texts{"data"});
+    CHECK(asked.size() == 3);
+  }
+  SECTION("a hook is not shown the body, whether it has come or not") {
+    connection->send("POST /here HTTP/1.1\r\nContent-Length: 4\r\n" + host + token + "\r\nbody");
+    CHECK(connection->read_reply().body == "ann body");
+    CHECK(asked.entries() == Texts{""});
+  }
+}
+
+TEST_CASE("a hook that needs the body is asked when it has come", "[loopback][server][http]") {
+  const auto by_body = [](Request& request) {
+    return request.body() == "sign" ? std::nullopt : std::optional(Response::error(403, "not signed"));
+  };
+  RouteOptions function;
+  function.authorize = by_body;
+  function.authorize_on = AuthorizeOn::whole_request;
+  RouteOptions coroutine;
+  coroutine.authorize = [&](Request& request) -> asio::awaitable<std::optional<Response>> {
+    co_return by_body(request);
+  };
+  Serving serving([&](Server& server) {
+    server.post("/function", echo, function);
+    server.post("/coroutine", echo, coroutine);
+  });
+  Client client(serving.port());
+  for (const std::string target : {"/function", "/coroutine"}) {
+    for (const std::string body : {"sign", "none"}) {
+      INFO(target << " " << body);
+      client.send("POST " + target +
+                  " HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+      CHECK(client.read_reply().status == 100);
+      client.send(body);
+      CHECK(client.read_reply().status == (body == "sign" ? 200 : 403));
+    }
   }
 }
 

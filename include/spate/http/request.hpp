@@ -165,6 +165,8 @@ class Request {
   }
 
   std::string_view body() const noexcept { return body_; }
+  /// Takes the body away, so that it is empty.
+  std::string take_body() noexcept { return std::exchange(body_, {}); }
 
   /// What `set_expiry` said; nothing when there is no end.
   std::optional<std::chrono::system_clock::time_point> expiry() const noexcept { return expiry_; }

@@ -81,7 +81,8 @@ struct ServerOptions {
 /// Returns      an answer that refuses the request or redirects it, or nothing to let it pass. Request::set_param tells
 ///              the handler who was recognised; Request::set_expiry ends a stream with the credential
 /// Order        after host, origin, route and query were found good; before the handler and before the head of a
-///              stream, whatever the method and the transport. A preflight is answered without it
+///              stream, whatever the method and the transport. A preflight is answered without it. Once for a request;
+///              `RouteOptions::authorize_on` says whether with its body
 /// Exceptions   the client gets 500, and ServerOptions::on_exception is told
 /// Threads      the loop of the connection. A function must not block. A coroutine has no deadline but its own, and
 ///              meanwhile other requests may be asked about
@@ -92,10 +93,18 @@ using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
 using AuthorizeCoroutine = std::function<asio::awaitable<std::optional<Response>>(Request&)>;
 using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;
 
+/// What of a request a function that authorizes it is shown. (A coroutine always sees all.)
+enum class AuthorizeOn {
+  head,           // never the body: who waits to send it (`Expect: 100-continue`) is refused before
+  whole_request,  // the body as well, and so not before it has come: what is signed, for instance
+};
+
 /// What can be said of one route.
 struct RouteOptions {
   /// Asked before the handler. Without one every request passes.
   AuthorizeHook authorize;
+  /// When it is asked, if it is a function. (RFC 9110 10.1.1)
+  AuthorizeOn authorize_on = AuthorizeOn::head;
 
   /// What pages of other sites may have without an `Origin`: a page may be linked to (`CrossSite::navigate`), a script
   /// for all be loaded (`CrossSite::allow`). Without it the server's rule holds, `CorsOptions::cross_site`.

@@ -33,6 +33,7 @@ class Exchange {
   void begin(Request request) {
     answers_.begin(request);
     or_fail([&] {
+      if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
       cors_ = server_.cors.decide(request);
       RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
       if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
@@ -50,15 +51,25 @@ class Exchange {
     });
   }
 
-  /// Puts a refusal if one is due before the body of `request` has come. Returns whether it did.
-  bool refuse_early(const Request& request) {
-    const Router::Match match = server_.router.match(request.method(), request.path());
-    if (match.outcome == Router::Match::Outcome::found) return false;
+  /// Puts the answer to `request`, of which only the head has come, if its body cannot change it. Returns whether it
+  /// did. Otherwise `begin` follows, and does not ask again who has let the request pass.
+  bool answer_head(Request& request) {
     answers_.begin(request);
-    answers_.close_after();  // the body may come all the same
-    cors_ = server_.cors.decide(request);
-    put(refusal(match));
-    return true;
+    body_awaited_ = true;
+    or_fail([&] {
+      cors_ = server_.cors.decide(request);
+      RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+      if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
+      const Route& route = *std::get<const Route*>(found);
+      const auto* function = std::get_if<AuthorizeFunction>(&route.options.authorize);
+      if (function && *function && route.options.authorize_on == AuthorizeOn::head) {
+        if (std::optional<Response> refused = (*function)(request)) return put(std::move(*refused));
+        admitted_ = &route;
+      }
+      if (std::holds_alternative<StreamHandler>(route.handler)) choice_of(request);
+    });
+    body_awaited_ = false;
+    return !answers_.empty();
   }
 
   /// Puts the answer to what is no request.
@@ -71,7 +82,7 @@ class Exchange {
   /// Puts the answer, and nobody has the request any more.
   void put(Response response) {
     respondent_ = {};
-    if (draining()) answers_.close_after();
+    if (draining() || body_awaited_) answers_.close_after();  // a body may come all the same
     cors_.apply(response);
     answers_.put(response);
   }
@@ -108,7 +119,11 @@ class Exchange {
       return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
     }
     if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+      // Unseen, so that the verdict is the same whether the body has come or is still waited for.
+      const bool by_head = route.options.authorize_on == AuthorizeOn::head;
+      std::string body = by_head ? request.take_body() : std::string();
       if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
+      if (by_head) request.set_body(std::move(body));
     }
     handle(route, std::move(request));
   }
@@ -125,36 +140,42 @@ class Exchange {
   }
 
   void open_stream(const StreamHandler& handler, Request&& request) {
-    TransportChoice choice;
-    try {
-      choice = choose_transport(request);
-    } catch (const TransportRefused& error) {
-      return put(Response::error(error.status, error.what()));
-    }
+    std::optional<TransportChoice> choice = choice_of(request);
+    if (!choice) return;
     const Framing framing = framing_for(request);
     std::string fields;
     for (const auto& [name, value] : cors_.fields) append_field(fields, name, value);
-    if (choice.transport == Transport::iframe) {
+    if (choice->transport == Transport::iframe) {
       append_field(fields, "Content-Security-Policy", server_.cors.frame_ancestors());
     }
     if (answers_.head_only()) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
       if (draining()) answers_.close_after();
-      if (choice.transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice.transport);
+      if (choice->transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice->transport);
       Response response = Response::json(200, {});
       cors_.apply(response);
       return answers_.put_head(response);
     }
-    std::string head = stream_head(framing, fields, choice.transport);
+    std::string head = stream_head(framing, fields, choice->transport);
     const auto expiry = request.expiry();
     respondent_.stream =
         make_ref<StreamCore>(Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),
-                             std::make_shared<const Request>(std::move(request)), std::move(head), std::move(choice));
+                             std::make_shared<const Request>(std::move(request)), std::move(head), *std::move(choice));
     const EventStream stream(respondent_.stream);
     if (expiry) stream.expire_at(*expiry);
     handler(stream, server_.options.on_exception);
     // The drain has passed already; the client gets its farewell all the same.
     if (draining()) stream.core()->end(EndReason::shutdown);
+  }
+
+  // The transport that `request` asks for; nothing when it was refused, because there is no such.
+  std::optional<TransportChoice> choice_of(const Request& request) {
+    try {
+      return choose_transport(request);
+    } catch (const TransportRefused& error) {
+      put(Response::error(error.status, error.what()));
+      return std::nullopt;
+    }
   }
 
   bool draining() const noexcept { return server_.draining.load(std::memory_order_relaxed); }
@@ -166,6 +187,8 @@ class Exchange {
   AnswerBuffer& answers_;
   CorsDecision cors_;
   Respondent respondent_;
+  const Route* admitted_ = nullptr;  // of the request whose head was looked at and whose body is awaited
+  bool body_awaited_ = false;        // by the client's word: what is put now goes before it
 };
 
 }  // namespace spate::detail

@@ -258,9 +258,9 @@ class Session final : public RequestOrigin {
     return bytes;
   }
 
-  // The client waits for a word before it sends the body: refuse now what would be refused anyway. (H11)
+  // The client waits for a word before it sends the body: answer now what the body cannot change. (H11)
   void invite_body() {
-    if (exchange_.refuse_early(parser().request())) return write();
+    if (exchange_.answer_head(parser().request())) return write();
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     const asio::const_buffer buffer(go_on.data(), go_on.size());
     std::error_code error;
