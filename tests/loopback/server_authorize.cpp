@@ -197,6 +197,63 @@ TEST_CASE("HEAD is asked about as well, and a preflight is not", "[loopback][ser
   CHECK(guarded.serving.stats().streams_opened == 0);
 }
 
+TEST_CASE("whoever waits to send a body waits for the verdict about its head", "[loopback][server][authorize]") {
+  const Gate gate;
+  Guarded guarded(gate.hook());
+  Client client(guarded.serving.port());
+  const auto ask = [&](const std::string& target, const std::string& fields) {
+    const std::size_t before = gate.state->asked.size();
+    client.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n" +
+                fields + "\r\n");
+    CHECK(gate.state->asked.wait_for(before + 1).back() == target);
+  };
+  SECTION("who may pass sends it then, and is not asked about again") {
+    for (const char* target : {"/value/alice", "/pending/alice"}) {
+      ask(target, "X-User: bob\r\n");
+      gate.open(guarded.serving.loop);
+      CHECK(client.read_reply().status == 100);
+      client.send("body");
+      CHECK(client.read_reply().body == "for bob");
+    }
+    CHECK(gate.state->asked.size() == 2);
+  }
+  SECTION("or is heard without being invited, when it did not wait") {
+    ask("/stream/alice", "X-User: bob\r\n");
+    client.send("bo");
+    guarded.serving.loop.settle();
+    gate.open(guarded.serving.loop);
+    client.send("dy");
+    EventClient events(std::move(client));
+    CHECK(events.rest() == Texts{"for bob"});
+  }
+  SECTION("who may not is told so before") {
+    ask("/value/alice", "");
+    gate.open(guarded.serving.loop);
+    const Reply reply = client.read_reply();
+    CHECK(reply.status == 401);
+    CHECK(reply.field("Connection") == "close");
+    CHECK(client.read_end() == End::closed);
+  }
+  SECTION("as is who asks for what cannot be had") {
+    ask("/stream/alice?transport=paper", "X-User: bob\r\n");
+    gate.open(guarded.serving.loop);
+    CHECK(client.read_reply().status == 400);
+  }
+  SECTION("who leaves meanwhile ends the wait") {
+    ask("/value/alice", "X-User: bob\r\n");
+    client.reset();
+    CHECK(gate.state->left.wait_for(1) == Texts{"/value/alice"});
+  }
+  SECTION("who ends their side will not send it") {
+    ask("/value/alice", "X-User: bob\r\n");
+    client.end();
+    guarded.serving.loop.settle();
+    gate.open(guarded.serving.loop);
+    CHECK(client.read_to_end().empty());
+    CHECK(guarded.served.size() == 0);
+  }
+}
+
 TEST_CASE("what comes behind a request waits for its verdict", "[loopback][server][authorize]") {
   const Gate gate;
   Guarded guarded(gate.hook());

@@ -433,7 +433,7 @@ TEST_CASE("a hook that needs the body is asked when it has come", "[loopback][se
   RouteOptions function;
   function.authorize = by_body;
   function.authorize_on = AuthorizeOn::whole_request;
-  RouteOptions coroutine;
+  RouteOptions coroutine = function;
   coroutine.authorize = [&](Request& request) -> asio::awaitable<std::optional<Response>> {
     co_return by_body(request);
   };

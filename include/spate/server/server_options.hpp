@@ -93,7 +93,7 @@ using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
 using AuthorizeCoroutine = std::function<asio::awaitable<std::optional<Response>>(Request&)>;
 using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;
 
-/// What of a request a function that authorizes it is shown. (A coroutine always sees all.)
+/// What of a request its hook is shown.
 enum class AuthorizeOn {
   head,           // never the body: who waits to send it (`Expect: 100-continue`) is refused before
   whole_request,  // the body as well, and so not before it has come: what is signed, for instance
@@ -103,7 +103,7 @@ enum class AuthorizeOn {
 struct RouteOptions {
   /// Asked before the handler. Without one every request passes.
   AuthorizeHook authorize;
-  /// When it is asked, if it is a function. (RFC 9110 10.1.1)
+  /// Whether `authorize` needs the body. (RFC 9110 10.1.1)
   AuthorizeOn authorize_on = AuthorizeOn::head;
 
   /// What pages of other sites may have without an `Origin`: a page may be linked to (`CrossSite::navigate`), a script

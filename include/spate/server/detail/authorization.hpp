@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <variant>
@@ -24,10 +25,21 @@
 namespace spate::detail {
 
 struct Authorization {
-  Authorization(const Route& of, Request about) : route(of), request(std::move(about)) {}
+  /// What the hook is to decide about: without its body, unless the route says otherwise.
+  Authorization(const Route& of, Request about) : route(of), request(std::move(about)) {
+    if (route.options.authorize_on == AuthorizeOn::head) body = request.take_body();
+  }
+
+  /// The request as it came.
+  Request whole() {
+    if (route.options.authorize_on == AuthorizeOn::head) request.set_body(std::move(body));
+    return std::move(request);
+  }
 
   const Route& route;  // of the server, which outlives its sessions
   Request request;
+  std::string body;           // kept back
+  bool body_awaited = false;  // the client waits to send it until there is a verdict
   asio::cancellation_signal client_left;
 };
 

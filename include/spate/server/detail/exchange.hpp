@@ -41,19 +41,32 @@ class Exchange {
     });
   }
 
-  /// Goes on when the hook has decided about the respondent's request.
-  void decided(const std::exception_ptr& failure, std::optional<Response> refused) {
+  /// Goes on when the hook has decided about the respondent's request. Returns the request if it was let pass by its
+  /// head, and its body is still to come; `begin` follows then.
+  std::optional<Request> decided(const std::exception_ptr& failure, std::optional<Response> refused) {
     const std::shared_ptr<Authorization> asked = std::move(respondent_.hook);
+    std::optional<Request> head;
+    body_awaited_ = asked->body_awaited;
     or_fail([&] {
       if (failure) std::rethrow_exception(failure);
       if (refused) return put(std::move(*refused));
-      handle(asked->route, std::move(asked->request));
+      if (!asked->body_awaited) return handle(asked->route, asked->whole());
+      if (admit(asked->route, asked->request)) head = asked->whole();
     });
+    body_awaited_ = false;
+    return head;
   }
 
-  /// Puts the answer to `request`, of which only the head has come, if its body cannot change it. Returns whether it
-  /// did. Otherwise `begin` follows, and does not ask again who has let the request pass.
-  bool answer_head(Request& request) {
+  /// What follows when the head of a request has come and its client waits to send the body.
+  enum class AfterHead {
+    body,     // may come
+    answer,   // was put: the body could not change it
+    verdict,  // of a hook, which has the request meanwhile
+  };
+
+  /// Decides about `request` what can be decided by its head. Where the body is to come `begin` follows, and does not
+  /// ask again who has let the request pass.
+  AfterHead begin_with_head(Request& request) {
     answers_.begin(request);
     body_awaited_ = true;
     or_fail([&] {
@@ -61,15 +74,21 @@ class Exchange {
       RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
       if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
       const Route& route = *std::get<const Route*>(found);
-      const auto* function = std::get_if<AuthorizeFunction>(&route.options.authorize);
-      if (function && *function && route.options.authorize_on == AuthorizeOn::head) {
-        if (std::optional<Response> refused = (*function)(request)) return put(std::move(*refused));
-        admitted_ = &route;
+      const AuthorizeHook& hook = route.options.authorize;
+      if (route.options.authorize_on == AuthorizeOn::whole_request) return;
+      if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+        respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
+        respondent_.hook->body_awaited = true;
+        return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
       }
-      if (std::holds_alternative<StreamHandler>(route.handler)) choice_of(request);
+      if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+        if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
+      }
+      admit(route, request);
     });
     body_awaited_ = false;
-    return !answers_.empty();
+    if (!answers_.empty()) return AfterHead::answer;
+    return respondent_.hook ? AfterHead::verdict : AfterHead::body;
   }
 
   /// Puts the answer to what is no request.
@@ -119,13 +138,18 @@ class Exchange {
       return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
     }
     if (const auto& function = std::get<AuthorizeFunction>(hook)) {
-      // Unseen, so that the verdict is the same whether the body has come or is still waited for.
-      const bool by_head = route.options.authorize_on == AuthorizeOn::head;
-      std::string body = by_head ? request.take_body() : std::string();
-      if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
-      if (by_head) request.set_body(std::move(body));
+      Authorization asked(route, std::move(request));
+      if (std::optional<Response> refused = function(asked.request)) return put(std::move(*refused));
+      return handle(route, asked.whole());
     }
     handle(route, std::move(request));
+  }
+
+  // The request may pass: it is not asked about again. False when it was refused all the same.
+  bool admit(const Route& route, const Request& request) {
+    if (std::holds_alternative<StreamHandler>(route.handler) && !choice_of(request)) return false;
+    admitted_ = &route;
+    return true;
   }
 
   void handle(const Route& route, Request&& request) {

@@ -147,8 +147,11 @@ class Session final : public RequestOrigin {
       if (failure && !is_cancellation(failure)) server_->report(failure);
       return;
     }
-    exchange_.decided(failure, std::move(refused));
-    if (!answers_.empty()) write();
+    if (std::optional<Request> head = exchange_.decided(failure, std::move(refused))) {
+      take_body_of(std::move(*head));
+    } else if (!answers_.empty()) {
+      write();
+    }
     advance();
   }
 
@@ -245,7 +248,7 @@ class Session final : public RequestOrigin {
           }
           return bytes;
         case RequestParser::Progress::head_complete:
-          if (parser().expects_continue() && bytes.empty()) invite_body();
+          if (parser().expects_continue() && bytes.empty()) look_at_head();
           break;
         case RequestParser::Progress::failed: fail(parser().status(), parser().reason()); return {};
         case RequestParser::Progress::complete:
@@ -259,8 +262,27 @@ class Session final : public RequestOrigin {
   }
 
   // The client waits for a word before it sends the body: answer now what the body cannot change. (H11)
+  void look_at_head() {
+    switch (exchange_.begin_with_head(parser().request())) {
+      case Exchange::AfterHead::body: return invite_body();
+      case Exchange::AfterHead::answer: return write();
+      case Exchange::AfterHead::verdict:
+        shard_->set_timer(*this, never);
+        state_ = State::handling;
+        return;
+    }
+  }
+
+  // The hook has let `head` pass.
+  void take_body_of(Request head) {
+    parser().request() = std::move(head);
+    state_ = State::reading;
+    set_deadline(server_->options.request_timeout);
+    if (!input_.empty()) return;  // it did not wait
+    ended_ ? close() : invite_body();
+  }
+
   void invite_body() {
-    if (exchange_.answer_head(parser().request())) return write();
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     const asio::const_buffer buffer(go_on.data(), go_on.size());
     std::error_code error;
