@@ -49,7 +49,7 @@ struct ServerOptions {
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
   /// socket is closed, so also while the last bytes of an answer may be on their way. Of IPv6 the first 64 bits are
-  /// what counts as one address. At most 32 that are refused are open besides, until their clients have read why or 2 s
+  /// what counts as one address. At most 64 that are refused are open besides, until their clients have read why or 2 s
   /// have passed; more are closed without a word. Zero: no limit.
   std::size_t max_connections = 0;
   std::size_t max_connections_per_address = 0;
@@ -87,8 +87,9 @@ struct ServerOptions {
 /// Threads      the loop of the connection. A function must not block. A coroutine has no deadline but its own, and
 ///              meanwhile other requests may be asked about
 /// Lifetime     request and captures live as long as the coroutine
-/// Cancellation a coroutine whose connection has broken is cancelled (terminal), and its verdict is not looked at. Who
-///              has only ended their own side may still wait for an answer; a stream ends as it begins
+/// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who has
+/// only
+///              ended their own side may still wait for an answer; a stream ends as it begins
 using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
 using AuthorizeCoroutine = std::function<asio::awaitable<std::optional<Response>>(Request&)>;
 using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;

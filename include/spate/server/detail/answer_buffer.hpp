@@ -36,6 +36,9 @@ class AnswerBuffer {
   /// Whether the request was a HEAD: the same head, but no body follows. (H4)
   bool head_only() const noexcept { return context_.head_only; }
 
+  /// Whether the client skips an interim answer that it has not asked for. (RFC 9110 15.2)
+  bool may_be_interim() const noexcept { return context_.http_minor_version >= 1; }
+
   /// Lets nothing follow on the connection, whatever is still answered. (H12)
   void close_after() noexcept { context_.keep_alive = false; }
   /// Whether the connection closes when everything has been sent.

@@ -30,6 +30,8 @@ struct Authorization {
     if (route.options.authorize_on == AuthorizeOn::head) body = request.take_body();
   }
 
+  bool for_stream() const noexcept { return std::holds_alternative<StreamHandler>(route.handler); }
+
   /// The request as it came.
   Request whole() {
     if (route.options.authorize_on == AuthorizeOn::head) request.set_body(std::move(body));

@@ -20,6 +20,9 @@ struct Respondent {
   Ref<PendingCore> pending;             // until it answers
   Ref<StreamCore> stream;               // until its head goes out
 
+  /// Whether a stream may come.
+  bool awaits_stream() const noexcept { return stream || (hook && hook->for_stream()); }
+
   /// The client has ended its side. It has left a stream that is still to begin, but may wait for any other answer.
   void input_ended() const {
     if (stream) stream->input_ended();

@@ -92,6 +92,7 @@ class Session final : public RequestOrigin {
         // Nothing of a request has come: there is nothing to answer. (H14)
         if (parser().started()) return fail(408, "the request took too long");
         return close();
+      case State::handling: return probe();
       case State::answering: return close();  // the client does not take the answer
       default: return;
     }
@@ -166,6 +167,8 @@ class Session final : public RequestOrigin {
   static constexpr std::size_t read_size = 16 * 1024;
   // What is read ahead while a request is handled, to see the client's end behind it.
   static constexpr std::size_t most_input = 64 * 1024;
+  // How long a client that has ended its side may wait for a stream's handler until it is looked for, at first.
+  static constexpr std::chrono::seconds first_probe{2};
   // Reads in a row, before other connections have their turn.
   static constexpr int most_reads = 16;
   // What one unit of a turn's budget pays for besides a request itself, like a piece that a stream writes.
@@ -206,7 +209,7 @@ class Session final : public RequestOrigin {
   // The client sends no more. Requests that it has sent are still answered, on the route of a stream as well: it may
   // have closed only its side.
   void end_of_input(std::error_code error) {
-    ended_ = true;
+    const bool had_ended = std::exchange(ended_, true);
     if (input_.empty()) answers_.close_after();
     switch (state_) {
       case State::reading:
@@ -214,15 +217,35 @@ class Session final : public RequestOrigin {
         return;
       case State::handling: {
         const Respondent left = exchange_.respondent();
-        if (!error) return left.input_ended();
+        if (!error) {
+          left.input_ended();
+          return await_departure();
+        }
         close();
-        return left.connection_lost(error);
+        // To leave is no error, and only afterwards the connection broke.
+        return left.connection_lost(had_ended && left.stream ? std::error_code() : error);
       }
       case State::answering:
         if (error) close();
         return;
       case State::over: return;
     }
+  }
+
+  // Nobody can tell whether a client that has ended its side still reads, but by writing. Where a handler may take its
+  // time and then begin a stream, it is written to: a word that every client has to skip. If the client has gone, its
+  // host answers that by breaking the connection. (RFC 9110 15.2)
+  void await_departure() {
+    if (!ended_ || state_ != State::handling || !exchange_.respondent().awaits_stream()) return;
+    if (!answers_.may_be_interim()) return;
+    probe_wait_ = first_probe;
+    set_deadline(probe_wait_);
+  }
+  void probe() {
+    if (!exchange_.respondent().awaits_stream()) return;
+    if (const std::error_code error = say_go_on()) return end_of_input(error);
+    probe_wait_ *= 2;
+    set_deadline(probe_wait_);
   }
 
   // Goes on with what was read ahead, in its turn.
@@ -283,11 +306,16 @@ class Session final : public RequestOrigin {
   }
 
   void invite_body() {
+    // Every earlier answer has been taken, so there is room; a client with none for a line cannot be served.
+    if (say_go_on()) close();
+  }
+
+  std::error_code say_go_on() {
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     const asio::const_buffer buffer(go_on.data(), go_on.size());
     std::error_code error;
-    // Every earlier answer has been taken, so there is room; a client with none for a line cannot be served.
-    if (shard_->poller().write(socket_, &buffer, 1, error) != go_on.size()) close();
+    if (shard_->poller().write(socket_, &buffer, 1, error) == go_on.size()) return {};
+    return error ? error : asio::error::no_buffer_space;
   }
 
   // Returns the size of the answer, if there is one at once.
@@ -298,7 +326,11 @@ class Session final : public RequestOrigin {
     served_ = true;
     exchange_.begin(std::move(request));
     const std::size_t size = answers_.unsent().size();
-    if (size > 0) write();
+    if (size > 0) {
+      write();
+    } else {
+      await_departure();
+    }
     return size;
   }
 
@@ -355,6 +387,8 @@ class Session final : public RequestOrigin {
   std::string input_;  // read and not yet parsed
   AnswerBuffer answers_;
   Exchange exchange_;
+
+  std::chrono::seconds probe_wait_{0};
 
   bool served_ = false;  // a request has been complete on this connection
   bool ended_ = false;   // the client has ended its side
