@@ -264,6 +264,13 @@ TEST_CASE("a stream says that its connection ends with it (RFC 9112 9.6)", "[loo
     CHECK(reply.count("Transfer-Encoding") == (std::string_view(request_line).ends_with("1.1") ? 1u : 0u));
     CHECK(client.read_end() == End::closed);
   }
+  // Node's fetch would take a stream that was cut for one that has ended, and its client would not come back.
+  for (const char* agent : {"node", "undici"}) {
+    Client client(serving.port());
+    client.get("/events", "User-Agent: " + std::string(agent) + "\r\n");
+    CHECK(client.read_reply().count("Connection") == 0);
+    CHECK(client.read_end() == End::closed);
+  }
   // An answer to a poll is one like others.
   Client poll(serving.port());
   for (int polls = 0; polls < 2; ++polls) {

@@ -47,7 +47,7 @@ class StreamHost {
     // In a frame it belongs to pages of its own origin.
     if (choice.transport == Transport::iframe) fields += "Content-Security-Policy: frame-ancestors 'self'\r\n";
     auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request);
-    std::string head = detail::stream_head(framing, fields, choice.transport);
+    std::string head = detail::stream_head(framing, fields, choice.transport, detail::after_stream(request));
     auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
                                                      std::make_shared<const Request>(std::move(request)),
                                                      std::move(head), std::move(choice));

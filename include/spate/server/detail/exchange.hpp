@@ -180,7 +180,7 @@ class Exchange {
       cors_.apply(response);
       return answers_.put_head(response);
     }
-    std::string head = stream_head(framing, fields, choice->transport);
+    std::string head = stream_head(framing, fields, choice->transport, after_stream(request));
     const auto expiry = request.expiry();
     respondent_.stream =
         make_ref<StreamCore>(Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),

@@ -15,11 +15,20 @@ inline Framing framing_for(const Request& request) noexcept {
 }
 
 /// What becomes of the connection: nothing else is ever answered on that of a stream (H9); after HEAD it may go on.
-enum class AfterStream { close, keep };
+enum class AfterStream { close, close_unsaid, keep };
+
+/// How the connection ends with a stream that answers `request`: it is said, so that nobody sends the next request on a
+/// connection that is just being closed (RFC 9112 9.6). Not to Node's fetch, which names itself: where `close` is said
+/// it takes a stream that was cut for one that has ended, and its client does not come back (L4). Nobody comes back to
+/// the answer to a POST.
+inline AfterStream after_stream(const Request& request) noexcept {
+  const auto agent = request.header("user-agent");
+  const bool misled = request.method() != "POST" && (agent == "node" || agent == "undici");
+  return misled && framing_for(request) == Framing::chunked ? AfterStream::close_unsaid : AfterStream::close;
+}
 
 /// `fields` are complete lines to add, CORS for instance.
-inline std::string stream_head(Framing framing, std::string_view fields, Transport transport,
-                               AfterStream after = AfterStream::close) {
+inline std::string stream_head(Framing framing, std::string_view fields, Transport transport, AfterStream after) {
   std::string head = "HTTP/1.1 200 OK\r\nDate: ";
   head += current_date();
   // No charset for event streams: they are UTF-8 and nothing else (E1, E2). no-transform keeps proxies from
@@ -29,7 +38,6 @@ inline std::string stream_head(Framing framing, std::string_view fields, Transpo
   head += "\r\nCache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n";
   // Chunks tell a stream that has ended from one that was cut, after which a client comes back. (L4)
   if (framing == Framing::chunked) head += "Transfer-Encoding: chunked\r\n";
-  // So that nobody sends the next request on a connection that is just being closed. (RFC 9112 9.6)
   if (after == AfterStream::close) head += "Connection: close\r\n";
   head += fields;
   head += "\r\n";
