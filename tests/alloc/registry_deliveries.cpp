@@ -1,45 +1,12 @@
 // What a delivery costs: no memory, once the loop has warmed up. (Promise 1; "Nothing per stream is allocated")
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
 #include <spate/registry/emitter.hpp>
+#include "alloc/memory/memory.hpp"
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
-
-namespace {
-
-thread_local bool counts = false;
-std::atomic<std::size_t> allocations{0};
-
-void* allocate(std::size_t size) {
-  if (counts) allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return allocate(size);
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  try {
-    return allocate(size);
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace {
 
@@ -54,17 +21,17 @@ class Crowd {
     // The block of the log that is begun is full after some of these, and the next one is begun.
     for (int i = 0; i < 500; ++i) broadcast();
     for (int i = 0; i < 50; ++i) unicast();
-    hub_.in_one_turn([] { counts = true; });
+    hub_.in_one_turn([] { count_this_thread(true); });
   }
   ~Crowd() {
-    hub_.in_one_turn([] { counts = false; });
+    hub_.in_one_turn([] { count_this_thread(false); });
   }
 
   template <typename Send>
   std::size_t allocations_in(int times, Send send) {
-    const std::size_t before = allocations;
+    const std::size_t before = allocations();
     for (int i = 0; i < times; ++i) (this->*send)();
-    return allocations - before;
+    return allocations() - before;
   }
 
   /// One event to everybody, who read it before the next one.

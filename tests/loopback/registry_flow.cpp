@@ -188,25 +188,26 @@ TEST_CASE("a client that stalls is cut by policy, and the others notice nothing"
   for (std::uint64_t i = last + 1; i <= 100; ++i) REQUIRE(number_of(again.next()) == i);
 }
 
-TEST_CASE("a stream that ends while it is served under two users leaves the others their turn",
-          "[registry][overflow]") {
+TEST_CASE("a stream that ends while three emitters serve it leaves the others their turn", "[registry][overflow]") {
   StreamOptions streams;
   streams.max_queued_bytes = 20'000;
   EmitterServer hub(with_store(), streams, 1, small_buffer);
   const std::string target = GENERATE("/anna?event=message", "/anna");
   EventClient stalled = hub.open(target, {}, "HTTP/1.1", small_buffer);
+  spate::Emitter second, third;
   spate::SubscribeOptions wanted;
   if (target != "/anna") wanted.events = {"message"};
   std::vector<EventClient> others;
   others.push_back(hub.open(target));
-  hub.emitter.add("second", hub.stream(0), wanted);
+  second.add("second", hub.stream(0), wanted);
   others.push_back(hub.open(target));
-  hub.emitter.add("third", hub.stream(0), wanted);
+  third.add("third", hub.stream(0), wanted);
   for (std::uint64_t i = 1; i <= 60; ++i) {
-    hub.emitter.broadcast(numbered(i, 8'000));
+    for (spate::Emitter* emitter : {&second, &hub.emitter, &third}) emitter->broadcast(numbered(i, 8'000));
     for (EventClient& other : others) REQUIRE(number_of(other.next()) == i);
   }
   CHECK(hub.comes_to(2));
+  CHECK(eventually([&] { return second.stream_count() == 0 && third.stream_count() == 0; }));
   CHECK(hub.emitter.users() == std::vector<std::string>{"anna"});
 }
 

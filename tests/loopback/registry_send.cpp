@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -8,6 +9,7 @@
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
+#include "support/refusal.hpp"
 #include "support/texts.hpp"
 
 using namespace spate::test;
@@ -229,29 +231,87 @@ TEST_CASE("without a store events keep their own ids", "[registry][id]") {
   CHECK(anna.next().data == "two");
 }
 
-TEST_CASE("a stream may be in two emitters and under two users", "[registry]") {
+TEST_CASE("a stream may be in two emitters, and leaves both", "[registry]") {
   EmitterServer hub;
   spate::Emitter news(with_store());
   EventClient reader = hub.open("/anna");
   const spate::EventStream stream = hub.stream(0);
-  hub.emitter.add("team", stream);
   news.add("reader", stream);
-  CHECK(hub.emitter.stream_count() == 2);
+  CHECK(hub.emitter.stream_count() == 1);
+  CHECK(news.stream_count() == 1);
   hub.emitter.send("anna", Event("to anna"));
-  hub.emitter.send("team", Event("to the team"));
   news.broadcast(Event("the news"));
   stream.send(Event("by hand"));
   hub.emitter.send("anna", Event("to anna again"));
   // Sent by one thread to one stream, so in the order of the calls. (Promise 3)
-  for (const char* data : {"to anna", "to the team", "the news", "by hand", "to anna again"}) {
-    CHECK(reader.next().data == data);
-  }
-  // Under each of its users it counts.
-  CHECK(hub.emitter.broadcast(Event("to all")).streams == 2);
-  CHECK(reader.next().data == "to all");
-  CHECK(reader.next().data == "to all");
+  for (const char* data : {"to anna", "the news", "by hand", "to anna again"}) CHECK(reader.next().data == data);
+  // Each knows its own place of the stream.
+  CHECK_FALSE(news.remove("anna", stream));
+  CHECK_FALSE(hub.emitter.remove("reader", stream));
+  CHECK(hub.emitter.remove("anna", stream));
+  CHECK_FALSE(hub.emitter.remove("anna", stream));
+  news.broadcast(Event("more news"));
+  CHECK(reader.next().data == "more news");
+  hub.emitter.add("anna", stream);
   reader.connection().close();
   CHECK(eventually([&] { return hub.emitter.stream_count() == 0 && news.stream_count() == 0; }));
+}
+
+TEST_CASE("a stream that is in an emitter already is refused, whatever the user", "[registry][add]") {
+  EmitterServer hub;
+  spate::Emitter other;
+  EventClient reader = hub.open("/anna");
+  const spate::EventStream stream = hub.stream(0);
+  other.add("reader", stream);
+  for (const char* user : {"anna", "bert", "an"}) {
+    CHECK(refusal([&] { hub.emitter.add(user, stream); }) ==
+          "spate::Emitter: the stream has been added already, for the user \"anna\"");
+    CHECK(refusal([&] { other.add(user, stream); }) ==
+          "spate::Emitter: the stream has been added already, for the user \"reader\"");
+  }
+  CHECK(hub.emitter.users() == std::vector<std::string>{"anna"});
+  CHECK(other.users() == std::vector<std::string>{"reader"});
+  CHECK(hub.emitter.broadcast(Event("once")).streams == 1);
+  CHECK(reader.next().data == "once");
+  // Once it was taken out it may be added again, to another user too.
+  CHECK(hub.emitter.remove("anna", stream));
+  hub.emitter.add("bert", stream);
+  CHECK(other.remove("reader", stream));
+  other.add("again", stream);
+  CHECK(hub.emitter.send("anna", Event("to nobody")).streams == 0);
+  CHECK(hub.emitter.send("bert", Event("to bert")).streams == 1);
+  CHECK(other.send("again", Event("to the other")).streams == 1);
+  CHECK(reader.next_data(2) == std::vector<std::string>{"to bert", "to the other"});
+}
+
+TEST_CASE("of threads that add the same stream at once one succeeds", "[registry][add]") {
+  EmitterServer hub;
+  EventClient reader = hub.open("/anna");
+  const spate::EventStream stream = hub.stream(0);
+  for (int round = 0; round < 50; ++round) {
+    CHECK(hub.emitter.remove(hub.emitter.users().at(0), stream));
+    std::atomic<int> added{0}, refused{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&, user = "user" + std::to_string(i % 2)] {
+        try {
+          hub.emitter.add(user, stream);
+          ++added;
+        } catch (const std::invalid_argument&) {
+          ++refused;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    REQUIRE(added == 1);
+    REQUIRE(refused == 3);
+    REQUIRE(hub.emitter.stream_count() == 1);
+    REQUIRE(hub.emitter.user_count() == 1);
+  }
+  hub.emitter.broadcast(Event("once"));
+  CHECK(reader.next().data == "once");
+  hub.emitter.broadcast(Event("once more"));
+  CHECK(reader.next().data == "once more");
 }
 
 TEST_CASE("a client of HTTP/1.0 gets what the others get", "[registry][send]") {

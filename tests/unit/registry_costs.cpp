@@ -88,3 +88,71 @@ TEST_CASE("a broadcast costs its publisher a post to each loop, however many str
   };
   CHECK(to_all(large, many) < allowed * to_all(small, few));
 }
+
+namespace {
+
+/// An emitter with one user who has so many streams.
+class Followed {
+ public:
+  explicit Followed(std::size_t streams, std::size_t limit = 0) : emitter(limited(limit)) {
+    for (std::size_t i = 0; i < streams; ++i) add();
+    if (emitter.stream_count() != streams) std::abort();
+  }
+
+  spate::EventStream add() {
+    spate::EventStream stream = streams_.open();
+    emitter.add("anna", stream);
+    return stream;
+  }
+
+  spate::Emitter emitter;
+
+ private:
+  static spate::EmitterOptions limited(std::size_t limit) {
+    spate::EmitterOptions options = Registered::options();
+    options.max_streams_per_user = limit;
+    return options;
+  }
+
+  spate::test::SocketlessStreams streams_;
+};
+
+constexpr std::size_t few_streams = 500, many_streams = 50'000;
+
+}  // namespace
+
+TEST_CASE("a stream comes, is counted and goes at the same cost however many its user has", "[registry][cost]") {
+  const auto come_and_go = [](Followed& user) {
+    return Registered::least_time([&](std::size_t) {
+      const spate::EventStream stream = user.add();
+      if (user.emitter.counts().streams != user.emitter.stream_count()) std::abort();
+      if (!user.emitter.remove("anna", stream)) std::abort();
+    });
+  };
+  Followed small(few_streams), large(many_streams);
+  CHECK(come_and_go(large) < allowed * come_and_go(small));
+}
+
+TEST_CASE("one stream more than a user may have replaces the oldest at the same cost however many there are",
+          "[registry][cost]") {
+  const auto one_more = [](Followed& user) { return Registered::least_time([&](std::size_t) { user.add(); }); };
+  Followed small(few_streams, few_streams), large(many_streams, many_streams);
+  CHECK(one_more(large) < allowed * one_more(small));
+  CHECK(large.emitter.stream_count() == many_streams);
+}
+
+TEST_CASE("the stream in the middle of its user's many goes at the same cost as the first and the last",
+          "[registry][cost]") {
+  const auto remove_from = [](std::size_t streams, std::size_t first) {
+    spate::Emitter emitter;
+    spate::test::SocketlessStreams opener;
+    std::vector<spate::EventStream> all;
+    for (std::size_t i = 0; i < streams; ++i) emitter.add("anna", all.emplace_back(opener.open()));
+    std::size_t next = first;
+    return Registered::least_time([&](std::size_t) {
+      if (!emitter.remove("anna", all.at(next++))) std::abort();
+    });
+  };
+  const double of_few = remove_from(4'000, 0);
+  for (const std::size_t first : {0U, 20'000U, 46'000U}) CHECK(remove_from(many_streams, first) < allowed * of_few);
+}

@@ -47,6 +47,9 @@ class Emitter {
   /// Registers `stream` under `user` and opens it: greeting, gap notice if one is due, what the user missed, then live.
   ///
   /// Where to resume is the stream's `last_event_id()`; "earliest" asks for all that is kept.
+  ///
+  /// Throws       std::invalid_argument when `stream` is in this emitter already, whatever the user: it has one place
+  ///              in the order of events. Once removed it may be added again
   void add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
     core_->add(std::string(user), stream.core(), options);
   }
@@ -110,7 +113,7 @@ class Emitter {
         token, core_->send_awaited(audience, event));
   }
 
-  /// Ends every stream of `user` with EndReason::closed; returns how many there were.
+  /// Ends every stream of `user` with EndReason::closed, and the grace of every poll; returns how many there were.
   std::size_t remove(std::string_view user) { return core_->close(user, EndReason::closed); }
 
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.

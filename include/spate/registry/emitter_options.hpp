@@ -51,7 +51,7 @@ struct EmitterOptions {
   std::chrono::milliseconds resume_wait = std::chrono::seconds(5);
 
   /// Streams that one user may have; a newer one replaces the oldest, which ends with EndReason::replaced, so that a
-  /// tab that was forgotten never keeps its user out. Zero: no limit.
+  /// tab that was forgotten never keeps its user out. Polls within their grace count, and go first. Zero: no limit.
   std::size_t max_streams_per_user = 0;
 
   /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery.
@@ -61,10 +61,16 @@ struct EmitterOptions {
   /// (Overflow::close only.)
   std::size_t max_backlog_bytes = 256 * 1024;
 
-  /// How long a stream that is polled stays registered after an answer, until its client asks again: users do not
-  /// flicker between coming and going, and it counts as reached. What it is sent meanwhile is in the store, so without
-  /// a store it is lost to it. All polls of a user are one stream unless `?client=` tells them apart. Zero: not at all.
+  /// How long a client that polls stays registered after an answer, until it asks again: users do not flicker between
+  /// coming and going, and it counts as reached, whatever its filter. What it is sent meanwhile is in the store, so
+  /// without a store it is lost to it. All polls of a user are one stream unless `?client=` tells them apart. Of an
+  /// answered poll nothing is kept but its user and its client's name, some 200 bytes. Zero: not at all.
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
+
+  /// Clients of one user who may poll, waiting or within `poll_grace`: names cost a client nothing. A further one
+  /// replaces the one whose grace ends first, or else the one that waits longest, which gets an empty answer. Zero: no
+  /// limit.
+  std::size_t max_polls_per_user = 64;
 
   /// Called when the first stream of a user is added and when the last one is gone. All hooks of an emitter run one at
   /// a time, in the order of what happened, on the executor of one of the streams concerned.

@@ -97,9 +97,8 @@ inline std::size_t EmitterCore::matching(const Audience& audience, std::string_v
   if (audience.kind() == Audience::Kind::everybody) return index_.listeners(name);
   std::size_t streams = 0;
   index_.for_each(audience, [&](const User& user) {
-    for (const Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
-      if (each->accepts(name)) ++streams;
-    }
+    streams += user.graced();
+    user.for_each([&](const Subscription& each) { streams += each.accepts(name) ? 1U : 0U; });
   });
   return streams;
 }
@@ -176,9 +175,9 @@ inline void EmitterCore::caught_up(std::uint64_t newest) {
 template <typename Visit>
 void EmitterCore::for_each_live(Visit&& visit) {
   index_.for_each(std::string_view(), [&](const User& user) {
-    for (Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
-      if (each->live) visit(*each);
-    }
+    user.for_each([&](Subscription& each) {
+      if (each.live) visit(each);
+    });
   });
 }
 
@@ -270,7 +269,7 @@ inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
 inline std::vector<UserStreams> EmitterCore::users_here(std::string_view prefix) const {
   const std::lock_guard lock(mutex_);
   std::vector<UserStreams> users;
-  index_.for_each(prefix, [&](const User& user) { users.emplace_back(user.id, streams_of(user)); });
+  index_.for_each(prefix, [&](const User& user) { users.emplace_back(user.id, user.streams); });
   return users;
 }
 

@@ -17,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -89,30 +90,30 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   inline void add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
 
-  /// Ends every stream of `user` for `reason`; returns how many.
+  /// Ends every stream of `user` for `reason`, and the grace of every poll; returns how many.
   std::size_t close(std::string_view user_id, EndReason reason) {
     const std::lock_guard lock(mutex_);
-    const User* user = index_.find(user_id);
+    User* user = index_.find(user_id);
     if (user == nullptr) return 0;
-    std::size_t closed = 0;
-    // The user goes with his last subscription.
-    for (Ref<Subscription> subscription = user->first, next; subscription; subscription = next, ++closed) {
-      next = subscription->next;
-      detach(subscription);
-      subscription->stream().end(reason);
+    // The user goes with the last of them.
+    const std::size_t streams = user->streams;
+    for (std::size_t closed = 0; closed < streams; ++closed) {
+      if (user->first) {
+        replace(Ref<Subscription>(user->first), reason);
+      } else {
+        forget(*user->polls->first_graced());
+      }
     }
-    return closed;
+    return streams;
   }
 
   /// Takes `stream` out of the registry and leaves it open.
   bool remove(std::string_view user_id, const StreamCore& stream) {
     const std::lock_guard lock(mutex_);
-    const User* user = index_.find(user_id);
-    if (user == nullptr) return false;
-    const Ref<Subscription> subscription =
-        find(*user, [&](const Subscription& each) { return &each.stream() == &stream; });
-    if (subscription) detach(subscription);
-    return static_cast<bool>(subscription);
+    const Ref<Subscription> subscription = registered(stream);
+    if (!subscription || subscription->user->id != user_id) return false;
+    detach(subscription);
+    return true;
   }
 
   /// Takes every stream out of the registry, for good. No hook begins any more.
@@ -122,7 +123,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     latecomers_.clear();
-    while (index_.users() > 0) detach(index_.any().first);
+    while (index_.users() > 0) {
+      const User& user = index_.any();
+      if (user.first) {
+        detach(user.first);
+      } else {
+        forget(*user.polls->first_graced());
+      }
+    }
     feeds_.clear();
     release_waiters(Errc::shut_down);
   }
@@ -194,14 +202,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// there is nothing more it becomes live, in order with all that is published.
   inline Drawn draw(Subscription& subscription, const ReplayPacker* packed, std::vector<StoredEvent>& batch);
 
-  /// The stream of `subscription` has ended, for `reason`. Returns whether it stays registered all the same, because
-  /// its client polls and is given the time to ask again.
-  inline bool unregister(Subscription& subscription, EndReason reason);
+  /// The stream of `subscription` has ended, for `reason`. Returns what stays registered in its place, if its client
+  /// polls and is given the time to ask again.
+  inline Ref<Poll> unregister(Subscription& subscription, EndReason reason);
 
-  /// Its client did not ask again, or cannot.
-  void expire(Subscription& subscription) {
+  /// The client of `poll` did not ask again, or cannot.
+  void expire(Poll& poll) {
     const std::lock_guard lock(mutex_);
-    erase(subscription);
+    erase(poll);
   }
 
   /// It could not be said in time where it resumes: that is unknown, then.
@@ -308,25 +316,16 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   std::size_t reach(const User& user, const EncodedEvent& event) {
-    std::size_t reached = 0;
-    for (const Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) {
-      const Ref<Subscription> subscription(const_cast<Subscription*>(each));
-      if (!subscription->accepts(event.name())) continue;
+    std::size_t reached = user.graced();  // they will ask the store for it
+    user.for_each([&](Subscription& each) {
+      if (!each.accepts(event.name())) return;
       ++reached;
       // One that is not live will draw the event from the store.
       // It has been given its id, so all get it.
-      if (subscription->live) {
-        insist([&] { subscription->feed().post(subscription, Subscription::what_event, event); });
-      }
-    }
+      if (!each.live) return;
+      insist([&] { each.feed().post(Ref<Subscription>(&each), Subscription::what_event, event); });
+    });
     return reached;
-  }
-
-  template <typename Predicate>
-  static Ref<Subscription> find(const User& user, Predicate&& matches) {
-    Subscription* each = user.first.get();
-    while (each != nullptr && !matches(*each)) each = each->next.get();
-    return Ref<Subscription>(each);
   }
 
   Ref<Feed> feed_of(Shard& shard) {
@@ -341,25 +340,26 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
                     Greeting&& greeting, const SubscribeOptions& wanted);
 
+  inline Ref<Subscription> registered(const StreamCore& stream) const;
+  inline void refuse_twice(const StreamCore& stream) const;
   inline void insert(std::string id, const Ref<Subscription>& subscription);
-
-  inline void replace_poll(const Subscription& poll);
-
+  inline void insert_poll(User& user, Subscription& subscription);
+  inline void replace_oldest(User& user);
+  inline void replace(const Ref<Subscription>& subscription, EndReason reason);
+  static inline Poll* poll_of(const Subscription& subscription);
+  inline void take_out(Subscription& subscription);
   inline void erase(Subscription& subscription);
+  inline void erase(Poll& poll);
+  inline void forget(Poll& poll);
+  inline void left(User& user, Shard& shard);
 
   void detach(Ref<Subscription> subscription) {
     erase(*subscription);
     subscription->feed().shard().post(subscription, Subscription::what_detach);
   }
 
-  static std::size_t streams_of(const User& user) {
-    std::size_t streams = 0;
-    for (const Subscription* each = user.first.get(); each != nullptr; each = each->next.get()) ++streams;
-    return streams;
-  }
-
-  void hook(const StreamCore& stream, const std::function<void(const std::string&)>& function, std::string user) {
-    hooks_->push(stream.shard_ref(), [function, user = std::move(user)] { function(user); });
+  void hook(Shard& shard, const std::function<void(const std::string&)>& function, std::string user) {
+    hooks_->push(Ref<Shard>(&shard), [function, user = std::move(user)] { function(user); });
   }
 
   bool has_room() const noexcept {
@@ -381,6 +381,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   mutable std::mutex mutex_;
   UserIndex index_;
+  // Of streams that another emitter came to first.
+  std::unordered_map<const StreamCore*, Ref<Subscription>> shared_;
   std::vector<Ref<Feed>> feeds_;
   std::uint64_t events_ = 0;
   std::vector<Ref<SendWaiter>> waiters_;

@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -20,6 +23,7 @@ inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
 
   const std::lock_guard lock(mutex_);
   if (closed_ || stream->shard().stopped()) return;
+  refuse_twice(*stream);
   auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
   std::optional<std::uint64_t> ahead;
   if (mirrors_) ahead = ahead_of_mirror(requested);
@@ -29,11 +33,11 @@ inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
     enter(std::move(user_id), subscription, ahead, std::move(greeting), wanted);
   } catch (...) {
     // As if it had never come.
-    User* const left = index_.find(user);
+    User* const there = index_.find(user);
     if (subscription->user != nullptr) {
       erase(*subscription);
-    } else if (left != nullptr && !left->first) {
-      index_.erase(*left);
+    } else if (there != nullptr && there->streams == 0) {
+      index_.erase(*there);
     }
     throw;
   }
@@ -45,7 +49,6 @@ inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& sub
                                const SubscribeOptions& wanted) {
   StreamCore& stream = subscription->stream();
   insert(std::move(user_id), subscription);
-  if (stream.transport() == Transport::poll) replace_poll(*subscription);
   stream.open();
   if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
   Opening opening;
@@ -59,53 +62,143 @@ inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& sub
   if (!stream.own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
 }
 
+// The subscription of `stream` here, or null.
+inline Ref<Subscription> EmitterCore::registered(const StreamCore& stream) const {
+  if (const Ref<StreamSource> first = stream.registration()) {
+    const Ref<Subscription> subscription(static_cast<Subscription*>(first.get()));
+    if (&subscription->feed().emitter() == this) return subscription;
+  }
+  const auto found = shared_.find(&stream);
+  return found == shared_.end() ? nullptr : found->second;
+}
+
+// A stream has one place in the order of events, so it is here once.
+inline void EmitterCore::refuse_twice(const StreamCore& stream) const {
+  if (const Ref<Subscription> there = registered(stream)) {
+    throw std::invalid_argument("spate::Emitter: the stream has been added already, for the user " +
+                                quote(there->user->id));
+  }
+}
+
 inline void EmitterCore::insert(std::string id, const Ref<Subscription>& subscription) {
+  StreamCore& stream = subscription->stream();
   bool first = false;
   User& user = index_.obtain(std::move(id), first);
-  if (first && options_.on_join) hook(subscription->stream(), options_.on_join, user.id);
-  const std::size_t count = index_.append(user, subscription);
-  if (bus_ != nullptr) bus_->changed(user.id, count);
-  if (options_.max_streams_per_user > 0 && count > options_.max_streams_per_user) {
-    const Ref<Subscription> oldest = user.first;
-    detach(oldest);
-    oldest->stream().end(EndReason::replaced);
+  if (first && options_.on_join) hook(subscription->feed().shard(), options_.on_join, user.id);
+  index_.append(user, subscription);
+  if (!stream.claim(Ref<StreamSource>(subscription))) shared_.emplace(&stream, subscription);
+  if (stream.transport() == Transport::poll) insert_poll(user, *subscription);
+  if (bus_ != nullptr) bus_->changed(user.id, user.streams);
+  if (options_.max_streams_per_user > 0 && user.streams > options_.max_streams_per_user) replace_oldest(user);
+}
+
+// A new poll takes the place of the last one of the same client, answered or still waiting; or, when the user has too
+// many, of the oldest of any client.
+inline void EmitterCore::insert_poll(User& user, Subscription& subscription) {
+  if (!user.polls) user.polls = std::make_unique<Polls>();
+  Polls& polls = *user.polls;
+  const auto poll = make_ref<Poll>(Ref<Feed>(&subscription.feed()), subscription.stream().poll_client());
+  Polls::Place place = polls.prepare(poll);
+  Poll* last = polls.find(poll->client());
+  const std::size_t most = options_.max_polls_per_user;
+  if (last == nullptr && most > 0 && polls.size() >= most) {
+    last = polls.first_graced() != nullptr ? polls.first_graced() : &polls.first_waiting();
+  }
+  if (last != nullptr) {
+    if (last->waiting != nullptr) {
+      replace(Ref<Subscription>(last->waiting), EndReason::replaced);
+    } else {
+      forget(*last);
+    }
+  }
+  poll->user = &user;
+  poll->waiting = &subscription;
+  polls.add(std::move(place));
+}
+
+// Of graced polls, where nobody waits, the one whose grace ends first; else the oldest stream.
+inline void EmitterCore::replace_oldest(User& user) {
+  if (user.graced() > 0) {
+    forget(*user.polls->first_graced());
+  } else {
+    replace(Ref<Subscription>(user.first), EndReason::replaced);
   }
 }
 
-// A new poll takes the place of the last one of the same client, answered or still waiting.
-inline void EmitterCore::replace_poll(const Subscription& poll) {
-  const Ref<Subscription> last = find(*poll.user, [&](const Subscription& each) {
-    return &each != &poll && each.stream().transport() == Transport::poll &&
-           each.stream().poll_client() == poll.stream().poll_client();
-  });
-  if (!last) return;
-  detach(last);
-  last->stream().end(EndReason::replaced);
+inline void EmitterCore::replace(const Ref<Subscription>& subscription, EndReason reason) {
+  detach(subscription);
+  subscription->stream().end(reason);
 }
 
-inline bool EmitterCore::unregister(Subscription& subscription, EndReason reason) {
+inline Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
   const std::lock_guard lock(mutex_);
   latecomers_.take(subscription);
+  Poll* const poll = poll_of(subscription);
   const bool may_return = reason == EndReason::completed || reason == EndReason::client;
-  if (subscription.user != nullptr && subscription.stream().transport() == Transport::poll && may_return &&
-      options_.poll_grace.count() > 0) {
-    subscription.live = false;
-    return true;
+  if (poll == nullptr || !may_return || options_.poll_grace.count() == 0) {
+    erase(subscription);
+    return nullptr;
   }
-  erase(subscription);
-  return false;
+  User& user = *subscription.user;
+  take_out(subscription);
+  user.polls->grace(*poll);
+  index_.count_graced(user);
+  return Ref<Poll>(poll);
+}
+
+// The poll that `subscription` is, or null.
+inline Poll* EmitterCore::poll_of(const Subscription& subscription) {
+  if (subscription.user == nullptr || !subscription.user->polls) return nullptr;
+  if (subscription.stream().transport() != Transport::poll) return nullptr;
+  Poll* const poll = subscription.user->polls->find(subscription.stream().poll_client());
+  return poll != nullptr && poll->waiting == &subscription ? poll : nullptr;
+}
+
+// Takes out what finds `subscription`.
+inline void EmitterCore::take_out(Subscription& subscription) {
+  latecomers_.take(subscription);
+  if (!subscription.stream().unclaim(subscription)) shared_.erase(&subscription.stream());
+  index_.remove(subscription);
 }
 
 // The caller holds a reference to `subscription`.
 inline void EmitterCore::erase(Subscription& subscription) {
-  User* user = subscription.user;
+  User* const user = subscription.user;
   if (user == nullptr) return;
-  latecomers_.take(subscription);
-  index_.remove(subscription);
-  if (bus_ != nullptr) bus_->changed(user->id, streams_of(*user));
-  if (user->first) return;
-  if (options_.on_leave) hook(subscription.stream(), options_.on_leave, user->id);
-  index_.erase(*user);
+  if (Poll* const poll = poll_of(subscription)) {
+    poll->user = nullptr;
+    user->polls->remove(*poll);
+  }
+  take_out(subscription);
+  left(*user, subscription.feed().shard());
+}
+
+// The caller holds a reference to `poll`, whose client does not wait.
+inline void EmitterCore::erase(Poll& poll) {
+  User* const user = std::exchange(poll.user, nullptr);
+  if (user == nullptr) return;
+  user->polls->remove(poll);
+  index_.uncount_graced(*user);
+  left(*user, poll.feed().shard());
+}
+
+// Ends the grace of `poll` before its time.
+inline void EmitterCore::forget(Poll& poll) {
+  const Ref<Poll> forgotten(&poll);
+  erase(poll);
+  try {
+    poll.feed().shard().post(forgotten, Poll::what_forget);
+  } catch (const std::bad_alloc&) {
+    // It is out of the registry, and finds that out when its time comes.
+  }
+}
+
+// `user` has one stream less, which was on `shard`.
+inline void EmitterCore::left(User& user, Shard& shard) {
+  if (bus_ != nullptr) bus_->changed(user.id, user.streams);
+  if (user.streams > 0) return;
+  if (options_.on_leave) hook(shard, options_.on_leave, user.id);
+  index_.erase(user);
 }
 
 }  // namespace spate::detail

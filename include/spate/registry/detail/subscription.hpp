@@ -20,13 +20,7 @@
 namespace spate::detail {
 
 class Feed;
-class Subscription;
-
-/// One user and the list of his subscriptions, oldest first. Guarded by the emitter's lock.
-struct User {
-  std::string id;
-  Ref<Subscription> first;
-};
+struct User;
 
 class Subscription final : public StreamSource {
  public:
@@ -42,7 +36,7 @@ class Subscription final : public StreamSource {
   };
 
   // Both where Feed is complete.
-  inline Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events);
+  inline Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events);
   inline ~Subscription() override;
 
   // ---- any thread ----
@@ -50,8 +44,9 @@ class Subscription final : public StreamSource {
   bool accepts(std::string_view name) const noexcept {
     if (!filter_) return true;
     if (name.empty()) name = "message";
-    return std::find(filter_->begin(), filter_->end(), name) != filter_->end();
+    return std::binary_search(filter_->begin(), filter_->end(), name);
   }
+  /// The names of the events it takes, sorted and each once; null when it takes all.
   const std::vector<std::string>* filter() const noexcept { return filter_.get(); }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
@@ -63,8 +58,9 @@ class Subscription final : public StreamSource {
 
   // ---- under the emitter's lock ----
 
-  User* user = nullptr;    // null once it is out of the registry
-  Ref<Subscription> next;  // in the user's list
+  User* user = nullptr;              // null once it is out of the registry
+  Ref<Subscription> next;            // in the user's list
+  Subscription* previous = nullptr;  // likewise; of the first one it is the last one
 
   // ---- shard only ----
 
@@ -74,12 +70,13 @@ class Subscription final : public StreamSource {
   inline void settle() override;
   inline void stream_ended(EndReason reason) override;
   inline void on_timer(TimePoint now) override;
-  inline bool on_cut() override;
   inline void on_failure(std::error_code error) override;
 
-  std::uint64_t cursor = 0;         // while replaying: the newest event drawn from the store
-  BroadcastLog::Position position;  // of a member of the feed: what the stream has been given
-  std::uint32_t index = 0;          // in the feed's list
+  union {
+    std::uint64_t cursor = 0;         // until it is a member of the feed: the newest event drawn from the store
+    BroadcastLog::Position position;  // then: what the stream has been given
+  };
+  std::uint32_t index = 0;  // in the feed's list
 
   std::uint32_t history = 0;  // under the emitter's lock: the log in which `cursor` counts
 

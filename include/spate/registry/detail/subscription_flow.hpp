@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,9 +45,45 @@ inline void Feed::end_hold() {
   emitter_->backlog_released();
 }
 
-inline Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, const std::vector<std::string>& events)
+inline Poll::Poll(Ref<Feed> feed, std::string_view name) : feed_(std::move(feed)), client_(name) {}
+inline Poll::~Poll() = default;
+
+inline void Poll::begin_grace() {
+  Shard& shard = feed_->shard();
+  try {
+    shard.set_timer(*this, shard.now() + feed_->emitter().options().poll_grace);
+  } catch (const std::bad_alloc&) {
+  }
+  // Without a timer, for want of memory or because the shard stops, nobody would end it.
+  if (shard.timer_at(*this) == never) return feed_->emitter().expire(*this);
+  self_ = Ref<Poll>(this);
+}
+
+inline void Poll::end_grace() {
+  const Ref<Poll> alive = std::move(self_);
+  feed_->emitter().expire(*this);
+}
+
+inline void Poll::receive(std::uint32_t, EncodedEvent&&) {
+  feed_->shard().set_timer(*this, never);
+  self_ = nullptr;
+}
+
+inline void Poll::on_timer(TimePoint) {
+  end_grace();
+}
+
+inline bool Poll::on_cut() {
+  end_grace();  // its client cannot ask again
+  return false;
+}
+
+inline Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events)
     : feed_(std::move(feed)), stream_(std::move(stream)) {
-  if (!events.empty()) filter_ = std::make_unique<const std::vector<std::string>>(events);
+  if (events.empty()) return;
+  std::sort(events.begin(), events.end());
+  events.erase(std::unique(events.begin(), events.end()), events.end());
+  filter_ = std::make_unique<const std::vector<std::string>>(std::move(events));
 }
 inline Subscription::~Subscription() = default;
 
@@ -145,23 +183,12 @@ inline void Subscription::stream_ended(EndReason reason) {
   end_wait();
   attached_ = false;
   replaying = false;
-  EmitterCore& emitter = feed_->emitter();
-  if (emitter.unregister(*this, reason)) {
-    feed_->shard().set_timer(*this, feed_->shard().now() + emitter.options().poll_grace);
-  }
+  if (const Ref<Poll> poll = feed_->emitter().unregister(*this, reason)) poll->begin_grace();
 }
 
+// It has waited as long as it may.
 inline void Subscription::on_timer(TimePoint) {
-  if (waiting_) {
-    feed_->emitter().stop_waiting(*this);
-  } else {
-    feed_->emitter().expire(*this);
-  }
-}
-
-inline bool Subscription::on_cut() {
-  feed_->emitter().expire(*this);  // its client cannot ask again
-  return false;
+  if (waiting_) feed_->emitter().stop_waiting(*this);
 }
 
 }  // namespace spate::detail

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
-#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -15,7 +15,7 @@
 
 #include <spate/registry/audience.hpp>
 #include <spate/registry/detail/ordered_index.hpp>
-#include <spate/registry/detail/subscription.hpp>
+#include <spate/registry/detail/user.hpp>
 
 namespace spate::detail {
 
@@ -28,45 +28,69 @@ class UserIndex {
   /// Null when there is none.
   User* find(std::string_view id) const {
     const auto found = users_.find(id);
-    return found == users_.end() ? nullptr : found->get();
+    return found == users_.end() ? nullptr : &changeable(*found);
   }
 
   /// Any user; there must be one.
-  User& any() const { return **users_.begin(); }
+  User& any() const { return changeable(*users_.begin()); }
 
-  /// The user, who is there from now on; `first` becomes whether he was not.
+  /// The user, who is there from now on; `first` becomes whether they were not. Throws before it changes anything.
   User& obtain(std::string&& id, bool& first) {
     if (User* user = find(id)) return *user;
     first = true;
-    User* user = users_.insert(std::make_unique<User>(User{std::move(id), {}})).first->get();
+    User& user = changeable(*users_.emplace(std::move(id)).first);
     try {
-      order_.insert(user);
+      order_.insert(&user);
     } catch (...) {
-      users_.erase(users_.find(std::string_view(user->id)));
+      users_.erase(users_.find(std::string_view(user.id)));
       throw;
     }
-    return *user;
+    return user;
   }
 
-  /// Puts `subscription` behind the others of `user`; returns how many he has now.
-  std::size_t append(User& user, const Ref<Subscription>& subscription) {
-    std::size_t count = 1;
-    Ref<Subscription>* last = &user.first;
-    for (; *last; last = &(*last)->next) ++count;
-    count_filter(*subscription, 1);  // which may fail: before the rest
+  /// Puts `subscription` behind the others of `user`. Throws before it changes anything.
+  void append(User& user, const Ref<Subscription>& subscription) {
+    count_filter(*subscription);
     subscription->user = &user;
-    *last = subscription;
+    if (user.first) {
+      Subscription& last = *std::exchange(user.first->previous, subscription.get());
+      subscription->previous = &last;
+      last.next = subscription;
+    } else {
+      subscription->previous = subscription.get();
+      user.first = subscription;
+    }
+    ++user.streams;
     ++streams_;
-    return count;
   }
 
   /// Takes `subscription`, to which the caller holds a reference, out of the list of its user, who stays even without.
-  void remove(Subscription& subscription) {
-    Ref<Subscription>* at = &std::exchange(subscription.user, nullptr)->first;
-    while (at->get() != &subscription) at = &(*at)->next;
-    *at = Ref<Subscription>(std::exchange(subscription.next, nullptr));
+  void remove(Subscription& subscription) noexcept {
+    User& user = *std::exchange(subscription.user, nullptr);
+    Subscription* const previous = std::exchange(subscription.previous, nullptr);
+    Ref<Subscription> next = std::exchange(subscription.next, nullptr);
+    const bool was_first = user.first.get() == &subscription;
+    if (next) {
+      next->previous = previous;
+    } else if (!was_first) {
+      user.first->previous = previous;  // the last one now
+    }
+    (was_first ? user.first : previous->next) = std::move(next);
+    --user.streams;
     --streams_;
-    count_filter(subscription, -1);
+    uncount_filter(subscription);
+  }
+
+  /// The poll of a subscription that was taken out goes on counting, as one stream that takes every event.
+  void count_graced(User& user) noexcept {
+    ++user.streams;
+    ++streams_;
+    ++unfiltered_;
+  }
+  void uncount_graced(User& user) noexcept {
+    --user.streams;
+    --streams_;
+    --unfiltered_;
   }
 
   void erase(User& user) {
@@ -103,8 +127,7 @@ class UserIndex {
 
   /// How many streams take events of that name.
   std::size_t listeners(std::string_view name) const {
-    if (filters_.empty()) return unfiltered_;
-    const auto found = filters_.find(name.empty() ? std::string("message") : std::string(name));
+    const auto found = filters_.find(name.empty() ? std::string_view("message") : name);
     return unfiltered_ + (found == filters_.end() ? 0 : found->second);
   }
 
@@ -113,38 +136,57 @@ class UserIndex {
   struct Hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view id) const { return std::hash<std::string_view>()(id); }
-    std::size_t operator()(const std::unique_ptr<User>& user) const { return (*this)(user->id); }
+    std::size_t operator()(const User& user) const { return (*this)(user.id); }
   };
   struct Equal {
     using is_transparent = void;
     static std::string_view key(std::string_view id) noexcept { return id; }
-    static std::string_view key(const std::unique_ptr<User>& user) noexcept { return user->id; }
+    static std::string_view key(const User& user) noexcept { return user.id; }
     template <typename A, typename B>
     bool operator()(const A& a, const B& b) const noexcept {
       return key(a) == key(b);
     }
   };
 
-  void count_filter(const Subscription& subscription, int by) {
+  // The set goes by the id alone, which is constant in itself.
+  static User& changeable(const User& user) noexcept { return const_cast<User&>(user); }
+
+  void count_filter(const Subscription& subscription) {
     if (subscription.filter() == nullptr) {
-      unfiltered_ += static_cast<std::size_t>(by);
+      ++unfiltered_;
       return;
     }
-    std::vector<std::string_view> names(subscription.filter()->begin(), subscription.filter()->end());
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    for (const std::string_view name : names) {
-      const auto found = filters_.try_emplace(std::string(name)).first;
-      found->second += static_cast<std::size_t>(by);
-      if (found->second == 0) filters_.erase(found);
+    const std::vector<std::string>& names = *subscription.filter();
+    std::size_t counted = 0;
+    try {
+      for (; counted < names.size(); ++counted) ++filters_[names[counted]];
+    } catch (...) {
+      uncount({names.data(), counted});
+      throw;
     }
   }
 
-  std::unordered_set<std::unique_ptr<User>, Hash, Equal> users_;
+  void uncount_filter(const Subscription& subscription) noexcept {
+    if (subscription.filter() == nullptr) {
+      --unfiltered_;
+    } else {
+      uncount(*subscription.filter());
+    }
+  }
+
+  void uncount(std::span<const std::string> names) noexcept {
+    for (const std::string& name : names) {
+      const auto found = filters_.find(name);
+      if (--found->second == 0) filters_.erase(found);
+    }
+  }
+
+  std::unordered_set<User, Hash, Equal> users_;
   OrderedIndex<User> order_;
   std::size_t streams_ = 0;
-  std::size_t unfiltered_ = 0;                            // streams that take every event
-  std::unordered_map<std::string, std::size_t> filters_;  // for each name, the filtered streams that take it
+  std::size_t unfiltered_ = 0;  // streams that take every event
+  // For each name, the filtered streams that take it.
+  std::unordered_map<std::string, std::size_t, Hash, Equal> filters_;
 };
 
 }  // namespace spate::detail

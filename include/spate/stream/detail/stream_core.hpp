@@ -172,6 +172,26 @@ class StreamCore final : public Resident {
     return stop_->get_token();
   }
 
+  /// Where an emitter finds its subscription without a search. There is one place, for the first emitter that comes:
+  /// false when it is taken.
+  bool claim(Ref<StreamSource> registration) {
+    const std::lock_guard lock(shard_->shared_mutex());
+    if (registration_) return false;
+    registration_ = std::move(registration);
+    return true;
+  }
+  /// Gives the place up if `registration` has it.
+  bool unclaim(const StreamSource& registration) {
+    const std::lock_guard lock(shard_->shared_mutex());
+    if (registration_.get() != &registration) return false;
+    registration_ = nullptr;  // which its emitter holds as well
+    return true;
+  }
+  Ref<StreamSource> registration() const {
+    const std::lock_guard lock(shard_->shared_mutex());
+    return registration_;
+  }
+
   // ---- shard only ----
 
   Shard& own_shard() noexcept { return *shard_; }
@@ -356,6 +376,7 @@ class StreamCore final : public Resident {
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;
   std::shared_ptr<std::stop_source> stop_;
+  Ref<StreamSource> registration_;
 };
 
 }  // namespace spate::detail
