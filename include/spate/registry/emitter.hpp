@@ -113,7 +113,22 @@ class Emitter {
         token, core_->send_awaited(audience, event));
   }
 
-  /// Ends every stream of `user` with EndReason::closed, and the grace of every poll; returns how many there were.
+  /// Completes when everything that has been accepted for `stream` so far, its history included, is with the kernel: it
+  /// has caught up. Meanwhile more may have been sent.
+  ///
+  /// Completes    void(std::error_code) like `EventStream::async_send`
+  /// Cancellation any type ends the wait
+  template <typename CompletionToken>
+  auto async_caught_up(const EventStream& stream, CompletionToken&& token) const {
+    return asio::async_initiate<CompletionToken, void(std::error_code)>(
+        [stream = stream.core()](auto handler) {
+          stream->await_caught_up(detail::make_handler_waiter(stream->shard_ref(), std::move(handler)));
+        },
+        token);
+  }
+
+  /// Ends every stream of `user` with EndReason::closed, and the grace of every poll; returns how many there were. They
+  /// are out of the registry at once, and get what was sent to them before, history included, before they end.
   std::size_t remove(std::string_view user) { return core_->close(user, EndReason::closed); }
 
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.

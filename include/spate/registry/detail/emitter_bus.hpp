@@ -213,6 +213,7 @@ inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
   }
   subscription.history = history_;
   subscription.cursor = begins_at_;
+  if (subscription.departure) subscription.departure->last = store_->newest();
   return gap_event(subscription, position_before_restart_, 0, begins_at_, GapReason::unknown);
 }
 
@@ -258,8 +259,12 @@ inline void EmitterCore::resume_up_to(std::uint64_t newest) {
 
 inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
   const Ref<Subscription>& subscription = latecomer.subscription;
-  if (subscription->user == nullptr) return;
+  if (subscription->user == nullptr && !subscription->departure) return;
   post(subscription, open(*subscription, std::move(latecomer.greeting)));
+  if (subscription->departure) {
+    subscription->departure->last = store_->newest();
+    subscription->live = false;
+  }
   subscription->feed().shard().post(subscription,
                                     subscription->live ? Subscription::what_live : Subscription::what_replay);
 }

@@ -112,8 +112,22 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     const Ref<Subscription> subscription = registered(stream);
     if (!subscription || subscription->user->id != user_id) return false;
-    detach(subscription);
+    part(subscription);
     return true;
+  }
+
+  /// Shard only. The stream of `subscription` ends once it has got what was accepted for it before. Returns whether
+  /// that has to be drawn yet.
+  bool leave(Subscription& subscription) {
+    const std::lock_guard lock(mutex_);
+    if (subscription.user != nullptr && !subscription.live) depart(subscription);
+    return subscription.departure != nullptr;
+  }
+
+  /// Any thread. The newest event there is.
+  std::uint64_t newest() const {
+    const std::lock_guard lock(mutex_);
+    return store_ == nullptr ? 0 : store_->newest();
   }
 
   /// Takes every stream out of the registry, for good. No hook begins any more.
@@ -197,10 +211,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     EncodedEvent gap;                            // to tell first: the store has meanwhile lost what was next
     const ReplayPacker::Piece* piece = nullptr;  // all that was drawn
     std::uint32_t history = 0;
+    std::uint64_t cursor = 0;  // everything up to there has been drawn
+    bool more = false;         // there may be more
+    bool departed = false;     // there is not, and nothing will follow
   };
-  /// Draws what `subscription` has to get next: a piece of `packed`, which may be null, or else into `batch`. When
-  /// there is nothing more it becomes live, in order with all that is published.
-  inline Drawn draw(Subscription& subscription, const ReplayPacker* packed, std::vector<StoredEvent>& batch);
+  /// Draws what `subscription` has to get next, up to the event `up_to`: a piece of `packed`, which may be null, or
+  /// else into `batch`. When there is nothing more it becomes live, in order with all that is published.
+  inline Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+                    std::vector<StoredEvent>& batch);
 
   /// The stream of `subscription` has ended, for `reason`. Returns what stays registered in its place, if its client
   /// polls and is given the time to ask again.
@@ -352,6 +370,27 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline void erase(Poll& poll);
   inline void forget(Poll& poll);
   inline void left(User& user, Shard& shard);
+
+  /// Whose `subscription` is, or was until it left.
+  static const std::string& owner(const Subscription& subscription) {
+    return subscription.user != nullptr ? subscription.user->id : subscription.departure->user;
+  }
+
+  /// Takes `subscription` out of the registry. What was accepted for it goes on being drawn by its stream.
+  void depart(Subscription& subscription) {
+    subscription.departure =
+        std::make_unique<Subscription::Departure>(Subscription::Departure{subscription.user->id, store_->newest()});
+    erase(subscription);
+  }
+
+  /// Takes `subscription` out so that nothing accepted for it before is lost. A poll asks again for what it is owed.
+  void part(const Ref<Subscription>& subscription) {
+    if (subscription->live || subscription->stream().transport() == Transport::poll) {
+      detach(subscription);
+    } else {
+      depart(*subscription);
+    }
+  }
 
   void detach(Ref<Subscription> subscription) {
     erase(*subscription);

@@ -33,6 +33,7 @@ inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
     enter(std::move(user_id), subscription, ahead, std::move(greeting), wanted);
   } catch (...) {
     // As if it had never come.
+    if (std::exchange(subscription->behind, false)) stream->caught_up();
     User* const there = index_.find(user);
     if (subscription->user != nullptr) {
       erase(*subscription);
@@ -50,11 +51,18 @@ inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& sub
   StreamCore& stream = subscription->stream();
   insert(std::move(user_id), subscription);
   stream.open();
-  if (ahead) return wait_to_resume(subscription, *ahead, std::move(greeting));
+  if (ahead) {
+    subscription->behind = true;
+    stream.fall_behind();
+    return wait_to_resume(subscription, *ahead, std::move(greeting));
+  }
   Opening opening;
   if (store_ != nullptr) {
     opening = open(*subscription, std::move(greeting));
-    subscription->replaying = !subscription->live;
+    if (!subscription->live) {
+      subscription->replaying = subscription->behind = true;
+      stream.fall_behind();
+    }
   } else if (wanted.greeting) {
     opening.greeting = std::move(greeting.fresh).finish();
   }
@@ -126,7 +134,7 @@ inline void EmitterCore::replace_oldest(User& user) {
 }
 
 inline void EmitterCore::replace(const Ref<Subscription>& subscription, EndReason reason) {
-  detach(subscription);
+  part(subscription);
   subscription->stream().end(reason);
 }
 
@@ -156,7 +164,7 @@ inline Poll* EmitterCore::poll_of(const Subscription& subscription) {
 
 // Takes out what finds `subscription`.
 inline void EmitterCore::take_out(Subscription& subscription) {
-  latecomers_.take(subscription);
+  if (!subscription.departure) latecomers_.take(subscription);
   if (!subscription.stream().unclaim(subscription)) shared_.erase(&subscription.stream());
   index_.remove(subscription);
 }

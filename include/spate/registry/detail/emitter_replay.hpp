@@ -58,7 +58,7 @@ inline std::uint64_t EmitterCore::first_for(const Subscription& subscription, co
 // Finds where `subscription` begins and makes what tells its client. It is live, or else draws from the store first.
 inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeting&& greeting) {
   Opening opening;
-  const Start start = start_of(subscription.user->id, subscription, greeting.requested);
+  const Start start = start_of(owner(subscription), subscription, greeting.requested);
   EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
   opening.greeting = std::move(encoder).finish(id_of(start.position));
   subscription.cursor = start.position;
@@ -74,24 +74,39 @@ inline void EmitterCore::post(const Ref<Subscription>& subscription, Opening&& o
   if (opening.gap) shard.post(subscription, Subscription::what_gap, std::move(opening.gap));
 }
 
-inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, const ReplayPacker* packed,
+inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
                                             std::vector<StoredEvent>& batch) {
   const std::lock_guard lock(mutex_);
   Drawn drawn;
-  if (subscription.user == nullptr) return drawn;
+  if (subscription.user == nullptr && !subscription.departure) return drawn;
   if (mirrors_) drawn.gap = follow_restart(subscription);
   drawn.history = subscription.history;
-  const std::string& user = subscription.user->id;
-  if (packed != nullptr) {
+  drawn.cursor = subscription.cursor;
+  drawn.more = true;
+  const std::string& user = owner(subscription);
+  if (subscription.departure) up_to = std::min(up_to, subscription.departure->last);
+  if (packed != nullptr && up_to == StreamSource::everything) {
     sequences_.clear();
     const auto discarded = store_->fetch_sequences(user, subscription.cursor, most_per_draw, sequences_);
     if (discarded && *discarded <= subscription.cursor) drawn.piece = packed->find(drawn.history, sequences_);
-    if (drawn.piece != nullptr) return drawn;
+    if (drawn.piece != nullptr) {
+      drawn.cursor = drawn.piece->sequences.back();
+      return drawn;
+    }
   }
   const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
-  if (batch.empty()) {
+  bool all = batch.empty();
+  if (all && !subscription.departure) {
     subscription.live = true;
     subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
+    drawn.more = false;
+  }
+  for (; !batch.empty() && batch.back().sequence > up_to; all = true) batch.pop_back();
+  if (!batch.empty()) drawn.cursor = batch.back().sequence;
+  if (all && up_to != StreamSource::everything) drawn.cursor = std::max(drawn.cursor, up_to);
+  if (subscription.departure && drawn.cursor >= subscription.departure->last) {
+    drawn.departed = true;
+    drawn.more = false;
   }
   if (drawn.gap || discarded <= subscription.cursor) return drawn;
   std::uint64_t next = first_for(subscription, batch);
@@ -107,7 +122,7 @@ inline EncodedEvent EmitterCore::gap_event(const Subscription& subscription, con
   const std::string oldest = next == 0 ? std::string() : id_of(next);
   if (options_.on_gap) {
     hooks_->push(stream.shard_ref(), [function = options_.on_gap,
-                                      gap = Gap{subscription.user->id, requested, oldest, reason}] { function(gap); });
+                                      gap = Gap{owner(subscription), requested, oldest, reason}] { function(gap); });
   }
   const std::string& name = stream.options().gap_event;
   return name.empty() ? EncodedEvent() : encode_gap(name, requested, oldest, to_string(reason), id_of(position));

@@ -24,6 +24,12 @@ struct User;
 
 class Subscription final : public StreamSource {
  public:
+  /// What is kept of one that has left the registry before it had drawn all that was accepted for it.
+  struct Departure {
+    std::string user;
+    std::uint64_t last;  // what was accepted last: it draws up to there
+  };
+
   enum : std::uint32_t {
     what_greet,
     what_gap,
@@ -61,12 +67,16 @@ class Subscription final : public StreamSource {
   User* user = nullptr;              // null once it is out of the registry
   Ref<Subscription> next;            // in the user's list
   Subscription* previous = nullptr;  // likewise; of the first one it is the last one
+  std::unique_ptr<Departure> departure;
 
   // ---- shard only ----
 
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
   inline void receive(std::uint32_t what, EncodedEvent&& event) override;
-  inline bool pull() override;
+  inline std::uint64_t accepted() const override;
+  bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && cursor < up_to); }
+  inline bool pull(std::uint64_t up_to) override;
+  inline bool leave() override;
   inline void settle() override;
   inline void stream_ended(EndReason reason) override;
   inline void on_timer(TimePoint now) override;
@@ -84,11 +94,13 @@ class Subscription final : public StreamSource {
   bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
   bool late = false;       // under the emitter's lock: it is among the latecomers
   bool replaying = false;  // there may be more to draw
+  bool behind = false;     // it counts among those for which its stream holds what is sent directly
   bool joined = false;     // in one of the feed's lists
   bool reads_log = false;  // which one
 
  private:
   inline void end_wait();
+  inline void catch_up();
 
   bool attached_ = false;  // it is among its stream's sources
   bool waiting_ = false;   // until it is known where it resumes

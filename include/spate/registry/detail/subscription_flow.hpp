@@ -109,6 +109,7 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       attached_ = true;
       stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
       if (attached_ && !replaying) feed_->join(*this);
+      if (attached_ && replaying) stream_->mark_dirty();
       return;
     case what_wait:
       attached_ = waiting_ = true;
@@ -124,6 +125,7 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
     case what_live:
       end_wait();
       if (attached_) feed_->join(*this);
+      catch_up();
       return;
     case what_event: {
       feed_->release_backlog(event.chunk().size());
@@ -137,6 +139,9 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       stream_->mark_dirty();
       if (joined) feed_->leave(*this);
       attached_ = false;
+      replaying = false;
+      end_wait();
+      catch_up();
       stream_->remove_source(*this);
       return;
   }
@@ -146,7 +151,22 @@ inline void Subscription::end_wait() {
   if (std::exchange(waiting_, false)) feed_->shard().set_timer(*this, never);
 }
 
-inline bool Subscription::pull() {
+// Its stream need not hold anything for it any more.
+inline void Subscription::catch_up() {
+  if (!std::exchange(behind, false)) return;
+  stream_->caught_up();
+  stream_->mark_dirty();
+}
+
+inline std::uint64_t Subscription::accepted() const {
+  return feed_->emitter().newest();
+}
+
+inline bool Subscription::leave() {
+  return (replaying || waiting_) && feed_->emitter().leave(*this);
+}
+
+inline bool Subscription::pull(std::uint64_t up_to) {
   if (joined) {
     if (!reads_log || position.byte == feed_->end().byte) return false;
     settle();
@@ -155,13 +175,15 @@ inline bool Subscription::pull() {
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
-  while (replaying) {
+  while (replaying && cursor < up_to) {
     batch.clear();
-    const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, packs && !filter_ ? &packer : nullptr, batch);
+    const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
-    replaying = piece != nullptr || !batch.empty();
+    replaying = drawn.more;
+    cursor = drawn.cursor;
+    if (!replaying) catch_up();
+    if (drawn.departed) feed_->shard().post(Ref<Subscription>(this), what_detach);
     if (drawn.gap) stream_->push_gap(drawn.gap);
-    if (replaying) cursor = piece != nullptr ? piece->sequences.back() : batch.back().sequence;
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
     if (packs && batch.size() > 1) piece = &packer.pack(drawn.history, batch);
     if (piece != nullptr) {
@@ -183,6 +205,7 @@ inline void Subscription::stream_ended(EndReason reason) {
   end_wait();
   attached_ = false;
   replaying = false;
+  catch_up();
   if (const Ref<Poll> poll = feed_->emitter().unregister(*this, reason)) poll->begin_grace();
 }
 

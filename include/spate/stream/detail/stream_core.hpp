@@ -27,6 +27,7 @@
 #include <spate/stream/detail/discard_input.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
+#include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/prefetch.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -112,7 +113,7 @@ class StreamCore final : public Resident {
       return SendResult::dropped;
     }
     try {
-      return post(what_send, std::move(event)) ? SendResult::queued : SendResult::closed;
+      return post_event(std::move(event)) ? SendResult::queued : SendResult::closed;
     } catch (...) {
       waiting_.fetch_sub(size, std::memory_order_relaxed);
       throw;
@@ -122,14 +123,13 @@ class StreamCore final : public Resident {
   /// Sends without regard to the overflow policy; `waiter` is told when the event is with the kernel.
   void send(EncodedEvent event, Ref<SendWaiter> waiter) {
     open();
-    auto self = Ref<StreamCore>(this);
-    const bool posted = is_open() && shard_->run(
-                                         [self, event = std::move(event), waiter]() mutable {
-                                           self->deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
-                                         },
-                                         Ref<Resident>(this));
-    if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
+    if (is_open() && post_in_place(std::move(event), waiter)) return;
+    waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
   }
+
+  /// Tells `waiter` when everything that has been accepted for this stream so far, by an emitter too, is with the
+  /// kernel.
+  void await_caught_up(Ref<SendWaiter> waiter) { send(EncodedEvent(), std::move(waiter)); }
 
   /// Ends the stream on purpose, for `reason`, after all that was sent before.
   void end(EndReason reason, std::error_code error = {}, EncodedEvent last = {}) {
@@ -167,7 +167,7 @@ class StreamCore final : public Resident {
 
   std::stop_token stop_token() {
     const std::lock_guard lock(shard_->shared_mutex());
-    if (!stop_) stop_ = std::make_shared<std::stop_source>();
+    if (!stop_) stop_ = std::make_unique<std::stop_source>();
     if (stopped_) stop_->request_stop();
     return stop_->get_token();
   }
@@ -192,10 +192,18 @@ class StreamCore final : public Resident {
     return registration_;
   }
 
+  /// An emitter has accepted events for this stream that it does not post to it, but that the stream is to pull: what
+  /// is sent directly from now on waits for them. To be taken back, on the shard, by `caught_up`.
+  void fall_behind() noexcept { behind_sources_.fetch_add(1, std::memory_order_release); }
+
   // ---- shard only ----
+
+  void caught_up() noexcept { behind_sources_.fetch_sub(1, std::memory_order_relaxed); }
 
   Shard& own_shard() noexcept { return *shard_; }
   bool takes_events() const noexcept { return !ended_ && !finishing_; }
+  /// Whether it has been asked to end, and only what is still owed to it comes before that.
+  bool ending() const noexcept { return held_ && held_->ending; }
   bool blocked() const noexcept { return socket_ == no_socket || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
@@ -285,6 +293,13 @@ class StreamCore final : public Resident {
     Ref<StreamOrigin> origin;
   };
 
+  /// What a stream needs besides while it waits for what its sources owe.
+  struct Held {
+    HeldSends sends;
+    EncodedEvent last;    // before the end
+    bool ending = false;  // as soon as nothing is owed
+  };
+
   /// What a stream needs besides when its transport is not an event stream.
   struct Fallback {
     TransportChoice choice;
@@ -294,6 +309,10 @@ class StreamCore final : public Resident {
   bool post(std::uint32_t what, EncodedEvent event = {}) {
     return shard_->post(Ref<StreamCore>(this), what, std::move(event));
   }
+
+  inline bool post_event(EncodedEvent&& event);
+  inline bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
+  inline Place place() const;
 
   bool advance(State from, State to) noexcept {
     return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
@@ -314,6 +333,8 @@ class StreamCore final : public Resident {
   inline void release_opening();
   inline void live_until(TimePoint moment, EndReason reason);
   inline void do_finish(EndReason reason, std::error_code error, EncodedEvent last);
+  inline bool leave_sources();
+  inline void finish(const EncodedEvent& last);
   inline void push_farewell(EndReason reason);
   inline void finished();
   inline void broken(EndReason reason, std::error_code error);
@@ -335,6 +356,12 @@ class StreamCore final : public Resident {
   inline void queue_changed() noexcept;
   inline void settle();
   inline bool pull();
+  inline Held& held();
+  inline bool owed(const Place& place) const;
+  inline bool in_debt() const;
+  inline void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
+  inline bool make_room_to_hold(std::size_t size);
+  inline bool release_held();
   inline bool write_out(int& budget);
   inline std::size_t write(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget);
   enum class PollEnd : std::uint8_t { when_there_is_something, due };
@@ -352,6 +379,7 @@ class StreamCore final : public Resident {
   StreamFsm fsm_;
   SocketId socket_ = no_socket;
   std::atomic<State> state_{State::pending};
+  std::atomic<std::uint8_t> behind_sources_{0};
   const Framing framing_;
   EndReason reason_ = EndReason::client;
   EndReason life_reason_ = EndReason::lifetime;
@@ -371,11 +399,12 @@ class StreamCore final : public Resident {
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
   std::unique_ptr<const std::string> last_event_id_;
   std::unique_ptr<StreamWatchers> watchers_;
+  std::unique_ptr<Held> held_;  // null for most
   Ref<StreamSource> sources_;
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;
-  std::shared_ptr<std::stop_source> stop_;
+  std::unique_ptr<std::stop_source> stop_;
   Ref<StreamSource> registration_;
 };
 

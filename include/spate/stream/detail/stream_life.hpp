@@ -95,6 +95,11 @@ inline void StreamCore::on_timer(TimePoint now) {
     case StreamFsm::Due::write_timeout: return ended(EndReason::write_timeout, Errc::write_timeout);
     case StreamFsm::Due::end_of_life:
       fsm_.forget_end_of_life();
+      if (ending()) {
+        // Without a credential it waits no longer for what it is owed.
+        if (life_reason_ == EndReason::expired) finish({});
+        break;
+      }
       end(life_reason_,
           life_reason_ == EndReason::lifetime ? make_error_code(Errc::lifetime_reached) : std::error_code());
       break;
@@ -144,7 +149,7 @@ inline void StreamCore::on_failure(std::error_code error) {
 
 // Over before its time. A stream that was being ended has its cause already.
 inline void StreamCore::broken(EndReason reason, std::error_code error) {
-  if (finishing_) return ended(reason_, {});
+  if (finishing_ || ending()) return ended(reason_, {});
   ended(reason, error);
 }
 
@@ -153,24 +158,40 @@ inline void StreamCore::overflow() {
   ended(EndReason::overflow, Errc::queue_overflow);
 }
 
-// Everything that was sent before has been queued by now; a farewell and the last chunk follow it.
+// Everything that was sent before has been queued by now, or is held or owed: that is waited for, except when the
+// client's credential has run out.
 inline void StreamCore::do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
-  if (ended_ || finishing_) return;
+  if (ended_ || finishing_ || ending()) return;
   do_open();
   if (ended_) return;
   settle();
   reason_ = reason;
   if (error) watchers().blame(error);
-  finishing_ = true;
-  if (polling()) {
-    // Nothing is said about the end: the client asks again. (And its last event is like any other.)
-    if (last) push(QueueNode::Kind::replay, last, 0);
-    return answer_poll(PollEnd::due);
+  if (!polling() && (reason == EndReason::expired || !leave_sources())) return finish(last);
+  held().last = std::move(last);
+  held_->ending = true;
+  if (!polling()) return mark_dirty();
+  // Nothing is said about the end to a poll: its client asks again, for what is owed as well.
+  answer_poll(PollEnd::due);
+}
+
+// Returns whether anything is still owed to the client.
+inline bool StreamCore::leave_sources() {
+  bool owes = held_ && !held_->sends.empty();
+  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
+    if (source->leave()) owes = true;
   }
+  return owes;
+}
+
+// Nothing more is waited for: a last event, a farewell and the last chunk follow what is queued.
+inline void StreamCore::finish(const EncodedEvent& last) {
+  finishing_ = true;
+  if (const std::unique_ptr<Held> held = std::move(held_)) held->sends.clear(Errc::stream_closed);
   detach_sources();
   if (std::exchange(gap_due_, false)) push_gap(overflow_gap({}));
   if (last) push_raw(last);
-  push_farewell(reason);
+  push_farewell(reason_);
   if (ended_) return;  // cut by what the program did there
   if (framing_ == Framing::chunked) {
     static constexpr std::string_view last_chunk = "0\r\n\r\n";
@@ -215,6 +236,7 @@ inline void StreamCore::ended(EndReason reason, std::error_code error) {
   detach_sources();
   queue_.clear(shard_->nodes(), Errc::stream_closed);
   queue_changed();
+  if (const std::unique_ptr<Held> held = std::move(held_)) held->sends.clear(Errc::stream_closed);
   if (error) watchers().blame(error);
   if (watchers_) watchers_->call_back(*shard_, reason_);
   stop();

@@ -18,6 +18,7 @@ inline void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
     case what_open: return do_open();
     case what_send:
+      if (held_ || behind_sources_.load(std::memory_order_relaxed) > 0) return take(std::move(event), {}, place());
       // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
       counted_ += event.chunk().size();
       deliver(std::move(event), QueueNode::Kind::event);
@@ -34,7 +35,7 @@ inline void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
 }
 
 inline void StreamCore::add_source(Ref<StreamSource> source) {
-  if (!takes_events()) {
+  if (!takes_events() || ending()) {
     source->stream_ended(reason_);
     return;
   }
@@ -82,7 +83,117 @@ inline void StreamCore::settle() {
 }
 
 inline bool StreamCore::pull() {
-  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->pull();
+  // No further than what was sent directly meanwhile, which has its place there.
+  const HeldSends::Entry* const next = held_ && !held_->sends.empty() ? &held_->sends.front() : nullptr;
+  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
+    source->pull(next != nullptr && next->place.source.get() == source ? next->place.position
+                                                                       : StreamSource::everything);
+  }
+  return !queue_.empty() || (held_ && release_held());
+}
+
+inline Place StreamCore::place() const {
+  Ref<StreamSource> source = registration();
+  const std::uint64_t position = source ? source->accepted() : 0;
+  return {std::move(source), position};
+}
+
+inline bool StreamCore::post_event(EncodedEvent&& event) {
+  if (behind_sources_.load(std::memory_order_acquire) == 0) return post(what_send, std::move(event));
+  return post_in_place(std::move(event), nullptr);
+}
+
+inline bool StreamCore::post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter) {
+  Place behind = behind_sources_.load(std::memory_order_acquire) == 0 ? Place() : place();
+  return shard_->run(
+      [self = Ref<StreamCore>(this), event = std::move(event), waiter = std::move(waiter),
+       behind = std::move(behind)]() mutable { self->take(std::move(event), std::move(waiter), std::move(behind)); },
+      Ref<Resident>(this));
+}
+
+inline StreamCore::Held& StreamCore::held() {
+  if (!held_) held_ = std::make_unique<Held>();
+  return *held_;
+}
+
+inline bool StreamCore::owed(const Place& place) const {
+  for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
+    if (source->owes(place.source.get() == source ? place.position : StreamSource::everything)) return true;
+  }
+  return false;
+}
+
+inline bool StreamCore::in_debt() const {
+  return !held_->sends.empty() || owed({nullptr, StreamSource::everything});
+}
+
+// Queues what was sent directly, or holds it until what was accepted before it has been queued.
+inline void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place) {
+  const bool counted = event && !waiter;  // by the sender, among what waits
+  const std::size_t size = event ? event.chunk().size() : 0;
+  if (!takes_events() || ending()) {
+    if (counted) waiting_.fetch_sub(size, std::memory_order_relaxed);
+    if (waiter) waiter->done(Errc::stream_closed);
+    return;
+  }
+  const bool waits = (held_ && !held_->sends.empty()) || owed(place);
+  if (event && !waits) {
+    if (counted) counted_ += size;
+    deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
+    return queue_changed();
+  }
+  if (counted && !make_room_to_hold(size)) {
+    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    return;
+  }
+  held().sends.push(std::move(event), std::move(waiter), std::move(place));
+  mark_dirty();
+}
+
+// The overflow policy for what is held. Bytes were looked at when it was sent, for the policies that refuse.
+inline bool StreamCore::make_room_to_hold(std::size_t size) {
+  const StreamOptions& limits = options();
+  HeldSends& sends = held().sends;
+  const auto full = [&] {
+    return sends.events() > 0 && (sends.bytes() + size > limits.max_queued_bytes ||
+                                  (limits.max_queued_events > 0 && sends.events() >= limits.max_queued_events));
+  };
+  if (!full()) return true;
+  if (limits.overflow == Overflow::close) {
+    overflow();
+    return false;
+  }
+  if (limits.overflow == Overflow::drop_newest) {
+    shard_->counters().dropped.add(1);
+    sends.gap();
+    return false;
+  }
+  while (full()) {
+    waiting_.fetch_sub(sends.drop_oldest(), std::memory_order_relaxed);
+    shard_->counters().dropped.add(1);
+  }
+  return true;
+}
+
+// Queues what waits for nothing any more. The queue is empty, so that what was accepted before is with the kernel.
+inline bool StreamCore::release_held() {
+  while (held_ && !held_->sends.empty() && !owed(held_->sends.front().place)) {
+    // Somebody who waits for the place itself waits for the events before it to be written.
+    if (!held_->sends.front().event && !queue_.empty()) break;
+    HeldSends::Entry entry = held_->sends.pop();
+    if (entry.behind_gap) gap_due_ = true;
+    if (!entry.event) {
+      entry.waiter->done({});
+      continue;
+    }
+    if (entry.droppable()) counted_ += entry.size();
+    deliver(std::move(entry.event), QueueNode::Kind::event, std::move(entry.waiter));
+    queue_changed();
+  }
+  if (held_ && held_->sends.empty() && !held_->ending) {
+    if (held_->sends.gap_at_end()) gap_due_ = true;
+    held_ = nullptr;
+  }
   return !queue_.empty();
 }
 
@@ -192,7 +303,9 @@ inline bool StreamCore::write_out(int& budget) {
         finished();
         return false;
       }
-      if (!pull()) return false;
+      if (pull()) continue;
+      if (socket_ == no_socket || !ending() || in_debt()) return false;
+      finish(EncodedEvent(held_->last));
       continue;
     }
     if (budget <= 0) return true;
@@ -243,10 +356,16 @@ inline void StreamCore::answer_poll(PollEnd end) {
     queue_.clear(shard_->nodes(), {});
   } while (fallback_->answer.size() < most_per_poll && pull());
   queue_changed();
+  if (ended_) return;
+  if (ending() && held_->last && !in_debt()) {
+    push(QueueNode::Kind::replay, held_->last, 0);
+    queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
+    queue_.clear(shard_->nodes(), {});
+  }
   if (fallback_->answer.empty() && end == PollEnd::when_there_is_something) return;
   const Ref<StreamOrigin> origin = opening_->origin;
   Response response = Response::json(200, fallback_->answer.body());
-  ended(finishing_ ? reason_ : EndReason::completed, {});
+  ended(ending() ? reason_ : EndReason::completed, {});
   origin->answer(std::move(response));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include <spate/http/response.hpp>
@@ -51,11 +52,21 @@ class StreamOrigin : public Resident {
   virtual void answer(Response response) = 0;
 };
 
-/// Something that fills a stream besides what is sent to it directly: a subscription. Shard only.
+/// Something that fills a stream besides what is sent to it directly: a subscription. It has accepted events, which it
+/// owes to the stream until it has queued them. Shard only, unless a member says otherwise.
 class StreamSource : public Resident {
  public:
-  /// The stream has nothing queued and its socket takes bytes. Queues more; returns false when there is none.
-  virtual bool pull() = 0;
+  static constexpr std::uint64_t everything = std::numeric_limits<std::uint64_t>::max();
+
+  /// Any thread. The position of the newest event that it has accepted.
+  virtual std::uint64_t accepted() const = 0;
+  /// Whether it owes events up to `position`.
+  virtual bool owes(std::uint64_t position) const = 0;
+  /// The stream has nothing queued and its socket takes bytes. Queues more, nothing behind `position`; returns false
+  /// when there is none.
+  virtual bool pull(std::uint64_t position) = 0;
+  /// The stream ends: accepts nothing more, and keeps what it owes to be pulled. Returns whether it owes anything.
+  virtual bool leave() = 0;
   /// Something is about to be queued: queue first what has been waiting here.
   virtual void settle() = 0;
   /// The stream takes nothing any more.

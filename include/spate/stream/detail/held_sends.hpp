@@ -1,0 +1,97 @@
+// HeldSends: what was sent to a stream directly while its history was still being replayed, and so comes behind that.
+// No I/O.
+//
+// Each entry waits until a source of the stream, a subscription, owes nothing up to a position: the newest that it had
+// accepted when the entry was sent. So events of one caller keep the order of the calls, whether they go to the stream
+// or through an emitter.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <system_error>
+#include <utility>
+
+#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/write_queue.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+/// A place in what a source has accepted for its stream: nothing behind it is waited for.
+struct Place {
+  Ref<StreamSource> source;    // null: any source of the stream
+  std::uint64_t position = 0;  // of `source`; of another one everything that it owes comes first
+};
+
+class HeldSends {
+ public:
+  struct Entry {
+    EncodedEvent event;      // empty: only somebody who waits for the place itself
+    Ref<SendWaiter> waiter;  // exempt from the overflow policy
+    Place place;
+    bool behind_gap = false;  // events before it were dropped
+
+    std::size_t size() const noexcept { return event ? event.chunk().size() : 0; }
+    bool droppable() const noexcept { return event && !waiter; }
+  };
+
+  bool empty() const noexcept { return entries_.empty(); }
+  std::size_t events() const noexcept { return events_; }
+  /// Of those that may be dropped.
+  std::size_t bytes() const noexcept { return bytes_; }
+
+  void push(EncodedEvent event, Ref<SendWaiter> waiter, Place place) {
+    entries_.push_back({std::move(event), std::move(waiter), std::move(place), std::exchange(gap_, false)});
+    count(entries_.back(), 1);
+  }
+
+  const Entry& front() const noexcept { return entries_.front(); }
+
+  Entry pop() {
+    Entry entry = std::move(entries_.front());
+    count(entry, -1);
+    entries_.pop_front();
+    return entry;
+  }
+
+  /// What is dropped now leaves a gap before the entry that is pushed next.
+  void gap() noexcept { gap_ = true; }
+  /// Whether something was dropped behind the last entry.
+  bool gap_at_end() const noexcept { return gap_; }
+
+  /// Drops the oldest event that may be dropped, leaving a gap where it stood; returns its size, 0 when there is none.
+  std::size_t drop_oldest() {
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      if (!entry->droppable()) continue;
+      const std::size_t size = entry->size();
+      count(*entry, -1);
+      const auto behind = entries_.erase(entry);
+      (behind == entries_.end() ? gap_ : behind->behind_gap) = true;
+      return size;
+    }
+    return 0;
+  }
+
+  /// Tells everybody who waits `error`.
+  void clear(std::error_code error) {
+    for (Entry& entry : std::exchange(entries_, {})) {
+      if (entry.waiter) entry.waiter->done(error);
+    }
+    events_ = bytes_ = 0;
+  }
+
+ private:
+  void count(const Entry& entry, int by) noexcept {
+    if (!entry.droppable()) return;
+    events_ += static_cast<std::size_t>(by);
+    bytes_ += static_cast<std::size_t>(by) * entry.size();
+  }
+
+  std::list<Entry> entries_;
+  std::size_t events_ = 0;
+  std::size_t bytes_ = 0;
+  bool gap_ = false;
+};
+
+}  // namespace spate::detail
