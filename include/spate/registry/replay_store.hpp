@@ -46,6 +46,13 @@ class ReplayStore {
   virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                               std::vector<StoredEvent>& events) = 0;
 
+  /// What `fetch` returns at the same moment, whatever it is asked for: whether a client has a gap is found without its
+  /// history being read.
+  virtual std::uint64_t discarded(std::string_view user) {
+    std::vector<StoredEvent> none;
+    return fetch(user, newest(), 0, none);
+  }
+
   /// What `fetch` would do at the same moment, but appends sequence numbers alone: clients that return together are
   /// owed the same events, which are at hand already for all but the first. Nothing, as from a store that does not
   /// define it, means that `fetch` is to be called instead.

@@ -232,7 +232,7 @@ inline std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string_vie
 inline void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead,
                                         Greeting&& greeting) {
   if (!subscription->feed().shard().post(subscription, Subscription::what_wait)) return erase(*subscription);
-  latecomers_.add(ahead, subscription, std::move(greeting));
+  latecomers_.add(ahead, {subscription, std::move(greeting), {}});
   if (ahead == Latecomers::the_end) return;
   bus_->ask_newest([core = Ref<EmitterCore>(this), subscription](std::error_code error, std::uint64_t newest) {
     if (!error) core->asked_newest(*subscription, newest);
@@ -258,15 +258,23 @@ inline void EmitterCore::resume_up_to(std::uint64_t newest) {
 }
 
 inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
-  const Ref<Subscription>& subscription = latecomer.subscription;
+  const Ref<Subscription> subscription = latecomer.subscription;
   if (subscription->user == nullptr && !subscription->departure) return;
-  post(subscription, open(*subscription, std::move(latecomer.greeting)));
+  Shard& shard = subscription->feed().shard();
+  const std::optional<Start> start =
+      start_of(owner(*subscription), *subscription, latecomer.greeting.requested, latecomer.search);
+  if (!start) {
+    latecomer.search.look(*subscription);
+    latecomers_.add(Latecomers::the_end, std::move(latecomer));
+    shard.post(subscription, Subscription::what_search);
+    return;
+  }
+  post(subscription, open(*subscription, std::move(latecomer.greeting), *start));
   if (subscription->departure) {
     subscription->departure->last = store_->newest();
     subscription->live = false;
   }
-  subscription->feed().shard().post(subscription,
-                                    subscription->live ? Subscription::what_live : Subscription::what_replay);
+  shard.post(subscription, subscription->live ? Subscription::what_live : Subscription::what_replay);
 }
 
 // ---- asking ----

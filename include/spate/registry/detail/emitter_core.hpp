@@ -26,6 +26,7 @@
 #include <spate/registry/detail/hook_queue.hpp>
 #include <spate/registry/detail/latecomers.hpp>
 #include <spate/registry/detail/receipt.hpp>
+#include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter_options.hpp>
 #include <spate/registry/memory_replay_store.hpp>
@@ -261,14 +262,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// Where a stream begins.
   struct Start {
     std::uint64_t position = 0;    // the newest event that the client has, or needs not have
-    std::uint64_t next = 0;        // the first kept event for it behind that; 0 when there is none
+    std::uint64_t next = 0;        // where the events for it may begin behind that; 0 when there is none
     std::optional<GapReason> gap;  // something before it is missing
-  };
-
-  /// What the store has for a subscription behind some position.
-  struct Next {
-    std::uint64_t sequence = 0;  // the first event, 0 when there is none
-    bool complete = true;        // nothing for the user has been discarded before it
   };
 
   // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
@@ -314,10 +309,11 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Just before what follows.
   std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
 
-  inline Start start_of(std::string_view user, const Subscription& subscription, std::string_view requested);
-  inline Next next_for(std::string_view user, const Subscription& subscription, std::uint64_t after);
+  inline std::optional<Start> start_of(std::string_view user, const Subscription& subscription,
+                                       std::string_view requested, StartSearch& search);
+  inline std::uint64_t first_after(std::string_view user, std::uint64_t after);
   static inline std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);
-  inline Opening open(Subscription& subscription, Greeting&& greeting);
+  inline Opening open(Subscription& subscription, Greeting&& greeting, const Start& start);
   static inline void post(const Ref<Subscription>& subscription, Opening&& opening);
   inline EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
                                 std::uint64_t position, GapReason reason);
@@ -355,8 +351,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return feeds_.back();
   }
 
+  inline bool try_to_add(std::string& user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted,
+                         Greeting& greeting, Ref<Subscription>& subscription, StartSearch& search);
   inline void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
-                    Greeting&& greeting, const SubscribeOptions& wanted);
+                    Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted);
 
   inline Ref<Subscription> registered(const StreamCore& stream) const;
   inline void refuse_twice(const StreamCore& stream) const;

@@ -21,16 +21,31 @@ inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
   Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
   if (!requested.empty()) greeting.resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
 
+  Ref<Subscription> subscription;
+  StartSearch search;
+  while (!try_to_add(user_id, stream, wanted, greeting, subscription, search)) search.look(*subscription);
+}
+
+// What `add` does with the lock held. Returns false when it is to be called again, after `search` has looked at what it
+// was given: meanwhile others have their turn.
+inline bool EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted,
+                                    Greeting& greeting, Ref<Subscription>& subscription, StartSearch& search) {
   const std::lock_guard lock(mutex_);
-  if (closed_ || stream->shard().stopped()) return;
+  if (closed_ || stream->shard().stopped()) return true;
   refuse_twice(*stream);
-  auto subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
+  if (!subscription) subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
   std::optional<std::uint64_t> ahead;
-  if (mirrors_) ahead = ahead_of_mirror(requested);
-  if (ahead) subscription->live = false;
+  if (mirrors_) ahead = ahead_of_mirror(greeting.requested);
+  std::optional<Start> start;
+  if (ahead) {
+    subscription->live = false;
+  } else if (store_ != nullptr) {
+    start = start_of(user_id, *subscription, greeting.requested, search);
+    if (!start) return false;
+  }
   const std::string user = user_id;
   try {
-    enter(std::move(user_id), subscription, ahead, std::move(greeting), wanted);
+    enter(std::move(user_id), subscription, ahead, std::move(greeting), start, wanted);
   } catch (...) {
     // As if it had never come.
     if (std::exchange(subscription->behind, false)) stream->caught_up();
@@ -42,12 +57,13 @@ inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
     }
     throw;
   }
+  return true;
 }
 
 // The steps of `add` that change something, with the lock held.
 inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& subscription,
                                std::optional<std::uint64_t> ahead, Greeting&& greeting,
-                               const SubscribeOptions& wanted) {
+                               const std::optional<Start>& start, const SubscribeOptions& wanted) {
   StreamCore& stream = subscription->stream();
   insert(std::move(user_id), subscription);
   stream.open();
@@ -57,8 +73,8 @@ inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& sub
     return wait_to_resume(subscription, *ahead, std::move(greeting));
   }
   Opening opening;
-  if (store_ != nullptr) {
-    opening = open(*subscription, std::move(greeting));
+  if (start) {
+    opening = open(*subscription, std::move(greeting), *start);
     if (!subscription->live) {
       subscription->replaying = subscription->behind = true;
       stream.fall_behind();

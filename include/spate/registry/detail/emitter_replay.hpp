@@ -15,36 +15,45 @@
 
 namespace spate::detail {
 
-inline EmitterCore::Start EmitterCore::start_of(std::string_view user, const Subscription& subscription,
-                                                std::string_view requested) {
+// One step of the search for where `subscription` begins. Returns nothing when `search` is to look at what it was
+// given, and another step is to follow.
+inline std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view user, const Subscription& subscription,
+                                                               std::string_view requested, StartSearch& search) {
   const std::uint64_t newest = store_->newest();
-  if (requested.empty()) return {newest, 0, std::nullopt};
-  const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
-  if (cursor && *cursor <= newest) {
-    const Next next = next_for(user, subscription, *cursor);
-    if (next.complete) return {*cursor, next.sequence, std::nullopt};
-    return {position_before(next.sequence), next.sequence, GapReason::trimmed};
+  if (requested.empty()) return Start{newest, 0, std::nullopt};
+  if (search.history != history_) {
+    search = StartSearch();
+    search.history = history_;
+    const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
+    if (cursor && *cursor <= newest) {
+      // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
+      if (store_->discarded(user) <= *cursor) return Start{*cursor, *cursor < newest ? *cursor + 1 : 0, std::nullopt};
+      search.after = *cursor;
+      search.gap = GapReason::trimmed;
+    } else if (requested != "earliest") {
+      search.gap = GapReason::unknown;
+    }
   }
-  const std::uint64_t next = next_for(user, subscription, 0).sequence;
-  Start start{position_before(next), next, std::nullopt};
-  if (requested != "earliest") start.gap = GapReason::unknown;
-  return start;
+  if (search.found > 0 && first_after(user, search.found - 1) != search.found) {
+    search.after = std::exchange(search.found, 0);  // the store has discarded it meanwhile
+  }
+  if (search.found == 0 && subscription.filter() == nullptr) search.found = first_after(user, search.after);
+  if (search.found == 0 && subscription.filter() != nullptr) {
+    store_->fetch(user, search.after, StartSearch::step, search.batch);
+    if (!search.batch.empty()) return std::nullopt;
+  }
+  return Start{position_before(search.found), search.found, search.gap};
 }
 
-// Looks as far as the first event that passes the filter, as the replay itself will.
-inline EmitterCore::Next EmitterCore::next_for(std::string_view user, const Subscription& subscription,
-                                               std::uint64_t after) {
-  Next next;
-  const std::size_t most_bytes = subscription.filter() == nullptr ? 0 : most_per_draw;
-  std::uint64_t position = after;
-  do {
-    probe_.clear();
-    next.complete = store_->fetch(user, position, most_bytes, probe_) <= after;
-    next.sequence = first_for(subscription, probe_);
-    if (!probe_.empty()) position = probe_.back().sequence;
-  } while (next.sequence == 0 && !probe_.empty());
+// The first event for `user` behind `after`; 0 when there is none.
+inline std::uint64_t EmitterCore::first_after(std::string_view user, std::uint64_t after) {
+  sequences_.clear();
+  if (store_->fetch_sequences(user, after, 0, sequences_)) return sequences_.empty() ? 0 : sequences_.front();
   probe_.clear();
-  return next;
+  store_->fetch(user, after, 0, probe_);
+  const std::uint64_t first = probe_.empty() ? 0 : probe_.front().sequence;
+  probe_.clear();
+  return first;
 }
 
 // The first of `events` that passes the filter; 0 when none does.
@@ -55,10 +64,9 @@ inline std::uint64_t EmitterCore::first_for(const Subscription& subscription, co
   return 0;
 }
 
-// Finds where `subscription` begins and makes what tells its client. It is live, or else draws from the store first.
-inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeting&& greeting) {
+// Lets `subscription` begin at `start` and makes what tells its client. It is live, or else draws from the store first.
+inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeting&& greeting, const Start& start) {
   Opening opening;
-  const Start start = start_of(owner(subscription), subscription, greeting.requested);
   EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
   opening.greeting = std::move(encoder).finish(id_of(start.position));
   subscription.cursor = start.position;
@@ -94,7 +102,8 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
       return drawn;
     }
   }
-  const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_per_draw, batch);
+  const std::size_t most_bytes = subscription.filter() == nullptr ? most_per_draw : StartSearch::step;
+  const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_bytes, batch);
   bool all = batch.empty();
   if (all && !subscription.departure) {
     subscription.live = true;
@@ -108,10 +117,24 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
     drawn.departed = true;
     drawn.more = false;
   }
-  if (drawn.gap || discarded <= subscription.cursor) return drawn;
-  std::uint64_t next = first_for(subscription, batch);
-  if (next == 0 && !batch.empty()) next = next_for(user, subscription, batch.back().sequence).sequence;
-  drawn.gap = gap_event(subscription, id_of(subscription.cursor), next, position_before(next), GapReason::trimmed);
+  if (drawn.gap) {
+    subscription.forget_gap();  // which this one covers
+    return drawn;
+  }
+  const bool lost = discarded > subscription.cursor;
+  if (!lost && !subscription.gap_after()) return drawn;
+  const std::uint64_t from = subscription.gap_after().value_or(subscription.cursor);
+  // It is told with the first event that follows, which may not be among these.
+  const std::uint64_t next = first_for(subscription, batch);
+  if (next == 0 && !all) {
+    subscription.keep_gap(from);
+    return drawn;
+  }
+  subscription.forget_gap();
+  // One that ends before the newest event has its position where it ends.
+  const bool ends = next == 0 && up_to != StreamSource::everything;
+  drawn.gap =
+      gap_event(subscription, id_of(from), next, ends ? drawn.cursor : position_before(next), GapReason::trimmed);
   return drawn;
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -27,6 +28,7 @@ class Latecomers {
   struct Latecomer {
     Ref<Subscription> subscription;
     Greeting greeting;
+    StartSearch search;
   };
 
   /// Of one that waits until the copy is complete, rather than for an event.
@@ -34,9 +36,10 @@ class Latecomers {
 
   bool empty() const noexcept { return waiting_.empty(); }
 
-  void add(std::uint64_t cursor, Ref<Subscription> subscription, Greeting greeting) {
-    subscription->late = true;
-    waiting_.emplace(cursor, Latecomer{std::move(subscription), std::move(greeting)});
+  void add(std::uint64_t cursor, Latecomer latecomer) {
+    Subscription& subscription = *latecomer.subscription;
+    waiting_.emplace(cursor, std::move(latecomer));
+    subscription.late = true;
   }
 
   /// Takes those who wait for nothing beyond `newest`.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,7 @@ class Subscription final : public StreamSource {
     what_gap,
     what_join,
     what_wait,    // attach to the stream; what follows is one of the next two
+    what_search,  // another step of the search for where it resumes
     what_live,    // join the feed
     what_replay,  // draw from the store
     what_event,
@@ -50,10 +52,10 @@ class Subscription final : public StreamSource {
   bool accepts(std::string_view name) const noexcept {
     if (!filter_) return true;
     if (name.empty()) name = "message";
-    return std::binary_search(filter_->begin(), filter_->end(), name);
+    return std::binary_search(filter_->names.begin(), filter_->names.end(), name);
   }
   /// The names of the events it takes, sorted and each once; null when it takes all.
-  const std::vector<std::string>* filter() const noexcept { return filter_.get(); }
+  const std::vector<std::string>* filter() const noexcept { return filter_ ? &filter_->names : nullptr; }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
   /// Asks the processor for what a lap of the feed needs of it.
@@ -68,6 +70,13 @@ class Subscription final : public StreamSource {
   Ref<Subscription> next;            // in the user's list
   Subscription* previous = nullptr;  // likewise; of the first one it is the last one
   std::unique_ptr<Departure> departure;
+
+  /// Of one with a filter, while it draws: the event behind which something is missing, until it is known what follows.
+  std::optional<std::uint64_t> gap_after() const noexcept { return filter_ ? filter_->gap_after : std::nullopt; }
+  void keep_gap(std::uint64_t after) noexcept { filter_->gap_after = after; }
+  void forget_gap() noexcept {
+    if (filter_) filter_->gap_after.reset();
+  }
 
   // ---- shard only ----
 
@@ -99,6 +108,11 @@ class Subscription final : public StreamSource {
   bool reads_log = false;  // which one
 
  private:
+  struct Filter {
+    const std::vector<std::string> names;
+    std::optional<std::uint64_t> gap_after;
+  };
+
   inline void end_wait();
   inline void catch_up();
 
@@ -106,7 +120,7 @@ class Subscription final : public StreamSource {
   bool waiting_ = false;   // until it is known where it resumes
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
-  std::unique_ptr<const std::vector<std::string>> filter_;
+  std::unique_ptr<Filter> filter_;
 };
 
 }  // namespace spate::detail

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -83,7 +84,7 @@ inline Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::v
   if (events.empty()) return;
   std::sort(events.begin(), events.end());
   events.erase(std::unique(events.begin(), events.end()), events.end());
-  filter_ = std::make_unique<const std::vector<std::string>>(std::move(events));
+  filter_ = std::make_unique<Filter>(Filter{std::move(events), std::nullopt});
 }
 inline Subscription::~Subscription() = default;
 
@@ -115,6 +116,9 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       attached_ = waiting_ = true;
       stream_->add_source(Ref<Subscription>(this));
       if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
+      return;
+    case what_search:
+      if (waiting_) feed_->emitter().stop_waiting(*this);
       return;
     case what_replay:
       end_wait();

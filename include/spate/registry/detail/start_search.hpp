@@ -1,0 +1,40 @@
+// StartSearch: where a stream with a filter begins in its user's history, looked for in steps.
+//
+// A history of a million events may have none that passes. So the emitter's lock is held for the next few at a time,
+// and their names are looked at behind it. One per subscription that is being added. No lock of its own, no I/O.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <spate/registry/detail/subscription.hpp>
+#include <spate/registry/emitter_options.hpp>
+#include <spate/registry/replay_store.hpp>
+
+namespace spate::detail {
+
+struct StartSearch {
+  /// Bytes of history that are taken at a time, in one hold of the lock: some hundred events at the most.
+  static constexpr std::size_t step = 8 * 1024;
+
+  /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
+  void look(const Subscription& subscription) {
+    for (const StoredEvent& stored : batch) {
+      if (!subscription.accepts(stored.event.name())) continue;
+      found = stored.sequence;
+      break;
+    }
+    if (found == 0 && !batch.empty()) after = batch.back().sequence;
+    batch.clear();
+  }
+
+  std::optional<std::uint32_t> history;  // of the emitter's logs, the one that is searched
+  std::optional<GapReason> gap;          // what is to be told, whatever is found
+  std::uint64_t after = 0;               // up to here nothing passes, or the client has it
+  std::uint64_t found = 0;               // the first that passes; 0 as long as there is none
+  std::vector<StoredEvent> batch;        // what is to be looked at next
+};
+
+}  // namespace spate::detail
