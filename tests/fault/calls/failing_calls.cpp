@@ -39,6 +39,7 @@ thread_local bool marked;
 
 std::atomic<bool> allocation_on;
 std::atomic<long> allocation_skip;
+std::atomic<long> allocation_times;
 std::atomic<bool> allocation_struck;
 
 void arm(std::string_view call, int error, int skip, int times, std::size_t short_write) noexcept {
@@ -100,9 +101,10 @@ int FailingCall::struck() const noexcept {
   return armed.struck;
 }
 
-FailingAllocation::FailingAllocation(long skip) noexcept {
+FailingAllocation::FailingAllocation(long skip, long times) noexcept {
   allocation_struck = false;
   allocation_skip = skip;
+  allocation_times = times;
   allocation_on = true;
 }
 FailingAllocation::~FailingAllocation() {
@@ -116,7 +118,9 @@ bool FailingAllocation::struck() const noexcept {
 namespace {
 
 bool allocation_strikes() noexcept {
-  if (!marked || !allocation_on || allocation_skip.fetch_sub(1) != 0) return false;
+  if (!marked || !allocation_on) return false;
+  const long left = allocation_skip.fetch_sub(1);
+  if (left > 0 || left <= -allocation_times) return false;
   allocation_struck = true;
   return true;
 }

@@ -36,10 +36,10 @@ class FailingCall {
   int struck() const noexcept;
 };
 
-/// Fails one allocation of a marked thread: the one after `skip` others.
+/// Fails allocations of marked threads: `times` of them, after `skip` others.
 class FailingAllocation {
  public:
-  explicit FailingAllocation(long skip) noexcept;
+  explicit FailingAllocation(long skip, long times = 1) noexcept;
   FailingAllocation(const FailingAllocation&) = delete;
   FailingAllocation& operator=(const FailingAllocation&) = delete;
   ~FailingAllocation();

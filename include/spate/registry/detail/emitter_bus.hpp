@@ -111,13 +111,14 @@ inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
   if (closed_) return;
   if (store_ == nullptr || event.id()) {
     // One with an id of its own comes from a node without a store: it can be given no other, nor be kept.
-    deliver(audience, std::move(encoder).finish());
+    Delivery(*this, audience, event.name()).post(std::move(encoder).finish());
     return;
   }
   const std::uint64_t sequence = store_->newest() + 1;
   const EncodedEvent encoded = std::move(encoder).finish(id_of(sequence));
+  Delivery delivery(*this, audience, event.name());
   store_->append(sequence, audience, encoded);
-  deliver(audience, encoded);
+  delivery.post(encoded);
 }
 
 inline void EmitterCore::restarted(std::string_view epoch) {
@@ -142,10 +143,11 @@ inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audien
   const std::lock_guard lock(mutex_);
   if (closed_ || sequence <= store_->newest()) return;
   const EncodedEvent encoded = std::move(encoder).finish(id_of(sequence));
+  Delivery delivery(*this, audience, event.name());
   store_->append(sequence, audience, encoded);
   // What the first log had when it was first seen is for those who resume, not for those who are here.
   if (mirror_ == Mirror::filling && first_log_) return;
-  deliver(audience, encoded);
+  delivery.post(encoded);
   if (mirror_ == Mirror::complete) resume_up_to(sequence);
 }
 
@@ -269,12 +271,13 @@ inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
     shard.post(subscription, Subscription::what_search);
     return;
   }
-  post(subscription, open(*subscription, std::move(latecomer.greeting), *start));
+  Places places(shard, 3);
+  post(places, subscription, open(*subscription, std::move(latecomer.greeting), *start));
   if (subscription->departure) {
     subscription->departure->last = store_->newest();
     subscription->live = false;
   }
-  shard.post(subscription, subscription->live ? Subscription::what_live : Subscription::what_replay);
+  places.post(subscription, subscription->live ? Subscription::what_live : Subscription::what_replay);
 }
 
 // ---- asking ----

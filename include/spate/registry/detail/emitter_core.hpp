@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -74,6 +75,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     EventEncoder encoder = encoder_for(event);  // the costly part, before the lock
     SendReport report;
     const std::lock_guard lock(mutex_);
+    Delivery delivery(*this, audience, event.name());
     EncodedEvent encoded;
     if (store_ != nullptr) {
       const std::uint64_t sequence = store_->newest() + 1;
@@ -85,7 +87,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
       report.id = encoded.id();
     }
     ++events_;
-    report.streams = deliver(audience, encoded);
+    report.streams = delivery.post(encoded);
     return report;
   }
 
@@ -140,10 +142,16 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     latecomers_.clear();
     while (index_.users() > 0) {
       const User& user = index_.any();
-      if (user.first) {
-        detach(user.first);
-      } else {
+      if (!user.first) {
         forget(*user.polls->first_graced());
+        continue;
+      }
+      const Ref<Subscription> subscription = user.first;
+      erase(*subscription);
+      try {
+        subscription->feed().shard().post(subscription, Subscription::what_detach);
+      } catch (const std::bad_alloc&) {
+        // It gets nothing more all the same, and goes with its stream.
       }
     }
     feeds_.clear();
@@ -314,33 +322,68 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline std::uint64_t first_after(std::string_view user, std::uint64_t after);
   static inline std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);
   inline Opening open(Subscription& subscription, Greeting&& greeting, const Start& start);
+  static inline void post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept;
   static inline void post(const Ref<Subscription>& subscription, Opening&& opening);
   inline EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
                                 std::uint64_t position, GapReason reason);
 
-  // Posts `event` to all it is for; returns how many streams that are.
-  std::size_t deliver(const Audience& audience, const EncodedEvent& event) {
-    if (audience.kind() == Audience::Kind::everybody) {
-      for (const Ref<Feed>& feed : feeds_) insist([&] { feed->post(feed, 0, event); });
-      return index_.listeners(event.name());
+  /// Those an event is for, found before it is kept, with a place for it in each inbox that it goes to: from then on
+  /// nothing fails, so whoever has its id gets it.
+  class Delivery {
+   public:
+    Delivery(EmitterCore& core, const Audience& audience, std::string_view name) : core_(core) {
+      core.receivers_.clear();
+      try {
+        find(audience, name);
+        for (const Ref<Feed>& feed : core.feeds_) feed->keep_places();
+      } catch (...) {
+        give_back();
+        throw;
+      }
     }
-    std::size_t reached = 0;
-    index_.for_each(audience, [&](const User& user) { reached += reach(user, event); });
-    return reached;
-  }
+    Delivery(const Delivery&) = delete;
+    Delivery& operator=(const Delivery&) = delete;
+    ~Delivery() { give_back(); }
 
-  std::size_t reach(const User& user, const EncodedEvent& event) {
-    std::size_t reached = user.graced();  // they will ask the store for it
-    user.for_each([&](Subscription& each) {
-      if (!each.accepts(event.name())) return;
-      ++reached;
-      // One that is not live will draw the event from the store.
-      // It has been given its id, so all get it.
-      if (!each.live) return;
-      insist([&] { each.feed().post(Ref<Subscription>(&each), Subscription::what_event, event); });
-    });
-    return reached;
-  }
+    /// Posts `event` to all of them; returns how many streams that are.
+    std::size_t post(const EncodedEvent& event) noexcept {
+      if (to_everybody_) {
+        for (const Ref<Feed>& feed : core_.feeds_) feed->post(feed, 0, event);
+      }
+      for (Subscription* each : core_.receivers_) {
+        each->feed().post(Ref<Subscription>(each), Subscription::what_event, event);
+      }
+      return streams_;
+    }
+
+   private:
+    void find(const Audience& audience, std::string_view name) {
+      to_everybody_ = audience.kind() == Audience::Kind::everybody;
+      if (to_everybody_) {
+        for (const Ref<Feed>& feed : core_.feeds_) feed->want_place();
+        streams_ = core_.index_.listeners(name);
+        return;
+      }
+      core_.index_.for_each(audience, [&](const User& user) {
+        streams_ += user.graced();  // they will ask the store for it
+        user.for_each([&](Subscription& each) {
+          if (!each.accepts(name)) return;
+          ++streams_;
+          if (!each.live) return;  // it will draw the event from the store
+          core_.receivers_.push_back(&each);
+          each.feed().want_place();
+        });
+      });
+    }
+
+    void give_back() noexcept {
+      for (const Ref<Feed>& feed : core_.feeds_) feed->give_back_places();
+    }
+
+    EmitterCore& core_;
+    std::size_t streams_ = 0;
+    bool to_everybody_ = false;
+  };
 
   Ref<Feed> feed_of(Shard& shard) {
     for (const Ref<Feed>& feed : feeds_) {
@@ -354,11 +397,13 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline bool try_to_add(std::string& user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted,
                          Greeting& greeting, Ref<Subscription>& subscription, StartSearch& search);
   inline void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
-                    Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted);
+                    Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted,
+                    HookQueue::Hooks& leave);
+  inline void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
 
   inline Ref<Subscription> registered(const StreamCore& stream) const;
   inline void refuse_twice(const StreamCore& stream) const;
-  inline void insert(std::string id, const Ref<Subscription>& subscription);
+  inline void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave);
   inline void insert_poll(User& user, Subscription& subscription);
   inline void replace_oldest(User& user);
   inline void replace(const Ref<Subscription>& subscription, EndReason reason);
@@ -367,7 +412,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline void erase(Subscription& subscription);
   inline void erase(Poll& poll);
   inline void forget(Poll& poll);
-  inline void left(User& user, Shard& shard);
+  inline HookQueue::Hooks before_leaving(const User& user);
+  inline void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
 
   /// Whose `subscription` is, or was until it left.
   static const std::string& owner(const Subscription& subscription) {
@@ -378,7 +424,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void depart(Subscription& subscription) {
     subscription.departure =
         std::make_unique<Subscription::Departure>(Subscription::Departure{subscription.user->id, store_->newest()});
-    erase(subscription);
+    try {
+      erase(subscription);
+    } catch (...) {
+      subscription.departure = nullptr;
+      throw;
+    }
   }
 
   /// Takes `subscription` out so that nothing accepted for it before is lost. A poll asks again for what it is owed.
@@ -391,12 +442,17 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   void detach(Ref<Subscription> subscription) {
+    Shard& shard = subscription->feed().shard();
+    Places places(shard, 1);
     erase(*subscription);
-    subscription->feed().shard().post(subscription, Subscription::what_detach);
+    places.post(subscription, Subscription::what_detach);
   }
 
-  void hook(Shard& shard, const std::function<void(const std::string&)>& function, std::string user) {
-    hooks_->push(Ref<Shard>(&shard), [function, user = std::move(user)] { function(user); });
+  // The hook `function`, which may be empty, for `user`: to be queued when all that may fail has been done.
+  static HookQueue::Hooks hook(const std::function<void(const std::string&)>& function, const std::string& user) {
+    HookQueue::Hooks hooks;
+    if (function) hooks.push_back([function, user] { function(user); });
+    return hooks;
   }
 
   bool has_room() const noexcept {
@@ -423,6 +479,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::vector<Ref<Feed>> feeds_;
   std::uint64_t events_ = 0;
   std::vector<Ref<SendWaiter>> waiters_;
+  std::vector<Subscription*> receivers_;  // of one delivery; kept for its capacity
   std::vector<StoredEvent> probe_;
   std::vector<std::uint64_t> sequences_;  // of one draw; kept for its capacity
   bool closed_ = false;

@@ -44,28 +44,25 @@ inline bool EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>&
     if (!start) return false;
   }
   const std::string user = user_id;
+  HookQueue::Hooks leave;
   try {
-    enter(std::move(user_id), subscription, ahead, std::move(greeting), start, wanted);
+    enter(std::move(user_id), subscription, ahead, std::move(greeting), start, wanted, leave);
   } catch (...) {
-    // As if it had never come.
-    if (std::exchange(subscription->behind, false)) stream->caught_up();
-    User* const there = index_.find(user);
-    if (subscription->user != nullptr) {
-      erase(*subscription);
-    } else if (there != nullptr && there->streams == 0) {
-      index_.erase(*there);
-    }
+    withdraw(user, *subscription, std::move(leave));
     throw;
   }
   return true;
 }
 
-// The steps of `add` that change something, with the lock held.
+// The steps of `add` that change something, with the lock held. `leave` becomes what is to be told if they fail after
+// it was told that the user has come.
 inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& subscription,
                                std::optional<std::uint64_t> ahead, Greeting&& greeting,
-                               const std::optional<Start>& start, const SubscribeOptions& wanted) {
+                               const std::optional<Start>& start, const SubscribeOptions& wanted,
+                               HookQueue::Hooks& leave) {
   StreamCore& stream = subscription->stream();
-  insert(std::move(user_id), subscription);
+  Places places(stream.own_shard(), 3);
+  insert(std::move(user_id), subscription, leave);
   stream.open();
   if (ahead) {
     subscription->behind = true;
@@ -82,8 +79,33 @@ inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& sub
   } else if (wanted.greeting) {
     opening.greeting = std::move(greeting.fresh).finish();
   }
-  post(subscription, std::move(opening));
-  if (!stream.own_shard().post(subscription, Subscription::what_join)) erase(*subscription);
+  post(places, subscription, std::move(opening));
+  if (!places.post(subscription, Subscription::what_join)) erase(*subscription);
+}
+
+// As if `subscription` had never come.
+inline void EmitterCore::withdraw(const std::string& id, Subscription& subscription,
+                                  HookQueue::Hooks&& leave) noexcept {
+  if (std::exchange(subscription.behind, false)) subscription.stream().caught_up();
+  User* const user = index_.find(id);
+  if (user == nullptr) return;
+  if (subscription.user != nullptr) {
+    if (Poll* const poll = poll_of(subscription)) {
+      poll->user = nullptr;
+      user->polls->remove(*poll);
+    }
+    take_out(subscription);
+  }
+  if (bus_ != nullptr) {
+    try {
+      bus_->changed(id, user->streams);
+    } catch (const std::bad_alloc&) {
+      // It may count one stream too many until the user's next change.
+    }
+  }
+  if (user->streams > 0) return;
+  index_.erase(*user);
+  hooks_->push(Ref<Shard>(&subscription.feed().shard()), std::move(leave));
 }
 
 // The subscription of `stream` here, or null.
@@ -104,15 +126,19 @@ inline void EmitterCore::refuse_twice(const StreamCore& stream) const {
   }
 }
 
-inline void EmitterCore::insert(std::string id, const Ref<Subscription>& subscription) {
+inline void EmitterCore::insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave) {
   StreamCore& stream = subscription->stream();
   bool first = false;
   User& user = index_.obtain(std::move(id), first);
-  if (first && options_.on_join) hook(subscription->feed().shard(), options_.on_join, user.id);
   index_.append(user, subscription);
   if (!stream.claim(Ref<StreamSource>(subscription))) shared_.emplace(&stream, subscription);
   if (stream.transport() == Transport::poll) insert_poll(user, *subscription);
   if (bus_ != nullptr) bus_->changed(user.id, user.streams);
+  if (first) {
+    HookQueue::Hooks join = hook(options_.on_join, user.id);
+    leave = hook(options_.on_leave, user.id);
+    hooks_->push(Ref<Shard>(&subscription->feed().shard()), std::move(join));
+  }
   if (options_.max_streams_per_user > 0 && user.streams > options_.max_streams_per_user) replace_oldest(user);
 }
 
@@ -150,8 +176,9 @@ inline void EmitterCore::replace_oldest(User& user) {
 }
 
 inline void EmitterCore::replace(const Ref<Subscription>& subscription, EndReason reason) {
-  part(subscription);
+  // Whichever of the two fails, nothing is left half done: a stream that ends leaves by itself.
   subscription->stream().end(reason);
+  part(subscription);
 }
 
 inline Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
@@ -185,25 +212,28 @@ inline void EmitterCore::take_out(Subscription& subscription) {
   index_.remove(subscription);
 }
 
-// The caller holds a reference to `subscription`.
+// The caller holds a reference to `subscription`. Throws before it changes anything.
 inline void EmitterCore::erase(Subscription& subscription) {
   User* const user = subscription.user;
   if (user == nullptr) return;
+  HookQueue::Hooks leave = before_leaving(*user);
   if (Poll* const poll = poll_of(subscription)) {
     poll->user = nullptr;
     user->polls->remove(*poll);
   }
   take_out(subscription);
-  left(*user, subscription.feed().shard());
+  left(*user, subscription.feed().shard(), std::move(leave));
 }
 
-// The caller holds a reference to `poll`, whose client does not wait.
+// The same for `poll`, whose client does not wait.
 inline void EmitterCore::erase(Poll& poll) {
-  User* const user = std::exchange(poll.user, nullptr);
+  User* const user = poll.user;
   if (user == nullptr) return;
+  HookQueue::Hooks leave = before_leaving(*user);
+  poll.user = nullptr;
   user->polls->remove(poll);
   index_.uncount_graced(*user);
-  left(*user, poll.feed().shard());
+  left(*user, poll.feed().shard(), std::move(leave));
 }
 
 // Ends the grace of `poll` before its time.
@@ -217,12 +247,20 @@ inline void EmitterCore::forget(Poll& poll) {
   }
 }
 
+// What may fail when `user` is to have one stream less. Returns what is to be told then.
+inline HookQueue::Hooks EmitterCore::before_leaving(const User& user) {
+  if (closed_) return {};  // nobody listens any more
+  HookQueue::Hooks leave;
+  if (user.streams == 1) leave = hook(options_.on_leave, user.id);
+  if (bus_ != nullptr) bus_->changed(user.id, user.streams - 1);
+  return leave;
+}
+
 // `user` has one stream less, which was on `shard`.
-inline void EmitterCore::left(User& user, Shard& shard) {
-  if (bus_ != nullptr) bus_->changed(user.id, user.streams);
+inline void EmitterCore::left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
   if (user.streams > 0) return;
-  if (options_.on_leave) hook(shard, options_.on_leave, user.id);
   index_.erase(user);
+  hooks_->push(Ref<Shard>(&shard), std::move(leave));
 }
 
 }  // namespace spate::detail

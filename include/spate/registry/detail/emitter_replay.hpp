@@ -76,10 +76,14 @@ inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeti
   return opening;
 }
 
+inline void EmitterCore::post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept {
+  if (opening.greeting) places.post(subscription, Subscription::what_greet, std::move(opening.greeting));
+  if (opening.gap) places.post(subscription, Subscription::what_gap, std::move(opening.gap));
+}
+
 inline void EmitterCore::post(const Ref<Subscription>& subscription, Opening&& opening) {
-  Shard& shard = subscription->feed().shard();
-  if (opening.greeting) shard.post(subscription, Subscription::what_greet, std::move(opening.greeting));
-  if (opening.gap) shard.post(subscription, Subscription::what_gap, std::move(opening.gap));
+  Places places(subscription->feed().shard(), 2);
+  post(places, subscription, std::move(opening));
 }
 
 inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
@@ -106,8 +110,8 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
   const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_bytes, batch);
   bool all = batch.empty();
   if (all && !subscription.departure) {
-    subscription.live = true;
     subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
+    subscription.live = true;
     drawn.more = false;
   }
   for (; !batch.empty() && batch.back().sequence > up_to; all = true) batch.pop_back();

@@ -38,17 +38,26 @@ class Feed final : public Resident {
   /// every stream concerned, and nobody is held back.
   bool has_room(std::size_t most) const noexcept { return backlog_.load() <= most && !held_back_.load(); }
 
-  /// Any thread, under the emitter's lock. Posts `event` to this feed or to a subscription on its shard.
-  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) {
+  // ---- any thread, under the emitter's lock ----
+
+  /// Counts one event more that is about to be posted here.
+  void want_place() noexcept { ++wanted_; }
+  /// Keeps places for those that were counted. Throws before it changes anything.
+  void keep_places() {
+    if (const std::size_t wanted = std::exchange(wanted_, 0); wanted > 0 && shard_->keep_places(wanted)) kept_ = wanted;
+  }
+  /// Gives back what was not used.
+  void give_back_places() noexcept {
+    wanted_ = 0;
+    if (const std::size_t unused = std::exchange(kept_, 0); unused > 0) shard_->give_back_places(unused);
+  }
+  /// Posts `event` to this feed or to a subscription on its shard, into a place that was kept.
+  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept {
+    if (kept_ == 0) return;  // the shard has stopped
+    --kept_;
     const std::size_t size = event.chunk().size();
     backlog_.fetch_add(size, std::memory_order_relaxed);
-    try {
-      if (shard_->post(to, what, event)) return;
-    } catch (...) {
-      backlog_.fetch_sub(size, std::memory_order_relaxed);
-      throw;
-    }
-    backlog_.fetch_sub(size, std::memory_order_relaxed);  // nobody is there any more
+    if (!shard_->post_kept(to, what, event)) backlog_.fetch_sub(size, std::memory_order_relaxed);
   }
 
   /// Shard only.
@@ -209,6 +218,8 @@ class Feed final : public Resident {
 
   const Ref<Shard> shard_;
   const Ref<EmitterCore> emitter_;
+  std::size_t wanted_ = 0;  // places in the shard's inbox that are to be kept, and that are; under the emitter's lock
+  std::size_t kept_ = 0;
   std::atomic<std::size_t> backlog_{0};
   std::atomic<bool> held_back_{false};
   TimePoint held_since_;

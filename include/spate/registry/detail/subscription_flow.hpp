@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <spate/registry/detail/emitter_core.hpp>
+#include <spate/stream/detail/insist.hpp>
 
 namespace spate::detail {
 
@@ -56,13 +57,13 @@ inline void Poll::begin_grace() {
   } catch (const std::bad_alloc&) {
   }
   // Without a timer, for want of memory or because the shard stops, nobody would end it.
-  if (shard.timer_at(*this) == never) return feed_->emitter().expire(*this);
+  if (shard.timer_at(*this) == never) return insist([&] { feed_->emitter().expire(*this); });
   self_ = Ref<Poll>(this);
 }
 
 inline void Poll::end_grace() {
   const Ref<Poll> alive = std::move(self_);
-  feed_->emitter().expire(*this);
+  insist([&] { feed_->emitter().expire(*this); });  // nobody would do it later
 }
 
 inline void Poll::receive(std::uint32_t, EncodedEvent&&) {
@@ -210,7 +211,9 @@ inline void Subscription::stream_ended(EndReason reason) {
   attached_ = false;
   replaying = false;
   catch_up();
-  if (const Ref<Poll> poll = feed_->emitter().unregister(*this, reason)) poll->begin_grace();
+  Ref<Poll> poll;
+  insist([&] { poll = feed_->emitter().unregister(*this, reason); });  // nobody would do it later
+  if (poll) poll->begin_grace();
 }
 
 // It has waited as long as it may.

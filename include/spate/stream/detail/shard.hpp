@@ -16,6 +16,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -53,16 +54,48 @@ class Shard final : public RefCounted<Shard> {
     const std::lock_guard lock(mutex_);
     if (stopped_) return false;
     // What may fail comes before the condition, which may be that it changes something.
-    if (inbox_.size() == inbox_.capacity()) inbox_.reserve(inbox_.size() * 2 + 1);
+    make_room(1);
     schedule();
     if (!condition()) return false;
     inbox_.push_back({std::move(to), what, std::move(event)});
     return true;
   }
 
+  /// Any thread. Keeps places in the inbox for so many messages, so that posting them later cannot fail. Returns false,
+  /// and keeps none, once the shard has stopped. They are kept for some instructions only: the loop turns meanwhile.
+  bool keep_places(std::size_t count) {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return false;
+    make_room(count);
+    schedule();
+    kept_ += count;
+    return true;
+  }
+
+  /// Any thread. The same as `post`, into a place that was kept.
+  bool post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return false;
+    --kept_;
+    inbox_.push_back({std::move(to), what, std::move(event)});
+    return true;
+  }
+
+  /// Any thread. Gives back places that were kept and are not used.
+  void give_back_places(std::size_t count) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) kept_ -= count;
+  }
+
   /// Any thread. Runs `function` in a turn of the shard, for `owner` if there is one: that fails with it.
   template <typename Function>
   bool run(Function function, Ref<Resident> owner = nullptr) {
+    return run_if([] { return true; }, std::move(function), std::move(owner));
+  }
+
+  /// Any thread. The same, if `condition()` holds, like `post_if`.
+  template <typename Condition, typename Function>
+  bool run_if(Condition&& condition, Function function, Ref<Resident> owner = nullptr) {
     struct Call final : Resident {
       Call(Function&& f, Ref<Resident>&& o) : function(std::move(f)), owner(std::move(o)) {}
       void receive(std::uint32_t, EncodedEvent&&) override { function(); }
@@ -72,7 +105,7 @@ class Shard final : public RefCounted<Shard> {
       Function function;
       const Ref<Resident> owner;
     };
-    return post(make_ref<Call>(std::move(function), std::move(owner)), 0);
+    return post_if(condition, make_ref<Call>(std::move(function), std::move(owner)), 0);
   }
 
   /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the shard has stopped
@@ -204,6 +237,12 @@ class Shard final : public RefCounted<Shard> {
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
   static constexpr int most_rounds = 8;
 
+  // With the mutex held. Room in the inbox for so many messages more, besides the places that are kept.
+  void make_room(std::size_t count) {
+    const std::size_t needed = inbox_.size() + kept_ + count;
+    if (needed > inbox_.capacity()) inbox_.reserve(std::max(needed, inbox_.capacity() * 2));
+  }
+
   // With the mutex held.
   void schedule() {
     if (posted_ || turning_ || stopped_) return;
@@ -248,10 +287,18 @@ class Shard final : public RefCounted<Shard> {
     if (stopping_) return let_go();
     insist([&] { arm(); });
     insist([&] { tell_idle(); });
-    const std::lock_guard lock(mutex_);
-    turning_ = false;
-    const bool more = !inbox_.empty() || !dirty_.empty() || !bulk_.empty() || poller_.more();
-    if (more) insist([&] { schedule(); });
+    // The lock is not held while memory is waited for: who frees some may need it.
+    insist([&] {
+      const std::lock_guard lock(mutex_);
+      turning_ = false;
+      const bool more = !inbox_.empty() || kept_ > 0 || !dirty_.empty() || !bulk_.empty() || poller_.more();
+      try {
+        if (more) schedule();
+      } catch (...) {
+        turning_ = true;
+        throw;
+      }
+    });
   }
 
   void let_go() {
@@ -264,11 +311,23 @@ class Shard final : public RefCounted<Shard> {
     executor_ = {};  // a strand must not outlive its io_context; handles, and with them the shard, may
   }
 
+  // With the mutex held. Whether the other half of the inbox has the places that are kept in this one; without memory
+  // for them the messages wait until the places have been used.
+  bool can_swap() {
+    if (delivering_.capacity() >= kept_) return true;
+    try {
+      delivering_.reserve(kept_);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    return true;
+  }
+
   void deliver(std::exception_ptr& failure) {
     for (int round = 0; round < most_rounds; ++round) {
       {
         const std::lock_guard lock(mutex_);
-        if (inbox_.empty()) return;
+        if (inbox_.empty() || !can_swap()) return;
         inbox_.swap(delivering_);
       }
       for (Message& message : delivering_) {
@@ -357,9 +416,32 @@ class Shard final : public RefCounted<Shard> {
   mutable std::mutex shared_mutex_;
   mutable std::mutex mutex_;
   std::vector<Message> inbox_;
+  std::size_t kept_ = 0;  // places in it
   bool posted_ = false;   // a turn is on its way: never more than one, however many wake-ups there are
   bool turning_ = false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
   bool stopped_ = false;
+};
+
+/// Places in a shard's inbox, taken before something changes that is to be told. What is not used is given back.
+class Places {
+ public:
+  Places(Shard& shard, std::size_t count) : shard_(shard), left_(shard.keep_places(count) ? count : 0) {}
+  Places(const Places&) = delete;
+  Places& operator=(const Places&) = delete;
+  ~Places() {
+    if (left_ > 0) shard_.give_back_places(left_);
+  }
+
+  /// Returns false when the shard has stopped.
+  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept {
+    if (left_ == 0) return false;
+    --left_;
+    return shard_.post_kept(std::move(to), what, std::move(event));
+  }
+
+ private:
+  Shard& shard_;
+  std::size_t left_;
 };
 
 }  // namespace spate::detail

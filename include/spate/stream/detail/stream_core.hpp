@@ -106,7 +106,8 @@ class StreamCore final : public Resident {
     if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
       waiting_.fetch_sub(size, std::memory_order_relaxed);
       if (limits.overflow == Overflow::close) {
-        if (advance(State::open, State::finishing)) post(what_overflow);
+        shard_->post_if([this] { return advance(State::open, State::finishing); }, Ref<StreamCore>(this),
+                        what_overflow);
         return SendResult::closed;
       }
       post(what_dropped);
@@ -133,19 +134,14 @@ class StreamCore final : public Resident {
 
   /// Ends the stream on purpose, for `reason`, after all that was sent before.
   void end(EndReason reason, std::error_code error = {}, EncodedEvent last = {}) {
-    State state = state_.load(std::memory_order_acquire);
-    while (state == State::pending || state == State::open) {
-      if (!state_.compare_exchange_weak(state, State::finishing, std::memory_order_acq_rel)) continue;
-      try {
-        shard_->run([self = Ref<StreamCore>(this), reason, error,
-                     last = std::move(last)]() mutable { self->do_finish(reason, error, std::move(last)); },
-                    Ref<Resident>(this));
-      } catch (...) {
-        state_.store(state, std::memory_order_release);  // as if nobody had asked
-        throw;
-      }
-      return;
-    }
+    if (!is_open()) return;
+    // In one step with the post, which may fail: then nobody has asked.
+    shard_->run_if(
+        [this] { return advance(State::open, State::finishing) || advance(State::pending, State::finishing); },
+        [self = Ref<StreamCore>(this), reason, error, last = std::move(last)]() mutable {
+          self->do_finish(reason, error, std::move(last));
+        },
+        Ref<Resident>(this));
   }
 
   void expire_at(TimePoint moment) {
