@@ -75,7 +75,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (path == "/") return write(http::status::ok, "text/html; charset=utf-8", pages::own_server_index_html);
     if (path == "/spate.js") return write(http::status::ok, "text/javascript; charset=utf-8", pages::spate_js);
     if (path != "/events") return write(http::status::not_found, "text/plain", "there is nothing here\n");
-    if (request_.method() == http::verb::head) return write(http::status::ok, "text/event-stream", "");
     const tcp::endpoint local = stream_.socket().local_endpoint();
     // From here on the connection is no longer Beast's. What the client sent behind its request is not looked at.
     NativeSocket native(stream_.release_socket().release(), local.address().is_v6());

@@ -29,8 +29,7 @@ class SocketlessStreams {
 
   EventStream open() const {
     return EventStream(detail::make_ref<detail::StreamCore>(shard_, settings_, detail::Framing::chunked,
-                                                            detail::Ref<detail::StreamOrigin>(origin_), request_,
-                                                            std::string()));
+                                                            detail::Ref<detail::StreamOrigin>(origin_), request_));
   }
 
  private:

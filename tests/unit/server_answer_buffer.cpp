@@ -122,7 +122,7 @@ TEST_CASE("the head of a stream that is not begun lets the connection go on", "[
   Request request("HEAD", "/");
   SECTION("after HTTP/1.1") {
     answers.begin(request);
-    answers.put_stream_head(Framing::chunked, "X-More: 1\r\n", Transport::sse);
+    answers.put_stream_head(Framing::chunked, {{"X-More", "1"}}, Transport::sse);
     CHECK_FALSE(answers.closes());
     const std::string head = taken(answers);
     CHECK_THAT(head, ContainsSubstring("Content-Type: text/event-stream\r\n"));
@@ -132,7 +132,7 @@ TEST_CASE("the head of a stream that is not begun lets the connection go on", "[
   SECTION("but not after HTTP/1.0, as its clients wait for the end of a stream") {
     request.set_version(1, 0);
     answers.begin(request);
-    answers.put_stream_head(Framing::plain, "", Transport::sse);
+    answers.put_stream_head(Framing::plain, {}, Transport::sse);
     CHECK(answers.closes());
     CHECK(connection(answers) == "close");
   }

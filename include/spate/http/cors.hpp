@@ -20,6 +20,7 @@
 #include <spate/http/cross_site.hpp>
 #include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
+#include <spate/http/header_fields.hpp>
 #include <spate/http/host_policy.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -60,12 +61,10 @@ struct CorsDecision {
   /// Whether the browser only asks for permission: answer with `CorsPolicy::preflight`, do nothing else.
   bool preflight = false;
   /// What the answer has to carry, whatever its status.
-  std::vector<std::pair<std::string, std::string>> fields = {};
+  HeaderFields fields = {};
 
-  /// Adds `fields` to `response`.
-  void apply(Response& response) const {
-    for (const auto& [name, value] : fields) response.add_header(name, value);
-  }
+  /// Adds `fields` to `response`, but for those that its handler has set.
+  void apply(Response& response) const { response.add_missing_headers(fields); }
 };
 
 class CorsPolicy {

@@ -20,6 +20,7 @@
 #include <spate/http/detail/date.hpp>
 #include <spate/http/detail/status.hpp>
 #include <spate/http/detail/tokens.hpp>
+#include <spate/http/header_fields.hpp>
 #include <spate/wire/detail/json.hpp>
 #include <spate/wire/detail/quote.hpp>
 
@@ -75,6 +76,13 @@ class Response {
     return std::move(this->add_header(name, value));
   }
 
+  /// Adds those of `fields` that it lacks: a field that a handler has set is not doubled. `Vary` gets one more line.
+  Response& add_missing_headers(const HeaderFields& fields) & {
+    for (const auto& [name, value] : fields) check(name, value);
+    detail::add_missing_fields(headers_, fields);
+    return *this;
+  }
+
   Response& content_type(std::string_view type) & { return header("Content-Type", type); }
   Response&& content_type(std::string_view type) && { return std::move(this->content_type(type)); }
 
@@ -117,16 +125,7 @@ class Response {
 
  private:
   static void check(std::string_view name, std::string_view value) {
-    if (!detail::is_token(name) || !detail::is_field_text(value)) {
-      throw std::invalid_argument("spate::Response: bad header field: " + detail::quote(name) + ": " +
-                                  detail::quote(value));
-    }
-    static constexpr std::string_view reserved[] = {"Connection", "Content-Length", "Transfer-Encoding"};
-    for (const std::string_view own : reserved) {
-      if (detail::iequals(name, own)) {
-        throw std::invalid_argument("spate::Response: the server writes this field: " + detail::quote(name));
-      }
-    }
+    detail::check_answer_field("spate::Response", name, value);
   }
 
   static constexpr std::size_t usual_header_count = 4;

@@ -29,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -103,7 +104,9 @@ class Server {
 
   // ---- life ----
 
-  /// Binds, listens, and begins to accept. Throws std::system_error when the address cannot be had.
+  /// Binds, listens, and begins to accept. Nobody is answered before the io_context runs.
+  ///
+  /// Throws std::system_error that names address and port when they cannot be had.
   void start();
 
   /// Where it listens; after `start`.
@@ -116,9 +119,11 @@ class Server {
   /// Accepts from a socket that listens already, besides its own or in place of `start`. Throws std::system_error when
   /// it does not listen, or cannot be taken from its executor.
   void adopt(asio::ip::tcp::acceptor acceptor);
-  /// Serves a connection that somebody else accepted.
+  /// Serves a connection that somebody else accepted, like those that it accepts itself: it counts against the limits,
+  /// and one that comes after `shutdown` is closed.
   void adopt(asio::ip::tcp::socket socket);
-  /// The same for one on which `request` has been read and not answered.
+  /// The same for one on which `request` has been read and not answered. Where there is no place for it, and after
+  /// `shutdown`, the answer is 503.
   void adopt(asio::ip::tcp::socket socket, Request request);
 
   /// Stops accepting, ends every stream with its farewell (EndReason::shutdown), finishes what is being answered, and
@@ -152,6 +157,7 @@ class Server {
   /// The end of a drain: when every shard is idle or the deadline has come.
   struct Drain;
 
+  void take_over(asio::ip::tcp::socket socket, std::optional<Request> read);
   void start_threads();
   const detail::Ref<detail::Shard>& next_shard();
 

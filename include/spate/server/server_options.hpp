@@ -64,8 +64,9 @@ struct ServerOptions {
   std::vector<std::string> allow_hosts;
 
   /// Told of every exception that a handler lets out; the client gets 500, or the stream ends with an error. Runs on
-  /// the thread of the handler, and must not throw itself. By default nobody is told. Of what a callback throws it is
-  /// told on threads of the server's own; on the program's loop that comes out of `run`, which may be called again.
+  /// the thread of the handler, and must not throw itself. By default a line on standard error says it. Of what a
+  /// callback throws it is told on threads of the server's own; on the program's loop that comes out of `run`, which
+  /// may be called again.
   std::function<void(std::exception_ptr)> on_exception;
 };
 

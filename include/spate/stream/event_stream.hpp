@@ -20,6 +20,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -46,6 +47,22 @@ class EventStream {
   /// Sends the head now. Without it the head goes out with the first `send`, or when a plain handler returns. A client
   /// counts as connected from the head on. (L1)
   void open() const { core_->open(); }
+
+  /// Sets a header field of the stream's head, in place of any of that name; it is part of a poll's answer as well.
+  ///
+  ///   stream.header("Link", "</style.css>; rel=preload");
+  ///
+  /// Returns      false when it is too late: the stream is open, answered otherwise, or over
+  /// Throws       std::invalid_argument that quotes a field which cannot be sent, or which the server writes itself:
+  ///              Connection, Content-Length, Content-Type, Date, Transfer-Encoding
+  bool header(std::string_view name, std::string_view value) const {
+    return core_->set_header(name, value, detail::StreamCore::Beside::replaces);
+  }
+
+  /// Adds one beside those of that name, as several cookies need.
+  bool add_header(std::string_view name, std::string_view value) const {
+    return core_->set_header(name, value, detail::StreamCore::Beside::adds);
+  }
 
   /// Answers with `response` instead of a stream, as long as the head has not gone out.
   ///

@@ -5,12 +5,16 @@
 //   spate::EventStream stream = host.open(std::move(socket), std::move(request));
 //   stream.send(spate::Event("hello"));
 //
+// It has no routes and no limits of its own: who accepts counts. `Server::adopt` takes such a connection with both.
+//
 // Threads: any, except construction and destruction. The host's streams live on the executor given; when several
 // threads run it, the host puts a strand around it. Lifetime: destroying the host cuts its streams; destroy it before
 // the io_context, while nobody runs it or on its only thread.
 #pragma once
 
-#include <string>
+#include <atomic>
+#include <memory>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -18,6 +22,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/strand.hpp>
 
+#include <spate/http/header_fields.hpp>
 #include <spate/stream/detail/adopted_socket.hpp>
 #include <spate/stream/detail/stream_head.hpp>
 #include <spate/stream/event_stream.hpp>
@@ -35,39 +40,54 @@ class StreamHost {
   ~StreamHost() { shard_->stop(); }
 
   /// Makes a stream of `socket`, on which `request` has been read and nothing answered. The head goes out as for every
-  /// stream: with `open`, the first `send`, or not at all after `reject`.
+  /// stream: with `open`, the first `send`, or not at all after `reject`. It ends at the request's expiry, if that has
+  /// one. After HEAD it is never open: the head is the whole answer, and nothing that is sent follows it (H4).
   ///
-  /// `fields` are complete header lines to add, each ended by CRLF.
-  /// Throws       std::invalid_argument when the query asks for a transport that cannot be had: answer 400. The socket
-  ///              is still the caller's then
+  /// `fields` are added to whatever is answered, unless `EventStream::header` has set one of the name.
+  /// Throws       std::invalid_argument when the query asks for a transport that cannot be had: answer 400; or when a
+  ///              field is none, which it quotes. std::system_error with Errc::shut_down after `drain`: answer 503. The
+  ///              socket is still the caller's then
   /// Lifetime     the socket is the stream's from now on, also when it fails: `on_error` tells
-  EventStream open(asio::ip::tcp::socket&& socket, Request request, std::string fields = {}) {
-    const detail::Framing framing = detail::framing_for(request);
+  EventStream open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields = {}) {
+    if (draining_->load()) {
+      throw std::system_error(make_error_code(Errc::shut_down), "spate::StreamHost: it drains and takes no more");
+    }
+    for (const auto& [name, value] : fields) detail::check_stream_field(name, value);
     detail::TransportChoice choice = detail::choose_transport(request);
+    const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
+    const auto expiry = request.expiry();
+    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_->options.write_timeout);
     // In a frame it belongs to pages of its own origin.
-    if (choice.transport == Transport::iframe) fields += "Content-Security-Policy: frame-ancestors 'self'\r\n";
-    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request);
-    std::string head = detail::stream_head(framing, fields, choice.transport, detail::after_stream(request));
+    if (choice.transport == Transport::iframe) {
+      detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});
+    }
     auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
                                                      std::make_shared<const Request>(std::move(request)),
-                                                     std::move(head), std::move(choice));
+                                                     std::move(fields), std::move(choice));
     std::error_code error;
     auto owned = detail::OwnedSocket::from(std::move(socket), error);
-    shard_->run([origin, core, owned = std::move(owned), error]() mutable {
+    auto begin = [origin, core, owned = std::move(owned), error, draining = draining_]() mutable {
       origin->begin(std::move(owned), core, error);
       core->handler_finished();
-    });
-    return EventStream(std::move(core));
+      if (draining->load()) core->end(EndReason::shutdown);  // the drain has passed already
+    };
+    shard_->run(std::move(begin), core);
+    EventStream stream(std::move(core));
+    if (expiry) stream.expire_at(*expiry);
+    return stream;
   }
 
-  /// Ends every stream with EndReason::shutdown, its farewell included.
+  /// Ends every stream with EndReason::shutdown, its farewell included. From now on `open` refuses.
   void drain() {
+    draining_->store(true);
     shard_->run([shard = shard_] { shard->drain(); });
   }
 
  private:
   detail::Ref<detail::Shard> shard_;
   detail::Ref<detail::StreamSettings> settings_;
+  // Shared with what is on its way to the loop.
+  std::shared_ptr<std::atomic<bool>> draining_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace spate

@@ -16,6 +16,7 @@
 namespace spate::detail {
 
 inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted) {
+  if (stream->framing() == Framing::none) return stream->open();  // a HEAD: nobody listens
   // Made before the lock, for both outcomes: they are the program's code.
   const std::string requested = stream->last_event_id();
   Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};

@@ -56,8 +56,8 @@ class AnswerBuffer {
     }
   }
 
-  /// Puts the head that a stream would begin with, which is the whole answer to a HEAD. `fields` are complete lines.
-  void put_stream_head(Framing framing, std::string_view fields, Transport transport) {
+  /// Puts the head that a stream would begin with, which is the whole answer to a HEAD.
+  void put_stream_head(Framing framing, const HeaderFields& fields, Transport transport) {
     close_after_http_1_0();
     bytes_ += stream_head(framing, fields, transport, closes() ? AfterStream::close : AfterStream::keep);
   }

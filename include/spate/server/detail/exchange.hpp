@@ -167,10 +167,9 @@ class Exchange {
     std::optional<TransportChoice> choice = choice_of(request);
     if (!choice) return;
     const Framing framing = framing_for(request);
-    std::string fields;
-    for (const auto& [name, value] : cors_.fields) append_field(fields, name, value);
+    HeaderFields fields = cors_.fields;
     if (choice->transport == Transport::iframe) {
-      append_field(fields, "Content-Security-Policy", server_.cors.frame_ancestors());
+      fields.emplace_back("Content-Security-Policy", server_.cors.frame_ancestors());
     }
     if (answers_.head_only()) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
@@ -180,11 +179,10 @@ class Exchange {
       cors_.apply(response);
       return answers_.put_head(response);
     }
-    std::string head = stream_head(framing, fields, choice->transport, after_stream(request));
     const auto expiry = request.expiry();
-    respondent_.stream =
-        make_ref<StreamCore>(Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),
-                             std::make_shared<const Request>(std::move(request)), std::move(head), *std::move(choice));
+    respondent_.stream = make_ref<StreamCore>(
+        Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),
+        std::make_shared<const Request>(std::move(request)), std::move(fields), *std::move(choice));
     const EventStream stream(respondent_.stream);
     if (expiry) stream.expire_at(*expiry);
     handler(stream, server_.options.on_exception);

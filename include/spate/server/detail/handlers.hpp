@@ -1,6 +1,7 @@
 // The kinds of handlers that a route takes, each brought into one form.
 #pragma once
 
+#include <cstdio>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -29,9 +30,21 @@ using RequestHandler = std::function<void(SharedRequest, PendingResponse, const 
 using ValueHandler = std::function<Response(const Request&)>;
 using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler>;
 
+/// Says on standard error what was thrown: for programs that do not want to be told themselves.
+inline void log_exception(const std::exception_ptr& exception) {
+  const auto say = [](const char* what) { std::fprintf(stderr, "spate: a handler threw: %s\n", what); };
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::exception& error) {
+    say(error.what());
+  } catch (...) {
+    say("what is no std::exception");
+  }
+}
+
 inline void report(const OnException& on_exception, std::exception_ptr exception) noexcept {
   try {
-    if (on_exception) on_exception(std::move(exception));
+    on_exception ? on_exception(std::move(exception)) : log_exception(exception);
   } catch (...) {  // nobody is left to be told
   }
 }

@@ -40,17 +40,22 @@ inline void refuse_connection(Shard& shard, SocketId socket, std::string_view wh
   linger(shard, socket);
 }
 
-/// Begins a session on `shard` for a connection that was let in, where `hosts` of `server` may be asked for; or refuses
-/// it, as `entry` says. Shard only.
+/// Begins a session on `shard` for a connection that was let in, whoever accepted it, where `hosts` of `server` may be
+/// asked for; or refuses it, as `entry` says. `read` is the request that was read from it already, if one was. Every
+/// connection comes in here. Shard only.
 inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                          const HostPolicy& hosts, ConnectionLimits::Entry entry) {
+                          const HostPolicy& hosts, ConnectionLimits::Entry entry,
+                          std::optional<Request> read = std::nullopt) {
   std::error_code error;
   const SocketId socket = shard->poller().attach(std::move(accepted), error);
   if (error) {
     server->accept_errors.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  if (server->draining.load(std::memory_order_relaxed)) return shard->poller().close(socket);
+  if (server->draining.load(std::memory_order_relaxed)) {
+    if (!read) return shard->poller().close(socket);
+    return refuse_connection(*shard, socket, "the server shuts down");  // who has asked is answered
+  }
   server->connections.fetch_add(1, std::memory_order_relaxed);
   Ref<Session> session;
   try {
@@ -59,7 +64,7 @@ inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server
       return refuse_connection(*shard, socket, "too many connections");
     }
     session = make_ref<Session>(shard, server, hosts, socket);
-    session->start();
+    read ? session->start(std::move(*read)) : session->start();
   } catch (...) {
     if (session) {
       session->on_cut();

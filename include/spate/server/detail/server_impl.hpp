@@ -73,13 +73,19 @@ inline Server::Server(ServerOptions options)
 inline void Server::start() {
   const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
   asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
-  std::error_code no_socket;
-  detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
-  if (no_socket) throw std::system_error(no_socket, "spate::Server: socket");
-  acceptor.set_option(asio::socket_base::reuse_address(true));
-  acceptor.bind(wanted);
-  acceptor.listen();
-  endpoint_ = acceptor.local_endpoint();
+  try {
+    std::error_code no_socket;
+    detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
+    if (no_socket) throw std::system_error(no_socket);
+    acceptor.set_option(asio::socket_base::reuse_address(true));
+    acceptor.bind(wanted);
+    acceptor.listen();
+    endpoint_ = acceptor.local_endpoint();
+  } catch (const std::system_error& error) {
+    const std::error_code code(error.code().value(), std::system_category());  // Asio's own equals no std::errc
+    throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + " port " +
+                                      std::to_string(core_->options.port));
+  }
   adopt(std::move(acceptor));
 }
 
@@ -98,6 +104,14 @@ inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
 }
 
 inline void Server::adopt(asio::ip::tcp::socket socket) {
+  take_over(std::move(socket), std::nullopt);
+}
+
+inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
+  take_over(std::move(socket), std::move(request));
+}
+
+inline void Server::take_over(asio::ip::tcp::socket socket, std::optional<Request> read) {
   std::error_code error;
   const auto remote = socket.remote_endpoint(error);
   const auto local = socket.local_endpoint(error).address();
@@ -106,23 +120,9 @@ inline void Server::adopt(asio::ip::tcp::socket socket) {
   auto entry = detail::let_in(*core_, owned, remote);
   if (!entry) return;
   const auto& shard = next_shard();
-  shard->run([shard, core = core_, owned = std::move(owned), local, entry = std::move(*entry)]() mutable {
-    detail::begin_session(shard, core, std::move(owned), core->hosts_of(local), std::move(entry));
-  });
-}
-
-inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
-  std::error_code error;
-  const auto local = socket.local_endpoint(error).address();
-  auto owned = detail::OwnedSocket::from(std::move(socket), error);
-  if (error) return;
-  const auto& shard = next_shard();
-  shard->run([shard, core = core_, owned = std::move(owned), local, request = std::move(request)]() mutable {
-    std::error_code failed;
-    const detail::SocketId id = shard->poller().attach(std::move(owned), failed);
-    if (failed) return;
-    core->connections.fetch_add(1, std::memory_order_relaxed);
-    detail::make_ref<detail::Session>(shard, core, core->hosts_of(local), id)->start(std::move(request));
+  shard->run([shard, core = core_, owned = std::move(owned), local, entry = std::move(*entry),
+              read = std::move(read)]() mutable {
+    detail::begin_session(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(read));
   });
 }
 

@@ -17,6 +17,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -31,6 +32,7 @@
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/prefetch.hpp>
 #include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/stream_head.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
@@ -43,7 +45,7 @@ class StreamCore final : public Resident {
   enum class State : std::uint8_t { pending, open, rejected, finishing, closed };
 
   StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<StreamOrigin> origin,
-             std::shared_ptr<const Request> request, std::string head, TransportChoice choice = {})
+             std::shared_ptr<const Request> request, HeaderFields inherited = {}, TransportChoice choice = {})
       : shard_(std::move(shard)), framing_(framing), settings_(std::move(settings)) {
     if (std::string id = request->last_event_id(); !id.empty()) {
       last_event_id_ = std::make_unique<const std::string>(std::move(id));
@@ -51,7 +53,7 @@ class StreamCore final : public Resident {
     if (choice.transport != Transport::sse) {
       fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), PollAnswer(last_event_id())});
     }
-    opening_ = std::make_unique<Opening>(Opening{std::move(request), std::move(head), std::move(origin)});
+    opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
   }
 
   // ---- any thread ----
@@ -76,6 +78,7 @@ class StreamCore final : public Resident {
   std::string last_event_id() const { return last_event_id_ ? *last_event_id_ : std::string(); }
 
   bool is_open() const noexcept {
+    if (framing_ == Framing::none) return false;
     const State state = state_.load(std::memory_order_acquire);
     return state == State::pending || state == State::open;
   }
@@ -84,6 +87,7 @@ class StreamCore final : public Resident {
 
   void open() {
     if (state_.load(std::memory_order_acquire) != State::pending) return;
+    if (framing_ == Framing::none) return end(EndReason::completed);  // the head is all
     // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
     shard_->post_if([this] { return advance(State::pending, State::open); }, Ref<StreamCore>(this), what_open);
   }
@@ -93,6 +97,21 @@ class StreamCore final : public Resident {
     return shard_->run([self = Ref<StreamCore>(this),
                         response = std::move(response)]() mutable { self->do_reject(std::move(response)); },
                        Ref<Resident>(this));
+  }
+
+  enum class Beside : std::uint8_t { replaces, adds };
+
+  /// Gives the head one more field, in place of those of that name or beside them. False when the head has gone.
+  bool set_header(std::string_view name, std::string_view value, Beside beside) {
+    check_stream_field(name, value);
+    const std::lock_guard lock(shard_->shared_mutex());
+    if (!opening_ || opening_->head_taken || state_.load(std::memory_order_acquire) != State::pending) return false;
+    HeaderFields& fields = opening_->fields;
+    if (beside == Beside::replaces) {
+      std::erase_if(fields, [&](const auto& field) { return iequals(field.first, name); });
+    }
+    fields.emplace_back(name, trim(value));
+    return true;
   }
 
   SendResult send(EncodedEvent event) {
@@ -285,8 +304,10 @@ class StreamCore final : public Resident {
   /// Needed until the head has gone out and the handler has returned.
   struct Opening {
     std::shared_ptr<const Request> request;
-    std::string head;
+    HeaderFields fields;     // what the program has set
+    HeaderFields inherited;  // of the server: sent unless the program has set them
     Ref<StreamOrigin> origin;
+    bool head_taken = false;
   };
 
   /// What a stream needs besides while it waits for what its sources owe.
@@ -324,6 +345,7 @@ class StreamCore final : public Resident {
   // The beginning and the end.
 
   inline void do_open();
+  inline HeaderFields take_fields();
   inline void begin_poll();
   inline void do_reject(Response response);
   inline void release_opening();

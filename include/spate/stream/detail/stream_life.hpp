@@ -18,11 +18,17 @@ namespace spate::detail {
 
 inline void StreamCore::do_open() {
   if (ended_ || opened_ || !opening_) return;
+  if (framing_ == Framing::none) {
+    const Ref<StreamOrigin> origin = opening_->origin;
+    std::string head = stream_head(framing_for(*opening_->request), take_fields(), transport(), AfterStream::close);
+    ended(EndReason::completed, {});
+    return origin->answer_head(std::move(head));
+  }
   if (transport() == Transport::poll) return begin_poll();
   socket_ = opening_->origin->surrender();
   if (socket_ == no_socket) return connection_lost({});
   shard_->poller().set_resident(socket_, Ref<Resident>(this));
-  push_text(std::exchange(opening_->head, {}));
+  push_text(stream_head(framing_, take_fields(), transport(), after_stream(*opening_->request)));
   opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
   if (transport() == Transport::iframe) {
     push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
@@ -40,6 +46,15 @@ inline void StreamCore::do_open() {
   shard_->set_timer(*this, fsm_.next(settings_->limits));
   mark_dirty();
   release_opening();
+}
+
+// The fields of the head, which now goes out.
+inline HeaderFields StreamCore::take_fields() {
+  const std::lock_guard lock(shard_->shared_mutex());
+  opening_->head_taken = true;
+  HeaderFields fields = std::move(opening_->fields);
+  add_missing_fields(fields, std::exchange(opening_->inherited, {}));
+  return fields;
 }
 
 // A poll sends no head: it waits until there is something to answer with, and no longer than its client said.

@@ -364,7 +364,9 @@ inline void StreamCore::answer_poll(PollEnd end) {
   }
   if (fallback_->answer.empty() && end == PollEnd::when_there_is_something) return;
   const Ref<StreamOrigin> origin = opening_->origin;
-  Response response = Response::json(200, fallback_->answer.body());
+  Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
+  for (const auto& [name, value] : take_fields()) response.add_header(name, value);
+  response.add_missing_headers({{"Cache-Control", "no-store"}});
   ended(ending() ? reason_ : EndReason::completed, {});
   origin->answer(std::move(response));
 }

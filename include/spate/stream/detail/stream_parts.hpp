@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include <spate/http/response.hpp>
@@ -50,6 +51,8 @@ class StreamOrigin : public Resident {
   virtual SocketId surrender() = 0;
   /// Answers with `response` instead of a stream.
   virtual void answer(Response response) = 0;
+  /// Answers with the head of a stream alone. Only an origin whose streams may be of Framing::none is asked to.
+  virtual void answer_head(std::string head) { static_cast<void>(head); }
 };
 
 /// Something that fills a stream besides what is sent to it directly: a subscription. It has accepted events, which it
@@ -78,6 +81,7 @@ class StreamSource : public Resident {
 enum class Framing : std::uint8_t {
   chunked,  // HTTP/1.1
   plain,    // HTTP/1.0: the end of the connection is the end of the stream (H1)
+  none,     // HEAD: nothing follows the head, and nobody listens (H4)
 };
 
 }  // namespace detail
