@@ -1,8 +1,12 @@
 // The hub as one of several: what --redis, --cluster-mode and --node say, and the bus that comes of it.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <iostream>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -12,6 +16,7 @@
 #include <spate/cluster/redis_options.hpp>
 #include <spate/program.hpp>
 #include <spate/registry/bus.hpp>
+#include <spate/registry/memory_replay_store.hpp>
 #ifdef HUB_HAS_REDIS
 #include <spate/cluster/redis_bus.hpp>
 #endif
@@ -35,20 +40,29 @@ class ClusterSettings {
                      if (!mode) throw std::invalid_argument(spate::detail::quote(text) + " is no mode");
                      redis_.mode = *mode;
                    });
+    program.option("--redis-log-events", "N", "events that Redis keeps (100000, or --replay-events if that is more)",
+                   [this](const std::string& text) { log_events_ = positive(text); });
+    program.option("--redis-log-bytes", "N", "bytes of events that Redis keeps (as --replay-bytes)",
+                   [this](const std::string& text) { log_bytes_ = positive(text); });
+    program.option("--redis-log-age-ms", "N", "how long Redis keeps events; 0 sets no limit", redis_.log_age);
+    program.option("--redis-wait-replicas", "N", "replicas of Redis that must have an event before it is accepted",
+                   redis_.wait_replicas);
     program.option("--node", "NAME", "this hub's name among them (a random one)", [this](const std::string& text) {
       if (text.empty()) throw std::invalid_argument("\"\" is no name");
       redis_.node = text;
     });
   }
 
-  /// What joins this hub to the others, or null when it is alone. `replay_events`: what a node keeps, and so the log at
-  /// least. Throws std::invalid_argument with what is wrong, never with a password.
+  /// What joins this hub to the others, or null when it is alone. `replay` is what a node keeps, and unless told
+  /// otherwise the log too. Throws std::invalid_argument with what is wrong, never with a password.
   std::shared_ptr<spate::Bus> make_bus([[maybe_unused]] const asio::any_io_executor& executor,
-                                       [[maybe_unused]] std::size_t replay_events) const {
+                                       [[maybe_unused]] const spate::ReplayLimits& replay) const {
     if (!wanted_) return nullptr;
 #ifdef HUB_HAS_REDIS
     spate::RedisOptions options = redis_;
-    options.log_events = std::max(options.log_events, replay_events);
+    options.log_events = log_events_.value_or(std::max(options.log_events, replay.max_events));
+    if (replay.max_bytes > 0) options.log_bytes = replay.max_bytes;
+    if (log_bytes_) options.log_bytes = *log_bytes_;
     options.on_bus_error = [](std::error_code, const std::string& what) {
       std::cerr << "hub: redis: " << what << std::endl;
     };
@@ -59,7 +73,13 @@ class ClusterSettings {
   }
 
  private:
+  static std::size_t positive(const std::string& text) {
+    return static_cast<std::size_t>(spate::Program::number(text, 1, std::numeric_limits<std::size_t>::max()));
+  }
+
   spate::RedisOptions redis_;
+  std::optional<std::size_t> log_events_;
+  std::optional<std::size_t> log_bytes_;
   bool wanted_ = false;
 };
 

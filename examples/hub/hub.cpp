@@ -257,7 +257,7 @@ int run(int argc, char** argv) {
   try {
     asio::io_context io{1};
     spate::Server server(options);
-    const Hub hub(server, settings, settings.cluster.make_bus(io.get_executor(), settings.replay.max_events));
+    const Hub hub(server, settings, settings.cluster.make_bus(io.get_executor(), settings.replay));
     return settings.program.serve(io, server);
   } catch (const std::invalid_argument& error) {
     settings.program.refuse(error.what());  // an origin, a host or a URL that is none

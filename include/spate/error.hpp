@@ -36,11 +36,15 @@ enum class Errc {
   /// who awaits a send that was on its way: other nodes may or may not have it. The bus reconnects by itself.
   bus_lost,
   /// The bus answered with an error of its own: a wrong password, no memory. Seen by its error hook. Put it right
-  /// there; the bus tries again by itself.
+  /// there; the bus tries again by itself. Seen too by who awaits the send of a large event for which there is no
+  /// memory: it is given up, so that smaller ones need not wait for it.
   bus_refused,
   /// A message on the bus is garbage or from a newer version, and was skipped. Seen by the bus's error hook. Look who
   /// else writes to its keys and channels.
   bus_garbled,
+  /// The bus has the event and delivers it, but fewer replicas than RedisOptions::wait_replicas have confirmed it in
+  /// time. Seen by who awaits the send. A failover now may lose it; sending it again would deliver it twice.
+  bus_not_replicated,
 };
 
 namespace detail {
@@ -62,6 +66,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::bus_lost: return "the connection to the bus is lost";
       case Errc::bus_refused: return "the bus answered with an error";
       case Errc::bus_garbled: return "a message on the bus could not be read";
+      case Errc::bus_not_replicated: return "too few replicas of the bus have confirmed the event";
     }
     return "unknown spate error " + std::to_string(code);
   }

@@ -1,13 +1,15 @@
 // A proxy before a redis-server that fails as networks and starting servers do: it cuts connections in the middle of an
-// answer, or answers like a Redis that still loads its data.
+// answer, answers like a Redis that still loads its data, is slow, or leads to another server from now on.
 //
 //   RedisProxy proxy(redis.port());
 //   proxy.cut_after({1, 17, 100});   // so many bytes of answers for each of the next connections
+//   proxy.lead_to(replica.port());   // new connections only
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -27,6 +29,7 @@
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/write.hpp>
 
@@ -34,8 +37,7 @@ namespace spate::test {
 
 class RedisProxy {
  public:
-  explicit RedisProxy(std::uint16_t to)
-      : to_(asio::ip::address_v4::loopback(), to), acceptor_(io_, {asio::ip::address_v4::loopback(), 0}) {
+  explicit RedisProxy(std::uint16_t to) : to_(to), acceptor_(io_, {asio::ip::address_v4::loopback(), 0}) {
     asio::co_spawn(io_, accept(), asio::detached);
     thread_ = std::thread([this] { io_.run(); });
   }
@@ -54,6 +56,15 @@ class RedisProxy {
     answers_.assign(answers.begin(), answers.end());
   }
   std::size_t cuts() const { return cuts_; }
+
+  /// From now on new connections lead to this port.
+  void lead_to(std::uint16_t port) { to_ = port; }
+
+  /// From now on answers come no faster than so many bytes in a millisecond; 0: as fast as they can.
+  void slow_down(std::size_t bytes_in_a_millisecond) { rate_ = bytes_in_a_millisecond; }
+
+  /// From now on answers are withheld, or no longer.
+  void set_silent(bool silent) { silent_ = silent; }
 
   /// From now on new connections hear from a Redis that loads its data, or no longer.
   void set_loading(bool loading) { loading_ = loading; }
@@ -93,7 +104,8 @@ class RedisProxy {
 
   asio::awaitable<void> connect(std::shared_ptr<Pair> pair, std::size_t budget) {
     try {
-      co_await pair->server.async_connect(to_, asio::use_awaitable);
+      const asio::ip::tcp::endpoint to(asio::ip::address_v4::loopback(), to_);
+      co_await pair->server.async_connect(to, asio::use_awaitable);
       asio::co_spawn(io_, forward(pair, pair->client, pair->server, std::numeric_limits<std::size_t>::max()),
                      asio::detached);
       co_await forward(pair, pair->server, pair->client, budget);
@@ -109,13 +121,22 @@ class RedisProxy {
         const asio::mutable_buffer room(piece.data(), std::min(piece.size(), budget));
         const std::size_t size = co_await from.async_read_some(room, asio::use_awaitable);
         const asio::const_buffer bytes(piece.data(), size);
+        while (&from == &pair->server && silent_) co_await pause(std::chrono::milliseconds(1));
         co_await asio::async_write(to, bytes, asio::use_awaitable);
+        if (const std::size_t rate = rate_; &from == &pair->server && rate > 0) {
+          co_await pause(std::chrono::milliseconds(size / rate));
+        }
         budget -= size;
       }
       ++cuts_;
     } catch (const std::exception&) {  // either end has closed: so does the other
     }
     pair->close();
+  }
+
+  asio::awaitable<void> pause(std::chrono::milliseconds how_long) {
+    asio::steady_timer timer(io_, how_long);
+    co_await timer.async_wait(asio::use_awaitable);
   }
 
   asio::awaitable<void> refuse(std::shared_ptr<Pair> pair) {
@@ -139,7 +160,9 @@ class RedisProxy {
   }
 
   asio::io_context io_{1};
-  const asio::ip::tcp::endpoint to_;
+  std::atomic<std::uint16_t> to_;
+  std::atomic<std::size_t> rate_{0};
+  std::atomic<bool> silent_{false};
   asio::ip::tcp::acceptor acceptor_;
   std::atomic<bool> loading_{false};
   std::atomic<std::size_t> cuts_{0};

@@ -58,9 +58,23 @@ class RedisServer {
   /// Starts it and waits until it answers.
   void start() {
     // What it answered to is on the disk before, so that a kill loses nothing that was confirmed.
-    std::vector<std::string> words{
-        "redis-server", "--port", std::to_string(port_), "--bind", "127.0.0.1",  "--dir",  folder_, "--save", "",
-        "--appendonly", "yes",    "--appendfsync",       "always", "--loglevel", "warning"};
+    std::vector<std::string> words{"redis-server",
+                                   "--port",
+                                   std::to_string(port_),
+                                   "--bind",
+                                   "127.0.0.1",
+                                   "--dir",
+                                   folder_,
+                                   "--save",
+                                   "",
+                                   "--appendonly",
+                                   "yes",
+                                   "--appendfsync",
+                                   "always",
+                                   "--loglevel",
+                                   "warning",
+                                   "--repl-diskless-sync-delay",
+                                   "0"};
     words.insert(words.end(), settings_.begin(), settings_.end());
     std::vector<char*> arguments;
     arguments.reserve(words.size() + 1);
@@ -97,6 +111,16 @@ class RedisServer {
   void roll_back_files() const { copy_files(folder_ + "-saved", folder_); }
   void pause() const { ::kill(process_, SIGSTOP); }
   void resume() const { ::kill(process_, SIGCONT); }
+
+  /// From now on it is a replica of `master`; waits until it has all that this one has.
+  void follow(const RedisServer& master) const {
+    command("REPLICAOF 127.0.0.1 " + std::to_string(master.port_));
+    if (!eventually([&] { return command("INFO replication").find("master_link_status:up") != std::string::npos; })) {
+      throw std::runtime_error("a replica does not follow its master");
+    }
+  }
+  /// Becomes a master, and hears no more of the one that it followed.
+  void promote() const { command("REPLICAOF NO ONE"); }
 
   /// What redis-cli prints for a command, less the last line end. Words are split as the shell does it.
   std::string command(const std::string& words) const {

@@ -11,14 +11,20 @@
 //
 // What it costs Redis (each script is one command for whoever sends it; the commands within are in parentheses):
 //
-//   a send, durable               one script (GET, GET, XADD, SET); the entry, its message and some 50 bytes, stays in
-//                                 the memory of Redis until it is trimmed
+//   a send, durable               one script (GET, EXISTS, GET, XADD, SET); the entry, its message and some 50 bytes,
+//   stays
+//                                 in the memory of Redis until it is trimmed, by count there, by bytes with one XTRIM
+//                                 of its node for a sixteenth of the limit. With `wait_replicas` one WAIT for all that
+//                                 was sent since the last one
 //   a send, broadcast             one PUBLISH
 //   a send to one user, directed  one script (ZRANGEBYSCORE, a HEXISTS for each node, PUBSUB, a PUBLISH for each node
 //                                 that holds him); other sends as in broadcast mode
-//   following the log             one XREAD for up to 128 entries and each node; when nothing comes, one a second, and
-//                                 a script (GET, XINFO, XRANGE)
-//   a node that starts            one such script for 128 entries of the log
+//   following the log             one XREAD for up to 32 entries and each node; when more come at a time, a script
+//   (GET,
+//                                 EXISTS, XINFO, XRANGE) for up to 1,024 entries or a mebibyte, about; when nothing
+//                                 comes, one of each a second
+//   a node that starts            one such script for 1,024 entries or a mebibyte of the log
+//   looking what Redis it is      one INFO every other second
 //   a client that resumes         nothing: each node replays from its own copy of the log, which knows what is whose,
 //                                 so that a replay looks at nobody else's events. One XINFO when the client is ahead of
 //                                 the node
@@ -28,10 +34,28 @@
 //   the cluster's users, counts   one script (an HGETALL for each other node)
 //
 // A process that has published is remembered for a day, in some 100 bytes, so that what it sends again after a fault is
-// not appended twice. Redis must not evict keys (`maxmemory-policy noeviction`, its default). What it has confirmed it
-// keeps as well as it is set up to: with `appendonly yes` and `appendfsync always` also when it crashes.
+// not appended twice. Redis must not evict keys (`maxmemory-policy noeviction`, its default): another policy is told by
+// `status()`. What it has confirmed it keeps as well as it is set up to: with `appendonly yes` and `appendfsync always`
+// also when it crashes.
 //
-// Not there: TLS, and Redis Cluster with its sharded pub/sub, for which a client must follow redirections, as hiredis
+// When a replica takes over, or Redis restarts with older data, it may lack the last events that it, or its master, had
+// confirmed. Each node keeps the end of the log, ten seconds or 16 MiB of it. So nothing is appended for a moment,
+// until all nodes are back, a second at the most after a restart and `max_retry` more after a failover; what the log
+// lacks is appended again under its old ids. What cannot be restored, because who knew of it is gone or comes too late,
+// is told once to every stream, and to whoever resumes, as a gap. Ids never fall below one that a node has seen.
+//
+// A Redis without memory: the log is made shorter for new events, down to a mebibyte or four times the event. One of 16
+// KiB or more that then still finds no room is refused (Errc::bus_refused); smaller ones wait until there is some.
+//
+// What a node's user must be allowed, with `prefix` as it is by default (INFO may be missing: then a failover is
+// noticed only by what a node knows to be missing, and neither a replica nor an eviction policy before they do harm):
+//
+//   ~spate:* &spate:* +ping +info +evalsha +script|load +get +set +del +exists +xadd +xread +xrange +xinfo|stream
+//   +xsetid +xtrim +zadd +zrem +zremrangebyscore +zrangebyscore +time +pexpire +hset +hdel +hgetall
+//   with `wait_replicas`: +wait; directed and broadcast mode: +subscribe +publish +hexists +pubsub|numsub
+//
+// Not there: TLS; Sentinel, so that the URL must be one that always leads to the master, such as a proxy's; and Redis
+// Cluster with its sharded pub/sub, for which a client must follow redirections, as hiredis
 // does not by itself, and keep the keys of one script in one slot.
 //
 // Threads: any may call it. All its own work and all its callbacks run on one strand of the executor. Lifetime: the

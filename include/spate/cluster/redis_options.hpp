@@ -16,7 +16,7 @@ namespace spate {
 enum class ClusterMode : std::uint8_t {
   /// A stream of Redis is the log of all events. Ids are the log's, so a client may drop from one node and resume on
   /// another; a node that lost Redis for a while catches up. Nothing lost, nothing twice, as long as Redis keeps its
-  /// data.
+  /// data; what it lost and the nodes cannot restore is told to every stream as a gap.
   durable,
   /// Redis pub/sub. A unicast goes only to the nodes that hold the user; the rest goes to all. At most once between
   /// nodes: what is sent while a node is away from Redis is lost to that node. Ids are each node's own.
@@ -57,11 +57,20 @@ struct RedisOptions {
   /// a Redis without meeting.
   std::string prefix = "spate:";
 
-  /// Entries that the log keeps, about; durable mode only. The log is what a node that was away catches up from, and
+  /// Events that the log keeps, about; durable mode only. The log is what a node that was away catches up from, and
   /// what one that starts replays from. Redis holds them all in memory.
   std::size_t log_events = 100'000;
-  /// How long it keeps an entry, about. Zero: as long as `log_events` allows.
+  /// Bytes of events that it keeps, about, but always the newest event. Nodes count them; Redis needs some 64 bytes
+  /// more for each event.
+  std::size_t log_bytes = 256 * 1024 * 1024;
+  /// How long it keeps an event, about. Zero: as long as the other limits allow.
   std::chrono::milliseconds log_age{0};
+
+  /// Replicas that must have confirmed an event (WAIT) before an awaited send succeeds, and for how long they are
+  /// waited for; durable mode only. Too few in time: Errc::bus_not_replicated, though the event is delivered. Zero:
+  /// Redis itself is enough, and what it has confirmed is lost when a replica takes over that did not have it yet.
+  std::size_t wait_replicas = 0;
+  std::chrono::milliseconds wait_timeout = std::chrono::seconds(1);
 
   /// Events and bytes that may wait for Redis. Beyond either a send is refused with Errc::bus_queue_full.
   std::size_t max_queued_events = 100'000;
@@ -70,7 +79,8 @@ struct RedisOptions {
   /// How long a node that died counts as alive, and its users as connected. A node renews it at a third of it.
   std::chrono::milliseconds lease = std::chrono::seconds(10);
 
-  /// Redis gives no answer for so long: the connection is given up and made again.
+  /// Redis shows no sign of life for so long while an answer is due: the connection is given up and made again. A long
+  /// answer over a slow link may take any time, as long as bytes of it come.
   std::chrono::milliseconds reply_timeout = std::chrono::seconds(3);
 
   /// The wait before a lost connection is made again: from the first to the second, doubling, each between half and

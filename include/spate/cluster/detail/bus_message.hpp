@@ -54,7 +54,7 @@ class BusMessageCodec {
   static std::string encode(const Audience& audience, const Event& event) {
     std::string out;
     out.push_back(static_cast<char>(version));
-    out.resize(1 + 8 + 8);
+    out.resize(stamp_size);
     out.push_back(static_cast<char>(audience.kind()));
     switch (audience.kind()) {
       case Audience::Kind::user:
@@ -89,6 +89,10 @@ class BusMessageCodec {
     put_number(stamp, counter, 8);
     std::copy(stamp.begin(), stamp.end(), message.begin() + 1);
   }
+
+  /// The beginning of `message`, which no other message shares: its version, origin and counter.
+  static std::string_view stamp_of(std::string_view message) noexcept { return message.substr(0, stamp_size); }
+  static constexpr std::size_t stamp_size = 1 + 8 + 8;
 
   /// Nothing when it is no message of this version; then `why` says in what.
   static std::optional<BusMessage> decode(std::string_view in, std::string& why) {

@@ -21,7 +21,6 @@
 #include <asio/buffer.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
-#include <asio/write.hpp>
 
 #include <hiredis/hiredis.h>
 
@@ -175,15 +174,22 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
   void flush() {
     if (writing_ || out_.empty() || over_) return;
     writing_ = true;
-    auto buffer = std::make_shared<const std::string>(std::exchange(out_, {}));
-    asio::async_write(socket_, asio::buffer(*buffer),
-                      [self = shared_from_this(), buffer](std::error_code error, std::size_t) {
-                        if (self->over_) return;
-                        self->writing_ = false;
-                        if (error) return self->fail(Errc::bus_lost, error.message());
-                        if (self->closing_ && self->out_.empty()) return self->end();
-                        self->flush();
-                      });
+    write(std::make_shared<const std::string>(std::exchange(out_, {})), 0);
+  }
+
+  // Piece by piece: a peer that makes room for the next piece of a long command is there.
+  void write(std::shared_ptr<const std::string> buffer, std::size_t from) {
+    const auto rest = asio::buffer(*buffer) + from;
+    socket_.async_write_some(
+        rest, [self = shared_from_this(), buffer = std::move(buffer), from](std::error_code error, std::size_t size) {
+          if (self->over_) return;
+          if (error) return self->fail(Errc::bus_lost, error.message());
+          if (from > 0) self->waiting_since_ = Clock::now();
+          if (from + size < buffer->size()) return self->write(buffer, from + size);
+          self->writing_ = false;
+          if (self->closing_ && self->out_.empty()) return self->end();
+          self->flush();
+        });
   }
 
   void read() {
@@ -191,6 +197,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     socket_.async_read_some(asio::buffer(in_), [self = shared_from_this()](std::error_code error, std::size_t size) {
       if (self->over_) return;
       if (error) return self->fail(Errc::bus_lost, error.message());
+      self->waiting_since_ = Clock::now();
       self->take(size);
       if (!self->over_) self->read();
     });
@@ -205,7 +212,6 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
       }
       if (parsed == nullptr) return;
       const std::unique_ptr<void, void (*)(void*)> reply(parsed, &freeReplyObject);
-      waiting_since_ = Clock::now();
       dispatch(*static_cast<const redisReply*>(parsed));
       if (over_) return;
     }
@@ -273,7 +279,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
   asio::steady_timer timer_;
   std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
   std::deque<Pending> pending_;
-  Clock::time_point waiting_since_;  // since when there has been no answer
+  Clock::time_point waiting_since_;  // since when the peer has shown no sign of life
   std::string out_;
   std::string in_;
   std::size_t subscribing_ = 0;

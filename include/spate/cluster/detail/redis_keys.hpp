@@ -12,6 +12,11 @@ struct RedisKeys {
         node(std::move(own_name)),
         epoch(prefix + "epoch"),
         log(prefix + "log"),
+        lineage(prefix + "lineage"),
+        round(prefix + "round"),
+        offers(prefix + "offers"),
+        mark(prefix + "mark"),
+        publisher(prefix + "publisher:"),
         nodes(prefix + "nodes"),
         users(prefix + "node:" + node),
         to_all(prefix + "all"),
@@ -19,12 +24,17 @@ struct RedisKeys {
 
   const std::string prefix;
   const std::string node;
-  const std::string epoch;    // a string: what the ids of the log begin with
-  const std::string log;      // a stream: all events of durable mode
-  const std::string nodes;    // a sorted set: until when each node's lease lives, in ms since 1970
-  const std::string users;    // a hash: this node's users and how many streams each has
-  const std::string to_all;   // a channel
-  const std::string to_node;  // a channel
+  const std::string epoch;      // a string: what the ids of the log begin with
+  const std::string log;        // a stream: all events of durable mode
+  const std::string lineage;    // a string: the replication id of the Redis that the nodes have agreed on the log with
+  const std::string round;      // a hash, while the nodes agree: until when, and who has spoken
+  const std::string offers;     // a hash, likewise: entries that the log may lack, by id
+  const std::string mark;       // a string: the id of the log's last mark
+  const std::string publisher;  // begins the keys, strings, of the number of each publisher's last event
+  const std::string nodes;      // a sorted set: until when each node's lease lives, in ms since 1970
+  const std::string users;      // a hash: this node's users and how many streams each has
+  const std::string to_all;     // a channel
+  const std::string to_node;    // a channel
 };
 
 }  // namespace spate::detail

@@ -28,7 +28,7 @@ class RedisLogFollower {
   struct Events {
     /// The next entry.
     std::function<void(std::uint64_t sequence, std::string_view message)> entry;
-    /// Entries up to this one are gone before they were read.
+    /// Entries up to this one are gone before they were read, or a mark says that some are lost.
     std::function<void(std::uint64_t sequence)> trimmed;
     /// An entry, of this id, is none that a node has written.
     std::function<void(std::string_view id)> garbled;
@@ -57,13 +57,18 @@ class RedisLogFollower {
   void stop() { session_ = nullptr; }
 
  private:
-  static constexpr std::size_t batch = 128;
+  /// Entries and bytes, about, that it reads at a time while it is behind.
+  static constexpr std::size_t batch = 1024;
+  static constexpr std::size_t batch_bytes = 1024 * 1024;
+  /// Entries that it reads at a time at the log's end, where nobody has looked how large they are.
+  static constexpr std::size_t news = 32;
   static constexpr std::chrono::milliseconds quiet{1'000};
 
   void catch_up() {
     if (!session_) return;
-    const std::string count = std::to_string(batch), from = LogId::format(position_);
-    session_->eval_on(session_->listening(), RedisScript::read, 2, {epoch_key_, log_key_, from, count},
+    const std::string count = std::to_string(batch), bytes = std::to_string(batch_bytes),
+                      from = LogId::format(position_);
+    session_->eval_on(session_->listening(), RedisScript::read, 2, {epoch_key_, log_key_, from, count, bytes},
                       [this](const redisReply& reply) { took_batch(reply); });
   }
 
@@ -74,7 +79,8 @@ class RedisLogFollower {
     }
     if (text_of(*reply.element[0]) != epoch_) return session_->fail(Errc::bus_lost, "the log has begun anew");
     const std::uint64_t added = count_of(*reply.element[1]), kept = count_of(*reply.element[2]);
-    const std::uint64_t newest = LogId::parse(text_of(*reply.element[3])).value_or(0);
+    const std::uint64_t newest = LogId::parse(text_of(*reply.element[3])).value_or(position_);
+    if (newest < position_) return session_->fail(Errc::bus_lost, "the log has gone backward");
     const redisReply& entries = *reply.element[4];
     const std::uint64_t gone = added > kept ? added - kept : 0;
     if (gone > read_) {
@@ -87,16 +93,18 @@ class RedisLogFollower {
       }
     }
     if (!take(entries)) return;
-    if (entries.elements == batch) return catch_up();
+    if (position_ < newest && entries.elements > 0) return catch_up();
     read_ = added;
     position_ = std::max(position_, newest);
     events_.caught_up(position_);
+    // Where much comes, this reads more of it at a time.
+    if (session_ && entries.elements >= news) return catch_up();
     wait();
   }
 
   void wait() {
     if (!session_) return;
-    const std::string count = std::to_string(batch), from = LogId::format(position_),
+    const std::string count = std::to_string(news), from = LogId::format(position_),
                       block = std::to_string(quiet.count());
     asked_at_ = RedisConnection::Clock::now();
     session_->listening().command(
@@ -113,14 +121,14 @@ class RedisLogFollower {
     const bool late = RedisConnection::Clock::now() - asked_at_ > 2 * quiet;
     if (late) return catch_up();
     if (!take(entries)) return;
-    if (entries.elements == batch) return catch_up();
+    if (entries.elements == news) return catch_up();
     wait();
   }
 
   // Tells entries; false when it stopped in between.
   bool take(const redisReply& entries) {
     for (std::size_t i = 0; i < entries.elements; ++i) {
-      // entry = [ id, [ "e", epoch, "m", message ] ]
+      // entry = [ id, [ "e", epoch, "m", message ] ], or a mark: [ id, [ "e", epoch, "g", why ] ]
       const redisReply& entry = *entries.element[i];
       const auto id = id_of(entry);
       ++read_;
@@ -131,7 +139,8 @@ class RedisLogFollower {
       if (*id <= position_) continue;
       position_ = *id;
       const redisReply& fields = *entry.element[1];
-      if (fields.elements != 4 || text_of(*fields.element[0]) != "e" || text_of(*fields.element[2]) != "m") {
+      const std::string_view kind = fields.elements == 4 ? text_of(*fields.element[2]) : std::string_view();
+      if ((kind != "m" && kind != "g") || text_of(*fields.element[0]) != "e") {
         events_.garbled(text_of(*entry.element[0]));
         continue;
       }
@@ -139,7 +148,11 @@ class RedisLogFollower {
         session_->fail(Errc::bus_lost, "the log has begun anew");
         return false;
       }
-      events_.entry(*id, text_of(*fields.element[3]));
+      if (kind == "g") {
+        events_.trimmed(*id);
+      } else {
+        events_.entry(*id, text_of(*fields.element[3]));
+      }
       if (!session_) return false;
     }
     return true;

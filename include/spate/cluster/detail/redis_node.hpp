@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -30,8 +31,12 @@
 #include <spate/cluster/detail/bus_message.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_follower.hpp>
+#include <spate/cluster/detail/redis_log_recovery.hpp>
+#include <spate/cluster/detail/redis_log_sizes.hpp>
+#include <spate/cluster/detail/redis_log_tail.hpp>
 #include <spate/cluster/detail/redis_presence.hpp>
 #include <spate/cluster/detail/redis_sender.hpp>
+#include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
@@ -53,8 +58,11 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
         strand_(asio::make_strand(executor)),
         random_(draw()),
         retry_timer_(strand_),
-        sender_(strand_, options_, keys_, origin_, hex(origin_), refusal_teller()),
+        look_timer_(strand_),
+        sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
         presence_(strand_, options_, keys_, presence_events()),
+        sizes_(options_.log_events),
+        recovery_(strand_, options_, keys_, tail_),
         follower_(keys_.epoch, keys_.log, follower_events()) {
     status_.reason = "not connected yet";
   }
@@ -81,7 +89,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     }
     run([](RedisNode& node) {
       // Another listener knows nothing of the log.
-      node.follower_.restart({});
+      node.forget_log({});
       node.end_session();
       node.connect();
     });
@@ -171,6 +179,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
           "spate::RedisBus: a node's name is 1 to 64 of letters, digits, '.', '_' and '-', not " + quote(options.node));
     }
     if (options.log_events == 0) throw std::invalid_argument("spate::RedisBus: log_events must be positive");
+    if (options.log_bytes == 0) throw std::invalid_argument("spate::RedisBus: log_bytes must be positive");
     return std::move(options);
   }
 
@@ -229,25 +238,96 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     session_->start();
   }
 
+  // Looks what kind of Redis it is before it relies on it.
   void begin() {
-    if (!logs_) return session_->listening().subscribe({keys_.to_all, keys_.to_node}, [this] { up(); });
-    const std::string proposed = hex(random_()), known = LogId::format(follower_.position());
-    session_->eval(RedisScript::hello, 2, {keys_.epoch, keys_.log, proposed, follower_.epoch(), known},
-                   [this](const redisReply& reply) {
-                     if (reply.type == REDIS_REPLY_ERROR) {
-                       return session_->fail(Errc::bus_refused, std::string(text_of(reply)));
-                     }
-                     begin_log(text_of(reply));
-                     // What waits is sent once the log has been read: so streams that were here before are given it.
-                     follower_.follow(session_);
-                   });
+    ask_server([this](RedisServerInfo&& server) {
+      server_ = std::move(server);
+      if (logs_) return say_hello();
+      session_->listening().subscribe({keys_.to_all, keys_.to_node}, [this] { up(); });
+    });
   }
+
+  // Who may not ask is told nothing here, and sees from the answers to what it does.
+  void ask_server(std::function<void(RedisServerInfo&&)> then) {
+    const std::vector<std::string_view> ask{"INFO", RedisServerInfo::memory, RedisServerInfo::replication,
+                                            RedisServerInfo::cluster};
+    session_->commands().command(ask, [this, then = std::move(then)](const redisReply& reply) {
+      RedisServerInfo server;
+      if (reply.type != REDIS_REPLY_ERROR) server = RedisServerInfo::parse(text_of(reply));
+      if (!server.unusable.empty()) return session_->fail(Errc::bus_refused, server.unusable);
+      then(std::move(server));
+    });
+  }
+
+  // A Redis may become another one, or be set up in another way, while its connections stay.
+  void look_again_later() {
+    look_timer_.expires_after(look_again_after);
+    look_timer_.async_wait([weak = weak_from_this(), of = std::weak_ptr(session_)](std::error_code cancelled) {
+      const auto self = weak.lock();
+      const auto session = of.lock();
+      if (!cancelled && self && session && session == self->session_) self->look_again();
+    });
+  }
+
+  void look_again() {
+    ask_server([this](RedisServerInfo&& server) {
+      if (logs_ && server.replication_id != server_.replication_id) {
+        if (server.took_over) return session_->fail(Errc::bus_lost, "it follows another history than before");
+        // A master names its history anew when its first replica comes, or its last one has been gone for long.
+        session_->commands().command({"SET", keys_.lineage, server.replication_id}, [](const redisReply&) {});
+      }
+      if (server.warning != server_.warning) {
+        if (!server.warning.empty()) tell(Errc::bus_refused, server.warning);
+        const std::lock_guard lock(mutex_);
+        status_.reason = server.warning;
+      }
+      server_ = std::move(server);
+      look_again_later();
+    });
+  }
+
+  // Tells Redis what this node knows of the log, and hears which log there is.
+  void say_hello() {
+    const std::string proposed = hex(random_()), known = LogId::format(known_position()),
+                      newest = LogId::format(tail_.newest()),
+                      restarts = std::to_string(agreement_after_restart.count()),
+                      takes_over = std::to_string((options_.max_retry + agreement_after_restart).count());
+    session_->eval(
+        RedisScript::hello, 6,
+        {keys_.epoch, keys_.log, keys_.lineage, keys_.round, keys_.offers, keys_.mark, proposed, follower_.epoch(),
+         known, newest, tail_.stamp(), server_.replication_id, server_.took_over ? "1" : "0", takes_over, restarts},
+        [this](const redisReply& reply) {
+          if (reply.type == REDIS_REPLY_ERROR) {
+            return session_->fail(Errc::bus_refused, RedisServerInfo::explained(text_of(reply)));
+          }
+          if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) {
+            return session_->fail(Errc::bus_refused, "the log cannot be read");
+          }
+          const bool knows = text_of(*reply.element[0]) == follower_.epoch() && was_up_;
+          begin_log(text_of(*reply.element[0]));
+          // What waits is sent once the log has been read: so streams that were here before are given it.
+          if (reply.element[1]->integer == 0) return follower_.follow(session_);
+          const std::uint64_t end = LogId::parse(text_of(*reply.element[2])).value_or(0);
+          recovery_.begin(session_, {follower_.epoch(), known_position(), knows}, end,
+                          [this] { follower_.follow(session_); });
+        });
+  }
+
+  // No number of the log beyond it has been seen here.
+  std::uint64_t known_position() const { return std::max(follower_.position(), tail_.newest()); }
 
   void begin_log(std::string_view epoch) {
     if (epoch == follower_.epoch()) return;
-    follower_.restart(epoch);
+    forget_log(epoch);
     sender_.log_lost();
     if (const auto to = listener()) to->restarted(epoch);
+  }
+
+  void forget_log(std::string_view epoch) {
+    follower_.restart(epoch);
+    tail_.clear();
+    sizes_.clear();
+    newest_of_.clear();
   }
 
   void up() {
@@ -256,10 +336,12 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     {
       const std::lock_guard lock(mutex_);
       status_.connected = true;
-      status_.reason.clear();
+      status_.reason = server_.warning;
       if (was_up_) ++status_.reconnects;
     }
     was_up_ = true;
+    if (!server_.warning.empty()) tell(Errc::bus_refused, server_.warning);
+    look_again_later();
     presence_.begin(session_);
     sender_.begin(session_, follower_.epoch());
   }
@@ -288,8 +370,10 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   void end_session() {
     up_ = false;
     follower_.stop();
+    recovery_.end();
     presence_.end();
     retry_timer_.cancel();
+    look_timer_.cancel();
     if (const auto session = std::exchange(session_, nullptr)) session->close();
     {
       const std::lock_guard lock(mutex_);
@@ -312,6 +396,16 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   // ---- receiving ----
 
+  RedisSender::Events sender_events() {
+    RedisSender::Events events;
+    events.refused = refusal_teller();
+    events.appended = [this](std::uint64_t sequence, std::string_view message) {
+      tail_.add(sequence, message, RedisLogTail::Clock::now());
+    };
+    events.make_room = [this](std::size_t bytes) { return make_room(bytes); };
+    return events;
+  }
+
   RedisPresence::Events presence_events() {
     RedisPresence::Events events;
     events.users_here = [this] {
@@ -326,22 +420,62 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     RedisLogFollower::Events events;
     events.entry = [this](std::uint64_t sequence, std::string_view message) { take_entry(sequence, message); };
     events.trimmed = [this](std::uint64_t sequence) {
+      sizes_.trimmed(sequence);
       if (const auto to = listener()) to->trimmed(sequence);
     };
     events.garbled = [this](std::string_view id) { skip("an entry of the log, " + std::string(id)); };
     events.caught_up = [this](std::uint64_t newest) {
       if (const auto to = listener()) to->caught_up(newest);
       sender_.caught_up(newest);
-      if (!up_) up();
+      tail_.drop_older_than(RedisLogTail::Clock::now() - RedisLogTail::kept_for);
+      if (!up_) {
+        up();
+        trim_to(options_.log_bytes);
+      }
     };
     return events;
   }
 
   void take_entry(std::uint64_t sequence, std::string_view text) {
+    tail_.add(sequence, text, RedisLogTail::Clock::now());
+    sizes_.add(sequence, text.size());
     const auto message = decode(text);
     if (!message) return;
-    if (const auto to = listener()) to->appended(sequence, message->audience(), message->event);
-    if (message->origin == origin_) sender_.seen(message->counter, sequence);
+    const bool own = message->origin == origin_;
+    // Each publisher trims for what it brings, some at a time.
+    if (own && sizes_.bytes() > options_.log_bytes) trim_to(options_.log_bytes - options_.log_bytes / 16);
+    if (is_new(*message)) {
+      if (const auto to = listener()) to->appended(sequence, message->audience(), message->event);
+    }
+    if (own) sender_.seen(message->counter, sequence);
+  }
+
+  // A publisher's events are numbered as they are appended. One that is here already has been sent again, because the
+  // Redis that had it is gone, and its publisher had no answer.
+  bool is_new(const BusMessage& message) {
+    if (newest_of_.size() > most_publishers) newest_of_.clear();
+    std::uint64_t& newest = newest_of_[message.origin];
+    if (message.counter <= newest) return false;
+    newest = message.counter;
+    return true;
+  }
+
+  // Trims the log to so many bytes.
+  bool trim_to(std::size_t bytes) {
+    const std::optional<std::uint64_t> first = sizes_.trim_to(bytes);
+    if (!first || !session_) return false;
+    const std::string id = LogId::format(*first);
+    session_->commands().command({"XTRIM", keys_.log, "MINID", "~", id}, [this](const redisReply& reply) {
+      if (reply.type == REDIS_REPLY_ERROR) tell(Errc::bus_refused, std::string(text_of(reply)));
+    });
+    return true;
+  }
+
+  // Redis is full. What it keeps of the log may be less than it is to keep, but not much less for one event.
+  bool make_room(std::size_t bytes) {
+    const std::size_t kept = sizes_.bytes(), least = std::max(least_log_bytes, 4 * bytes);
+    const std::size_t wanted = std::max(kept / 16, 2 * bytes + least_room);
+    return kept > least && trim_to(std::max(least, kept - std::min(kept, wanted)));
   }
 
   void take_relayed(std::string_view text) {
@@ -370,6 +504,16 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     tell(Errc::bus_garbled, "skipped " + what);
   }
 
+  /// How long nodes agree on the end of a log whose Redis has restarted, at the most. When another has taken over, also
+  /// for as long as any of them may wait before it connects again.
+  static constexpr std::chrono::milliseconds agreement_after_restart{1'000};
+  static constexpr std::chrono::seconds look_again_after{2};
+  /// Processes whose events are told apart; beyond it all are forgotten.
+  static constexpr std::size_t most_publishers = 10'000;
+  /// What a full Redis keeps of the log at least, and the least that is trimmed at a time.
+  static constexpr std::size_t least_log_bytes = 1024 * 1024;
+  static constexpr std::size_t least_room = 64 * 1024;
+
   const std::uint64_t origin_;
   const RedisUrl url_;
   const RedisOptions options_;
@@ -383,9 +527,15 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   std::mt19937_64 random_;
   asio::steady_timer retry_timer_;
+  asio::steady_timer look_timer_;
   RedisSender sender_;
   RedisPresence presence_;
+  RedisLogTail tail_;
+  RedisLogSizes sizes_;
+  RedisLogRecovery recovery_;
   RedisLogFollower follower_;
+  std::unordered_map<std::uint64_t, std::uint64_t> newest_of_;  // by origin: the counter of its last event here
+  RedisServerInfo server_;
   std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};
   RedisConnection::Clock::time_point up_since_;

@@ -5,40 +5,163 @@
 
 namespace spate::detail::redis_scripts {
 
-/// KEYS epoch, log; ARGV a new epoch, the epoch known, the newest id known in it. Returns the epoch of the log.
+/// KEYS epoch, log, lineage, round, offers, mark; ARGV a new epoch, then what the node knows: the epoch, the highest
+/// number seen in it, the newest entry and the stamp of its message; then what Redis calls its history, 1 when it took
+/// that over from another Redis, and for how long nodes are waited for in ms, if it did and if it did not. Returns the
+/// epoch of the log, 1 when the nodes have to agree on its end first, and its newest id.
 ///
-/// A log that is gone has a new epoch. One that was rolled back, because Redis restarted from an older copy of its
-/// data, keeps its own: but it gives out no id that somebody has seen already.
+/// A log that is gone, or was never there, has a new epoch. One that may have been rolled back, because another Redis
+/// took over or this one restarted, keeps its own, and a round begins. So it does when it lacks what the node knows; it
+/// is over at once when numbers behind that have been given out already, so that it cannot be restored.
 inline constexpr std::string_view hello = R"(
-local created = redis.call('SET', KEYS[1], ARGV[1], 'NX')
-local epoch = redis.call('GET', KEYS[1])
-local exists = redis.call('EXISTS', KEYS[2]) == 1
-if created then
-  redis.call('DEL', KEYS[2])
-elseif epoch == ARGV[2] and ARGV[3] ~= '0-0' then
-  if not exists then
-    redis.call('SET', KEYS[1], ARGV[1])
-    return ARGV[1]
-  end
-  local info = redis.call('XINFO', 'STREAM', KEYS[2])
-  local last
-  for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end
-  local ms, n = string.match(last, '(%d+)-(%d+)')
-  local known_ms, known_n = string.match(ARGV[3], '(%d+)-(%d+)')
-  ms, n, known_ms, known_n = tonumber(ms), tonumber(n), tonumber(known_ms), tonumber(known_n)
-  if ms < known_ms or (ms == known_ms and n < known_n) then redis.call('XSETID', KEYS[2], ARGV[3]) end
+local function before(a, b)
+  local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
+  local b_ms, b_n = string.match(b, '(%d+)-(%d+)')
+  a_ms, a_n, b_ms, b_n = tonumber(a_ms), tonumber(a_n), tonumber(b_ms), tonumber(b_n)
+  return a_ms < b_ms or (a_ms == b_ms and a_n < b_n)
 end
-return epoch
+local epoch = redis.call('GET', KEYS[1])
+if not epoch or redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('SET', KEYS[1], ARGV[1])
+  redis.call('DEL', KEYS[2], KEYS[4], KEYS[5], KEYS[6])
+  -- From now on a log that is not there is one that was lost.
+  redis.call('XADD', KEYS[2], 'MAXLEN', '0', '0-1', 'e', ARGV[1])
+  redis.call('XSETID', KEYS[2], '0-0', 'ENTRIESADDED', '0', 'MAXDELETEDID', '0-0')
+  if ARGV[6] ~= '' then redis.call('SET', KEYS[3], ARGV[6]) end
+  return {ARGV[1], 0, '0-0'}
+end
+-- A replica refuses to.
+redis.call('SET', KEYS[1], epoch)
+local info = redis.call('XINFO', 'STREAM', KEYS[2])
+local last
+for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end
+local wait, lost, changed
+local took_over = '0'
+local lineage = redis.call('GET', KEYS[3])
+if ARGV[6] ~= '' and lineage ~= ARGV[6] then
+  redis.call('SET', KEYS[3], ARGV[6])
+  if lineage then
+    changed = true
+    took_over = ARGV[7]
+    wait = took_over == '1' and ARGV[8] or ARGV[9]
+  end
+end
+if ARGV[2] == epoch then
+  if before(last, ARGV[3]) then wait = wait or ARGV[9] end
+  if ARGV[4] ~= '0-0' and not before(last, ARGV[4]) then
+    local entry = redis.call('XRANGE', KEYS[2], ARGV[4], ARGV[4])[1]
+    if entry then
+      lost = string.sub(entry[2][4] or '', 1, #ARGV[5]) ~= ARGV[5]
+    else
+      -- What is older than all that is left has been trimmed.
+      local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+      lost = first and before(first[1], ARGV[4])
+    end
+    -- A mark that the node is yet to read tells of it.
+    local mark = redis.call('GET', KEYS[6])
+    if mark and before(ARGV[3], mark) then lost = false end
+    if lost then wait = wait or 0 end
+  end
+end
+if wait and (changed or redis.call('EXISTS', KEYS[4]) == 0) then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('HSET', KEYS[4], 'ends', string.format('%.0f', now + wait), 'took_over', took_over)
+end
+if lost then redis.call('HSET', KEYS[4], 'lost', '1') end
+return {epoch, redis.call('EXISTS', KEYS[4]), last}
 )";
 
-/// KEYS epoch, log, the publisher's counter; ARGV epoch, counter, whether it is the first on its connection (1 or 0),
-/// entries to keep, seconds to keep the counter, message. Returns the entry's id, or 0 when it is there already.
+/// KEYS round, offers; ARGV ids and messages that the log may lack.
+inline constexpr std::string_view offer = R"(
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+return 1
+)";
+
+/// KEYS epoch, log, round, offers, nodes, mark; ARGV the epoch known, own name, 1 when this node has offered all that
+/// it knows and the log may lack, 2 when it could not offer all of it, 0 when it knows nothing, the highest number it
+/// has seen, lease in ms, what publishers' counters begin with, seconds to keep them. Returns 1 when the round is over,
+/// 0 while others are waited for.
+///
+/// All are waited for who were alive when the log was last written to, as their leases show. Whoever of them does not
+/// come back in time may have been told of events that a Redis which took over from another has never had.
+inline constexpr std::string_view settle = R"(
+local function before(a, b)
+  local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
+  local b_ms, b_n = string.match(b, '(%d+)-(%d+)')
+  a_ms, a_n, b_ms, b_n = tonumber(a_ms), tonumber(a_n), tonumber(b_ms), tonumber(b_n)
+  return a_ms < b_ms or (a_ms == b_ms and a_n < b_n)
+end
+local fields, round = redis.call('HGETALL', KEYS[3]), {}
+if #fields == 0 then return 1 end
+for i = 1, #fields, 2 do round[fields[i]] = fields[i + 1] end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[3], KEYS[4])
+  return 1
+end
+local highest = round.highest or '0-0'
+if ARGV[3] ~= '0' then
+  round['node:' .. ARGV[2]] = '1'
+  if before(highest, ARGV[4]) then highest = ARGV[4] end
+  redis.call('HSET', KEYS[3], 'node:' .. ARGV[2], '1', 'highest', highest)
+  if ARGV[3] == '2' then
+    round.lost = '1'
+    redis.call('HSET', KEYS[3], 'lost', '1')
+  end
+end
+local nodes, silent = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', '+inf', 'WITHSCORES'), false
+for i = 1, #nodes, 2 do
+  local alive = tonumber(nodes[i + 1]) >= tonumber(nodes[#nodes]) - tonumber(ARGV[5])
+  if alive and not round['node:' .. nodes[i]] then silent = true end
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if silent and now < tonumber(round.ends) then return 0 end
+
+local info, log = redis.call('XINFO', 'STREAM', KEYS[2]), {}
+for i = 1, #info, 2 do log[info[i]] = info[i + 1] end
+local last = log['last-generated-id']
+local first = log['first-entry']
+local lost = round.lost == '1' or (silent and round.took_over == '1')
+local offers, ids, messages = redis.call('HGETALL', KEYS[4]), {}, {}
+for i = 1, #offers, 2 do
+  ids[#ids + 1] = offers[i]
+  messages[offers[i]] = offers[i + 1]
+end
+table.sort(ids, before)
+for _, id in ipairs(ids) do
+  local message = messages[id]
+  if before(last, id) then
+    redis.call('XADD', KEYS[2], id, 'e', ARGV[1], 'm', message)
+    last = id
+    local origin, counter = '', 0
+    for i = 9, 2, -1 do origin = origin .. string.format('%02x', string.byte(message, i)) end
+    for i = 17, 10, -1 do counter = counter * 256 + string.byte(message, i) end
+    local key = ARGV[6] .. string.gsub(origin, '^0+(%x)', '%1')
+    if counter > tonumber(redis.call('GET', key) or '0') then
+      redis.call('SET', key, string.format('%.0f', counter), 'EX', ARGV[7])
+    end
+  elseif first and not before(id, first[1]) then
+    local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
+    if not entry or entry[2][4] ~= message then lost = true end
+  end
+end
+if before(last, highest) then redis.call('XSETID', KEYS[2], highest) end
+if lost then redis.call('SET', KEYS[6], redis.call('XADD', KEYS[2], '*', 'e', ARGV[1], 'g', 'lost')) end
+redis.call('DEL', KEYS[3], KEYS[4])
+return 1
+)";
+
+/// KEYS epoch, log, the publisher's counter, round; ARGV epoch, counter, whether it is the first on its connection (1
+/// or 0), entries to keep, seconds to keep the counter, message. Returns the entry's id, or 0 when it is there already.
 ///
 /// The counter makes it safe to send an event again whose answer was lost, and keeps a publisher's events in order when
 /// one of them fails. The first on a connection may go past the counter: what is missing was confirmed, and is lost
 /// with what Redis has lost.
 inline constexpr std::string_view append = R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('EPOCH the log has begun anew') end
+if redis.call('EXISTS', KEYS[4]) == 1 then return redis.error_reply('EPOCH the nodes agree on the end of the log') end
 local last = redis.call('GET', KEYS[3])
 local counter = tonumber(ARGV[2])
 if last then
@@ -48,23 +171,34 @@ if last then
 elseif ARGV[3] ~= '1' and counter ~= 1 then
   return redis.error_reply('ORDER an earlier event has failed')
 end
-local id = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[1], 'm', ARGV[6])
+local id = redis.call('XADD', KEYS[2], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[4], '*', 'e', ARGV[1], 'm', ARGV[6])
+if not id then return redis.error_reply('EPOCH the log is gone') end
 redis.call('SET', KEYS[3], ARGV[2], 'EX', ARGV[5])
 local ms, n = string.match(id, '(%d+)-(%d+)')
 if tonumber(n) > 900000 then redis.call('XSETID', KEYS[2], string.format('%.0f-0', tonumber(ms) + 1)) end
 return id
 )";
 
-/// KEYS epoch, log; ARGV an id, how many entries at most. Returns the epoch, how many entries the log ever had and has
-/// now, the newest id, and the entries behind the given one.
+/// KEYS epoch, log; ARGV an id, how many entries at most, and how many bytes, about. Returns the epoch, how many
+/// entries the log ever had and has now, the newest id, and the entries behind the given one. Without a log it has no
+/// epoch.
 inline constexpr std::string_view read = R"(
-local epoch = redis.call('GET', KEYS[1])
-if redis.call('EXISTS', KEYS[2]) == 0 then return {epoch, 0, 0, '0-0', {}} end
-local info = redis.call('XINFO', 'STREAM', KEYS[2])
-local field = {}
+if redis.call('EXISTS', KEYS[2]) == 0 then return {'', 0, 0, '0-0', {}} end
+local info, field = redis.call('XINFO', 'STREAM', KEYS[2]), {}
 for i = 1, #info, 2 do field[info[i]] = info[i + 1] end
-return {epoch, field['entries-added'], field['length'], field['last-generated-id'],
-  redis.call('XRANGE', KEYS[2], '(' .. ARGV[1], '+', 'COUNT', ARGV[2])}
+local most, entries, bytes, from, step = tonumber(ARGV[2]), {}, 0, ARGV[1], 1
+while #entries < most and bytes < tonumber(ARGV[3]) do
+  -- A few more each time, so that large ones are noticed before many of them are here.
+  step = math.min(2 * step, 32, most - #entries)
+  local more = redis.call('XRANGE', KEYS[2], '(' .. from, '+', 'COUNT', step)
+  for _, entry in ipairs(more) do
+    entries[#entries + 1] = entry
+    from = entry[1]
+    for _, text in ipairs(entry[2]) do bytes = bytes + #text end
+  end
+  if #more < step then break end
+end
+return {redis.call('GET', KEYS[1]), field['entries-added'], field['length'], field['last-generated-id'], entries}
 )";
 
 /// KEYS nodes; ARGV prefix, own name, user, message. Publishes to the nodes that hold the user, or to all when none is

@@ -1,13 +1,15 @@
 // RedisSender: brings events to Redis, in order, and tells their fate.
 //
 // With a log each event is appended exactly once: its number says which one it is, so that it may be sent again when an
-// answer is lost. When one fails, those behind it fail too, and all are sent again. Without a log an event whose answer
-// is lost is given up.
+// answer is lost. When one fails, those behind it fail too, and all are sent again. If replicas are to have it, Redis
+// is asked for them with WAIT, once for all that it has appended since it was asked last. Without a log an event whose
+// answer is lost is given up.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,6 +28,8 @@
 #include <spate/cluster/detail/log_id.hpp>
 #include <spate/cluster/detail/outbox.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
+#include <spate/cluster/detail/redis_log_recovery.hpp>
+#include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/error.hpp>
@@ -34,17 +38,28 @@ namespace spate::detail {
 
 class RedisSender {
  public:
-  /// `origin` is the number of this process, `name` its text; `refused` is told of every error that Redis answers.
+  struct Events {
+    /// Redis has answered with an error.
+    std::function<void(const std::string& why)> refused;
+    /// Redis has appended this.
+    std::function<void(std::uint64_t sequence, std::string_view message)> appended;
+    /// Redis has no memory for an event of this size: makes some by trimming the log, or returns false.
+    std::function<bool(std::size_t bytes)> make_room;
+  };
+
+  /// `origin` is the number of this process, `name` its text.
   RedisSender(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
-              std::uint64_t origin, const std::string& name, std::function<void(const std::string& why)> refused)
+              std::uint64_t origin, const std::string& name, Events events)
       : origin_(origin),
         logs_(options.mode == ClusterMode::durable),
         routes_(options.mode == ClusterMode::directed),
         kept_(std::to_string(options.log_events)),
         again_after_(options.min_retry * 2),
+        replicas_(options.wait_replicas),
+        replicas_within_(options.wait_timeout),
         keys_(keys),
-        counter_key_(keys.prefix + "publisher:" + name),
-        refused_(std::move(refused)),
+        counter_key_(keys.publisher + name),
+        events_(std::move(events)),
         timer_(strand),
         outbox_(options.max_queued_events, options.max_queued_bytes) {}
 
@@ -70,7 +85,8 @@ class RedisSender {
     status.queued_bytes = outbox_.bytes();
     status.published = published_;
     status.refused = refused_count_;
-    if (status.reason.empty()) status.reason = refusal_;
+    // Of a Redis that is there, what it refuses comes first.
+    if (!refusal_.empty() && (status.connected || status.reason.empty())) status.reason = refusal_;
   }
 
   // ---- on the strand ----
@@ -90,7 +106,7 @@ class RedisSender {
   void end() {
     session_ = nullptr;
     timer_.cancel();
-    rewinding_ = false;
+    rewinding_ = full_ = false;
     in_flight_ = 0;
     std::vector<Outbox::Item> unknown;
     {
@@ -104,6 +120,9 @@ class RedisSender {
       }
     }
     tell(unknown, Errc::bus_lost);
+    asks_replicas_ = false;
+    // They are in the log, but nobody knows whether replicas have them.
+    for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
     // The log is not read for a while, and these need not wait for it. What Redis only said to have already is found in
     // the log later.
     settle([](const Confirmed& each) { return each.sequence != 0; });
@@ -118,6 +137,7 @@ class RedisSender {
       unsent = outbox_.take_all();
     }
     tell(unsent, Errc::shut_down);
+    for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
     settle([](const Confirmed&) { return true; });
   }
 
@@ -146,7 +166,7 @@ class RedisSender {
     if (const auto found = confirmed_.find(counter); found != confirmed_.end()) {
       done = std::move(found->second.done);
       confirmed_.erase(found);
-    } else {
+    } else if (replicas_ == 0) {
       // It is here before Redis's answer is.
       const std::lock_guard lock(mutex_);
       if (Outbox::Item* item = outbox_.find(counter)) done.swap(item->done);
@@ -171,10 +191,13 @@ class RedisSender {
  private:
   /// Events on their way at a time: enough to fill the wire, few enough to be sent again.
   static constexpr std::size_t window = 256;
-  /// For how long Redis remembers the number of a publisher's last event, in seconds: a day.
-  static constexpr std::string_view counter_lifetime = "86400";
+  /// An event for which Redis has no memory is given up after so many attempts if it is so large that others may well
+  /// find room: it holds them up no longer. A small one waits until there is memory.
+  static constexpr int most_attempts = 4;
+  static constexpr std::size_t large = 16 * 1024;
 
   struct Confirmed {
+    std::uint64_t counter;
     std::uint64_t sequence;  // 0: Redis said only that it has it
     Bus::Published done;
     int times_read = 0;  // all of the log, since then
@@ -182,9 +205,9 @@ class RedisSender {
 
   void append(const Outbox::Item& item) {
     const std::string counter = std::to_string(item.counter);
-    session_->eval(RedisScript::append, 3,
-                   {keys_.epoch, keys_.log, counter_key_, epoch_, counter, std::exchange(first_, false) ? "1" : "0",
-                    kept_, counter_lifetime, item.message},
+    session_->eval(RedisScript::append, 4,
+                   {keys_.epoch, keys_.log, counter_key_, keys_.round, epoch_, counter,
+                    std::exchange(first_, false) ? "1" : "0", kept_, RedisLogRecovery::counter_lifetime, item.message},
                    [this](const redisReply& reply) { took_append(reply); });
   }
 
@@ -194,39 +217,114 @@ class RedisSender {
     if (rewinding_) return send_again_later();
     Outbox::Item item = pop({});
     const std::uint64_t sequence = LogId::parse(text_of(reply)).value_or(0);
+    if (sequence != 0) events_.appended(sequence, item.message);
     // It counts as published when this node has read it too: whoever then asks here for what is newest, has it.
-    if (item.done) confirmed_.emplace(item.counter, Confirmed{sequence, std::move(item.done), 0});
+    if (item.done) {
+      Confirmed confirmed{item.counter, sequence, std::move(item.done), 0};
+      if (replicas_ == 0) {
+        confirm(std::move(confirmed));
+      } else {
+        unreplicated_.push_back(std::move(confirmed));
+        ask_replicas();
+      }
+    }
     send_more();
+  }
+
+  void confirm(Confirmed&& confirmed) {
+    if (confirmed.counter <= seen_up_to_ && confirmed.sequence != 0) return confirmed.done({}, confirmed.sequence);
+    confirmed_.emplace(confirmed.counter, std::move(confirmed));
+  }
+
+  // WAIT speaks of all that was appended before it.
+  void ask_replicas() {
+    if (asks_replicas_ || unreplicated_.empty()) return;
+    asks_replicas_ = true;
+    const std::string count = std::to_string(replicas_), within = std::to_string(replicas_within_.count());
+    session_->commands().command(
+        {"WAIT", count, within},
+        [this, asked = unreplicated_.size()](const redisReply& reply) { took_replicas(reply, asked); },
+        replicas_within_);
+  }
+
+  void took_replicas(const redisReply& reply, std::size_t asked) {
+    asks_replicas_ = false;
+    const bool refused = reply.type == REDIS_REPLY_ERROR;
+    const bool enough = !refused && static_cast<std::uint64_t>(reply.integer) >= replicas_;
+    const std::string why = refused  ? std::string(text_of(reply))
+                            : enough ? std::string()
+                                     : "only " + std::to_string(reply.integer) + " of " + std::to_string(replicas_) +
+                                           " replicas have confirmed within " +
+                                           std::to_string(replicas_within_.count()) + " ms";
+    {
+      const std::lock_guard lock(mutex_);
+      refusal_ = why;
+    }
+    if (!enough) events_.refused(why);
+    for (; asked > 0; --asked) {
+      Confirmed confirmed = std::move(unreplicated_.front());
+      unreplicated_.pop_front();
+      if (enough) {
+        confirm(std::move(confirmed));
+      } else {
+        confirmed.done(Errc::bus_not_replicated, 0);
+      }
+    }
+    ask_replicas();
   }
 
   // Redis takes nothing of what is on its way behind this one either.
   void failed(const std::string& why) {
-    if (why.starts_with("EPOCH") || why.starts_with("NOSCRIPT")) return session_->fail(Errc::bus_lost, why);
+    if (why.starts_with("EPOCH") || why.starts_with("NOSCRIPT") || why.starts_with("READONLY")) {
+      return session_->fail(Errc::bus_lost, RedisServerInfo::explained(why));
+    }
     if (!std::exchange(rewinding_, true)) {
+      full_ = why.starts_with("OOM");
       {
         const std::lock_guard lock(mutex_);
         refusal_ = why;
       }
-      refused_(why);
+      events_.refused(why);
     }
     send_again_later();
   }
 
   void send_again_later() {
     if (in_flight_ > 0) return;
+    if (std::exchange(full_, false) && room_was_made()) return send_again();
     timer_.expires_after(again_after_);
     timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
       // A session that lives has an owner who lives, and this with him.
       const auto session = weak.lock();
-      if (cancelled || !session || session != session_) return;
-      rewinding_ = false;
-      first_ = true;
-      {
-        const std::lock_guard lock(mutex_);
-        rewind();
-      }
-      send_more();
+      if (!cancelled && session && session == session_) send_again();
     });
+  }
+
+  void send_again() {
+    rewinding_ = false;
+    first_ = true;
+    {
+      const std::lock_guard lock(mutex_);
+      rewind();
+    }
+    send_more();
+  }
+
+  // The oldest found no memory: there may be some if the log is shorter, or if this one goes.
+  bool room_was_made() {
+    std::size_t size = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (outbox_.size() == 0) return true;
+      const Outbox::Item& oldest = outbox_.front();
+      size = oldest.message.size();
+      if (std::exchange(without_room_, oldest.counter) != oldest.counter) attempts_ = 0;
+    }
+    if (events_.make_room(size)) return true;
+    if (size < large || ++attempts_ < most_attempts) return false;
+    const Outbox::Item refused = pop_refused();
+    if (refused.done) refused.done(Errc::bus_refused, 0);
+    return true;
   }
 
   void relay(const Outbox::Item& item) {
@@ -235,7 +333,7 @@ class RedisSender {
       const bool taken = answer.type != REDIS_REPLY_ERROR;
       const std::string why = taken ? std::string() : std::string(text_of(answer));
       const Outbox::Item sent = pop(why);
-      if (!taken) refused_(why);
+      if (!taken) events_.refused(why);
       if (sent.done) sent.done(taken ? std::error_code() : Errc::bus_refused, 0);
       send_more();
     };
@@ -265,6 +363,12 @@ class RedisSender {
     return outbox_.pop();
   }
 
+  Outbox::Item pop_refused() {
+    const std::lock_guard lock(mutex_);
+    ++refused_count_;
+    return outbox_.pop();
+  }
+
   static void tell(const std::vector<Outbox::Item>& items, std::error_code error) {
     for (const Outbox::Item& item : items) {
       if (item.done) item.done(error, 0);
@@ -290,9 +394,11 @@ class RedisSender {
   const bool routes_;
   const std::string kept_;
   const std::chrono::milliseconds again_after_;
+  const std::size_t replicas_;
+  const std::chrono::milliseconds replicas_within_;
   const RedisKeys& keys_;
   const std::string counter_key_;
-  const std::function<void(const std::string& why)> refused_;
+  const Events events_;
 
   // ---- strand only ----
 
@@ -300,10 +406,15 @@ class RedisSender {
   std::shared_ptr<RedisSession> session_;
   std::string epoch_;
   std::map<std::uint64_t, Confirmed> confirmed_;  // by number: confirmed by Redis, not yet read from the log
+  std::deque<Confirmed> unreplicated_;            // likewise, but replicas are still awaited
   std::uint64_t seen_up_to_ = 0;                  // the last of its own that this node has read from the log
   std::size_t in_flight_ = 0;
   bool first_ = true;       // the next one to append is the first of its session, or after a failed one
   bool rewinding_ = false;  // one has failed: those behind it are awaited, then all are sent again
+  bool asks_replicas_ = false;
+  bool full_ = false;               // it failed because Redis has no memory
+  std::uint64_t without_room_ = 0;  // the last event that failed so
+  int attempts_ = 0;                // to append it, since there was nothing left to trim
 
   mutable std::mutex mutex_;
   Outbox outbox_;

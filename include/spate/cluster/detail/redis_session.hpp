@@ -25,7 +25,7 @@
 
 namespace spate::detail {
 
-enum class RedisScript : std::uint8_t { hello, append, read, route, lease, presence, users, count };
+enum class RedisScript : std::uint8_t { hello, offer, settle, append, read, route, lease, presence, users, count };
 
 class RedisSession : public std::enable_shared_from_this<RedisSession> {
  public:
@@ -87,8 +87,8 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
  private:
   static constexpr std::size_t script_count = static_cast<std::size_t>(RedisScript::count);
   static constexpr std::array<std::string_view, script_count> texts{
-      redis_scripts::hello, redis_scripts::append,   redis_scripts::read, redis_scripts::route,
-      redis_scripts::lease, redis_scripts::presence, redis_scripts::users};
+      redis_scripts::hello, redis_scripts::offer, redis_scripts::settle,   redis_scripts::append, redis_scripts::read,
+      redis_scripts::route, redis_scripts::lease, redis_scripts::presence, redis_scripts::users};
 
   std::shared_ptr<RedisConnection> connection() {
     RedisConnection::Events events;

@@ -1,0 +1,64 @@
+// RedisLogSizes: how large the entries of a cluster's log are, oldest first. Redis counts entries and not bytes, so
+// that a node, which reads them all, does. No I/O.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+namespace spate::detail {
+
+class RedisLogSizes {
+ public:
+  /// What Redis keeps for an entry beside its message, about.
+  static constexpr std::size_t overhead = 64;
+
+  /// Redis itself keeps no more than `most_entries`, about.
+  explicit RedisLogSizes(std::size_t most_entries) : most_entries_(most_entries) {}
+
+  std::size_t bytes() const noexcept { return bytes_; }
+  std::size_t entries() const noexcept { return entries_.size(); }
+
+  void add(std::uint64_t sequence, std::size_t message_bytes) {
+    entries_.push_back({sequence, message_bytes + overhead});
+    bytes_ += entries_.back().bytes;
+    if (entries_.size() > most_entries_) drop_oldest();
+  }
+
+  /// The entries up to this one are gone.
+  void trimmed(std::uint64_t sequence) {
+    while (!entries_.empty() && entries_.front().sequence <= sequence) drop_oldest();
+  }
+
+  /// Counts the oldest entries as gone until no more than `most_bytes` are left, but for the newest, which stays
+  /// whatever its size. Returns the first that stays; nothing when none has to go.
+  std::optional<std::uint64_t> trim_to(std::size_t most_bytes) {
+    if (bytes_ <= most_bytes || entries_.size() < 2) return std::nullopt;
+    while (bytes_ > most_bytes && entries_.size() > 1) drop_oldest();
+    return entries_.front().sequence;
+  }
+
+  /// The log is another one.
+  void clear() {
+    entries_.clear();
+    bytes_ = 0;
+  }
+
+ private:
+  struct Entry {
+    std::uint64_t sequence;
+    std::size_t bytes;
+  };
+
+  void drop_oldest() {
+    bytes_ -= entries_.front().bytes;
+    entries_.pop_front();
+  }
+
+  const std::size_t most_entries_;
+  std::deque<Entry> entries_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace spate::detail

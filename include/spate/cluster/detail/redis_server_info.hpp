@@ -1,0 +1,64 @@
+// What a Redis says of itself, as far as a node must know it before it relies on it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace spate::detail {
+
+struct RedisServerInfo {
+  /// What its history of writes is called: another Redis, and one that restarts, has another one.
+  std::string replication_id;
+  /// Whether it took over the history of another one, and so may lack the end of it.
+  bool took_over = false;
+  /// Why it cannot be used, and what to do; empty when it can.
+  std::string unusable;
+  /// What is wrong with it although it is used, and what to do; empty when all is well.
+  std::string warning;
+
+  /// The sections that `parse` looks at, as arguments of INFO.
+  static constexpr std::string_view memory = "memory", replication = "replication", cluster = "cluster";
+
+  /// Reads the answer to INFO. What it does not say counts as well: a user who may not ask is not refused.
+  static RedisServerInfo parse(std::string_view info) {
+    RedisServerInfo server;
+    server.replication_id = field(info, "master_replid");
+    server.took_over = field(info, "master_replid2").find_first_not_of('0') != std::string_view::npos;
+    if (field(info, "cluster_enabled") == "1") {
+      server.unusable = "Redis Cluster is not supported: name a Redis that is no part of one";
+    } else if (field(info, "role") == "slave") {
+      server.unusable = "it is a replica, which takes no events: name its master, or an address that leads to it";
+    }
+    const std::string_view policy = field(info, "maxmemory_policy");
+    if (!policy.empty() && policy != "noeviction") {
+      server.warning = "its maxmemory-policy is " + std::string(policy) +
+                       ", so that it may evict what nodes rely on: set it to noeviction";
+    }
+    return server;
+  }
+
+  /// An error that Redis answered, with what to do where its words do not say it.
+  static std::string explained(std::string_view error) {
+    std::string text(error);
+    if (error.starts_with("READONLY")) text += " (name its master, or an address that leads to it)";
+    if (error.starts_with("MOVED") || error.starts_with("CROSSSLOT") || error.starts_with("CLUSTERDOWN")) {
+      text += " (Redis Cluster is not supported: name a Redis that is no part of one)";
+    }
+    return text;
+  }
+
+ private:
+  // line = name ":" value CRLF
+  static std::string_view field(std::string_view info, std::string_view name) {
+    while (!info.empty()) {
+      const std::string_view line = info.substr(0, info.find("\r\n"));
+      info.remove_prefix(line.size() == info.size() ? line.size() : line.size() + 2);
+      if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
+        return line.substr(name.size() + 1);
+      }
+    }
+    return {};
+  }
+};
+
+}  // namespace spate::detail

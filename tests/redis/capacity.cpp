@@ -1,0 +1,111 @@
+// Large logs, slow links, and a Redis without memory.
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <spate/registry/emitter.hpp>
+#include "support/catch.hpp"
+#include "support/redis_nodes.hpp"
+#include "support/redis_proxy.hpp"
+#include "support/redis_server.hpp"
+#include "support/texts.hpp"
+
+using namespace spate::test;
+using namespace std::chrono_literals;
+using spate::Audience;
+using spate::BusStatus;
+using spate::Errc;
+using spate::Event;
+
+namespace {
+
+std::vector<Sending> send_large(RedisNodeServer& node, int count, std::size_t size) {
+  std::vector<Sending> sendings;
+  for (int i = 0; i < count; ++i) {
+    sendings.emplace_back(node.hub.emitter, Audience::user("anna"), Event(std::string(size, 'x')));
+  }
+  return sendings;
+}
+
+int log_length(const RedisServer& redis) {
+  return std::stoi(redis.command("XLEN spate:log"));
+}
+
+}  // namespace
+
+TEST_CASE("a log that takes longer than the reply timeout to come over a slow link is caught up with",
+          "[cluster][capacity][durable]") {
+  const bool few_large_ones = GENERATE(true, false);
+  const RedisServer redis;
+  RedisNodeServer a(redis.url());
+  REQUIRE(all_succeed(few_large_ones ? send_large(a, 3, 1024 * 1024) : send_large(a, 30, 100 * 1024)));
+  RedisProxy slow(redis.port());
+  slow.slow_down(3'000);  // three megabytes a second
+  spate::RedisOptions options = redis_options(slow.url());
+  options.reply_timeout = 400ms;
+  RedisNodeServer b(options);
+  REQUIRE(b.is_connected());
+  CHECK(b.faults.size() == 0);
+  EventClient anna = b.hub.open("/anna", "earliest");
+  CHECK(anna.next().data.size() >= 100 * 1024);
+}
+
+TEST_CASE("a log keeps no more bytes than it may, but always its newest event", "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  spate::RedisOptions options = redis_options(redis.url());
+  options.log_bytes = 1'000'000;
+  RedisNodeServer a(options);
+  REQUIRE(all_succeed(send_large(a, 100, 50'000)));
+  CHECK(log_length(redis) <= 20);
+  CHECK(log_length(redis) >= 10);
+  REQUIRE(all_succeed(send_large(a, 1, 3'000'000)));
+  CHECK(eventually([&] { return log_length(redis) == 1; }));
+  // Who resumes behind what was trimmed is told, and a node that starts now has what is left.
+  RedisNodeServer b(options);
+  EventClient all = b.hub.open("/anna", "earliest");
+  CHECK(all.next().data.size() == 3'000'000);
+}
+
+TEST_CASE("a log that is larger than it may be is trimmed by the first node that comes",
+          "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  RedisNodeServer a(redis.url());
+  REQUIRE(all_succeed(send_large(a, 40, 50'000)));
+  REQUIRE(log_length(redis) == 40);
+  spate::RedisOptions options = redis_options(redis.url());
+  options.log_bytes = 1'000'000;
+  RedisNodeServer b(options);
+  REQUIRE(b.is_connected());
+  CHECK(eventually([&] { return log_length(redis) < 20; }));
+}
+
+TEST_CASE("a full Redis makes room for new events by giving up old ones", "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  TwoNodes nodes(redis.url());
+  REQUIRE(redis.command("CONFIG SET maxmemory 12mb") == "OK");
+  for (int round = 0; round < 200; ++round) {
+    REQUIRE(all_succeed(send_large(nodes.a, 2, 50'000)));
+    for (int i = 0; i < 2; ++i) REQUIRE(nodes.there.next().data.size() == 50'000);
+  }
+  CHECK(log_length(redis) < 300);
+  CHECK(log_length(redis) > 10);
+  CHECK(nodes.a.comes_to([](const BusStatus& status) { return status.connected && status.reason.empty(); }));
+}
+
+TEST_CASE("an event for which a full Redis has no room is refused alone", "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  spate::RedisOptions options = redis_options(redis.url());
+  options.reply_timeout = 10s;
+  TwoNodes nodes(options);
+  REQUIRE(redis.command("CONFIG SET maxmemory 12mb") == "OK");
+  const std::vector<Sending> before = send_numbers(nodes.a, 1, 20);
+  const Sending large(nodes.a.hub.emitter, Audience::user("anna"), Event(std::string(20 * 1024 * 1024, 'x')));
+  const std::vector<Sending> after = send_numbers(nodes.a, 21, 40);
+  REQUIRE(all_succeed(before));
+  REQUIRE(large.wait());
+  CHECK(large.error() == Errc::bus_refused);
+  REQUIRE(all_succeed(after));
+  CHECK(nodes.there.next_data(40) == numbers(1, 40));
+  CHECK(nodes.a.comes_to([](const BusStatus& status) { return status.queued == 0 && status.reason.empty(); }));
+}
