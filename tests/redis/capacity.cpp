@@ -51,6 +51,21 @@ TEST_CASE("a log that takes longer than the reply timeout to come over a slow li
   CHECK(anna.next().data.size() >= 100 * 1024);
 }
 
+TEST_CASE("a node that is far behind reads a thousand events in a round trip", "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  RedisNodeServer a(redis.url());
+  REQUIRE(all_succeed(send_numbers(a, 1, 5'000)));
+  a.bus->close();
+  REQUIRE(redis.command("CONFIG RESETSTAT") == "OK");
+  RedisNodeServer b(redis.url());
+  REQUIRE(b.is_connected());
+  const std::string statistics = redis.command("INFO commandstats");
+  const std::size_t scripts = statistics.find("cmdstat_evalsha:calls=");
+  REQUIRE(scripts != std::string::npos);
+  // Five full batches and what else a node does when it starts; by 128 it would be forty.
+  CHECK(std::stoi(statistics.substr(scripts + 22)) < 20);
+}
+
 TEST_CASE("a log keeps no more bytes than it may, but always its newest event", "[cluster][capacity][durable]") {
   const RedisServer redis;
   spate::RedisOptions options = redis_options(redis.url());

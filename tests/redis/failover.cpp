@@ -170,6 +170,33 @@ TEST_CASE("what cannot be restored is told once to every stream, also by a node 
   CHECK(c.hub.server.stats().gaps == 1);
 }
 
+TEST_CASE("an event that is sent again, since no node that had read it came in time, is not delivered there again",
+          "[cluster][failover][durable][gap]") {
+  Pair redis;
+  for (const RedisServer* server : {&redis.in_charge(), &redis.replica()}) {
+    REQUIRE(server->command("ACL SETUSER b on '>secret' '~*' '&*' +@all") == "OK");
+  }
+  RedisProxy to_publisher(redis.in_charge().port());
+  TwoNodes nodes(redis_options(to_publisher.url()), redis_options("redis://b:secret@" + redis.url().substr(8)));
+  send(nodes.a, 1, 3);
+  REQUIRE(redis.replica_has(3));
+  redis.replica_falls_behind();
+  to_publisher.set_silent(true);
+  const Sending unanswered(nodes.a.hub.emitter, Audience::user("anna"), Event("4"));
+  CHECK(nodes.there.next_data(4) == numbers(1, 4));
+  REQUIRE(redis.replica().command("ACL SETUSER b off") == "OK");
+  to_publisher.lead_to(redis.replica().port());
+  redis.fail_over();
+  to_publisher.set_silent(false);
+  REQUIRE(unanswered.wait());
+  CHECK(unanswered.error() == std::error_code());
+  REQUIRE(redis.in_charge().command("ACL SETUSER b on") == "OK");
+  CHECK(nodes.there.next().name == "gap");
+  send(nodes.a, 5, 5);
+  CHECK(nodes.there.next().data == "5");
+  CHECK(nodes.b.hub.server.stats().gaps == 1);
+}
+
 TEST_CASE("numbers of a new Redis whose clock is behind never fall below a position given out",
           "[cluster][failover][durable]") {
   Pair redis;

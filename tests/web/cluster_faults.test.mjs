@@ -160,6 +160,26 @@ describe("faults of Redis", { timeout: 400_000 }, () => {
     }
   });
 
+  test("the log in Redis keeps as many events, bytes and milliseconds as the hub's options say", async () => {
+    const redis = await start_redis({ settings: ["--stream-node-max-entries", "1"] });
+    const data = "x".repeat(50_000);
+    for (const [options, kept] of [
+      [["--redis-log-bytes", "500000"], (length) => length >= 5 && length <= 10],
+      [["--replay-bytes", "500000"], (length) => length >= 5 && length <= 10],
+      [["--redis-log-events", "4"], (length) => length === 4],
+    ]) {
+      const cluster = await start_cluster(redis, { nodes: 1, options });
+      try {
+        for (let i = 0; i < 30; i += 1) await cluster.nodes[0].hub.send("/sse/send/alice", data);
+        const length = Number(await redis.command("XLEN", "spate:log"));
+        assert.ok(kept(length), `${options}: ${length}`);
+      } finally {
+        await cluster.stop();
+      }
+    }
+    await redis.stop();
+  });
+
   test("a log that Redis has lost is a gap, told to those who are there and to those who return", async () => {
     const redis = await start_redis();
     const cluster = await start_cluster(redis, { nodes: 2 });

@@ -25,7 +25,6 @@
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_tail.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
-#include <spate/cluster/redis_options.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -43,9 +42,8 @@ class RedisLogRecovery {
   /// For how long Redis remembers the number of a publisher's last event, in seconds: a day.
   static constexpr std::string_view counter_lifetime = "86400";
 
-  RedisLogRecovery(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
-                   const RedisLogTail& tail)
-      : lease_(std::to_string(options.lease.count())), keys_(keys), tail_(tail), timer_(strand) {}
+  RedisLogRecovery(const asio::any_io_executor& strand, const RedisKeys& keys, const RedisLogTail& tail)
+      : keys_(keys), tail_(tail), timer_(strand) {}
 
   /// Takes part over `session`, whose log ends at `end`; `done` is called when the round is over.
   void begin(std::shared_ptr<RedisSession> session, Known known, std::uint64_t end, std::function<void()> done) {
@@ -96,9 +94,9 @@ class RedisLogRecovery {
 
   void settle() {
     const std::string position = LogId::format(known_.position);
-    session_->eval(RedisScript::settle, 6,
-                   {keys_.epoch, keys_.log, keys_.round, keys_.offers, keys_.nodes, keys_.mark, known_.epoch,
-                    keys_.node, says_, position, lease_, keys_.publisher, counter_lifetime},
+    session_->eval(RedisScript::settle, 5,
+                   {keys_.epoch, keys_.log, keys_.round, keys_.offers, keys_.mark, known_.epoch, keys_.node, says_,
+                    position, keys_.publisher, counter_lifetime},
                    [this](const redisReply& reply) {
                      if (failed(reply)) return;
                      if (reply.integer == 1) return done_();
@@ -118,7 +116,6 @@ class RedisLogRecovery {
     return true;
   }
 
-  const std::string lease_;
   const RedisKeys& keys_;
   const RedisLogTail& tail_;
   asio::steady_timer timer_;

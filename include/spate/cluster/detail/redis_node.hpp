@@ -62,7 +62,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
         sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
         presence_(strand_, options_, keys_, presence_events()),
         sizes_(options_.log_events),
-        recovery_(strand_, options_, keys_, tail_),
+        recovery_(strand_, keys_, tail_),
         follower_(keys_.epoch, keys_.log, follower_events()) {
     status_.reason = "not connected yet";
   }
@@ -286,31 +286,33 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     });
   }
 
-  // Tells Redis what this node knows of the log, and hears which log there is.
+  // Tells Redis what this node knows of the log, and hears which log there is. This comes before anything is written:
+  // the leases show who was alive when Redis was last written to.
   void say_hello() {
     const std::string proposed = hex(random_()), known = LogId::format(known_position()),
                       newest = LogId::format(tail_.newest()),
                       restarts = std::to_string(agreement_after_restart.count()),
+                      lease = std::to_string(options_.lease.count()),
                       takes_over = std::to_string((options_.max_retry + agreement_after_restart).count());
-    session_->eval(
-        RedisScript::hello, 6,
-        {keys_.epoch, keys_.log, keys_.lineage, keys_.round, keys_.offers, keys_.mark, proposed, follower_.epoch(),
-         known, newest, tail_.stamp(), server_.replication_id, server_.took_over ? "1" : "0", takes_over, restarts},
-        [this](const redisReply& reply) {
-          if (reply.type == REDIS_REPLY_ERROR) {
-            return session_->fail(Errc::bus_refused, RedisServerInfo::explained(text_of(reply)));
-          }
-          if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) {
-            return session_->fail(Errc::bus_refused, "the log cannot be read");
-          }
-          const bool knows = text_of(*reply.element[0]) == follower_.epoch() && was_up_;
-          begin_log(text_of(*reply.element[0]));
-          // What waits is sent once the log has been read: so streams that were here before are given it.
-          if (reply.element[1]->integer == 0) return follower_.follow(session_);
-          const std::uint64_t end = LogId::parse(text_of(*reply.element[2])).value_or(0);
-          recovery_.begin(session_, {follower_.epoch(), known_position(), knows}, end,
-                          [this] { follower_.follow(session_); });
-        });
+    session_->eval(RedisScript::hello, 7,
+                   {keys_.epoch, keys_.log, keys_.lineage, keys_.round, keys_.offers, keys_.mark, keys_.nodes, proposed,
+                    follower_.epoch(), known, newest, tail_.stamp(), server_.replication_id,
+                    server_.took_over ? "1" : "0", takes_over, restarts, lease},
+                   [this](const redisReply& reply) {
+                     if (reply.type == REDIS_REPLY_ERROR) {
+                       return session_->fail(Errc::bus_refused, RedisServerInfo::explained(text_of(reply)));
+                     }
+                     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) {
+                       return session_->fail(Errc::bus_refused, "the log cannot be read");
+                     }
+                     const bool knows = text_of(*reply.element[0]) == follower_.epoch() && was_up_;
+                     begin_log(text_of(*reply.element[0]));
+                     // What waits is sent once the log has been read: so streams that were here before are given it.
+                     if (reply.element[1]->integer == 0) return follower_.follow(session_);
+                     const std::uint64_t end = LogId::parse(text_of(*reply.element[2])).value_or(0);
+                     recovery_.begin(session_, {follower_.epoch(), known_position(), knows}, end,
+                                     [this] { follower_.follow(session_); });
+                   });
   }
 
   // No number of the log beyond it has been seen here.
@@ -437,10 +439,10 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
   void take_entry(std::uint64_t sequence, std::string_view text) {
-    tail_.add(sequence, text, RedisLogTail::Clock::now());
     sizes_.add(sequence, text.size());
     const auto message = decode(text);
     if (!message) return;
+    tail_.add(sequence, text, RedisLogTail::Clock::now());
     const bool own = message->origin == origin_;
     // Each publisher trims for what it brings, some at a time.
     if (own && sizes_.bytes() > options_.log_bytes) trim_to(options_.log_bytes - options_.log_bytes / 16);

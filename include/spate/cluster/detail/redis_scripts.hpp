@@ -5,14 +5,15 @@
 
 namespace spate::detail::redis_scripts {
 
-/// KEYS epoch, log, lineage, round, offers, mark; ARGV a new epoch, then what the node knows: the epoch, the highest
-/// number seen in it, the newest entry and the stamp of its message; then what Redis calls its history, 1 when it took
-/// that over from another Redis, and for how long nodes are waited for in ms, if it did and if it did not. Returns the
-/// epoch of the log, 1 when the nodes have to agree on its end first, and its newest id.
+/// KEYS epoch, log, lineage, round, offers, mark, nodes; ARGV a new epoch, then what the node knows: the epoch, the
+/// highest number seen in it, the newest entry and the stamp of its message; then what Redis calls its history, 1 when
+/// it took that over from another Redis, for how long nodes are waited for in ms, if it did and if it did not, and the
+/// lease in ms. Returns the epoch of the log, 1 when the nodes have to agree on its end first, and its newest id.
 ///
 /// A log that is gone, or was never there, has a new epoch. One that may have been rolled back, because another Redis
 /// took over or this one restarted, keeps its own, and a round begins. So it does when it lacks what the node knows; it
-/// is over at once when numbers behind that have been given out already, so that it cannot be restored.
+/// is over at once when numbers behind that have been given out already, so that it cannot be restored. All nodes are
+/// waited for that were alive when Redis was last written to, as their leases show.
 inline constexpr std::string_view hello = R"(
 local function before(a, b)
   local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
@@ -67,6 +68,10 @@ if wait and (changed or redis.call('EXISTS', KEYS[4]) == 0) then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   redis.call('HSET', KEYS[4], 'ends', string.format('%.0f', now + wait), 'took_over', took_over)
+  local nodes = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', '+inf', 'WITHSCORES')
+  for i = 1, #nodes, 2 do
+    if nodes[i + 1] + ARGV[10] >= tonumber(nodes[#nodes]) then redis.call('HSET', KEYS[4], 'await:' .. nodes[i], '1') end
+  end
 end
 if lost then redis.call('HSET', KEYS[4], 'lost', '1') end
 return {epoch, redis.call('EXISTS', KEYS[4]), last}
@@ -79,13 +84,13 @@ for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1
 )";
 
-/// KEYS epoch, log, round, offers, nodes, mark; ARGV the epoch known, own name, 1 when this node has offered all that
-/// it knows and the log may lack, 2 when it could not offer all of it, 0 when it knows nothing, the highest number it
-/// has seen, lease in ms, what publishers' counters begin with, seconds to keep them. Returns 1 when the round is over,
-/// 0 while others are waited for.
+/// KEYS epoch, log, round, offers, mark; ARGV the epoch known, own name, 1 when this node has offered all that it knows
+/// and the log may lack, 2 when it could not offer all of it, 0 when it knows nothing, the highest number it has seen,
+/// what publishers' counters begin with, seconds to keep them. Returns 1 when the round is over, 0 while others are
+/// waited for.
 ///
-/// All are waited for who were alive when the log was last written to, as their leases show. Whoever of them does not
-/// come back in time may have been told of events that a Redis which took over from another has never had.
+/// Whoever does not come back in time may have been told of events that a Redis which took over from another has never
+/// had. After a restart it is enough that one node comes back: what Redis has lost then, it knows too.
 inline constexpr std::string_view settle = R"(
 local function before(a, b)
   local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
@@ -95,14 +100,18 @@ local function before(a, b)
 end
 local fields, round = redis.call('HGETALL', KEYS[3]), {}
 if #fields == 0 then return 1 end
-for i = 1, #fields, 2 do round[fields[i]] = fields[i + 1] end
+local vouched = false
+for i = 1, #fields, 2 do
+  round[fields[i]] = fields[i + 1]
+  if string.sub(fields[i], 1, 5) == 'node:' then vouched = true end
+end
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('DEL', KEYS[3], KEYS[4])
   return 1
 end
 local highest = round.highest or '0-0'
 if ARGV[3] ~= '0' then
-  round['node:' .. ARGV[2]] = '1'
+  round['node:' .. ARGV[2]], vouched = '1', true
   if before(highest, ARGV[4]) then highest = ARGV[4] end
   redis.call('HSET', KEYS[3], 'node:' .. ARGV[2], '1', 'highest', highest)
   if ARGV[3] == '2' then
@@ -110,10 +119,10 @@ if ARGV[3] ~= '0' then
     redis.call('HSET', KEYS[3], 'lost', '1')
   end
 end
-local nodes, silent = redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', '+inf', 'WITHSCORES'), false
-for i = 1, #nodes, 2 do
-  local alive = tonumber(nodes[i + 1]) >= tonumber(nodes[#nodes]) - tonumber(ARGV[5])
-  if alive and not round['node:' .. nodes[i]] then silent = true end
+local silent = false
+for field in pairs(round) do
+  local node = string.match(field, '^await:(.*)')
+  if node and not round['node:' .. node] then silent = true end
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -123,7 +132,8 @@ local info, log = redis.call('XINFO', 'STREAM', KEYS[2]), {}
 for i = 1, #info, 2 do log[info[i]] = info[i + 1] end
 local last = log['last-generated-id']
 local first = log['first-entry']
-local lost = round.lost == '1' or (silent and round.took_over == '1')
+local took_over = round.took_over == '1'
+local lost = round.lost == '1' or (silent and (took_over or not vouched)) or (took_over and not vouched)
 local offers, ids, messages = redis.call('HGETALL', KEYS[4]), {}, {}
 for i = 1, #offers, 2 do
   ids[#ids + 1] = offers[i]
@@ -138,9 +148,9 @@ for _, id in ipairs(ids) do
     local origin, counter = '', 0
     for i = 9, 2, -1 do origin = origin .. string.format('%02x', string.byte(message, i)) end
     for i = 17, 10, -1 do counter = counter * 256 + string.byte(message, i) end
-    local key = ARGV[6] .. string.gsub(origin, '^0+(%x)', '%1')
+    local key = ARGV[5] .. string.gsub(origin, '^0+(%x)', '%1')
     if counter > tonumber(redis.call('GET', key) or '0') then
-      redis.call('SET', key, string.format('%.0f', counter), 'EX', ARGV[7])
+      redis.call('SET', key, string.format('%.0f', counter), 'EX', ARGV[6])
     end
   elseif first and not before(id, first[1]) then
     local entry = redis.call('XRANGE', KEYS[2], id, id)[1]
@@ -148,7 +158,7 @@ for _, id in ipairs(ids) do
   end
 end
 if before(last, highest) then redis.call('XSETID', KEYS[2], highest) end
-if lost then redis.call('SET', KEYS[6], redis.call('XADD', KEYS[2], '*', 'e', ARGV[1], 'g', 'lost')) end
+if lost then redis.call('SET', KEYS[5], redis.call('XADD', KEYS[2], '*', 'e', ARGV[1], 'g', 'lost')) end
 redis.call('DEL', KEYS[3], KEYS[4])
 return 1
 )";
