@@ -31,8 +31,8 @@ struct RedisServerInfo {
     }
     const std::string_view policy = field(info, "maxmemory_policy");
     if (!policy.empty() && policy != "noeviction") {
-      server.warning = "its maxmemory-policy is " + std::string(policy) +
-                       ", so that it may evict what nodes rely on: set it to noeviction";
+      server.warning = "maxmemory-policy is " + std::string(policy) +
+                       ", so that Redis may evict what nodes rely on: set it to noeviction";
     }
     return server;
   }
