@@ -63,8 +63,8 @@ class RedisProxy {
   /// From now on answers come no faster than so many bytes in a millisecond; 0: as fast as they can.
   void slow_down(std::size_t bytes_in_a_millisecond) { rate_ = bytes_in_a_millisecond; }
 
-  /// From now on answers are withheld, or no longer.
-  void set_silent(bool silent) { silent_ = silent; }
+  /// From now on answers are lost on the connections that there are.
+  void lose_answers() { silent_before_ = ++connections_; }
 
   /// From now on new connections hear from a Redis that loads its data, or no longer.
   void set_loading(bool loading) { loading_ = loading; }
@@ -72,7 +72,8 @@ class RedisProxy {
  private:
   using Socket = asio::ip::tcp::socket;
   struct Pair {
-    Pair(Socket accepted, Socket connected) : client(std::move(accepted)), server(std::move(connected)) {}
+    Pair(Socket accepted, Socket connected, std::size_t as_number)
+        : client(std::move(accepted)), server(std::move(connected)), number(as_number) {}
     void close() {
       std::error_code ignored;  // the other direction may have closed it
       client.close(ignored);
@@ -80,12 +81,13 @@ class RedisProxy {
     }
     Socket client;
     Socket server;
+    const std::size_t number;
   };
 
   asio::awaitable<void> accept() {
     for (;;) {
       Socket client = co_await acceptor_.async_accept(asio::use_awaitable);
-      auto pair = std::make_shared<Pair>(std::move(client), Socket(io_));
+      auto pair = std::make_shared<Pair>(std::move(client), Socket(io_), ++connections_);
       if (loading_) {
         asio::co_spawn(io_, refuse(pair), asio::detached);
       } else {
@@ -121,7 +123,7 @@ class RedisProxy {
         const asio::mutable_buffer room(piece.data(), std::min(piece.size(), budget));
         const std::size_t size = co_await from.async_read_some(room, asio::use_awaitable);
         const asio::const_buffer bytes(piece.data(), size);
-        while (&from == &pair->server && silent_) co_await pause(std::chrono::milliseconds(1));
+        if (&from == &pair->server && pair->number < silent_before_) continue;
         co_await asio::async_write(to, bytes, asio::use_awaitable);
         if (const std::size_t rate = rate_; &from == &pair->server && rate > 0) {
           co_await pause(std::chrono::milliseconds(size / rate));
@@ -162,7 +164,8 @@ class RedisProxy {
   asio::io_context io_{1};
   std::atomic<std::uint16_t> to_;
   std::atomic<std::size_t> rate_{0};
-  std::atomic<bool> silent_{false};
+  std::atomic<std::size_t> connections_{0};
+  std::atomic<std::size_t> silent_before_{0};  // connections with lower numbers
   asio::ip::tcp::acceptor acceptor_;
   std::atomic<bool> loading_{false};
   std::atomic<std::size_t> cuts_{0};
