@@ -258,4 +258,6 @@ TEST_CASE("a send that is to be replicated succeeds when a replica has it, and s
   REQUIRE(all_succeed(send_numbers(c, 2, 300)));
   CHECK(nodes.there.next_data(299) == numbers(2, 300));
   CHECK(replica.command("XLEN spate:log") == "300");
+  // That a master has got a replica is no failover.
+  for (const RedisNodeServer* node : {&nodes.a, &nodes.b, &c}) CHECK(node->hub.server.stats().gaps == 0);
 }

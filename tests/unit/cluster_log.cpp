@@ -92,7 +92,8 @@ TEST_CASE("sizes follow what Redis trims by itself", "[cluster][sizes]") {
 
 TEST_CASE("a Redis that cannot be used is told from one that can, with what to do", "[cluster][info]") {
   const std::string healthy =
-      "# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\r\n# Replication\r\nrole:master\r\n"
+      "# Server\r\nrun_id:run\r\n# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\r\n# "
+      "Replication\r\nrole:master\r\n"
       "master_replid:abc\r\nmaster_replid2:0000000000\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n";
   const auto with = [&](const std::string& from, const std::string& to) {
     std::string text = healthy;
@@ -101,6 +102,7 @@ TEST_CASE("a Redis that cannot be used is told from one that can, with what to d
   };
   const RedisServerInfo info = RedisServerInfo::parse(healthy);
   CHECK(info.replication_id == "abc");
+  CHECK(info.lineage() == "run abc");
   CHECK_FALSE(info.took_over);
   CHECK(info.unusable.empty());
   CHECK(info.warning.empty());
@@ -115,6 +117,7 @@ TEST_CASE("a Redis that cannot be used is told from one that can, with what to d
   for (const char* text : {"", "\r\n", "role", "role:", "# Replication\r\n"}) {
     CHECK(RedisServerInfo::parse(text).unusable.empty());
     CHECK(RedisServerInfo::parse(text).warning.empty());
+    CHECK(RedisServerInfo::parse(text).lineage().empty());
   }
 }
 

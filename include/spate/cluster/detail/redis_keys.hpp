@@ -26,7 +26,7 @@ struct RedisKeys {
   const std::string node;
   const std::string epoch;      // a string: what the ids of the log begin with
   const std::string log;        // a stream: all events of durable mode
-  const std::string lineage;    // a string: the replication id of the Redis that the nodes have agreed on the log with
+  const std::string lineage;    // a string: process and history of the Redis that the nodes have agreed on the log with
   const std::string round;      // a hash, while the nodes agree: until when, and who has spoken
   const std::string offers;     // a hash, likewise: entries that the log may lack, by id
   const std::string mark;       // a string: the id of the log's last mark

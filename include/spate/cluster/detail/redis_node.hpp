@@ -249,8 +249,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   // Who may not ask is told nothing here, and sees from the answers to what it does.
   void ask_server(std::function<void(RedisServerInfo&&)> then) {
-    const std::vector<std::string_view> ask{"INFO", RedisServerInfo::memory, RedisServerInfo::replication,
-                                            RedisServerInfo::cluster};
+    const std::vector<std::string_view> ask{"INFO", RedisServerInfo::process, RedisServerInfo::memory,
+                                            RedisServerInfo::replication, RedisServerInfo::cluster};
     session_->commands().command(ask, [this, then = std::move(then)](const redisReply& reply) {
       RedisServerInfo server;
       if (reply.type != REDIS_REPLY_ERROR) server = RedisServerInfo::parse(text_of(reply));
@@ -271,10 +271,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   void look_again() {
     ask_server([this](RedisServerInfo&& server) {
-      if (logs_ && server.replication_id != server_.replication_id) {
-        if (server.took_over) return session_->fail(Errc::bus_lost, "it follows another history than before");
-        // A master names its history anew when its first replica comes, or its last one has been gone for long.
-        session_->commands().command({"SET", keys_.lineage, server.replication_id}, [](const redisReply&) {});
+      if (logs_ && server.took_over && server.replication_id != server_.replication_id) {
+        return session_->fail(Errc::bus_lost, "it follows another history than before");
       }
       if (server.warning != server_.warning) {
         if (!server.warning.empty()) tell(Errc::bus_refused, server.warning);
@@ -296,8 +294,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
                       takes_over = std::to_string((options_.max_retry + agreement_after_restart).count());
     session_->eval(RedisScript::hello, 7,
                    {keys_.epoch, keys_.log, keys_.lineage, keys_.round, keys_.offers, keys_.mark, keys_.nodes, proposed,
-                    follower_.epoch(), known, newest, tail_.stamp(), server_.replication_id,
-                    server_.took_over ? "1" : "0", takes_over, restarts, lease},
+                    follower_.epoch(), known, newest, tail_.stamp(), server_.lineage(), server_.took_over ? "1" : "0",
+                    takes_over, restarts, lease},
                    [this](const redisReply& reply) {
                      if (reply.type == REDIS_REPLY_ERROR) {
                        return session_->fail(Errc::bus_refused, RedisServerInfo::explained(text_of(reply)));

@@ -6,9 +6,10 @@
 namespace spate::detail::redis_scripts {
 
 /// KEYS epoch, log, lineage, round, offers, mark, nodes; ARGV a new epoch, then what the node knows: the epoch, the
-/// highest number seen in it, the newest entry and the stamp of its message; then what Redis calls its history, 1 when
-/// it took that over from another Redis, for how long nodes are waited for in ms, if it did and if it did not, and the
-/// lease in ms. Returns the epoch of the log, 1 when the nodes have to agree on its end first, and its newest id.
+/// highest number seen in it, the newest entry and the stamp of its message; then the process of Redis and its history,
+/// 1 when it took that over from another Redis, for how long nodes are waited for in ms, if it did and if it did not,
+/// and the lease in ms. Returns the epoch of the log, 1 when the nodes have to agree on its end first, and its newest
+/// id.
 ///
 /// A log that is gone, or was never there, has a new epoch. One that may have been rolled back, because another Redis
 /// took over or this one restarted, keeps its own, and a round begins. So it does when it lacks what the node knows; it
@@ -41,7 +42,9 @@ local took_over = '0'
 local lineage = redis.call('GET', KEYS[3])
 if ARGV[6] ~= '' and lineage ~= ARGV[6] then
   redis.call('SET', KEYS[3], ARGV[6])
-  if lineage then
+  -- The same process goes on, unless it was a replica meanwhile, though its history may have another name.
+  local same = lineage and string.match(lineage, '^%S+') == string.match(ARGV[6], '^%S+') and ARGV[7] == '0'
+  if lineage and not same then
     changed = true
     took_over = ARGV[7]
     wait = took_over == '1' and ARGV[8] or ARGV[9]

@@ -7,7 +7,8 @@
 namespace spate::detail {
 
 struct RedisServerInfo {
-  /// What its history of writes is called: another Redis, and one that restarts, has another one.
+  /// Its process, and what its history of writes is called: a master names that anew when its first replica comes.
+  std::string run_id;
   std::string replication_id;
   /// Whether it took over the history of another one, and so may lack the end of it.
   bool took_over = false;
@@ -17,11 +18,16 @@ struct RedisServerInfo {
   std::string warning;
 
   /// The sections that `parse` looks at, as arguments of INFO.
-  static constexpr std::string_view memory = "memory", replication = "replication", cluster = "cluster";
+  static constexpr std::string_view process = "server", memory = "memory", replication = "replication",
+                                    cluster = "cluster";
+
+  /// What a log is agreed on with: process and history; empty when it does not say.
+  std::string lineage() const { return run_id.empty() ? std::string() : run_id + " " + replication_id; }
 
   /// Reads the answer to INFO. What it does not say counts as well: a user who may not ask is not refused.
   static RedisServerInfo parse(std::string_view info) {
     RedisServerInfo server;
+    server.run_id = field(info, "run_id");
     server.replication_id = field(info, "master_replid");
     server.took_over = field(info, "master_replid2").find_first_not_of('0') != std::string_view::npos;
     if (field(info, "cluster_enabled") == "1") {
