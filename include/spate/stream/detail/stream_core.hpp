@@ -77,11 +77,7 @@ class StreamCore final : public Resident {
 
   std::string last_event_id() const { return last_event_id_ ? *last_event_id_ : std::string(); }
 
-  bool is_open() const noexcept {
-    if (framing_ == Framing::none) return false;
-    const State state = state_.load(std::memory_order_acquire);
-    return state == State::pending || state == State::open;
-  }
+  bool is_open() const noexcept { return framing_ != Framing::none && unended(); }
 
   std::size_t queued_bytes() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
@@ -153,7 +149,7 @@ class StreamCore final : public Resident {
 
   /// Ends the stream on purpose, for `reason`, after all that was sent before.
   void end(EndReason reason, std::error_code error = {}, EncodedEvent last = {}) {
-    if (!is_open()) return;
+    if (!unended()) return;  // that of a HEAD ends too, though it is never open
     // In one step with the post, which may fail: then nobody has asked.
     shard_->run_if(
         [this] { return advance(State::open, State::finishing) || advance(State::pending, State::finishing); },
@@ -330,6 +326,11 @@ class StreamCore final : public Resident {
   inline bool post_event(EncodedEvent&& event);
   inline bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
   inline Place place() const;
+
+  bool unended() const noexcept {
+    const State state = state_.load(std::memory_order_acquire);
+    return state == State::pending || state == State::open;
+  }
 
   bool advance(State from, State to) noexcept {
     return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
