@@ -271,3 +271,87 @@ TEST_CASE("the users of all nodes are counted together", "[registry][bus][users]
   EventClient there = alone.open("/carl");
   CHECK(cluster_users(alone.emitter) == Texts{"carl"});
 }
+
+TEST_CASE("users of many pages are told in the order of their bytes, each once", "[registry][bus][users]") {
+  Cluster cluster(with_log);
+  Node a(cluster), b(cluster);
+  std::vector<EventClient> clients;
+  Texts expected;
+  for (int i = 0; i < 30; ++i) {
+    const std::string user = "user" + std::to_string(100 + i);
+    expected.push_back(user);
+    if (i % 2 == 0) clients.push_back(a.hub.open("/" + user));
+    if (i % 3 != 1) clients.push_back(b.hub.open("/" + user));
+    if (i % 2 == 1 && i % 3 == 1) clients.push_back(b.hub.open("/" + user));
+  }
+  CHECK(cluster_users(a.hub.emitter) == expected);
+  CHECK(cluster_users(a.hub.emitter, "user11") == Texts(expected.begin() + 10, expected.begin() + 20));
+  CHECK(cluster_users(a.hub.emitter, "user9").empty());
+  const auto counts = cluster_counts(b.hub.emitter);
+  CHECK(counts.users == 30);
+  CHECK(counts.streams == clients.size());
+}
+
+TEST_CASE("what a relay lost is told as one gap to every stream that is here", "[registry][bus][gap]") {
+  Cluster cluster(with_relay);
+  Journal gaps;
+  spate::EmitterOptions options = cluster.options();
+  options.on_gap = [&](const spate::Gap& gap) {
+    gaps.add(gap.user + " " + gap.requested + " " + std::string(to_string(gap.reason)));
+  };
+  Node a(cluster), b(options);
+  EventClient anna = b.hub.open("/anna?greet=1"), filtered = b.hub.open("/bert?greet=1&event=note");
+  anna.next();
+  filtered.next();
+  const std::string seen = b.hub.sent(Audience::everybody(), "seen");
+  CHECK(anna.next().data == "seen");
+  b.bus->hold();
+  a.hub.sent(Audience::user("anna"), "lost");
+  a.hub.sent(Audience::user("bert"), "lost too");
+  b.bus->release();
+  a.hub.sent(Audience::everybody(), "after");
+  a.hub.emitter.broadcast(Event("a note").name("note"));
+  const auto gap = anna.next();
+  CHECK(gap.name == "gap");
+  CHECK(gap.data == "{\"requested\":\"" + seen + "\",\"oldest\":null,\"reason\":\"trimmed\"}");
+  CHECK(anna.next().data == "after");
+  CHECK(anna.next().data == "a note");
+  CHECK(filtered.next().name == "gap");
+  CHECK(filtered.next().data == "a note");
+  CHECK(b.hub.server.stats().gaps == 2);
+  CHECK(gaps.wait_for(2) == Texts{"anna " + seen + " trimmed", "bert " + seen + " trimmed"});
+  // Who resumes from before it is told as well, and who has heard of it is not told again.
+  EventClient before = b.hub.open("/anna?greet=1", seen), behind = b.hub.open("/anna?greet=1", gap.last_event_id);
+  CHECK(before.next().data == "fresh");
+  CHECK(before.next().name == "gap");
+  CHECK(before.next().data == "after");
+  CHECK(behind.next_data(3) == Texts{"resumed", "after", "a note"});
+}
+
+TEST_CASE("a relay that lost nothing tells no gap", "[registry][bus][gap]") {
+  Cluster cluster(with_relay);
+  Node a(cluster), b(cluster);
+  EventClient anna = b.hub.open("/anna?greet=1");
+  anna.next();
+  b.bus->hold();
+  b.bus->release();
+  a.hub.sent(Audience::user("anna"), "on it goes");
+  CHECK(anna.next().data == "on it goes");
+  CHECK(b.hub.server.stats().gaps == 0);
+}
+
+TEST_CASE("without a store the gap of a relay has no id, as its events have none", "[registry][bus][gap]") {
+  Cluster cluster(with_relay);
+  spate::EmitterOptions options;
+  options.bus = cluster.network->join();
+  Node a(cluster), b(options);
+  EventClient anna = b.hub.open("/anna?greet=1");
+  anna.next();
+  b.bus->hold();
+  a.hub.sent(Audience::user("anna"), "lost");
+  b.bus->release();
+  const auto gap = anna.next();
+  CHECK(gap.name == "gap");
+  CHECK(gap.data == R"({"requested":null,"oldest":null,"reason":"trimmed"})");
+  CHECK(gap.last_event_id.empty());
+}

@@ -45,6 +45,20 @@ std::vector<std::string> listed(const Items& items, std::string_view prefix) {
   return ids;
 }
 
+std::vector<std::string> page(const OrderedIndex<Item<std::string>>& index, std::string_view after, std::size_t most) {
+  std::vector<std::string> ids;
+  index.for_each_after(after, most, [&](const Item<std::string>& item) { ids.push_back(item.id); });
+  return ids;
+}
+
+std::vector<std::string> page(const Items& items, std::string_view after, std::size_t most) {
+  std::vector<std::string> ids;
+  for (auto at = items.upper_bound(std::string(after)); at != items.end() && ids.size() < most; ++at) {
+    ids.push_back(at->first);
+  }
+  return ids;
+}
+
 /// A key with many neighbours: few different bytes, hostile ones among them.
 std::string random_key(std::minstd_rand& random) {
   static constexpr char letters[] = {'a', 'b', '\0', '\x7F', '\x80', '\xFF'};
@@ -76,6 +90,9 @@ TEST_CASE("an ordered index lists what a sorted map lists, whatever comes and go
       if (random() % 16 == 0) {
         const std::string prefix = random_key(random).substr(0, random() % 5);
         REQUIRE(listed(index, prefix) == listed(model, prefix));
+        const std::string after = random_key(random);
+        const std::size_t most = random() % 400;
+        REQUIRE(page(index, after, most) == page(model, after, most));
       }
     }
     REQUIRE(listed(index, "") == listed(model, ""));

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -48,14 +50,15 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   }
   void changed(std::string_view, std::size_t) override {}
   inline void ask_newest(Published done) override;
-  inline void ask_users(std::string prefix,
-                        std::function<void(std::error_code, std::vector<UserStreams>)> done) override;
+  inline void ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) override;
+  inline void ask_counts(std::function<void(std::error_code, UserCounts)> done) override;
   BusStatus status() const override {
     const std::lock_guard lock(mutex_);
     return status_;
   }
 
-  /// Tells this node nothing more until `release`, as if its connection were slow.
+  /// Tells this node nothing more until `release`, as if its connection were slow; or as if it were lost, when the
+  /// network only relays: then what is sent meanwhile is lost to the node.
   inline void hold();
   inline void release();
 
@@ -79,6 +82,7 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
 
   // On the network's strand.
   bool held_ = false;
+  bool missed_ = false;      // while held: something that was only relayed
   std::uint64_t epoch_ = 0;  // the log that this node has begun to read
   std::size_t read_ = 0;     // entries of it
 };
@@ -131,7 +135,9 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
       tell_all();
     } else {
       for (const auto& node : nodes()) {
-        if (node == from || node->held_) continue;
+        if (node == from) continue;
+        node->missed_ |= node->held_;
+        if (node->held_) continue;
         if (const auto to = node->listener()) to->relayed(message.audience(), message.event);
         node->change_status([](BusStatus& status) { ++status.received; });
       }
@@ -165,6 +171,19 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
       return node.expired();
     });
     return alive;
+  }
+
+  // The users of the nodes that are asked, and the streams that each has there.
+  std::map<std::string, std::size_t> users(const std::function<bool(const InProcessBus&)>& asks) {
+    std::map<std::string, std::size_t> users;
+    for (const auto& node : nodes()) {
+      const auto listener = node->listener();
+      if (!listener || !asks(*node)) continue;
+      for (const auto& [user, streams] : listener->users_here({}, std::numeric_limits<std::size_t>::max())) {
+        users[user] += streams;
+      }
+    }
+    return users;
   }
 
   const asio::any_io_executor strand_;
@@ -214,20 +233,22 @@ inline void InProcessBus::ask_newest(Published done) {
   });
 }
 
-inline void InProcessBus::ask_users(std::string prefix,
-                                    std::function<void(std::error_code, std::vector<UserStreams>)> done) {
-  network_->run(
-      [self = shared_from_this(), prefix = std::move(prefix), done = std::move(done)](InProcessNetwork& network) {
-        std::vector<UserStreams> users;
-        for (const auto& node : network.nodes()) {
-          const auto listener = node->listener();
-          if (node == self || !listener) continue;
-          for (UserStreams& user : listener->users_here()) {
-            if (user.first.starts_with(prefix)) users.push_back(std::move(user));
-          }
-        }
-        done({}, std::move(users));
-      });
+inline void InProcessBus::ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) {
+  network_->run([self = shared_from_this(), done = std::move(done)](InProcessNetwork& network) {
+    const auto users = network.users([&](const InProcessBus& node) { return &node != self.get(); });
+    done({}, {users.begin(), users.end()});
+  });
+}
+
+inline void InProcessBus::ask_counts(std::function<void(std::error_code, UserCounts)> done) {
+  network_->run([done = std::move(done)](InProcessNetwork& network) {
+    UserCounts counts;
+    for (const auto& [user, streams] : network.users([](const InProcessBus&) { return true; })) {
+      ++counts.users;
+      counts.streams += streams;
+    }
+    done({}, counts);
+  });
 }
 
 inline void InProcessBus::hold() {
@@ -237,6 +258,8 @@ inline void InProcessBus::hold() {
 inline void InProcessBus::release() {
   network_->run([self = shared_from_this()](InProcessNetwork& network) {
     self->held_ = false;
+    const auto to = self->listener();
+    if (std::exchange(self->missed_, false) && to) to->missed();
     network.tell(*self);
   });
 }

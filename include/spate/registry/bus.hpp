@@ -28,13 +28,21 @@
 
 namespace spate {
 
-/// A user and how many streams he has.
+/// A user and how many streams they have.
 using UserStreams = std::pair<std::string, std::size_t>;
+
+/// Users and streams at one moment.
+struct UserCounts {
+  std::size_t users = 0;
+  std::size_t streams = 0;
+};
 
 /// How a bus is, at one moment.
 struct BusStatus {
   bool connected = false;
-  std::string reason;            // why it is not, or not quite; empty when all is well
+  /// Why it is not connected, or not quite well; empty when all is well. It says what is wrong and never where, neither
+  /// host nor port nor path, so that a program may show it to anybody.
+  std::string reason;
   std::size_t queued = 0;        // events that were accepted and not yet confirmed
   std::size_t queued_bytes = 0;  // theirs
   std::uint64_t published = 0;   // events that the bus has confirmed
@@ -53,6 +61,8 @@ class BusListener {
 
   /// Another node sent this.
   virtual void relayed(const Audience& audience, const Event& event) = 0;
+  /// Some of what others sent did not come here and will not: the bus was away.
+  virtual void missed() = 0;
 
   // ---- from a bus that keeps a log ----
 
@@ -68,8 +78,10 @@ class BusListener {
 
   // ---- from both ----
 
-  /// All users who have streams here.
-  virtual std::vector<UserStreams> users_here() const = 0;
+  /// The users who have streams here, in the order of their ids' bytes: of those behind `after` the first `most`.
+  virtual std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const = 0;
+  /// How many users and streams are here.
+  virtual UserCounts counts_here() const = 0;
 };
 
 class Bus {
@@ -98,9 +110,17 @@ class Bus {
   /// Asks for the newest sequence number that the log has given out, at this moment or later.
   virtual void ask_newest(Published done) = 0;
 
-  /// Asks for the users of all other nodes, those whose ids begin with `prefix`; a user who is on two nodes may come
-  /// twice.
-  virtual void ask_users(std::string prefix, std::function<void(std::error_code, std::vector<UserStreams>)> done) = 0;
+  /// Asks for the users of all other nodes, in the order of their ids' bytes; a user who is on two nodes comes once,
+  /// with the streams of both. Costs what there are; an emitter asks once for all who want to know within a second.
+  virtual void ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) = 0;
+
+  /// Asks how many users and streams there are on all nodes, this one among them; a user who is on two nodes counts
+  /// once. Costs the same whatever there are.
+  virtual void ask_counts(std::function<void(std::error_code, UserCounts)> done) = 0;
+
+  /// Leaves the others for good and gives up what is queued. A program that ends calls it and lets the bus's executor
+  /// run until it has nothing more to do: so the others know at once that this node is gone.
+  virtual void close() {}
 
   virtual BusStatus status() const = 0;
 };

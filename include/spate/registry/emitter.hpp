@@ -26,7 +26,9 @@
 #include <utility>
 #include <vector>
 
+#include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
+#include <asio/post.hpp>
 
 #include <spate/registry/detail/emitter_core.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
@@ -138,16 +140,14 @@ class Emitter {
   std::vector<std::string> users(std::string_view prefix = {}) const { return core_->users(prefix); }
 
   /// Users and streams at one moment.
-  struct Counts {
-    std::size_t users = 0;
-    std::size_t streams = 0;
-  };
+  using Counts = UserCounts;
   Counts counts() const {
     const auto [users, streams] = core_->counts();
     return {users, streams};
   }
 
-  /// The users of all nodes, or those of a group, sorted by bytes. A node that died counts for some seconds yet.
+  /// The users of all nodes, or those of a group, sorted by bytes. A node that died counts for some seconds yet. With a
+  /// bus, whoever asks within a second of another is given the same answer.
   ///
   /// Completes    void(std::error_code, std::vector<std::string>) like `async_send`; with an error when the bus is away
   /// Cancellation any type ends the wait
@@ -156,18 +156,21 @@ class Emitter {
     using Users = std::vector<std::string>;
     return asio::async_initiate<CompletionToken, void(std::error_code, Users)>(
         [core = core_](auto handler, std::string wanted) {
+          // A long list is copied where it is wanted, so that those who want it do not hold up the bus.
+          const auto executor = asio::get_associated_executor(handler, core->options().executor);
           auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), Users());
-          core->ask_users(std::move(wanted), [waiter](std::error_code error, const std::vector<UserStreams>& users) {
-            if (!waiter) return;
-            Users ids;
-            for (const UserStreams& user : users) ids.push_back(user.first);
-            waiter->done(error, std::move(ids));
+          if (!waiter) return;
+          core->ask_users([waiter, executor, wanted = std::move(wanted)](std::error_code error, const auto& users) {
+            asio::post(executor, [waiter, wanted, error, users] {
+              waiter->done(error, error ? Users() : detail::EmitterCore::ids_of(*users, wanted));
+            });
           });
         },
         token, std::move(prefix));
   }
 
-  /// Users and streams of all nodes. A user who is on two nodes counts once, with the streams of both.
+  /// Users and streams of all nodes. A user who is on two nodes counts once, with the streams of both. What it costs
+  /// does not depend on how many there are.
   ///
   /// Completes    void(std::error_code, Counts), otherwise like `async_cluster_users`
   template <typename CompletionToken>
@@ -175,13 +178,9 @@ class Emitter {
     return asio::async_initiate<CompletionToken, void(std::error_code, Counts)>(
         [core = core_](auto handler) {
           auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), Counts());
-          core->ask_users({}, [waiter](std::error_code error, const std::vector<UserStreams>& users) {
-            if (!waiter) return;
-            Counts counts;
-            counts.users = users.size();
-            for (const UserStreams& user : users) counts.streams += user.second;
-            waiter->done(error, counts);
-          });
+          if (!waiter) return;
+          core->ask_counts(
+              [waiter](std::error_code error, const auto& counts) { waiter->done(error, error ? Counts() : *counts); });
         },
         token);
   }

@@ -21,7 +21,7 @@ namespace spate {
 
 /// Why a client will never get some events.
 enum class GapReason : std::uint8_t {
-  trimmed,  // the store may have discarded an event for this user after the cursor
+  trimmed,  // the store may have discarded an event for this user after the cursor, or a bus may have lost one
   unknown,  // the cursor is no id that this history gave out: from before a restart, or made up
 };
 

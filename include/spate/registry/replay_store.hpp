@@ -72,7 +72,8 @@ class ReplayStore {
     return false;
   }
 
-  /// Of a mirror: up to `sequence`, something that was not appended may have been sent to any user.
+  /// Up to `sequence`, which may be greater than `newest()` and then takes its place, something that was not appended
+  /// may have been sent to any user: by other processes, over a bus.
   virtual void skip(std::uint64_t sequence) { static_cast<void>(sequence); }
 };
 

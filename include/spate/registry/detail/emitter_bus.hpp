@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,13 +31,20 @@ class BusLink final : public BusListener {
   explicit BusLink(Ref<EmitterCore> emitter) : emitter_(std::move(emitter)) {}
 
   void relayed(const Audience& audience, const Event& event) override { emitter_->relayed(audience, event); }
+  void missed() override { emitter_->missed(); }
   void restarted(std::string_view epoch) override { emitter_->restarted(epoch); }
   void trimmed(std::uint64_t sequence) override { emitter_->trimmed(sequence); }
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event) override {
     emitter_->appended(sequence, audience, event);
   }
   void caught_up(std::uint64_t newest) override { emitter_->caught_up(newest); }
-  std::vector<UserStreams> users_here() const override { return emitter_->users_here(); }
+  std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const override {
+    return emitter_->users_here(after, most);
+  }
+  UserCounts counts_here() const override {
+    const auto [users, streams] = emitter_->counts();
+    return {users, streams};
+  }
 
  private:
   const Ref<EmitterCore> emitter_;
@@ -121,6 +128,17 @@ inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
   delivery.post(encoded);
 }
 
+// What was lost has no number of its own here, so it is given one: who resumes from before it is told as well, and who
+// draws from the store is told by what it draws.
+inline void EmitterCore::missed() {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  const std::uint64_t before = store_ == nullptr ? 0 : store_->newest();
+  if (store_ != nullptr) store_->skip(before + 1);
+  const std::string requested = id_of(before);
+  for_each_live([&](Subscription& subscription) { tell_of_gap(subscription, requested, GapReason::trimmed); });
+}
+
 inline void EmitterCore::restarted(std::string_view epoch) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
@@ -202,7 +220,8 @@ inline void EmitterCore::tell_of_restart() {
 
 // Tells one that is in the middle of its stream that what follows begins with the next event.
 inline void EmitterCore::tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason) {
-  EncodedEvent gap = gap_event(subscription, requested, 0, store_->newest(), reason);
+  const std::uint64_t position = store_ == nullptr ? 0 : store_->newest();
+  EncodedEvent gap = gap_event(subscription, requested, 0, position, reason);
   if (gap) post(Ref<Subscription>(&subscription), {{}, std::move(gap)});
 }
 
@@ -282,23 +301,70 @@ inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
 
 // ---- asking ----
 
-inline std::vector<UserStreams> EmitterCore::users_here(std::string_view prefix) const {
+inline std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t most) const {
   const std::lock_guard lock(mutex_);
   std::vector<UserStreams> users;
-  index_.for_each(prefix, [&](const User& user) { users.emplace_back(user.id, user.streams); });
+  index_.for_each_after(after, most, [&](const User& user) { users.emplace_back(user.id, user.streams); });
   return users;
 }
 
-inline void EmitterCore::ask_users(std::string prefix, UsersAnswer done) {
-  if (bus_ == nullptr) return done({}, users_here(prefix));
-  bus_->ask_users(prefix, [core = Ref<EmitterCore>(this), prefix, done = std::move(done)](
-                              std::error_code error, const std::vector<UserStreams>& others) {
-    if (error) return done(error, {});
-    std::map<std::string, std::size_t> all;
-    for (const auto& [user, streams] : core->users_here(prefix)) all[user] += streams;
-    for (const auto& [user, streams] : others) all[user] += streams;
-    done({}, {all.begin(), all.end()});
+inline void EmitterCore::ask_users(UsersQuestion::Done done) {
+  if (bus_ == nullptr) return done({}, std::make_shared<const std::vector<UserStreams>>(with_users_here({})));
+  if (!users_question_.add(std::move(done), UsersQuestion::Clock::now())) return;
+  bus_->ask_users([core = Ref<EmitterCore>(this)](std::error_code error, std::vector<UserStreams> others) {
+    std::vector<UserStreams> all;
+    if (!error) all = core->with_users_here(std::move(others));
+    core->users_question_.settle(error, std::move(all), UsersQuestion::Clock::now());
   });
+}
+
+inline void EmitterCore::ask_counts(CountsQuestion::Done done) {
+  if (bus_ == nullptr) {
+    const auto [users, streams] = counts();
+    return done({}, std::make_shared<const UserCounts>(UserCounts{users, streams}));
+  }
+  if (!counts_question_.add(std::move(done), CountsQuestion::Clock::now())) return;
+  bus_->ask_counts([core = Ref<EmitterCore>(this)](std::error_code error, UserCounts counts) {
+    core->counts_question_.settle(error, counts, CountsQuestion::Clock::now());
+  });
+}
+
+// Merges the users of this node into those of all others, both sorted.
+inline std::vector<UserStreams> EmitterCore::with_users_here(std::vector<UserStreams>&& others) const {
+  // In pieces: nobody waits long for the lock.
+  constexpr std::size_t at_a_time = 500;
+  std::vector<UserStreams> here;
+  for (std::size_t size = at_a_time; size == at_a_time;) {
+    std::vector<UserStreams> some = users_here(here.empty() ? std::string_view() : here.back().first, at_a_time);
+    size = some.size();
+    std::move(some.begin(), some.end(), std::back_inserter(here));
+  }
+  std::vector<UserStreams> all;
+  all.reserve(here.size() + others.size());
+  std::merge(std::move_iterator(here.begin()), std::move_iterator(here.end()), std::move_iterator(others.begin()),
+             std::move_iterator(others.end()), std::back_inserter(all),
+             [](const UserStreams& a, const UserStreams& b) { return a.first < b.first; });
+  auto last = all.begin();
+  for (auto at = all.begin(); at != all.end(); ++at) {
+    if (at == last) continue;
+    if (at->first == last->first) {
+      last->second += at->second;
+    } else if (++last != at) {
+      *last = std::move(*at);
+    }
+  }
+  if (last != all.end()) all.erase(last + 1, all.end());
+  return all;
+}
+
+inline std::vector<std::string> EmitterCore::ids_of(const std::vector<UserStreams>& users, std::string_view prefix) {
+  std::vector<std::string> ids;
+  const auto before = [](const UserStreams& user, std::string_view id) { return std::string_view(user.first) < id; };
+  for (auto at = std::lower_bound(users.begin(), users.end(), prefix, before);
+       at != users.end() && at->first.starts_with(prefix); ++at) {
+    ids.push_back(at->first);
+  }
+  return ids;
 }
 
 }  // namespace spate::detail

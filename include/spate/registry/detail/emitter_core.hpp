@@ -27,6 +27,7 @@
 #include <spate/registry/detail/hook_queue.hpp>
 #include <spate/registry/detail/latecomers.hpp>
 #include <spate/registry/detail/receipt.hpp>
+#include <spate/registry/detail/shared_question.hpp>
 #include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter_options.hpp>
@@ -246,14 +247,20 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   inline void attach_bus();
   inline void relayed(const Audience& audience, const Event& event);
+  inline void missed();
   inline void restarted(std::string_view epoch);
   inline void trimmed(std::uint64_t sequence);
   inline void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
   inline void caught_up(std::uint64_t newest);
-  inline std::vector<UserStreams> users_here(std::string_view prefix = {}) const;
+  inline std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const;
   /// Asks for the users of all nodes, sorted, with how many streams each has.
-  using UsersAnswer = std::function<void(std::error_code, std::vector<UserStreams>)>;
-  inline void ask_users(std::string prefix, UsersAnswer done);
+  using UsersQuestion = SharedQuestion<std::vector<UserStreams>>;
+  inline void ask_users(UsersQuestion::Done done);
+  /// Asks how many users and streams there are on all nodes.
+  using CountsQuestion = SharedQuestion<UserCounts>;
+  inline void ask_counts(CountsQuestion::Done done);
+  /// The ids that begin with `prefix`, of users who are sorted.
+  static inline std::vector<std::string> ids_of(const std::vector<UserStreams>& users, std::string_view prefix);
   /// The id of the event that the log gave `sequence`.
   std::string id_for(std::uint64_t sequence) const {
     const std::lock_guard lock(mutex_);
@@ -300,7 +307,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline std::size_t matching(const Audience& audience, std::string_view name) const;
   inline EncodedEvent follow_restart(Subscription& subscription);
 
-  std::string id_of(std::uint64_t sequence) const { return format_event_id(store_->epoch(), sequence); }
+  inline std::vector<UserStreams> with_users_here(std::vector<UserStreams>&& others) const;
+
+  /// Empty without a store, which is what gives ids.
+  std::string id_of(std::uint64_t sequence) const {
+    return store_ == nullptr ? std::string() : format_event_id(store_->epoch(), sequence);
+  }
 
   void refuse_id(const Event& event) const {
     if (store_ != nullptr && event.id()) {
@@ -471,6 +483,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   const bool mirrors_;  // its log
   const std::shared_ptr<HookQueue> hooks_;
   std::atomic<bool> waiting_{false};
+  UsersQuestion users_question_;
+  CountsQuestion counts_question_;
 
   mutable std::mutex mutex_;
   UserIndex index_;

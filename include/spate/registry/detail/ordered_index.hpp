@@ -45,11 +45,26 @@ class OrderedIndex {
     }
   }
 
+  /// Visits the first `most_items` whose ids are greater than `after`, in order.
+  template <typename Visit>
+  void for_each_after(std::string_view after, std::size_t most_items, Visit&& visit) const {
+    if (chunks_.empty()) return;
+    std::size_t index = chunk_of(after);
+    auto at = std::upper_bound(chunks_[index].begin(), chunks_[index].end(), after, behind);
+    for (; index < chunks_.size(); at = ++index < chunks_.size() ? chunks_[index].begin() : at) {
+      for (; at != chunks_[index].end(); ++at) {
+        if (most_items-- == 0) return;
+        visit(**at);
+      }
+    }
+  }
+
  private:
   using Chunk = std::vector<T*>;
   static constexpr std::size_t most = 256;
 
   static bool before(const T* item, std::string_view id) noexcept { return std::string_view(item->id) < id; }
+  static bool behind(std::string_view id, const T* item) noexcept { return id < std::string_view(item->id); }
 
   // The last chunk whose first id is not after `id`, else the first.
   std::size_t chunk_of(std::string_view id) const noexcept {

@@ -1,0 +1,67 @@
+// SharedQuestion: one whose answer costs something. It is asked once for all who have it at the same time, and its
+// answer serves those who come within a second.
+//
+// Threads: any. Callbacks: `done` runs in the call that brings the answer, or in its own when there is one, and without
+// a lock.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace spate::detail {
+
+template <typename Answer>
+class SharedQuestion {
+ public:
+  using Clock = std::chrono::steady_clock;
+  /// The answer is null when there is an error.
+  using Done = std::function<void(std::error_code, const std::shared_ptr<const Answer>&)>;
+
+  /// How long an answer serves.
+  static constexpr std::chrono::seconds kept_for{1};
+
+  /// Sees to it that `done` is called once. Returns whether the caller has to ask, and then to `settle`.
+  [[nodiscard]] bool add(Done done, Clock::time_point now) {
+    std::shared_ptr<const Answer> kept;
+    {
+      const std::lock_guard lock(mutex_);
+      if (answer_ == nullptr || now - answered_at_ >= kept_for) {
+        waiting_.push_back(std::move(done));
+        answer_ = nullptr;
+        return !std::exchange(asked_, true);
+      }
+      kept = answer_;
+    }
+    done({}, kept);
+    return false;
+  }
+
+  /// Gives the answer to all who wait. An error is not kept.
+  void settle(std::error_code error, Answer answer, Clock::time_point now) {
+    std::shared_ptr<const Answer> given;
+    if (!error) given = std::make_shared<const Answer>(std::move(answer));
+    std::vector<Done> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      waiting.swap(waiting_);
+      answer_ = given;
+      answered_at_ = now;
+      asked_ = false;
+    }
+    for (const Done& done : waiting) done(error, given);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<Done> waiting_;
+  std::shared_ptr<const Answer> answer_;  // null when none is fresh
+  Clock::time_point answered_at_;
+  bool asked_ = false;
+};
+
+}  // namespace spate::detail
