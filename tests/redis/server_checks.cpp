@@ -4,6 +4,7 @@
 
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
+#include "support/cluster_answers.hpp"
 #include "support/redis_nodes.hpp"
 #include "support/redis_server.hpp"
 #include "support/texts.hpp"
@@ -101,7 +102,9 @@ TEST_CASE("a fresh node does not resume in a log whose key was gone before it ca
 TEST_CASE("a user with the documented rights may all that a node does", "[cluster][checks][acl]") {
   const std::string rights =
       "~spate:* '&spate:*' +ping +info +wait +evalsha '+script|load' +get +set +del +exists +xadd +xread +xrange "
-      "'+xinfo|stream' +xsetid +xtrim +zadd +zrem +zremrangebyscore +zrangebyscore +time +pexpire +hset +hdel +hgetall "
+      "'+xinfo|stream' +xsetid +xtrim +zadd +zrem +zrangebyscore +zscore +zcount +time +pexpire +unlink +hset +hget "
+      "+hdel "
+      "+hgetall +hlen +hincrby +hscan +hrandfield +sadd +srem +scard +smembers +srandmember "
       "+subscribe +publish +hexists '+pubsub|numsub'";
   RedisServer redis;
   REQUIRE(redis.command("ACL SETUSER spate on '>secret' resetkeys resetchannels " + rights) == "OK");
@@ -118,6 +121,10 @@ TEST_CASE("a user with the documented rights may all that a node does", "[cluste
     }
     CHECK(nodes.b.bus->status().reason.empty());
     CHECK(nodes.b.faults.size() == 0);
+    // What only the tables of who is where need: of both nodes, and of one that has left.
+    CHECK(eventually([&] { return cluster_users(nodes.a.hub.emitter) == Texts{"anna"}; }));
+    nodes.b.bus->close();
+    CHECK(eventually([&] { return cluster_counts(nodes.a.hub.emitter).users == 0; }));
   }
   CHECK(redis.command("ACL LOG").empty());
 }

@@ -57,6 +57,10 @@ class RedisProxy {
   }
   std::size_t cuts() const { return cuts_; }
 
+  /// From now on what goes over connections that listen to channels vanishes on its way, and they stay open, as where a
+  /// network forgot them; or no longer.
+  void set_half_open(bool half_open) { half_open_ = half_open; }
+
   /// From now on new connections lead to this port.
   void lead_to(std::uint16_t port) { to_ = port; }
 
@@ -82,6 +86,7 @@ class RedisProxy {
     Socket client;
     Socket server;
     const std::size_t number;
+    bool listens = false;
   };
 
   asio::awaitable<void> accept() {
@@ -123,6 +128,8 @@ class RedisProxy {
         const asio::mutable_buffer room(piece.data(), std::min(piece.size(), budget));
         const std::size_t size = co_await from.async_read_some(room, asio::use_awaitable);
         const asio::const_buffer bytes(piece.data(), size);
+        if (std::string_view(piece.data(), size).find("SUBSCRIBE") != std::string_view::npos) pair->listens = true;
+        if (half_open_ && pair->listens) continue;
         if (&from == &pair->server && pair->number < silent_before_) continue;
         co_await asio::async_write(to, bytes, asio::use_awaitable);
         if (const std::size_t rate = rate_; &from == &pair->server && rate > 0) {
@@ -168,6 +175,7 @@ class RedisProxy {
   std::atomic<std::size_t> silent_before_{0};  // connections with lower numbers
   asio::ip::tcp::acceptor acceptor_;
   std::atomic<bool> loading_{false};
+  std::atomic<bool> half_open_{false};
   std::atomic<std::size_t> cuts_{0};
   std::mutex mutex_;
   std::deque<std::size_t> answers_;

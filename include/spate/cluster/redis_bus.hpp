@@ -28,10 +28,15 @@
 //   a client that resumes         nothing: each node replays from its own copy of the log, which knows what is whose,
 //                                 so that a replay looks at nobody else's events. One XINFO when the client is ahead of
 //                                 the node
-//   users coming and going        one script for up to 500 of them (HSET or HDEL, PEXPIRE); some 80 bytes and the id
-//                                 for each user on each node
-//   a node's lease                one script every third of it (ZADD, ZREMRANGEBYSCORE, PEXPIRE)
-//   the cluster's users, counts   one script (an HGETALL for each other node)
+//   users coming and going        one script for up to 500 of them (HSET or HDEL, HINCRBY, PEXPIRE); some 80 bytes and
+//                                 the id for each user on each node, and again for each user
+//   a node's lease                one script every third of it, at most every three seconds (HGET, ZSCORE, ZADD, HSET,
+//                                 SREM, PEXPIRE), and one to see who is gone (ZRANGEBYSCORE, SRANDMEMBER)
+//   a node that is gone           one script for up to 500 of its users (HRANDFIELD, HDEL, HINCRBY), by another node
+//   the cluster's counts          one such script and another (HLEN, an HGET for each node), once a second at most and
+//                                 node, however many ask
+//   the cluster's users           as often one script, and one HSCAN for some 500 users of the other nodes
+//   listening, not durable        twice a second a PING and a PUBSUB NUMSUB
 //
 // A process that has published is remembered for a day, in some 100 bytes, so that what it sends again after a fault is
 // not appended twice. Redis must not evict keys (`maxmemory-policy noeviction`, its default): another policy is told by
@@ -51,7 +56,8 @@
 // noticed only by what a node knows to be missing, and neither a replica nor an eviction policy before they do harm):
 //
 //   ~spate:* &spate:* +ping +info +evalsha +script|load +get +set +del +exists +xadd +xread +xrange +xinfo|stream
-//   +xsetid +xtrim +zadd +zrem +zremrangebyscore +zrangebyscore +time +pexpire +hset +hdel +hgetall
+//   +xsetid +xtrim +zadd +zrem +zrangebyscore +zscore +zcount +time +pexpire +unlink +hset +hget +hdel
+//   +hgetall +hlen +hincrby +hscan +hrandfield +sadd +srem +scard +smembers +srandmember
 //   with `wait_replicas`: +wait; directed and broadcast mode: +subscribe +publish +hexists +pubsub|numsub
 //
 // Not there: TLS; Sentinel, so that the URL must be one that always leads to the master, such as a proxy's; and Redis
@@ -87,8 +93,9 @@ class RedisBus final : public Bus {
   RedisBus& operator=(const RedisBus&) = delete;
   ~RedisBus() override { node_->close(); }
 
-  /// Leaves the cluster and ends all work, for good. What is still queued is given up, with Errc::shut_down.
-  void close() { node_->close(); }
+  /// Leaves the cluster and ends all work, for good. What is still queued is given up, with Errc::shut_down. The other
+  /// nodes know at once, if the executor still runs what is left to do; else when the lease has ended.
+  void close() override { node_->close(); }
 
   /// The options in use, with the node's name.
   const RedisOptions& options() const noexcept { return node_->options(); }
@@ -101,8 +108,11 @@ class RedisBus final : public Bus {
   void detach() override { node_->detach(); }
   void changed(std::string_view user, std::size_t streams) override { node_->changed(user, streams); }
   void ask_newest(Published done) override { node_->ask_newest(std::move(done)); }
-  void ask_users(std::string prefix, std::function<void(std::error_code, std::vector<UserStreams>)> done) override {
-    node_->ask_users(std::move(prefix), std::move(done));
+  void ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) override {
+    node_->ask_users(std::move(done));
+  }
+  void ask_counts(std::function<void(std::error_code, UserCounts)> done) override {
+    node_->ask_counts(std::move(done));
   }
   BusStatus status() const override { return node_->status(); }
 

@@ -19,7 +19,8 @@ enum class ClusterMode : std::uint8_t {
   /// data; what it lost and the nodes cannot restore is told to every stream as a gap.
   durable,
   /// Redis pub/sub. A unicast goes only to the nodes that hold the user; the rest goes to all. At most once between
-  /// nodes: what is sent while a node is away from Redis is lost to that node. Ids are each node's own.
+  /// nodes: what is sent while a node is away from Redis is lost to that node, and its streams are told of one gap when
+  /// it is back. Ids are each node's own.
   directed,
   /// Redis pub/sub. Every event goes to every node, which drops what is not for its users. At most once, as above.
   broadcast,
@@ -49,8 +50,10 @@ struct RedisOptions {
 
   ClusterMode mode = ClusterMode::durable;
 
-  /// Tells this node from the others: 1 to 64 of letters, digits, '.', '_' and '-'. Two live nodes must not share one.
-  /// Empty: a random name.
+  /// Tells this node from the others: 1 to 64 of letters, digits, '.', '_' and '-'. A second node of the same name says
+  /// so in its status and waits until the first has stopped: the others do not see its users, and in directed mode it
+  /// is not connected. The name of one that crashed is free when its lease is over; in the modes without a log as soon
+  /// as Redis has noticed that its connection ended. Empty: a random name.
   std::string node;
 
   /// Begins every key and channel. Nodes with the same prefix are one cluster; applications with different ones share
@@ -76,11 +79,13 @@ struct RedisOptions {
   std::size_t max_queued_events = 100'000;
   std::size_t max_queued_bytes = 64 * 1024 * 1024;
 
-  /// How long a node that died counts as alive, and its users as connected. A node renews it at a third of it.
+  /// How long a node that died counts as alive, and its users as connected. A node renews it at a third of it, and at
+  /// least every three seconds; when it cannot, that is a lost connection.
   std::chrono::milliseconds lease = std::chrono::seconds(10);
 
   /// Redis shows no sign of life for so long while an answer is due: the connection is given up and made again. A long
-  /// answer over a slow link may take any time, as long as bytes of it come.
+  /// answer over a slow link may take any time, as long as bytes of it come. In the modes without a log, where silence
+  /// may be all there is to hear, Redis is asked twice a second.
   std::chrono::milliseconds reply_timeout = std::chrono::seconds(3);
 
   /// The wait before a lost connection is made again: from the first to the second, doubling, each between half and

@@ -135,6 +135,8 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     connected_ = true;
     std::error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    // Timeouts notice a peer that is gone. This keeps what is between from forgetting a connection without traffic.
+    socket_.set_option(asio::socket_base::keep_alive(true), ignored);
     read();
     if (!url_.password.empty()) {
       std::vector<std::string_view> words{"AUTH"};

@@ -18,6 +18,10 @@ struct RedisKeys {
         mark(prefix + "mark"),
         publisher(prefix + "publisher:"),
         nodes(prefix + "nodes"),
+        origins(prefix + "origins"),
+        streams(prefix + "streams"),
+        left(prefix + "left"),
+        members(prefix + "users"),
         users(prefix + "node:" + node),
         to_all(prefix + "all"),
         to_node(prefix + "to:" + node) {}
@@ -32,6 +36,10 @@ struct RedisKeys {
   const std::string mark;       // a string: the id of the log's last mark
   const std::string publisher;  // begins the keys, strings, of the number of each publisher's last event
   const std::string nodes;      // a sorted set: until when each node's lease lives, in ms since 1970
+  const std::string origins;    // a hash: the process that bears each node's name, a random number
+  const std::string streams;    // a hash: how many streams each node has
+  const std::string left;       // a set: nodes that are gone and whose users are still to be taken out
+  const std::string members;    // a hash: on how many nodes each user is
   const std::string users;      // a hash: this node's users and how many streams each has
   const std::string to_all;     // a channel
   const std::string to_node;    // a channel

@@ -29,12 +29,14 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
+#include <spate/cluster/detail/redis_census.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_follower.hpp>
 #include <spate/cluster/detail/redis_log_recovery.hpp>
 #include <spate/cluster/detail/redis_log_sizes.hpp>
 #include <spate/cluster/detail/redis_log_tail.hpp>
 #include <spate/cluster/detail/redis_presence.hpp>
+#include <spate/cluster/detail/redis_pulse.hpp>
 #include <spate/cluster/detail/redis_sender.hpp>
 #include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
@@ -47,8 +49,6 @@ namespace spate::detail {
 
 class RedisNode : public std::enable_shared_from_this<RedisNode> {
  public:
-  using Users = std::function<void(std::error_code, std::vector<UserStreams>)>;
-
   RedisNode(const asio::any_io_executor& executor, RedisOptions options)
       : origin_(draw()),
         url_(parse_redis_url(options.url)),
@@ -60,7 +60,9 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
         retry_timer_(strand_),
         look_timer_(strand_),
         sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
-        presence_(strand_, options_, keys_, presence_events()),
+        presence_(strand_, options_, keys_, hex(origin_), presence_events()),
+        census_(keys_),
+        pulse_(strand_, options_.reply_timeout),
         sizes_(options_.log_events),
         recovery_(strand_, keys_, tail_),
         follower_(keys_.epoch, keys_.log, follower_events()) {
@@ -78,8 +80,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
   void changed(std::string_view user, std::size_t streams) {
-    presence_.changed(user, streams);
-    wake();
+    if (presence_.changed(user, streams)) wake();
   }
 
   void attach(std::shared_ptr<BusListener> listener) {
@@ -101,7 +102,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
   void ask_newest(Bus::Published done) {
-    auto answer = std::make_shared<Answer<std::uint64_t>>(std::move(done));
+    auto answer = std::make_shared<RedisAnswer<std::uint64_t>>(std::move(done));
     run([answer = std::move(answer)](const RedisNode& node) {
       if (!node.up_) return;
       node.session_->commands().command({"XINFO", "STREAM", node.keys_.log}, [answer](const redisReply& reply) {
@@ -115,14 +116,16 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     });
   }
 
-  void ask_users(std::string prefix, Users done) {
-    auto answer = std::make_shared<Answer<std::vector<UserStreams>>>(std::move(done));
-    run([answer = std::move(answer), prefix = std::move(prefix)](const RedisNode& node) {
-      if (!node.up_) return;
-      node.session_->eval(RedisScript::users, 1, {node.keys_.nodes, node.keys_.prefix, node.keys_.node, prefix},
-                          [answer](const redisReply& reply) {
-                            if (reply.type == REDIS_REPLY_ARRAY) answer->give(users_of(reply));
-                          });
+  void ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) {
+    auto answer = std::make_shared<RedisAnswer<std::vector<UserStreams>>>(std::move(done));
+    run([answer = std::move(answer)](RedisNode& node) {
+      if (node.may_ask_who_is_there()) node.census_.list(answer);
+    });
+  }
+  void ask_counts(std::function<void(std::error_code, UserCounts)> done) {
+    auto answer = std::make_shared<RedisAnswer<UserCounts>>(std::move(done));
+    run([answer = std::move(answer)](RedisNode& node) {
+      if (node.may_ask_who_is_there()) node.census_.count(answer);
     });
   }
 
@@ -131,6 +134,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     {
       const std::lock_guard lock(mutex_);
       status = status_;
+      if (status.reason.empty()) status.reason = trouble_;
     }
     sender_.report(status);
     return status;
@@ -141,22 +145,6 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
  private:
-  /// A question's answer, or Errc::bus_lost when the question is dropped.
-  template <typename Result>
-  class Answer {
-   public:
-    explicit Answer(std::function<void(std::error_code, Result)> done) : done_(std::move(done)) {}
-    Answer(const Answer&) = delete;
-    Answer& operator=(const Answer&) = delete;
-    ~Answer() {
-      if (done_) done_(Errc::bus_lost, {});
-    }
-    void give(Result result) { std::exchange(done_, {})({}, std::move(result)); }
-
-   private:
-    std::function<void(std::error_code, Result)> done_;
-  };
-
   static std::uint64_t draw() {
     std::random_device device;
     return std::uint64_t{device()} << 32 | device();
@@ -181,17 +169,6 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     if (options.log_events == 0) throw std::invalid_argument("spate::RedisBus: log_events must be positive");
     if (options.log_bytes == 0) throw std::invalid_argument("spate::RedisBus: log_bytes must be positive");
     return std::move(options);
-  }
-
-  static std::vector<UserStreams> users_of(const redisReply& reply) {
-    std::vector<UserStreams> users;
-    for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
-      const std::string_view count = text_of(*reply.element[i + 1]);
-      std::size_t streams = 0;
-      std::from_chars(count.data(), count.data() + count.size(), streams);
-      users.emplace_back(text_of(*reply.element[i]), streams);
-    }
-    return users;
   }
 
   void run(std::function<void(RedisNode&)> function) {
@@ -240,10 +217,11 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   // Looks what kind of Redis it is before it relies on it.
   void begin() {
+    census_.begin(session_);
     ask_server([this](RedisServerInfo&& server) {
       server_ = std::move(server);
       if (logs_) return say_hello();
-      session_->listening().subscribe({keys_.to_all, keys_.to_node}, [this] { up(); });
+      begin_listening();
     });
   }
 
@@ -305,6 +283,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
                      }
                      const bool knows = text_of(*reply.element[0]) == follower_.epoch() && was_up_;
                      begin_log(text_of(*reply.element[0]));
+                     presence_.begin(session_);
                      // What waits is sent once the log has been read: so streams that were here before are given it.
                      if (reply.element[1]->integer == 0) return follower_.follow(session_);
                      const std::uint64_t end = LogId::parse(text_of(*reply.element[2])).value_or(0);
@@ -323,6 +302,52 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     if (const auto to = listener()) to->restarted(epoch);
   }
 
+  // Before the lease is asked for, so that another process of this name is seen to listen.
+  void begin_listening() {
+    const std::string own = keys_.prefix + "session:" + hex(random_());
+    session_->listening().subscribe({keys_.to_all, keys_.to_node, own}, [this, own] {
+      follows_ = true;
+      presence_.begin(session_);
+      pulse_.begin(session_, own);
+    });
+  }
+
+  // Up when nothing is missing that the mode needs. Without a lease a node cannot tell who is here; only unicasts that
+  // are routed depend on that.
+  void look_whether_up() {
+    const RedisPresence::State state = presence_.state();
+    const bool may = state == RedisPresence::State::told ||
+                     (options_.mode != ClusterMode::directed && state != RedisPresence::State::asking);
+    if (!up_ && session_ && follows_ && may) up();
+  }
+
+  // Not while its own users are on their way to Redis. One that waits to tell them may ask for the others'.
+  bool may_ask_who_is_there() const noexcept {
+    const RedisPresence::State state = presence_.state();
+    return up_ && (state == RedisPresence::State::told || state == RedisPresence::State::waiting);
+  }
+
+  void presence_changed() {
+    const std::string trouble = presence_.trouble();
+    bool news = false;
+    {
+      const std::lock_guard lock(mutex_);
+      news = !trouble.empty() && trouble != trouble_;
+      trouble_ = trouble;
+      if (!trouble.empty() && !up_) status_.reason.clear();  // that of an earlier session
+    }
+    if (news) tell(Errc::bus_refused, quote(keys_.node) + ": " + trouble);
+    const RedisPresence::State state = presence_.state();
+    // While the others do not know who is here, what is routed goes past.
+    if (state == RedisPresence::State::waiting && options_.mode == ClusterMode::directed) {
+      (up_ ? passed_by_ : was_lost_) = true;
+    }
+    look_whether_up();
+    if (state == RedisPresence::State::told && std::exchange(passed_by_, false)) {
+      if (const auto to = listener()) to->missed();
+    }
+  }
+
   void forget_log(std::string_view epoch) {
     follower_.restart(epoch);
     tail_.clear();
@@ -332,6 +357,10 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   void up() {
     up_ = true;
+    // Before it is said that all is well again. What others sent before this moment may not have come.
+    if (std::exchange(was_lost_, false) && !logs_) {
+      if (const auto to = listener()) to->missed();
+    }
     up_since_ = RedisConnection::Clock::now();
     {
       const std::lock_guard lock(mutex_);
@@ -342,17 +371,18 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     was_up_ = true;
     if (!server_.warning.empty()) tell(Errc::bus_refused, server_.warning);
     look_again_later();
-    presence_.begin(session_);
     sender_.begin(session_, follower_.epoch());
+    if (logs_) trim_to(options_.log_bytes);
   }
 
   void lost(std::error_code error, const std::string& why) {
     const std::string what = url_.host + ":" + std::to_string(url_.port) + ": " + why;
     const bool lasted = up_ && RedisConnection::Clock::now() - up_since_ > std::chrono::seconds(1);
     end_session();
+    was_lost_ = true;
     {
       const std::lock_guard lock(mutex_);
-      status_.reason = what;
+      status_.reason = reason_of(error, why);
     }
     tell(error, what);
     if (left_) return;
@@ -367,24 +397,35 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     });
   }
 
+  // For everybody: what Redis says of another place is left out.
+  static std::string reason_of(std::error_code error, const std::string& why) {
+    for (const char* code : {"MOVED ", "ASK ", "CROSSSLOT "}) {
+      if (why.find(code) != std::string::npos) return "Redis Cluster is not supported";
+    }
+    return (error == Errc::bus_lost ? "no connection to Redis: " : "Redis refuses: ") + why;
+  }
+
   void end_session() {
-    up_ = false;
+    up_ = follows_ = passed_by_ = false;
     follower_.stop();
     recovery_.end();
     presence_.end();
+    census_.end();
+    pulse_.end();
     retry_timer_.cancel();
     look_timer_.cancel();
     if (const auto session = std::exchange(session_, nullptr)) session->close();
     {
       const std::lock_guard lock(mutex_);
       status_.connected = false;
+      trouble_.clear();
     }
     sender_.end();
   }
 
   void leave() {
     left_ = true;
-    if (up_) {
+    if (session_ && presence_.state() != RedisPresence::State::asking) {
       presence_.leave();
       session_->close_when_written();
     }
@@ -408,11 +449,16 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   RedisPresence::Events presence_events() {
     RedisPresence::Events events;
-    events.users_here = [this] {
+    events.users_here = [this](std::string_view after, std::size_t most) {
       const auto to = listener();
-      return to ? to->users_here() : std::vector<UserStreams>();
+      return to ? to->users_here(after, most) : std::vector<UserStreams>();
     };
-    events.refused = refusal_teller();
+    events.streams_here = [this] {
+      const auto to = listener();
+      return to ? to->counts_here().streams : 0;
+    };
+    events.changed = [this] { presence_changed(); };
+    events.renewed = [this] { census_.sweep(); };
     return events;
   }
 
@@ -428,10 +474,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
       if (const auto to = listener()) to->caught_up(newest);
       sender_.caught_up(newest);
       tail_.drop_older_than(RedisLogTail::Clock::now() - RedisLogTail::kept_for);
-      if (!up_) {
-        up();
-        trim_to(options_.log_bytes);
-      }
+      follows_ = true;
+      look_whether_up();
     };
     return events;
   }
@@ -530,6 +574,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   asio::steady_timer look_timer_;
   RedisSender sender_;
   RedisPresence presence_;
+  RedisCensus census_;
+  RedisPulse pulse_;
   RedisLogTail tail_;
   RedisLogSizes sizes_;
   RedisLogRecovery recovery_;
@@ -539,12 +585,16 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};
   RedisConnection::Clock::time_point up_since_;
+  bool follows_ = false;  // it hears what others send: the log is read to its end, or its channels are subscribed to
   bool up_ = false;
   bool was_up_ = false;
+  bool passed_by_ = false;  // others may have sent past it, though it is up
+  bool was_lost_ = false;   // since it was up, or since the beginning
   bool left_ = false;
 
   mutable std::mutex mutex_;
-  BusStatus status_;  // less what the sender knows
+  BusStatus status_;     // less what the sender knows
+  std::string trouble_;  // why nobody is told of this node's users, if so
   std::shared_ptr<BusListener> listener_;
 };
 

@@ -236,41 +236,127 @@ for _, channel in ipairs(holders) do received = received + redis.call('PUBLISH',
 return received
 )";
 
-/// KEYS nodes, the node's users, log; ARGV name, lease in ms, the log's greatest age in ms or 0. Returns 0 when the
-/// users are gone and have to be told anew.
+// Who is where
+//
+// A node tells its users in a table of its own, under a lease that is bound to its process, the origin: so that another
+// process of the same name cannot write there. Beside the tables stands on how many nodes each user is, which makes
+// counting cheap. Whoever takes a user out of a table, takes him off there in the same step; the users of a node that
+// is gone are taken out by whoever sees it, some at a time. All of it expires when no node is left to do so.
+
+/// KEYS nodes, origins, streams, left, members, the node's users, log; ARGV prefix, name, origin, lease in ms, streams,
+/// whether Redis must know of users of this node (1 or 0), the channel that the node listens to or nothing, the log's
+/// greatest age in ms or 0. Returns two numbers: 1 when the lease was there and goes on; 0 when it begins, and all
+/// users are to be told; or -1 and until when it is another process's. That one counts as alive until then; where nodes
+/// listen to channels of their own, only while it does.
 inline constexpr std::string_view lease = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 10 * ARGV[2])
-if ARGV[3] ~= '0' then redis.call('XTRIM', KEYS[3], 'MINID', string.format('%.0f', now - ARGV[3])) end
-return redis.call('PEXPIRE', KEYS[2], ARGV[2])
-)";
-
-/// KEYS the node's users; ARGV lease in ms, then users and how many streams each has.
-inline constexpr std::string_view presence = R"(
-for i = 2, #ARGV, 2 do
-  if ARGV[i + 1] == '0' then redis.call('HDEL', KEYS[1], ARGV[i]) else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+local holder = redis.call('HGET', KEYS[2], ARGV[2])
+local ends = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2]) or 0)
+local mine = holder == ARGV[3]
+if holder and not mine and ends > now then
+  if ARGV[7] == '' or redis.call('PUBSUB', 'NUMSUB', ARGV[7])[2] > 1 then return {-1, ends} end
 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[1])
+local lost = ARGV[6] == '1' and (redis.call('EXISTS', KEYS[6]) == 0 or redis.call('EXISTS', KEYS[5]) == 0)
+if lost or (not mine and redis.call('ZCOUNT', KEYS[1], now, '+inf') == 0) then
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf')) do
+    redis.call('UNLINK', ARGV[1] .. 'node:' .. name)
+  end
+  for _, name in ipairs(redis.call('SMEMBERS', KEYS[4])) do redis.call('UNLINK', ARGV[1] .. 'node:' .. name) end
+  redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+  mine = false
+end
+redis.call('ZADD', KEYS[1], now + ARGV[4], ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[3], ARGV[2], ARGV[5])
+local left = redis.call('SREM', KEYS[4], ARGV[2]) == 1
+if not holder and not left then redis.call('UNLINK', KEYS[6]) end
+for i = 1, 6 do redis.call('PEXPIRE', KEYS[i], 10 * ARGV[4]) end
+if ARGV[8] ~= '0' then redis.call('XTRIM', KEYS[7], 'MINID', string.format('%.0f', now - ARGV[8])) end
+return {mine and 1 or 0, 0}
 )";
 
-/// KEYS nodes; ARGV prefix, own name, the beginning of users' ids. Returns users and how many streams each has, of all
-/// other nodes whose lease lives.
-inline constexpr std::string_view users = R"(
+/// KEYS the node's users, members, origins, streams; ARGV name, origin, lease in ms, streams, then users and how many
+/// streams each has. Returns how many users the node has.
+inline constexpr std::string_view presence = R"(
+if redis.call('HGET', KEYS[3], ARGV[1]) ~= ARGV[2] then return redis.error_reply('LEASE it has ended') end
+for i = 5, #ARGV, 2 do
+  local user = ARGV[i]
+  if ARGV[i + 1] ~= '0' then
+    if redis.call('HSET', KEYS[1], user, ARGV[i + 1]) == 1 then redis.call('HINCRBY', KEYS[2], user, 1) end
+  elseif redis.call('HDEL', KEYS[1], user) == 1 and redis.call('HINCRBY', KEYS[2], user, -1) <= 0 then
+    redis.call('HDEL', KEYS[2], user)
+  end
+end
+redis.call('HSET', KEYS[4], ARGV[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], 10 * ARGV[3])
+redis.call('PEXPIRE', KEYS[2], 10 * ARGV[3])
+return redis.call('HLEN', KEYS[1])
+)";
+
+/// KEYS nodes, origins, streams, left, members; ARGV prefix, how many users at most, and either name and origin of a
+/// node that begins anew, or nothing. Takes out users of that node, or of nodes that are gone. Returns 0 when there are
+/// none left.
+inline constexpr std::string_view forget = R"(
+local node = ARGV[3]
+if node then
+  if redis.call('HGET', KEYS[2], node) ~= ARGV[4] then return redis.error_reply('LEASE it has ended') end
+else
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
+    redis.call('ZREM', KEYS[1], gone)
+    redis.call('HDEL', KEYS[3], gone)
+    if redis.call('HDEL', KEYS[2], gone) == 1 then redis.call('SADD', KEYS[4], gone) end
+  end
+  node = redis.call('SRANDMEMBER', KEYS[4])
+  if not node then return 0 end
+end
+local key = ARGV[1] .. 'node:' .. node
+local users = redis.call('HRANDFIELD', key, ARGV[2])
+if #users > 0 then redis.call('HDEL', key, unpack(users)) end
+for _, user in ipairs(users) do
+  if redis.call('HINCRBY', KEYS[5], user, -1) <= 0 then redis.call('HDEL', KEYS[5], user) end
+end
+local rest = redis.call('HLEN', key)
+if ARGV[3] then return rest end
+if rest == 0 then redis.call('SREM', KEYS[4], node) end
+return redis.call('SCARD', KEYS[4])
+)";
+
+/// KEYS nodes, origins, streams, left; ARGV name, origin. The node has left: its users are to be taken out.
+inline constexpr std::string_view leave = R"(
+if redis.call('HGET', KEYS[2], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+return redis.call('SADD', KEYS[4], ARGV[1])
+)";
+
+/// KEYS nodes, streams, members; ARGV prefix. Returns how many users and streams there are on all nodes. Of a node that
+/// tells no streams, as one of an earlier version, the users are counted, each with one.
+inline constexpr std::string_view counts = R"(
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local users, streams = redis.call('HLEN', KEYS[3]), 0
+for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf')) do
+  local told = redis.call('HGET', KEYS[2], node)
+  if not told then
+    told = redis.call('HLEN', ARGV[1] .. 'node:' .. node)
+    users = users + told
+  end
+  streams = streams + told
+end
+return {users, streams}
+)";
+
+/// KEYS nodes; ARGV own name. Returns the other nodes whose lease lives.
+inline constexpr std::string_view others = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = {}
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf')) do
-  if node ~= ARGV[2] then
-    local all = redis.call('HGETALL', ARGV[1] .. 'node:' .. node)
-    for i = 1, #all, 2 do
-      if string.sub(all[i], 1, #ARGV[3]) == ARGV[3] then
-        found[#found + 1] = all[i]
-        found[#found + 1] = all[i + 1]
-      end
-    end
-  end
+  if node ~= ARGV[1] then found[#found + 1] = node end
 end
 return found
 )";

@@ -25,7 +25,21 @@
 
 namespace spate::detail {
 
-enum class RedisScript : std::uint8_t { hello, offer, settle, append, read, route, lease, presence, users, count };
+enum class RedisScript : std::uint8_t {
+  hello,
+  offer,
+  settle,
+  append,
+  read,
+  route,
+  lease,
+  presence,
+  forget,
+  leave,
+  counts,
+  others,
+  count
+};
 
 class RedisSession : public std::enable_shared_from_this<RedisSession> {
  public:
@@ -87,8 +101,9 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
  private:
   static constexpr std::size_t script_count = static_cast<std::size_t>(RedisScript::count);
   static constexpr std::array<std::string_view, script_count> texts{
-      redis_scripts::hello, redis_scripts::offer, redis_scripts::settle,   redis_scripts::append, redis_scripts::read,
-      redis_scripts::route, redis_scripts::lease, redis_scripts::presence, redis_scripts::users};
+      redis_scripts::hello,  redis_scripts::offer, redis_scripts::settle, redis_scripts::append,
+      redis_scripts::read,   redis_scripts::route, redis_scripts::lease,  redis_scripts::presence,
+      redis_scripts::forget, redis_scripts::leave, redis_scripts::counts, redis_scripts::others};
 
   std::shared_ptr<RedisConnection> connection() {
     RedisConnection::Events events;
