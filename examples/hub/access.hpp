@@ -57,15 +57,22 @@ class Access {
     return nobody_refused;
   }
 
-  /// To see who is there: where subscribers have tokens, only publishers may; without a publish token nobody may.
+  /// To see who is there: where subscribers have tokens, only publishers may; without a publish token nobody may. To
+  /// see who is on all hubs, which is work for others too, takes the publish token where there is one.
   Check observer() const {
+    if (limits_publishing()) {
+      if (!subscribe_secret_.empty()) return publisher();
+      return [may = publisher()](spate::Request& request) { return of_cluster(request) ? may(request) : std::nullopt; };
+    }
     if (subscribe_secret_.empty()) return nobody_refused;
-    if (limits_publishing()) return publisher();
     return [](spate::Request&) {
       return std::optional(spate::Response::error(401, "only who has the publish token may see who is there")
                                .header("WWW-Authenticate", "Bearer"));
     };
   }
+
+  /// Whether a request asks for all hubs.
+  static bool of_cluster(const spate::Request& request) { return request.query("scope") == "cluster"; }
 
  private:
   static std::optional<spate::Response> nobody_refused(spate::Request&) { return std::nullopt; }

@@ -6,12 +6,15 @@
 //   curl -d news http://127.0.0.1:8080/sse/broadcast
 #include <sys/resource.h>
 
+#include <chrono>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -45,6 +48,50 @@ std::optional<spate::Event> closing(spate::EndReason reason) {
     default: return std::nullopt;
   }
 }
+
+spate::Response unavailable(std::string_view why) {
+  return spate::Response::error(503, why).header("Retry-After", "1");
+}
+
+spate::Response users_answer(std::error_code error, const std::vector<std::string>& names) {
+  if (error) return unavailable(error.message());
+  std::string list = "[";
+  for (const std::string& name : names) {
+    if (list.size() > 1) list += ',';
+    spate::detail::append_json_string(list, name);
+  }
+  return spate::Response::json(200, list + "]");
+}
+
+/// The users of all hubs, for those who ask: their list is written once for all who wait for it.
+class ClusterUsers {
+ public:
+  explicit ClusterUsers(spate::Emitter& emitter) : emitter_(emitter) {}
+
+  void add(spate::PendingResponse pending) {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.push_back(std::move(pending));
+      if (std::exchange(asked_, true)) return;
+    }
+    emitter_.async_cluster_users({}, [this](std::error_code error, const std::vector<std::string>& names) {
+      std::vector<spate::PendingResponse> all;
+      {
+        const std::lock_guard lock(mutex_);
+        all.swap(waiting_);
+        asked_ = false;
+      }
+      const spate::Response answer = users_answer(error, names);
+      for (const spate::PendingResponse& each : all) each.respond(answer);
+    });
+  }
+
+ private:
+  spate::Emitter& emitter_;
+  std::mutex mutex_;
+  std::vector<spate::PendingResponse> waiting_;
+  bool asked_ = false;
+};
 
 class Hub {
  public:
@@ -148,17 +195,11 @@ class Hub {
   void add_queries() {
     const spate::RouteOptions observers = guarded(access_.observer(), nothing);
     const auto users = [this](const spate::Request& request, spate::PendingResponse pending) {
-      const auto answer = [pending](std::error_code error, const std::vector<std::string>& names) {
-        if (error) {
-          pending.respond(unavailable(error.message()));
-          return;
-        }
-        std::string list = "[";
-        for (const std::string& name : names) list += (list.size() > 1 ? "," : "") + quoted(name);
-        pending.respond(spate::Response::json(200, list + "]"));
-      };
-      if (!of_cluster(request)) return answer({}, emitter_.users());
-      emitter_.async_cluster_users({}, answer);
+      if (!Access::of_cluster(request)) {
+        pending.respond(users_answer({}, emitter_.users()));
+        return;
+      }
+      cluster_users_.add(std::move(pending));
     };
     const auto count = [this](const spate::Request& request, spate::PendingResponse pending) {
       const auto answer = [pending](std::error_code error, spate::Emitter::Counts counts) {
@@ -169,7 +210,7 @@ class Hub {
         pending.respond(spate::Response::json(200, "{\"users\":" + std::to_string(counts.users) +
                                                        ",\"streams\":" + std::to_string(counts.streams) + "}"));
       };
-      if (!of_cluster(request)) return answer({}, emitter_.counts());
+      if (!Access::of_cluster(request)) return answer({}, emitter_.counts());
       emitter_.async_cluster_counts(answer);
     };
     server_.get("/sse/users", users, observers);
@@ -185,8 +226,6 @@ class Hub {
           .header("Cache-Control", "no-store");
     });
   }
-
-  static bool of_cluster(const spate::Request& request) { return request.query("scope") == "cluster"; }
 
   // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it. With a log it waits
   // until the log has the event, which may still come to that when the publisher has given up.
@@ -219,9 +258,6 @@ class Hub {
     return spate::Response::json(
         202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}");
   }
-  static spate::Response unavailable(std::string_view why) {
-    return spate::Response::error(503, why).header("Retry-After", "1");
-  }
 
   // How long a publisher waits for the log.
   static constexpr std::chrono::seconds most_wait{5};
@@ -230,6 +266,7 @@ class Hub {
   const Access access_;
   const std::shared_ptr<spate::Bus> bus_;
   spate::Emitter emitter_;
+  ClusterUsers cluster_users_{emitter_};
 };
 
 // One descriptor per client: take what the system allows.
@@ -238,6 +275,13 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) std::cerr << "hub: cannot raise the descriptor limit" << std::endl;
+}
+
+// Tells the other hubs that this one is gone, unless Redis takes too long.
+void leave(spate::Bus& bus, asio::io_context& io) {
+  bus.close();
+  io.restart();
+  io.run_for(std::chrono::seconds(1));
 }
 
 int run(int argc, char** argv) {
@@ -257,8 +301,11 @@ int run(int argc, char** argv) {
   try {
     asio::io_context io{1};
     spate::Server server(options);
-    const Hub hub(server, settings, settings.cluster.make_bus(io.get_executor(), settings.replay));
-    return settings.program.serve(io, server);
+    const auto bus = settings.cluster.make_bus(io.get_executor(), settings.replay);
+    const Hub hub(server, settings, bus);
+    const int status = settings.program.serve(io, server);
+    if (bus) leave(*bus, io);
+    return status;
   } catch (const std::invalid_argument& error) {
     settings.program.refuse(error.what());  // an origin, a host or a URL that is none
   } catch (const std::exception& error) {
