@@ -4,15 +4,13 @@
 #include <string>
 #include <string_view>
 
-#include <spate/wire/detail/json.hpp>
+#include <spate/wire/text.hpp>
 
 namespace examples {
 
 /// `text` as a JSON string, quotes included.
 inline std::string quoted(std::string_view text) {
-  std::string json;
-  spate::detail::append_json_string(json, text);
-  return json;
+  return spate::json_string(text);
 }
 
 }  // namespace examples

@@ -15,6 +15,7 @@
 #include <spate/program.hpp>
 #ifdef HUB_HAS_JWT
 #include <spate/jwt/jwt_authorize.hpp>
+#include <spate/wire/text.hpp>
 #endif
 
 namespace hub {
@@ -80,7 +81,7 @@ class Access {
   static void check_secret([[maybe_unused]] const std::string& secret) {
 #ifdef HUB_HAS_JWT
     if (secret.size() < spate::JwtVerifier::min_secret_bytes) {
-      throw std::invalid_argument(spate::detail::quote(secret) + " is too short: 32 bytes at least");
+      throw std::invalid_argument(spate::quote(secret) + " is too short: 32 bytes at least");
     }
 #else
     throw std::invalid_argument("this hub was built without libjwt");

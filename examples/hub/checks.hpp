@@ -12,6 +12,7 @@
 
 #include <spate/http/request.hpp>
 #include <spate/wire/event.hpp>
+#include <spate/wire/text.hpp>
 
 namespace hub {
 
@@ -26,7 +27,7 @@ inline void check_id(std::string_view id, const char* what) {
   const auto fail = [&](const char* why) { throw BadRequest(std::string(what) + " " + why); };
   if (id.empty()) fail("is empty");
   if (id.size() > most) fail("is longer than 256 bytes");
-  if (!spate::detail::valid_utf8(id)) fail("is not valid UTF-8");
+  if (!spate::is_valid_utf8(id)) fail("is not valid UTF-8");
   for (std::size_t at = 0; at < id.size(); ++at) {
     const auto byte = static_cast<unsigned char>(id[at]);
     // C0, DEL, and C1, which UTF-8 writes as C2 80 to C2 9F.
@@ -37,14 +38,14 @@ inline void check_id(std::string_view id, const char* what) {
 
 /// The event that a request to send describes: body, `?event=`, `?retry=`.
 inline spate::Event event_of(const spate::Request& request) {
-  if (!spate::detail::valid_utf8(request.body())) throw BadRequest("the body is not valid UTF-8");
+  if (!spate::is_valid_utf8(request.body())) throw BadRequest("the body is not valid UTF-8");
   spate::Event event(request.body());
 
   const std::vector<std::string> names = request.query_all("event");
   if (names.size() > 1) throw BadRequest("event is given twice");
   if (!names.empty()) {
     const std::string& name = names.front();
-    if (!spate::detail::valid_utf8(name)) throw BadRequest("event is not valid UTF-8");
+    if (!spate::is_valid_utf8(name)) throw BadRequest("event is not valid UTF-8");
     if (name.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
       throw BadRequest("event has a line end or NUL");
     }

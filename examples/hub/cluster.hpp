@@ -19,6 +19,7 @@
 #include <spate/registry/memory_replay_store.hpp>
 #ifdef HUB_HAS_REDIS
 #include <spate/cluster/redis_bus.hpp>
+#include <spate/wire/text.hpp>
 #endif
 
 namespace hub {
@@ -37,7 +38,7 @@ class ClusterSettings {
     program.option("--cluster-mode", "MODE", "durable, directed or broadcast (durable)",
                    [this](const std::string& text) {
                      const auto mode = spate::parse_cluster_mode(text);
-                     if (!mode) throw std::invalid_argument(spate::detail::quote(text) + " is no mode");
+                     if (!mode) throw std::invalid_argument(spate::quote(text) + " is no mode");
                      redis_.mode = *mode;
                    });
     program.option("--redis-log-events", "N", "events that Redis keeps (100000, or --replay-events if that is more)",

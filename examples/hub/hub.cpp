@@ -31,9 +31,7 @@ namespace hub {
 namespace {
 
 std::string quoted(std::string_view text) {
-  std::string json;
-  spate::detail::append_json_string(json, text);
-  return json;
+  return spate::json_string(text);
 }
 
 /// The last event of a stream that the hub ends on purpose.

@@ -7,6 +7,7 @@
 
 #include <spate/program.hpp>
 #include <spate/registry/memory_replay_store.hpp>
+#include <spate/wire/text.hpp>
 
 #include "hub/access.hpp"
 #include "hub/cluster.hpp"
@@ -76,7 +77,7 @@ struct Settings {
     if (text == "drop-oldest") return spate::Overflow::drop_oldest;
     if (text == "drop-newest") return spate::Overflow::drop_newest;
     if (text == "coalesce") return spate::Overflow::coalesce;
-    throw std::invalid_argument(spate::detail::quote(text) + " is none of close, drop-oldest, drop-newest, coalesce");
+    throw std::invalid_argument(spate::quote(text) + " is none of close, drop-oldest, drop-newest, coalesce");
   }
 };
 

@@ -98,6 +98,10 @@ class Model {
   asio::awaitable<bool> say(const spate::EventStream& stream, Answer& answer,
                             const std::vector<std::string>& words) const {
     constexpr std::chrono::milliseconds thinking{20};
+    // The server cancels a coroutine whose client has left.
+    if (when_client_leaves_ == WhenClientLeaves::keep_going) {
+      co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    }
     const Producing producing(stats_);
     const std::stop_token gone = stream.stop_token();
     asio::steady_timer timer(stream.get_executor());

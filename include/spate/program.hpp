@@ -8,9 +8,9 @@
 //     return program.serve(io, server);
 //   }
 //
-// It reads --address, --port, --idle-timeout-ms, --drain-ms and --help, and whatever a program adds. SIGTERM and SIGINT
-// drain; a second one exits at once with status 1. Optional: not part of spate.hpp, and nothing in the library needs
-// it. POSIX. Threads: that of main.
+// It reads --address, --port, --idle-timeout-ms, --drain-ms, --allow-header and --help, and whatever a program adds.
+// SIGTERM and SIGINT drain; a second one exits at once with status 1. Optional: not part of spate.hpp, and nothing in
+// the library needs it. POSIX. Threads: that of main.
 #pragma once
 
 #include <charconv>
@@ -61,10 +61,14 @@ class Program {
     option("--idle-timeout-ms", "N", "how long a connection may stay idle between two requests; 0 for ever",
            options.idle_timeout);
     option("--drain-ms", "N", "how long a stop waits for what is under way", drain);
+    option("--allow-header", "NAME",
+           "request field that pages of listed origins may set besides the usual; * admits all; repeatable",
+           [this](const std::string& name) { allow_header(name); });
   }
 
   /// Adds an option whose value `set` takes. It throws std::invalid_argument with what is wrong with a value.
   void option(std::string name, std::string value, std::string help, std::function<void(const std::string&)> set) {
+    detail::require_callable("spate::Program: the setter of " + name, set);
     known_.push_back({std::move(name), std::move(value), std::move(help), std::move(set)});
   }
   void option(std::string name, std::string value, std::string help, std::string& target) {
@@ -133,7 +137,9 @@ class Program {
   /// Starts `server`, says where it listens, and runs `io` until a signal has drained it. Returns the exit status.
   ///
   /// The first line on standard output is "listening on http://ADDRESS:PORT".
+  /// Throws std::invalid_argument when `drain` is negative.
   int serve(asio::io_context& io, Server& server) {
+    detail::require_not_negative("spate::Program::drain", drain);
     try {
       server.start();
     } catch (const std::system_error& error) {
@@ -173,6 +179,16 @@ class Program {
  private:
   // A hundred years: what a clock can still be added to.
   static constexpr std::uint64_t most_milliseconds = 100ull * 366 * 24 * 3600 * 1000;
+
+  void allow_header(const std::string& name) {
+    if (name == "*") {
+      options.cors.request_fields = CorsOptions::RequestFields::any;
+    } else if (detail::is_token(name)) {
+      options.cors.allow_headers.push_back(name);
+    } else {
+      throw std::invalid_argument(detail::quote(name) + " is no name of a field");
+    }
+  }
 
   struct Option {
     std::string name;

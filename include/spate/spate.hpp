@@ -8,10 +8,12 @@
 
 #include <spate/error.hpp>
 #include <spate/http/cors.hpp>
+#include <spate/http/percent.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
+#include <spate/server/all_of.hpp>
 #include <spate/server/pending_response.hpp>
 #include <spate/server/server.hpp>
 #include <spate/stream/event_stream.hpp>
@@ -20,3 +22,4 @@
 #include <spate/wire/decoder.hpp>
 #include <spate/wire/encoded_event.hpp>
 #include <spate/wire/event.hpp>
+#include <spate/wire/text.hpp>

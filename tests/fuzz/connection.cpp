@@ -20,7 +20,8 @@ std::string executed;
 
 std::string noted(const Request& request) {
   std::string line(request.method());
-  line.append(" ").append(request.target()).append(" ").append(request.param("id"));
+  line.append(" ").append(request.target()).append(" ");
+  if (request.has_param("id")) line += request.param("id");
   for (const auto& [name, value] : request.headers()) line.append(" ").append(name).append("=").append(value);
   line.append(" ").append(request.body()).append("\n");
   executed += line;

@@ -244,3 +244,48 @@ TEST_CASE("what is no host cannot be listed", "[http][host]") {
     CHECK_THAT(refusal([&] { HostPolicy policy(HostCheck::loopback, {host}); }), ContainsSubstring("not a host"));
   }
 }
+
+TEST_CASE("of a loopback origin the port may be left open", "[http][cors]") {
+  CorsOptions options;
+  options.allow_origins = {"http://localhost:*", "https://127.0.0.1:*", "http://[::1]:*"};
+  const CorsPolicy policy(options);
+  const auto verdict = [&](std::string_view origin) {
+    return policy.decide(Request("GET", "/").add_header("Host", "a.example").add_header("Origin", origin)).verdict;
+  };
+  for (const char* good : {"http://localhost", "http://localhost:1", "http://LOCALHOST:65535", "https://127.0.0.1:8443",
+                           "http://[::1]:5173"}) {
+    INFO(good);
+    CHECK(verdict(good) == CorsDecision::allowed);
+  }
+  for (const char* bad : {"https://localhost:1", "http://127.0.0.1:1", "http://localhost.evil.example:1",
+                          "http://localhost:*", "http://[::2]:1", "http://evil.example:1"}) {
+    INFO(bad);
+    CHECK(verdict(bad) == CorsDecision::refused);
+  }
+  for (const char* bad : {"http://app.example:*", "http://*:*", "http://localhost:1:*", "http://localhost:*:*",
+                          "localhost:*", "http://localhost:8*"}) {
+    INFO(bad);
+    options.allow_origins = {bad};
+    CHECK_THROWS_AS(CorsPolicy(options), std::invalid_argument);
+  }
+}
+
+TEST_CASE("a preflight may be allowed the fields that it names, for origins that are listed", "[http][cors]") {
+  CorsOptions options;
+  options.allow_origins = {"https://a.example", "*"};
+  options.request_fields = GENERATE(CorsOptions::RequestFields::any, CorsOptions::RequestFields::listed);
+  const bool any = options.request_fields == CorsOptions::RequestFields::any;
+  const CorsPolicy policy(options);
+  const auto answer = [&](std::string_view origin) {
+    const Request request = Request("OPTIONS", "/")
+                                .add_header("Host", "b.example")
+                                .add_header("Origin", origin)
+                                .add_header("Access-Control-Request-Method", "POST")
+                                .add_header("Access-Control-Request-Headers", "x-mine, x-bad name,")
+                                .add_header("Access-Control-Request-Headers", "x-more");
+    return policy.preflight(policy.decide(request), "POST");
+  };
+  const std::string usual = "Last-Event-ID, Authorization, Content-Type, Cache-Control";
+  CHECK(answer("https://a.example").header("Access-Control-Allow-Headers") == (any ? "x-mine, x-more" : usual));
+  CHECK(answer("https://other.example").header("Access-Control-Allow-Headers") == usual);
+}

@@ -133,3 +133,26 @@ TEST_CASE("a bad pattern is refused and quoted", "[http][path]") {
   // A literal may have a parameter's name.
   CHECK(refusal("/a/{a}") == "not refused");
 }
+
+TEST_CASE("the last segment may take the rest of the path", "[http][pattern]") {
+  const PathPattern pattern("/files/{path...}");
+  const auto rest = [&](std::string_view path) -> std::string {
+    std::vector<std::pair<std::string, std::string>> params;
+    const PathMatch match = pattern.match(path, params);
+    if (match == PathMatch::malformed) return "malformed";
+    return match == PathMatch::yes ? params.front().first + "=" + params.front().second : "no";
+  };
+  CHECK(rest("/files/a.txt") == "path=a.txt");
+  CHECK(rest("/files/a/b/c") == "path=a/b/c");
+  CHECK(rest("/files/") == "path=");
+  CHECK(rest("/files/a/") == "path=a/");
+  CHECK(rest("/files//") == "path=/");
+  CHECK(rest("/files/a%2Fb%20c") == "path=a/b c");
+  CHECK(rest("/files/../x") == "path=../x");
+  CHECK(rest("/files/%zz") == "malformed");
+  CHECK(rest("/files") == "no");
+  CHECK(rest("/file/a") == "no");
+  for (const char* bad : {"/{a...}/b", "/{...}", "/{a}/{a...}", "/{a...", "/x{a...}", "/{a...}/"}) {
+    CHECK_THROWS_AS(PathPattern(bad), std::invalid_argument);
+  }
+}

@@ -38,7 +38,8 @@ TEST_CASE("a request holds what it was built with", "[http][request]") {
   CHECK(request.header("x-note") == "two words");
   CHECK(request.body() == "{}");
   CHECK(request.param("job") == "7");
-  CHECK(request.param("other").empty());
+  CHECK_FALSE(request.has_param("other"));
+  CHECK_THROWS_AS(request.param("other"), std::invalid_argument);
   CHECK(request.version_major() == 1);
   CHECK(request.version_minor() == 0);
 }
@@ -233,4 +234,19 @@ TEST_CASE("persistence follows the version and Connection (H10)", "[http][reques
   CHECK(get("/").set_version(1, 0).add_header("Connection", "x ,Keep-Alive").keep_alive());
   CHECK_FALSE(
       get("/").set_version(1, 0).add_header("Connection", "keep-alive").add_header("Connection", "close").keep_alive());
+}
+
+TEST_CASE("a cookie is found by its name, in whichever field it is", "[http][request]") {
+  const Request request = Request("GET", "/")
+                              .add_header("Cookie", "a=1; bb=two; quoted=\"x y\"; empty=; a=2;tight=3")
+                              .add_header("Cookie", "late=4; eq=a=b; flag");
+  CHECK(request.cookie("a") == "1");
+  CHECK(request.cookie("bb") == "two");
+  CHECK(request.cookie("quoted") == "x y");
+  CHECK(request.cookie("empty") == "");
+  CHECK(request.cookie("tight") == "3");
+  CHECK(request.cookie("late") == "4");
+  CHECK(request.cookie("eq") == "a=b");
+  for (const char* absent : {"A", "b", "flag", "", "two", "nothing"}) CHECK_FALSE(request.cookie(absent));
+  CHECK_FALSE(Request("GET", "/").cookie("a"));
 }

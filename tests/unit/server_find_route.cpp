@@ -39,8 +39,7 @@ struct Routes {
       return std::to_string(answer->status()) + (allow.empty() ? "" : " ") + std::string(allow);
     }
     std::string text = std::get<const Route*>(found)->methods.front();
-    const std::string user(request.param("user"));
-    return user.empty() ? text : text + " user=" + user;
+    return request.has_param("user") ? text + " user=" + std::string(request.param("user")) : text;
   }
 
   ServerCore server{with_page()};

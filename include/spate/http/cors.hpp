@@ -25,6 +25,7 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate {
 
@@ -32,8 +33,15 @@ namespace spate {
 enum class Credentials { deny, allow };
 
 struct CorsOptions {
+  /// Which request fields pages may set.
+  enum class RequestFields {
+    listed,  // those of `allow_headers`
+    any,     // from origins that are listed by name: whatever their preflight asks for; from others the listed ones
+  };
+
   /// Origins that may use the server besides its own: "https://app.example.org", "http://localhost:5173", "null", or
-  /// "*" for all. Empty: none, and a request from any other origin is refused.
+  /// "*" for all. Of a loopback origin the port may be left open: "http://localhost:*". Empty: none, and a request from
+  /// any other origin is refused.
   std::vector<std::string> allow_origins;
   /// For origins that are listed by name; those that only "*" admits never get credentials.
   Credentials credentials = Credentials::allow;
@@ -41,6 +49,7 @@ struct CorsOptions {
   std::chrono::seconds max_age = std::chrono::minutes(10);
   /// Request fields that pages may set. `Last-Event-ID` is what an EventSource sends when it reconnects. (S2)
   std::vector<std::string> allow_headers = {"Last-Event-ID", "Authorization", "Content-Type", "Cache-Control"};
+  RequestFields request_fields = RequestFields::listed;
   /// Response fields that pages may read besides the usual ones. Empty: the field is left out.
   std::vector<std::string> expose_headers = {};
   /// What pages of other sites, listed ones too, may have without an `Origin`: by pictures, scripts, frames and links,
@@ -62,6 +71,8 @@ struct CorsDecision {
   bool preflight = false;
   /// What the answer has to carry, whatever its status.
   HeaderFields fields = {};
+  /// Of a preflight: the request fields that its page may set, as a list.
+  std::string allow_headers = {};
 
   /// Adds `fields` to `response`, but for those that its handler has set.
   void apply(Response& response) const { response.add_missing_headers(fields); }
@@ -69,16 +80,19 @@ struct CorsDecision {
 
 class CorsPolicy {
  public:
-  /// Throws `std::invalid_argument` when an origin is not "scheme://host[:port]" (there are no patterns), or a field's
-  /// name is no token.
+  /// Throws `std::invalid_argument` when an origin is not "scheme://host[:port]" (there are no patterns but an open
+  /// port of loopback), a field's name is no token, or `max_age` is negative.
   explicit CorsPolicy(CorsOptions options) : options_(std::move(options)) {
+    detail::require_not_negative("spate::CorsOptions::max_age", options_.max_age);
     for (const std::string& text : options_.allow_origins) {
       if (text == "*") {
         any_ = true;
       } else if (text == "null") {
         null_ = true;
       } else if (const auto origin = detail::parse_origin(text); origin && text.find('*') == std::string::npos) {
-        listed_.push_back({std::string(origin->scheme), std::string(origin->host), origin->port});
+        listed_.push_back({std::string(origin->scheme), std::string(origin->host), origin->port, false});
+      } else if (const auto open = with_open_port(text)) {
+        listed_.push_back({std::string(open->scheme), std::string(open->host), std::nullopt, true});
       } else {
         throw std::invalid_argument("spate::CorsPolicy: not an origin: " + detail::quote(text));
       }
@@ -112,8 +126,16 @@ class CorsPolicy {
       } else {
         return decision;
       }
+      const bool by_its_name = origin ? is_listed(*origin) : null_ && *text == "null";
       decision.preflight = decision.verdict == CorsDecision::allowed && request.method() == "OPTIONS" &&
                            request.header_count("access-control-request-method") > 0;
+      if (decision.preflight) {
+        decision.allow_headers = allow_headers_;
+        if (by_its_name && options_.request_fields == CorsOptions::RequestFields::any) {
+          decision.allow_headers = requested_fields(request);
+          decision.fields.emplace_back("Vary", "Access-Control-Request-Headers");
+        }
+      }
       if (decision.verdict == CorsDecision::allowed && !decision.preflight && !expose_headers_.empty()) {
         decision.fields.emplace_back("Access-Control-Expose-Headers", expose_headers_);
       }
@@ -128,7 +150,7 @@ class CorsPolicy {
     Response response(204);
     decision.apply(response);
     response.header("Access-Control-Allow-Methods", methods);
-    if (!allow_headers_.empty()) response.header("Access-Control-Allow-Headers", allow_headers_);
+    if (!decision.allow_headers.empty()) response.header("Access-Control-Allow-Headers", decision.allow_headers);
     if (options_.max_age.count() > 0)
       response.header("Access-Control-Max-Age", std::to_string(options_.max_age.count()));
     return response;
@@ -143,7 +165,31 @@ class CorsPolicy {
     std::string scheme;
     std::string host;
     std::optional<std::uint16_t> port;
+    bool any_port;
   };
+
+  // "http://localhost:*", or nothing. Whoever else has a port of this machine is trusted like the one that is meant; of
+  // another host that would be somebody else.
+  static std::optional<detail::Origin> with_open_port(std::string_view text) {
+    constexpr std::string_view mark = ":*";
+    if (!text.ends_with(mark)) return std::nullopt;
+    text.remove_suffix(mark.size());
+    const auto origin = detail::parse_origin(text);
+    if (!origin || origin->port || !detail::is_loopback(origin->host)) return std::nullopt;
+    return origin;
+  }
+
+  // What a preflight names, without what is no name.
+  static std::string requested_fields(const Request& request) {
+    std::string fields;
+    for (const std::string_view line : request.header_all("access-control-request-headers")) {
+      for (std::string_view rest = line; !rest.empty();) {
+        const std::string_view name = detail::take_element(rest, ',');
+        if (detail::is_token(name)) fields.append(fields.empty() ? "" : ", ").append(name);
+      }
+    }
+    return fields;
+  }
 
   static std::string joined(const std::vector<std::string>& names) {
     std::string list;
@@ -169,7 +215,8 @@ class CorsPolicy {
   bool is_listed(const detail::Origin& origin) const {
     for (const Listed& listed : listed_) {
       if (detail::iequals(listed.scheme, origin.scheme) && detail::iequals(listed.host, origin.host) &&
-          detail::port_or_default(listed.port, origin.scheme) == detail::port_or_default(origin.port, origin.scheme)) {
+          (listed.any_port || detail::port_or_default(listed.port, origin.scheme) ==
+                                  detail::port_or_default(origin.port, origin.scheme))) {
         return true;
       }
     }

@@ -156,13 +156,24 @@ class Request {
   /// All header fields as pairs of name and value, in the order of the request.
   Fields headers() const noexcept;
 
-  /// The path parameter `name`, decoded; empty when the route has none of that name.
-  std::string_view param(std::string_view name) const noexcept {
+  /// The path parameter `name`, decoded. Throws std::invalid_argument that quotes a name which the route does not have
+  /// and no authorize hook has set.
+  std::string_view param(std::string_view name) const {
     for (const auto& [known, value] : params_) {
       if (known == name) return value;
     }
-    return {};
+    throw std::invalid_argument("spate::Request: the route has no parameter " + detail::quote(name));
   }
+  bool has_param(std::string_view name) const noexcept {
+    for (const auto& [known, value] : params_) {
+      if (known == name) return true;
+    }
+    return false;
+  }
+
+  /// The value of the first cookie `name`, as sent but for quotes around it; names differ by case. Untrusted. (RFC 6265
+  /// 4.2.1, 5.4)
+  std::optional<std::string_view> cookie(std::string_view name) const noexcept;
 
   std::string_view body() const noexcept { return body_; }
   /// Takes the body away, so that it is empty.
@@ -308,6 +319,25 @@ inline std::size_t Request::header_count(std::string_view name) const noexcept {
     if (detail::iequals(known, name)) ++count;
   }
   return count;
+}
+
+inline std::optional<std::string_view> Request::cookie(std::string_view name) const noexcept {
+  // cookie-string = cookie-pair *( ";" SP cookie-pair ),  cookie-pair = cookie-name "=" cookie-value
+  for (const auto& [known, list] : headers()) {
+    if (!detail::iequals(known, "cookie")) continue;
+    for (std::string_view rest = list; !rest.empty();) {
+      const std::size_t end = rest.find(';');
+      const std::string_view pair = rest.substr(0, end);
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      const std::size_t equals = pair.find('=');
+      if (equals == std::string_view::npos || detail::trim(pair.substr(0, equals)) != name) continue;
+      std::string_view value = detail::trim(pair.substr(equals + 1));
+      const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+      if (quoted) value = value.substr(1, value.size() - 2);
+      return value;
+    }
+  }
+  return std::nullopt;
 }
 
 inline std::string Request::last_event_id() const {

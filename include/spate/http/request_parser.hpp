@@ -37,6 +37,15 @@ class RequestParser {
     failed,         // see `status`; nothing more can be parsed on this connection
   };
 
+  /// Whether requests of `method` are understood: "GET", "M-SEARCH". Any other is answered with 501. Upper case, as
+  /// methods are told apart by it.
+  static bool knows_method(std::string_view method) noexcept {
+    for (int known = 0; known < HTTP_SOURCE; ++known) {
+      if (known != HTTP_CONNECT && method == llhttp_method_name(static_cast<llhttp_method_t>(known))) return true;
+    }
+    return false;
+  }
+
   struct Step {
     Progress progress;
     std::size_t consumed;

@@ -34,7 +34,7 @@ class JwtAuthorize {
     const auto token = token_of(request);
     const auto claims = token ? verifier_.verify(*token) : std::nullopt;
     if (!claims) return Response::error(401, "a valid token is needed").header("WWW-Authenticate", "Bearer");
-    if (request.param(user_param_).empty()) {
+    if (!request.has_param(user_param_)) {
       request.set_param(user_param_, claims->subject);
     } else if (request.param(user_param_) != claims->subject) {
       return Response::error(403, "the token is not this user's");

@@ -22,6 +22,7 @@
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_core.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate {
 
@@ -131,10 +132,17 @@ class PendingResponse {
   }
 
   /// Runs `callback` when the wait has expired.
-  void on_timeout(std::function<void()> callback) const { core_->on_timeout(std::move(callback)); }
+  /// Throws std::invalid_argument, like `on_error`, when `callback` is empty.
+  void on_timeout(std::function<void()> callback) const {
+    detail::require_callable("spate::PendingResponse: the callback of on_timeout", callback);
+    core_->on_timeout(std::move(callback));
+  }
 
   /// Runs `callback` when the connection broke before the answer. A client that only ended its own side may still read.
-  void on_error(std::function<void(std::error_code)> callback) const { core_->on_error(std::move(callback)); }
+  void on_error(std::function<void(std::error_code)> callback) const {
+    detail::require_callable("spate::PendingResponse: the callback of on_error", callback);
+    core_->on_error(std::move(callback));
+  }
 
   /// Whether an answer given now has a chance to arrive.
   bool is_open() const noexcept { return core_->open(); }

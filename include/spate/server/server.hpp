@@ -75,7 +75,11 @@ class Server {
   /// the Errc::stream_closed of a send is how it ends when its client leaves. In a pattern `{name}` stands for one
   /// segment, decoded, which `Request::param` gives.
   ///
-  /// Throws std::invalid_argument when the pattern cannot be understood.
+  /// Where several patterns match, a literal segment beats a parameter, and that `{rest...}`, whatever the order in
+  /// which they were added. A coroutine whose client leaves is cancelled (terminal): what it waits for ends.
+  ///
+  /// Throws std::invalid_argument, for all kinds of routes, when the pattern cannot be understood, no request can have
+  /// the method, the route is there already, the handler is an empty function, or the server serves already.
   template <typename Handler>
   void stream(std::string_view pattern, Handler handler, RouteOptions options = {}) {
     route_stream({"GET", "HEAD"}, pattern, std::move(handler), std::move(options));
@@ -98,15 +102,29 @@ class Server {
   }
   template <typename Handler>
   void route(std::vector<std::string> methods, std::string_view pattern, Handler handler, RouteOptions options = {}) {
-    core_->router.add(
-        {std::move(methods), PathPattern(pattern), detail::make_handler(std::move(handler)), std::move(options)});
+    detail::require_callable("spate::Server: the handler of " + detail::quote(pattern), handler);
+    add_route(std::move(methods), pattern, detail::make_handler(std::move(handler)), std::move(options));
+  }
+
+  /// Takes every request whose path no route matches, whatever its method; without it they are answered with 404.
+  /// `handler` is one of an ordinary route; `Request::param("path")` is what stands behind the path's first slash.
+  template <typename Handler>
+  void fallback(Handler handler, RouteOptions options = {}) {
+    detail::require_callable("spate::Server: the handler of the fallback", handler);
+    require_not_serving("the fallback");
+    core_->router.set_fallback({{},
+                                PathPattern("/{path...}"),
+                                detail::make_handler(std::move(handler)),
+                                std::move(options),
+                                core_->options.stream});
   }
 
   // ---- life ----
 
   /// Binds, listens, and begins to accept. Nobody is answered before the io_context runs.
   ///
-  /// Throws std::system_error that names address and port when they cannot be had.
+  /// Throws std::system_error that names address and port when they cannot be had, std::invalid_argument when it has
+  /// started, or was stopped, before.
   void start();
 
   /// Where it listens; after `start`.
@@ -143,8 +161,20 @@ class Server {
  private:
   template <typename Handler>
   void route_stream(std::vector<std::string> methods, std::string_view pattern, Handler handler, RouteOptions options) {
-    core_->router.add({std::move(methods), PathPattern(pattern), detail::make_stream_handler(std::move(handler)),
-                       std::move(options)});
+    detail::require_callable("spate::Server: the handler of " + detail::quote(pattern), handler);
+    add_route(std::move(methods), pattern, detail::make_stream_handler(std::move(handler)), std::move(options));
+  }
+
+  void add_route(std::vector<std::string> methods, std::string_view pattern, detail::Handler handler,
+                 RouteOptions options) {
+    require_not_serving(detail::quote(pattern));
+    core_->router.add(
+        {std::move(methods), PathPattern(pattern), std::move(handler), std::move(options), core_->options.stream});
+  }
+
+  void require_not_serving(const std::string& what) const {
+    if (!serving_.load(std::memory_order_relaxed)) return;
+    throw std::invalid_argument("spate::Server: routes are added before it starts, this one came later: " + what);
   }
 
   /// One loop on a thread of the server's own.
@@ -168,6 +198,8 @@ class Server {
   std::vector<detail::Ref<detail::Listener>> listeners_;
   std::shared_ptr<Drain> drain_;
   bool stopped_ = false;
+  bool started_ = false;  // `start` has succeeded
+  std::atomic<bool> serving_{false};
   std::atomic<std::size_t> next_{0};
   asio::ip::tcp::endpoint endpoint_;
 };

@@ -19,6 +19,7 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate {
 
@@ -103,10 +104,32 @@ enum class AuthorizeOn {
 
 /// What can be said of one route.
 struct RouteOptions {
-  /// Asked before the handler. Without one every request passes.
+  /// Whether a request is judged before its route has it.
+  enum class Check { on, off };
+
+  /// Asked before the handler. Without one every request passes; `all_of` makes one of several.
   AuthorizeHook authorize;
   /// Whether `authorize` needs the body. (RFC 9110 10.1.1)
   AuthorizeOn authorize_on = AuthorizeOn::head;
+
+  /// What this route's streams are like, in place of `ServerOptions::stream`.
+  std::optional<StreamOptions> stream;
+
+  /// For streams that come to an end by themselves: a shutdown lets them go on until its deadline, instead of ending
+  /// them at once.
+  bool finish_on_drain = false;
+
+  /// Which pages of other origins may use this route, in place of `ServerOptions::cors`. A preflight is answered by the
+  /// options of the route that it asks about.
+  std::optional<CorsOptions> cors;
+  /// Off: every page may use this route, and nothing is added for CORS: its handler says what it wants, and OPTIONS is
+  /// a method like any other. A field that a handler sets itself is never doubled, whatever stands here.
+  Check origin_check = Check::on;
+
+  /// The only host names under which this route is served, in place of the server's; "*" admits all.
+  std::optional<std::vector<std::string>> allow_hosts;
+  /// Off: served under every name.
+  Check host_check = Check::on;
 
   /// What pages of other sites may have without an `Origin`: a page may be linked to (`CrossSite::navigate`), a script
   /// for all be loaded (`CrossSite::allow`). Without it the server's rule holds, `CorsOptions::cross_site`.

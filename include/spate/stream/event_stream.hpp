@@ -132,19 +132,42 @@ class EventStream {
   /// Runs `callback` once when the stream is over, whatever ended it, after `on_timeout` or `on_error` if one of these
   /// was the cause. Registered late, it runs soon, unless the server is gone by then. Several may be registered; they
   /// run in that order.
+  /// Throws std::invalid_argument, like those that follow, when `callback` is empty.
   void on_complete(std::function<void()> callback) const {
+    detail::require_callable("spate::EventStream: the callback of on_complete", callback);
     core_->on(detail::StreamCore::Moment::complete, [run = std::move(callback)](std::error_code) { run(); });
   }
 
   /// Runs `callback` when a write timeout or the lifetime ended the stream.
   void on_timeout(std::function<void()> callback) const {
+    detail::require_callable("spate::EventStream: the callback of on_timeout", callback);
     core_->on(detail::StreamCore::Moment::timeout, [run = std::move(callback)](std::error_code) { run(); });
   }
 
   /// Runs `callback` when an error ended the stream: of the network, of the queue, of the handler. A client that just
   /// closes its connection is no error.
   void on_error(std::function<void(std::error_code)> callback) const {
+    detail::require_callable("spate::EventStream: the callback of on_error", callback);
     core_->on(detail::StreamCore::Moment::error, std::move(callback));
+  }
+
+  /// Completes when the stream is over, whatever ended it: for a coroutine that has nothing to send itself.
+  ///
+  ///   emitter.add(user, stream);
+  ///   co_await stream.async_closed(asio::use_awaitable);
+  ///
+  /// Completes    void(std::error_code) on the handler's executor, by default `get_executor()`, never inside the call:
+  ///              success, Errc::shut_down when the server is gone, or asio::error::operation_aborted. A handler
+  ///              without an executor of its own is dropped uncalled once the server is gone
+  /// Cancellation any type ends the wait and nothing else. A coroutine handler is itself cancelled when its client
+  ///              leaves; then its wait ends by an exception (operation_aborted), which is no failure
+  template <typename CompletionToken>
+  auto async_closed(CompletionToken&& token) const {
+    return asio::async_initiate<CompletionToken, void(std::error_code)>(
+        [core = core_](auto handler) {
+          core->when_ended(detail::make_handler_waiter(core->shard_ref(), std::move(handler)));
+        },
+        token);
   }
 
   /// Whether something sent now has a chance to arrive.

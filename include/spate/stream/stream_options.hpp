@@ -57,6 +57,10 @@ struct StreamOptions {
 
   /// Reconnection time told to the client at the start, if any. (E14)
   std::optional<std::chrono::milliseconds> retry;
+  /// Or a random one between these for each stream, so that after a crash clients do not all return at once (L4). Zero
+  /// for both: none. Not together with `retry`.
+  std::chrono::milliseconds retry_min{0};
+  std::chrono::milliseconds retry_max{0};
 
   /// When the server drains, each client is told a random reconnection time between these, so that clients do not all
   /// return at once (L4): in the farewell, unless that has one of its own, else by itself. Zero for both: none is told.

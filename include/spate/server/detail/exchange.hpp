@@ -34,7 +34,6 @@ class Exchange {
     answers_.begin(request);
     or_fail([&] {
       if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
-      cors_ = server_.cors.decide(request);
       RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
       if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
       authorize(*std::get<const Route*>(found), std::move(request));
@@ -70,7 +69,6 @@ class Exchange {
     answers_.begin(request);
     body_awaited_ = true;
     or_fail([&] {
-      cors_ = server_.cors.decide(request);
       RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
       if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
       const Route& route = *std::get<const Route*>(found);
@@ -160,16 +158,16 @@ class Exchange {
       return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
                       server_.options.on_exception);
     }
-    open_stream(std::get<StreamHandler>(route.handler), std::move(request));
+    open_stream(route, std::move(request));
   }
 
-  void open_stream(const StreamHandler& handler, Request&& request) {
+  void open_stream(const Route& route, Request&& request) {
     std::optional<TransportChoice> choice = choice_of(request);
     if (!choice) return;
     const Framing framing = framing_for(request);
     HeaderFields fields = cors_.fields;
     if (choice->transport == Transport::iframe) {
-      fields.emplace_back("Content-Security-Policy", server_.cors.frame_ancestors());
+      fields.emplace_back("Content-Security-Policy", (route.cors ? *route.cors : server_.cors).frame_ancestors());
     }
     if (answers_.head_only()) {
       // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
@@ -180,14 +178,15 @@ class Exchange {
       return answers_.put_head(response);
     }
     const auto expiry = request.expiry();
-    respondent_.stream = make_ref<StreamCore>(
-        Ref<Shard>(&shard_), server_.stream_settings, framing, Ref<StreamOrigin>(&origin_),
-        std::make_shared<const Request>(std::move(request)), std::move(fields), *std::move(choice));
+    const Ref<StreamSettings>& settings = route.streams ? route.streams : server_.stream_settings;
+    respondent_.stream = make_ref<StreamCore>(Ref<Shard>(&shard_), settings, framing, Ref<StreamOrigin>(&origin_),
+                                              std::make_shared<const Request>(std::move(request)), std::move(fields),
+                                              *std::move(choice));
     const EventStream stream(respondent_.stream);
     if (expiry) stream.expire_at(*expiry);
-    handler(stream, server_.options.on_exception);
+    std::get<StreamHandler>(route.handler)(stream, server_.options.on_exception);
     // The drain has passed already; the client gets its farewell all the same.
-    if (draining()) stream.core()->end(EndReason::shutdown);
+    if (draining()) stream.core()->on_drain();
   }
 
   // The transport that `request` asks for; nothing when it was refused, because there is no such.

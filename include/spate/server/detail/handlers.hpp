@@ -11,7 +11,11 @@
 #include <variant>
 
 #include <asio/awaitable.hpp>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/cancellation_type.hpp>
 #include <asio/co_spawn.hpp>
+#include <asio/error.hpp>
 
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -49,13 +53,14 @@ inline void report(const OnException& on_exception, std::exception_ptr exception
   }
 }
 
-/// Whether a coroutine only passes on that its stream is over, as one that awaits its sends does when the client
-/// leaves.
+/// Whether a coroutine only passes on that its stream is over, or that it was cancelled because of that, as one that
+/// awaits its sends or a timer does when the client leaves.
 inline bool tells_the_end(const std::exception_ptr& exception) noexcept {
   try {
     std::rethrow_exception(exception);
   } catch (const std::system_error& error) {
-    return error.code() == Errc::stream_closed || error.code() == Errc::shut_down;
+    return error.code() == Errc::stream_closed || error.code() == Errc::shut_down ||
+           error.code() == asio::error::operation_aborted;
   } catch (...) {
     return false;
   }
@@ -86,16 +91,23 @@ StreamHandler make_stream_handler(Function function) {
           }
           stream.core()->handler_returned();
         } else {
+          const auto left = std::make_shared<asio::cancellation_signal>();
+          stream.on_complete([left, core = stream.core()] {
+            // A stream that the program has ended itself leaves its coroutine alone.
+            const bool by_program = core->reason() == EndReason::completed || core->reason() == EndReason::error;
+            if (!by_program) left->emit(asio::cancellation_type::terminal);
+          });
+          auto finished = [shared, stream, on_exception, left](std::exception_ptr exception) {
+            if (exception && !(tells_the_end(exception) && !stream.is_open())) {
+              stream_handler_failed(stream, on_exception, exception);
+            } else {
+              stream.complete();
+            }
+            stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
+          };
           asio::co_spawn(
               stream.get_executor(), [shared, stream] { return (*shared)(stream); },
-              [shared, stream, on_exception](std::exception_ptr exception) {
-                if (exception && !(tells_the_end(exception) && !stream.is_open())) {
-                  stream_handler_failed(stream, on_exception, exception);
-                } else {
-                  stream.complete();
-                }
-                stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
-              });
+              asio::bind_cancellation_slot(left->slot(), std::move(finished)));
         }
       };
 }
@@ -116,15 +128,19 @@ Handler make_handler(Function function) {
                                                                                      const PendingResponse& pending,
                                                                                      const OnException& on_exception) {
       // The request and the handler's captures live as long as the coroutine.
+      const auto left = std::make_shared<asio::cancellation_signal>();
+      pending.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
+      auto finished = [shared, request, pending, on_exception, left](std::exception_ptr exception, Response response) {
+        if (exception && tells_the_end(exception) && !pending.is_open()) return;
+        if (exception) {
+          report(on_exception, exception);
+          response = Response::error(500, "the handler failed");
+        }
+        pending.respond(std::move(response));
+      };
       asio::co_spawn(
           pending.get_executor(), [shared, request] { return (*shared)(*request); },
-          [shared, request, pending, on_exception](std::exception_ptr exception, Response response) {
-            if (exception) {
-              report(on_exception, exception);
-              response = Response::error(500, "the handler failed");
-            }
-            pending.respond(std::move(response));
-          });
+          asio::bind_cancellation_slot(left->slot(), std::move(finished)));
     });
   }
 }

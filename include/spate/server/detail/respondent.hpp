@@ -34,7 +34,7 @@ struct Respondent {
 
   /// The server was told to end, or its time to do so has passed.
   void drain() const {
-    if (stream) stream->end(EndReason::shutdown);
+    if (stream) stream->on_drain();
   }
   void cut() const {
     if (stream) stream->on_cut();

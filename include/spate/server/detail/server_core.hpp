@@ -24,7 +24,10 @@ class ServerCore final : public RefCounted<ServerCore> {
         limits(make_ref<ConnectionLimits>(options.max_connections, options.max_connections_per_address)),
         stream_settings(make_ref<StreamSettings>(options.stream)),
         hosts_on_loopback_(HostCheck::loopback, options.allow_hosts),
-        hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts) {}
+        hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts) {
+    require_not_negative("spate::ServerOptions::request_timeout", options.request_timeout);
+    require_not_negative("spate::ServerOptions::idle_timeout", options.idle_timeout);
+  }
 
   const ServerOptions options;
   const CorsPolicy cors;

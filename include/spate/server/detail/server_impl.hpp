@@ -71,6 +71,11 @@ inline Server::Server(ServerOptions options)
       }()) {}
 
 inline void Server::start() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
+    if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
+  }
   const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
   asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
   try {
@@ -87,6 +92,8 @@ inline void Server::start() {
                                       std::to_string(core_->options.port));
   }
   adopt(std::move(acceptor));
+  const std::lock_guard lock(mutex_);
+  started_ = true;
 }
 
 inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
@@ -95,6 +102,7 @@ inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
   detail::close_on_exec(acceptor.native_handle());
+  serving_.store(true, std::memory_order_relaxed);
   // Onto a loop of this server, whose thread then is the only one that has to do with it.
   asio::ip::tcp::acceptor own(shard->executor(), protocol, acceptor.release());
   auto listener = detail::make_ref<detail::Listener>(std::move(own), core_, shards_);
@@ -129,6 +137,7 @@ inline void Server::take_over(asio::ip::tcp::socket socket, std::optional<Reques
 inline const detail::Ref<detail::Shard>& Server::next_shard() {
   {
     const std::lock_guard lock(mutex_);
+    serving_.store(true, std::memory_order_relaxed);
     if (!stopped_) start_threads();
   }
   return shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
@@ -161,6 +170,7 @@ inline void Server::start_threads() {
 }
 
 inline void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
+  detail::require_not_negative("spate::Server::shutdown: the deadline", deadline);
   const std::lock_guard lock(mutex_);
   if (drain_ || stopped_) return;
   start_threads();  // somebody has to call back

@@ -52,6 +52,8 @@ class HandlerWaiter final : public SendWaiter {
     if (!called_.test_and_set(std::memory_order_acq_rel)) call(error);
   }
 
+  bool is_done() const noexcept override { return called_.test(std::memory_order_acquire); }
+
   /// `done`, with other results than those given at the start. A template, so that without results it is not taken for
   /// the one above.
   template <typename... Given>

@@ -176,6 +176,17 @@ class StreamCore final : public Resident {
         Ref<Resident>(this));
   }
 
+  /// Tells `waiter` when the stream is over.
+  void when_ended(Ref<SendWaiter> waiter) {
+    const bool posted = shard_->run(
+        [self = Ref<StreamCore>(this), waiter]() mutable {
+          if (self->ended_) return waiter->done({});
+          self->watchers().add(std::move(waiter));
+        },
+        Ref<Resident>(this));
+    if (!posted) waiter->done(Errc::shut_down);
+  }
+
   std::stop_token stop_token() {
     const std::lock_guard lock(shard_->shared_mutex());
     if (!stop_) stop_ = std::make_unique<std::stop_source>();
@@ -212,6 +223,8 @@ class StreamCore final : public Resident {
   void caught_up() noexcept { behind_sources_.fetch_sub(1, std::memory_order_relaxed); }
 
   Shard& own_shard() noexcept { return *shard_; }
+  /// Once it has ended: why.
+  EndReason reason() const noexcept { return reason_; }
   bool takes_events() const noexcept { return !ended_ && !finishing_; }
   /// Whether it has been asked to end, and only what is still owed to it comes before that.
   bool ending() const noexcept { return held_ && held_->ending; }
@@ -290,7 +303,9 @@ class StreamCore final : public Resident {
   inline bool on_readable() override;
   inline void on_hangup() override;
   inline void on_timer(TimePoint now) override;
-  void on_drain() override { end(EndReason::shutdown); }
+  void on_drain() override {
+    if (!settings_->finish_on_drain) end(EndReason::shutdown);
+  }
   inline bool on_cut() override;
   inline void on_failure(std::error_code error) override;
 

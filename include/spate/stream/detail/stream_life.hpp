@@ -33,7 +33,11 @@ inline void StreamCore::do_open() {
   if (transport() == Transport::iframe) {
     push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
   }
-  if (settings_->retry) push_raw(settings_->retry);
+  if (settings_->retry) {
+    push_raw(settings_->retry);
+  } else if (options().retry_max.count() > 0) {
+    push_raw(EncodedEvent(Event().retry(shard_->jitter().between(options().retry_min, options().retry_max))));
+  }
   const TimePoint now = shard_->now();
   fsm_.start(now);
   if (options().lifetime.count() > 0) {

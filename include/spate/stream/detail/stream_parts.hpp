@@ -1,8 +1,10 @@
 // What a stream is made of besides its core: the options of its route, where its socket comes from, what fills it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -12,6 +14,7 @@
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/stream/end_reason.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/wire/detail/require.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate {
@@ -27,19 +30,40 @@ namespace detail {
 
 /// Options of a route with what is derived from them, shared by its streams.
 struct StreamSettings final : RefCounted<StreamSettings> {
-  explicit StreamSettings(StreamOptions chosen) : options(std::move(chosen)) {
+  explicit StreamSettings(StreamOptions chosen, bool finishes = false)
+      : options(std::move(chosen)), finish_on_drain(finishes) {
+    check(options);
     limits = {options.heartbeat, options.write_timeout};
     heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
                                                 : EncodedEvent(Event("").name(options.heartbeat_event));
     if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));
-    // What is used later must not be found impossible then.
-    Event().name(options.gap_event).retry(options.shutdown_retry_min).retry(options.shutdown_retry_max);
   }
 
   StreamOptions options;
+  bool finish_on_drain;
   StreamLimits limits;
   EncodedEvent heartbeat;
   EncodedEvent retry;
+
+ private:
+  static void check(const StreamOptions& options) {
+    require_not_negative("spate::StreamOptions::heartbeat", options.heartbeat);
+    require_not_negative("spate::StreamOptions::lifetime", options.lifetime);
+    require_not_negative("spate::StreamOptions::write_timeout", options.write_timeout);
+    require_not_negative("spate::StreamOptions::retry", options.retry.value_or(std::chrono::milliseconds(0)));
+    require_not_negative("spate::StreamOptions::retry_min", options.retry_min);
+    require_not_negative("spate::StreamOptions::shutdown_retry_min", options.shutdown_retry_min);
+    require_in_order("spate::StreamOptions::retry_min", options.retry_min, "retry_max", options.retry_max);
+    require_in_order("spate::StreamOptions::shutdown_retry_min", options.shutdown_retry_min, "shutdown_retry_max",
+                     options.shutdown_retry_max);
+    if (options.retry && options.retry_max.count() > 0) {
+      throw std::invalid_argument("spate::StreamOptions: retry (" + std::to_string(options.retry->count()) +
+                                  " ms) and retry_max (" + std::to_string(options.retry_max.count()) +
+                                  " ms) are both set");
+    }
+    // What is used later must not be found impossible then.
+    Event().name(options.gap_event).retry(options.retry_max).retry(options.shutdown_retry_max);
+  }
 };
 
 /// Where a stream or a pending answer comes from: it holds the socket until the head goes out. Shard only.

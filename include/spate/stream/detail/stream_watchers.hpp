@@ -19,6 +19,12 @@ class StreamWatchers {
 
   void add(Moment moment, Callback callback) { callbacks_.emplace_back(moment, std::move(callback)); }
 
+  /// `waiter` is told of the end, after the callbacks. Those that wait no more are forgotten.
+  void add(Ref<SendWaiter> waiter) {
+    std::erase_if(waiters_, [](const Ref<SendWaiter>& each) { return each->is_done(); });
+    waiters_.push_back(std::move(waiter));
+  }
+
   /// Keeps `error` as the cause of the end, unless there is one.
   void blame(std::error_code error) {
     if (!error_) error_ = error;
@@ -27,6 +33,7 @@ class StreamWatchers {
   /// Posts the callbacks whose moment the end for `reason` is, once each: cause first, completion last. (Promise 5)
   void call_back(Shard& shard, EndReason reason) {
     auto callbacks = std::exchange(callbacks_, {});
+    const auto waiters = std::exchange(waiters_, {});
     const bool timeout = reason == EndReason::write_timeout || reason == EndReason::lifetime;
     for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
       if (moment == Moment::timeout && !timeout) continue;
@@ -35,10 +42,12 @@ class StreamWatchers {
         if (of == moment) shard.call_back([callback = std::move(callback), error = error_] { callback(error); });
       }
     }
+    for (const Ref<SendWaiter>& waiter : waiters) waiter->done({});
   }
 
  private:
   std::vector<std::pair<Moment, Callback>> callbacks_;
+  std::vector<Ref<SendWaiter>> waiters_;
   std::error_code error_;
 };
 

@@ -24,6 +24,8 @@ namespace spate::detail {
 class SendWaiter : public Resident {
  public:
   virtual void done(std::error_code error) = 0;
+  /// Whether nobody waits any more. Any thread.
+  virtual bool is_done() const noexcept { return false; }
 };
 
 /// Several chunks in one piece.

@@ -1,0 +1,37 @@
+// What a program needs to put text into JSON, and into its error messages.
+//
+//   spate::Event("{\"user\":" + spate::json_string(name) + "}")
+//   throw std::invalid_argument(spate::quote(text) + " is no number");
+//
+// Functions without state: any thread may call them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <spate/wire/detail/json.hpp>
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/utf8.hpp>
+
+namespace spate {
+
+/// `text` as a JSON string, quotes included: what `JSON.parse` reads back. It may also stand inside an HTML script
+/// element. An ill-formed UTF-8 sequence becomes U+FFFD. (RFC 8259 7)
+inline std::string json_string(std::string_view text) {
+  std::string json;
+  detail::append_json_string(json, text);
+  return json;
+}
+
+/// `text` between double quotes for a message to people: what is not printable ASCII is escaped, and no more than 80
+/// bytes are shown.
+inline std::string quote(std::string_view text) {
+  return detail::quote(text);
+}
+
+/// Whether `text` is valid UTF-8. What is not can be no event, no user and no name.
+inline bool is_valid_utf8(std::string_view text) noexcept {
+  return detail::valid_utf8(text);
+}
+
+}  // namespace spate
