@@ -16,6 +16,7 @@
 #include <spate/server/all_of.hpp>
 #include <spate/server/pending_response.hpp>
 #include <spate/server/server.hpp>
+#include <spate/server/streamed_response.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_host.hpp>
 #include <spate/version.hpp>

@@ -91,7 +91,8 @@ class Server {
   }
 
   /// Ordinary routes. `handler` takes `const Request&` and returns `Response` or `asio::awaitable<Response>`, or takes
-  /// `(const Request&, PendingResponse)` and answers later; then the request is gone when it returns.
+  /// `(const Request&, PendingResponse)` and answers later; then the request is gone when it returns; or takes `(const
+  /// Request&, StreamedResponse)`, which writes the answer in pieces, and returns nothing or `asio::awaitable<void>`.
   template <typename Handler>
   void get(std::string_view pattern, Handler handler, RouteOptions options = {}) {
     route({"GET", "HEAD"}, pattern, std::move(handler), std::move(options));

@@ -9,6 +9,7 @@
 // goes on.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -71,6 +72,27 @@ class AnswerBuffer {
     serialize_head(bytes_, response, context);
   }
 
+  /// Puts the head of an answer whose body follows in pieces.
+  void put_head_of_pieces(const Response& response) {
+    if (response.closes()) close_after();
+    put_head(response);
+    if (!chunks()) return;
+    constexpr std::string_view end = "\r\n";
+    bytes_.insert(bytes_.size() - end.size(), "Transfer-Encoding: chunked\r\n");
+  }
+
+  /// Puts a piece of that body; an empty one is nothing, as an empty chunk would be the end. (RFC 9112 7.1)
+  void put_piece(std::string_view piece) {
+    if (piece.empty() || context_.head_only) return;
+    if (chunks()) append_hex(bytes_, piece.size());
+    bytes_ += piece;
+    if (chunks()) bytes_ += "\r\n";
+  }
+
+  void put_last_piece() {
+    if (chunks() && !context_.head_only) bytes_ += "0\r\n\r\n";
+  }
+
   bool empty() const noexcept { return bytes_.empty(); }
   asio::const_buffer unsent() const noexcept { return {bytes_.data() + sent_, bytes_.size() - sent_}; }
 
@@ -86,6 +108,16 @@ class AnswerBuffer {
 
  private:
   static constexpr std::size_t most_kept = 16 * 1024;
+
+  bool chunks() const noexcept { return context_.http_minor_version > 0; }
+
+  // The line of a chunk's size.
+  static void append_hex(std::string& out, std::size_t size) {
+    char digits[2 * sizeof size];
+    const auto [end, error] = std::to_chars(digits, digits + sizeof digits, size, 16);
+    static_cast<void>(error);  // there is room for every size
+    out.append(digits, end).append("\r\n");
+  }
 
   // There a message without a length ends with its connection.
   void close_after_http_1_0() noexcept {

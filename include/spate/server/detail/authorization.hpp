@@ -19,6 +19,7 @@
 #include <asio/error.hpp>
 
 #include <spate/server/detail/router.hpp>
+#include <spate/server/streamed_response.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 
@@ -46,7 +47,7 @@ struct Authorization {
 };
 
 /// Where a request comes from, and where its answer or the socket for its stream is: a session. Shard only.
-class RequestOrigin : public StreamOrigin {
+class RequestOrigin : public PieceOrigin {
  public:
   /// The coroutine that was asked has failed, has refused the request, or lets it pass.
   virtual void decided(const Authorization& asked, const std::exception_ptr& failure,

@@ -104,6 +104,18 @@ class Exchange {
     answers_.put(response);
   }
 
+  /// Puts the head of an answer in pieces. Returns whether they follow: not after HEAD.
+  bool put_head_of_pieces(Response response) {
+    const std::string first(response.body());
+    if (draining() || body_awaited_) answers_.close_after();
+    cors_.apply(response);
+    answers_.put_head_of_pieces(response.body({}));
+    answers_.put_piece(first);
+    if (!answers_.head_only()) return true;
+    if (const Respondent asked = std::exchange(respondent_, {}); asked.pieces) asked.pieces->over({});
+    return false;
+  }
+
   /// The client has the answer.
   void end() { cors_ = {}; }
 
@@ -121,6 +133,8 @@ class Exchange {
       Response failure = Response::error(500, "the handler failed");
       if (respondent_.pending) {
         respondent_.pending->respond(std::move(failure));  // unless the handler had answered before it threw
+      } else if (respondent_.pieces) {
+        StreamedResponse(respondent_.pieces).abort();
       } else if (respondent_.stream) {
         respondent_.stream->reject(std::move(failure));
       } else {
@@ -157,6 +171,12 @@ class Exchange {
       respondent_.pending = core;
       return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
                       server_.options.on_exception);
+    }
+    if (const auto* pieces = std::get_if<PiecesHandler>(&route.handler)) {
+      const auto core = make_ref<StreamedCore>(Ref<Shard>(&shard_), Ref<PieceOrigin>(&origin_));
+      respondent_.pieces = core;
+      return (*pieces)(std::make_shared<const Request>(std::move(request)), StreamedResponse(core),
+                       server_.options.on_exception);
     }
     open_stream(route, std::move(request));
   }

@@ -20,6 +20,7 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/server/pending_response.hpp>
+#include <spate/server/streamed_response.hpp>
 #include <spate/stream/event_stream.hpp>
 
 namespace spate::detail {
@@ -32,7 +33,8 @@ using StreamHandler = std::function<void(EventStream, const OnException&)>;
 using RequestHandler = std::function<void(SharedRequest, PendingResponse, const OnException&)>;
 /// Answers at once.
 using ValueHandler = std::function<Response(const Request&)>;
-using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler>;
+using PiecesHandler = std::function<void(SharedRequest, StreamedResponse, const OnException&)>;
+using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler, PiecesHandler>;
 
 /// Says on standard error what was thrown: for programs that do not want to be told themselves.
 inline void log_exception(const std::exception_ptr& exception) {
@@ -113,6 +115,31 @@ StreamHandler make_stream_handler(Function function) {
 }
 
 template <typename Function>
+Handler make_pieces_handler(Function function) {
+  using Result = std::invoke_result_t<Function&, const Request&, StreamedResponse>;
+  static_assert(std::is_void_v<Result> || std::is_same_v<Result, asio::awaitable<void>>,
+                "a handler of (const Request&, StreamedResponse) returns void or asio::awaitable<void>");
+  return PiecesHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
+                                                                                  const StreamedResponse& response,
+                                                                                  const OnException& on_exception) {
+    if constexpr (std::is_void_v<Result>) {
+      (*shared)(*request, response);
+    } else {
+      const auto left = std::make_shared<asio::cancellation_signal>();
+      response.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
+      auto finished = [shared, request, response, on_exception, left](std::exception_ptr exception) {
+        if (!exception) return response.finish();
+        if (response.is_open() || !tells_the_end(exception)) report(on_exception, exception);
+        response.abort();
+      };
+      asio::co_spawn(
+          response.get_executor(), [shared, request, response] { return (*shared)(*request, response); },
+          asio::bind_cancellation_slot(left->slot(), std::move(finished)));
+    }
+  });
+}
+
+template <typename Function>
 Handler make_handler(Function function) {
   if constexpr (std::is_invocable_r_v<Response, Function&, const Request&>) {
     return ValueHandler(std::move(function));
@@ -120,10 +147,12 @@ Handler make_handler(Function function) {
     return RequestHandler(
         [function = std::move(function)](const SharedRequest& request, PendingResponse pending,
                                          const OnException&) mutable { function(*request, std::move(pending)); });
+  } else if constexpr (std::is_invocable_v<Function&, const Request&, StreamedResponse>) {
+    return make_pieces_handler(std::move(function));
   } else {
     static_assert(std::is_same_v<std::invoke_result_t<Function&, const Request&>, asio::awaitable<Response>>,
                   "a handler takes (const Request&) and returns Response or asio::awaitable<Response>, or takes "
-                  "(const Request&, PendingResponse)");
+                  "(const Request&, PendingResponse) or (const Request&, StreamedResponse)");
     return RequestHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
                                                                                      const PendingResponse& pending,
                                                                                      const OnException& on_exception) {

@@ -18,6 +18,7 @@ namespace spate::detail {
 struct Respondent {
   std::shared_ptr<Authorization> hook;  // until it has decided
   Ref<PendingCore> pending;             // until it answers
+  Ref<StreamedCore> pieces;             // until the last one
   Ref<StreamCore> stream;               // until its head goes out
 
   /// Whether a stream may come.
@@ -30,6 +31,7 @@ struct Respondent {
   void connection_lost(std::error_code error) const {
     if (stream) stream->connection_lost(error);
     if (pending) pending->connection_lost(error);
+    if (pieces) pieces->over(error ? error : make_error_code(Errc::stream_closed));
   }
 
   /// The server was told to end, or its time to do so has passed.
@@ -39,6 +41,7 @@ struct Respondent {
   void cut() const {
     if (stream) stream->on_cut();
     if (pending) pending->connection_lost(Errc::shut_down);
+    if (pieces) pieces->over(Errc::shut_down);
   }
 };
 

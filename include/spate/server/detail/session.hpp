@@ -18,6 +18,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <spate/http/request_parser.hpp>
 #include <spate/server/detail/answer_buffer.hpp>
@@ -139,6 +140,34 @@ class Session final : public RequestOrigin {
       close();  // whoever answers has nothing to do with it any more
       throw;
     }
+  }
+
+  // ---- for an answer in pieces ----
+
+  void begin_pieces(Response head) override {
+    if (socket_ == no_socket || state_ != State::handling) return;
+    if (exchange_.put_head_of_pieces(std::move(head))) pieces_ = std::make_unique<PiecesUnderWay>();
+    write();
+    advance();
+  }
+
+  void write_piece(std::string piece, Ref<SendWaiter> waiter) override {
+    if (socket_ == no_socket || !pieces_) return waiter->done(Errc::stream_closed);
+    const bool blocked = !answers_.empty();
+    pieces_->waiters.push_back(std::move(waiter));
+    answers_.put_piece(piece);
+    if (!blocked) write();  // else it is written when the socket takes bytes again, and its deadline runs
+  }
+
+  void end_pieces(Pieces pieces) override {
+    if (socket_ == no_socket || !pieces_) return;
+    if (pieces == Pieces::broken) return close();
+    const bool blocked = !answers_.empty();
+    answers_.put_last_piece();
+    pieces_->whole = true;
+    exchange_.let_go();
+    if (!blocked) write();
+    advance();
   }
 
   void decided(const Authorization& asked, const std::exception_ptr& failure,
@@ -355,6 +384,11 @@ class Session final : public RequestOrigin {
       if (error) return close();
       answers_.sent(written);
     }
+    if (pieces_) {
+      for (const Ref<SendWaiter>& waiter : std::exchange(pieces_->waiters, {})) waiter->done({});
+      if (!pieces_->whole) return shard_->set_timer(*this, never);
+      pieces_.reset();
+    }
     if (answers_.closes()) {
       shard_->set_timer(*this, never);
       state_ = State::over;
@@ -372,9 +406,14 @@ class Session final : public RequestOrigin {
 
   void close() {
     state_ = State::over;
-    if (Respondent left = exchange_.let_go(); left.hook) cancel(std::move(left.hook), *shard_);
-    if (socket_ == no_socket) return;
     const Ref<Session> alive(this);
+    Respondent left = exchange_.let_go();
+    if (left.hook) cancel(std::move(left.hook), *shard_);
+    if (left.pieces) left.pieces->over(Errc::stream_closed);
+    if (const auto pieces = std::move(pieces_)) {
+      for (const Ref<SendWaiter>& waiter : pieces->waiters) waiter->done(Errc::stream_closed);
+    }
+    if (socket_ == no_socket) return;
     shard_->set_timer(*this, never);
     shard_->poller().close(std::exchange(socket_, no_socket));
   }
@@ -387,6 +426,12 @@ class Session final : public RequestOrigin {
   std::string input_;  // read and not yet parsed
   AnswerBuffer answers_;
   Exchange exchange_;
+  /// An answer whose pieces are still coming.
+  struct PiecesUnderWay {
+    std::vector<Ref<SendWaiter>> waiters;  // until what was put is with the kernel
+    bool whole = false;
+  };
+  std::unique_ptr<PiecesUnderWay> pieces_;
 
   std::chrono::seconds probe_wait_{0};
 
