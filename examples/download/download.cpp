@@ -52,7 +52,9 @@ int main(int argc, char** argv) {
 
   server.get("/files/{name}", [&](const spate::Request& request, spate::PendingResponse pending) {
     // If-Range asks for the rest only of the very same file, which has no validator here: the whole is always right.
-    const bool may_be_part = !request.header("if-range") && request.header_count("range") == 1;
+    // A HEAD has no parts. (RFC 9110 14.2)
+    const bool may_be_part =
+        request.method() == "GET" && !request.header("if-range") && request.header_count("range") == 1;
     exports.answer(std::string(request.param("name")), std::string(may_be_part ? *request.header("range") : ""),
                    std::move(pending));
   });

@@ -86,6 +86,9 @@ describe("download", { timeout: 60_000 }, () => {
       assert.deepEqual(await ask(range), [200, null, whole], range);
     }
     assert.equal((await ask("bytes=0-4", { "If-Range": '"another"' }))[0], 200);
+    // Of what is asked about, not for, there are no parts. (RFC 9110 14.2)
+    const about = await download.fetch(url, { method: "HEAD", headers: { Range: "bytes=0-4" } });
+    assert.deepEqual([about.status, about.headers.get("content-length")], [200, String(bytes)]);
 
     // A download that broke off, and curl goes on with it.
     const file = join(folder, "export.csv");
