@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <spate/http/request.hpp>
+#include <spate/registry/emitter_options.hpp>
 #include <spate/wire/event.hpp>
 #include <spate/wire/text.hpp>
 
@@ -34,6 +35,18 @@ inline void check_id(std::string_view id, const char* what) {
     const bool c1 = byte == 0xC2 && static_cast<unsigned char>(id[at + 1]) < 0xA0;
     if (byte < 0x20 || byte == 0x7F || c1) fail("has a control character");
   }
+}
+
+/// Throws BadRequest when the `?event=` of a subscription are more than a stream may name.
+inline void check_filter(const spate::Request& request) {
+  constexpr std::size_t most = spate::SubscribeOptions::max_event_names;
+  constexpr std::size_t most_bytes = spate::SubscribeOptions::max_event_name_bytes;
+  const std::vector<std::string> names = request.query_all("event");
+  if (names.size() > most) throw BadRequest("event is given more than " + std::to_string(most) + " times");
+  std::size_t bytes = 0;
+  for (const std::string& name : names) bytes += name.size();
+  if (bytes > most_bytes)
+    throw BadRequest("the events are longer than " + std::to_string(most_bytes) + " bytes in all");
 }
 
 /// The event that a request to send describes: body, `?event=`, `?retry=`.

@@ -144,7 +144,11 @@ class Hub {
       };
       emitter_.add(name, stream, options);
     };
-    server_.stream("/sse/subscribe/{user}", subscribe, guarded(access_.subscriber(), user));
+    const auto subscription = [](const spate::Request& request) {
+      user(request);
+      check_filter(request);
+    };
+    server_.stream("/sse/subscribe/{user}", subscribe, guarded(access_.subscriber(), subscription));
   }
 
   void add_publishing() {

@@ -42,7 +42,11 @@ int main(int argc, char** argv) {
   server.stream("/events", [&](const spate::EventStream& stream) {
     spate::SubscribeOptions wanted;
     wanted.events = stream.request()->query_all("event");
-    emitter.add("everybody", stream, wanted);
+    try {
+      emitter.add("everybody", stream, wanted);
+    } catch (const std::invalid_argument& error) {
+      stream.reject(spate::Response::error(400, error.what()));  // more names than a stream may have
+    }
   });
 
   // Not `server.get`, which would answer HEAD too: a look must not trigger anything.

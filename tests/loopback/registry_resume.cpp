@@ -216,7 +216,9 @@ TEST_CASE("a cursor that this history did not give out is unknown, whatever it i
     CAPTURE(cursor.substr(0, 40), cursor.size());
     EventClient anna = hub.open("/anna?greet=1", cursor);
     CHECK(greeting(anna, hub) == "fresh@0");
-    std::string quoted = cursor;
+    // Of one that is longer than any id only the beginning and the length are kept, and told.
+    std::string quoted =
+        cursor.size() <= 128 ? cursor : cursor.substr(0, 32) + "... (" + std::to_string(cursor.size()) + " bytes)";
     if (const std::size_t at = quoted.find('\\'); at != std::string::npos) quoted.insert(at, "\\");
     check_gap(anna, gap_data(quoted, hub.id(1), "unknown"), hub.id(0));
     CHECK(anna.next_data(2) == Texts{"one", "two"});
@@ -227,6 +229,65 @@ TEST_CASE("a cursor that this history did not give out is unknown, whatever it i
   EventClient nobody = empty.open("/anna?greet=1", "x");
   CHECK(greeting(nobody, empty) == "fresh@0");
   check_gap(nobody, gap_data("x", "", "unknown"), empty.id(0));
+}
+
+TEST_CASE("a cursor longer than any id is not kept, whichever way it comes", "[registry][gap][memory]") {
+  EmitterServer hub;
+  hub.emitter.send("anna", Event("one"));
+  for (const std::size_t size : {128, 129, 7'000}) {
+    const std::string cursor(size, 'x');
+    const std::string told = size <= 128 ? cursor : std::string(32, 'x') + "... (" + std::to_string(size) + " bytes)";
+    EventClient clients[] = {hub.open("/anna?greet=1", cursor), hub.open("/anna?greet=1&last_event_id=" + cursor),
+                             hub.open("/anna?greet=1&lastEventId=" + cursor),
+                             hub.open("/anna?greet=1&after=" + cursor)};
+    for (EventClient& client : clients) {
+      CHECK(greeting(client, hub) == "fresh@0");
+      check_gap(client, gap_data(told, hub.id(1), "unknown"), hub.id(0));
+      CHECK(client.next().data == "one");
+    }
+    // A poll is told as well, and where it goes on.
+    Client poll(hub.port());
+    poll.get("/anna?transport=poll&last_event_id=" + cursor);
+    const std::string body = poll.read_reply().body;
+    CHECK(body.size() < 600);
+    CHECK(body.find("unknown") != std::string::npos);
+    CHECK(body.find("\"last_event_id\":\"" + hub.id(1) + "\"") != std::string::npos);
+  }
+  CHECK(hub.stream(5).last_event_id() == std::string(32, 'x') + "... (129 bytes)");
+}
+
+TEST_CASE("a program may say where a stream begins, whatever its client presents", "[registry][position]") {
+  EmitterServer hub;
+  CHECK(hub.emitter.position() == hub.id(0));
+  hub.emitter.send("anna", Event("one"));
+  const std::string rendered_at = hub.emitter.position();
+  CHECK(rendered_at == hub.id(1));
+  hub.emitter.send("bert", Event("for bert"));
+  hub.emitter.send("anna", Event("two"));
+  CHECK(hub.emitter.position() == hub.id(3));
+
+  EventClient page = hub.open("/anna?greet=1&after=" + rendered_at);
+  CHECK(greeting(page, hub) == "resumed@1");
+  CHECK(page.next().data == "two");
+  EventClient overruled = hub.open("/anna?greet=1&after=" + rendered_at, hub.id(0));
+  CHECK(greeting(overruled, hub) == "resumed@1");
+  CHECK(overruled.next().data == "two");
+  EventClient all = hub.open("/anna?greet=1&after=earliest");
+  CHECK(greeting(all, hub) == "resumed@0");
+  CHECK(all.next_data(2) == Texts{"one", "two"});
+  // The empty text is now.
+  EventClient now = hub.open("/anna?greet=1&after=", hub.id(0));
+  CHECK(greeting(now, hub) == "fresh@3");
+  // What a program made up is as unknown as what a client did.
+  EventClient unknown = hub.open("/anna?greet=1&after=nonsense");
+  CHECK(greeting(unknown, hub) == "fresh@0");
+  check_gap(unknown, gap_data("nonsense", hub.id(1), "unknown"), hub.id(0));
+}
+
+TEST_CASE("an emitter without a store has no position", "[registry][position]") {
+  spate::Emitter emitter;
+  emitter.send("anna", Event("one"));
+  CHECK(emitter.position().empty());
 }
 
 TEST_CASE("the cursor of a store that is gone is unknown to its successor", "[registry][gap]") {

@@ -1,11 +1,16 @@
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include <spate/cluster/in_process_bus.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
@@ -13,6 +18,8 @@
 #include "support/texts.hpp"
 
 using namespace spate::test;
+using namespace std::chrono_literals;
+using Catch::Matchers::ContainsSubstring;
 using spate::EmitterOptions;
 using spate::Event;
 using spate::StreamOptions;
@@ -53,6 +60,121 @@ TEST_CASE("one user, a group, several users, everybody: each stream once, and th
   CHECK(carl.next().data == "to several");
   CHECK(carl.next().data == "to all");
   CHECK(carl.decoder().last_event_id() == hub.id(6));
+}
+
+TEST_CASE("users come as a list in braces, as any container of names, or as one name", "[registry][send]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna"), bert = hub.open("/bert");
+  const std::string one = "anna", other = "bert";
+  const std::string_view view = one;
+  const char* const pointer = "bert";
+  const std::vector<std::string> texts{one, other};
+  const std::vector<std::string_view> views{one, other};
+  const std::array<std::string, 2> array{one, other};
+  const Event event("x");
+  spate::Emitter& emitter = hub.emitter;
+  // Two literals in braces are two users, not the two ends of a text.
+  CHECK(emitter.send({"anna", "bert"}, event).streams == 2);
+  CHECK(emitter.send({"anna", "bert", "anna"}, event).streams == 2);
+  CHECK(emitter.send({"anna"}, event).streams == 1);
+  CHECK(emitter.send({one, other}, event).streams == 2);
+  CHECK(emitter.send({view, pointer}, event).streams == 2);
+  CHECK(emitter.send({pointer, pointer}, event).streams == 1);
+  CHECK(emitter.send(texts, event).streams == 2);
+  CHECK(emitter.send(views, event).streams == 2);
+  CHECK(emitter.send(array, event).streams == 2);
+  CHECK(emitter.send(std::vector<std::string>{"anna", "bert"}, event).streams == 2);
+  CHECK(emitter.send(std::span(texts).first(1), event).streams == 1);
+  CHECK(emitter.send("anna", event).streams == 1);
+  CHECK(emitter.send(pointer, event).streams == 1);
+  CHECK(emitter.send(one, event).streams == 1);
+  CHECK(emitter.send(view, event).streams == 1);
+  CHECK(anna.next_data(13).size() == 13);
+  CHECK(bert.next_data(10).size() == 10);
+}
+
+TEST_CASE("an empty user is refused wherever one is named", "[registry][misuse]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna");
+  spate::Emitter& emitter = hub.emitter;
+  const Texts with_empty{"anna", ""};
+  for (const std::string& said : {refusal([&] { emitter.send("", Event("x")); }), refusal([&] {
+                                    emitter.send({"anna", ""}, Event("x"));
+                                  }),
+                                  refusal([&] { emitter.send(with_empty, Event("x")); }),
+                                  refusal([&] { emitter.send(spate::Audience::user(std::string_view()), Event("x")); }),
+                                  refusal([&] { Sending(emitter, spate::Audience::user(""), Event("x")); }),
+                                  refusal([&] { emitter.add("", hub.stream(0)); })}) {
+    CHECK_THAT(said, ContainsSubstring("the user is empty (\"\")"));
+  }
+  // Nothing of them is left: the next event is the first one.
+  CHECK(emitter.send("anna", Event("fine")).id == hub.id(1));
+  CHECK(emitter.users() == Texts{"anna"});
+}
+
+TEST_CASE("durations below zero are refused by an emitter and by its store", "[registry][misuse]") {
+  EmitterOptions options;
+  options.poll_grace = -1ms;
+  CHECK_THAT(refusal([&] { spate::Emitter emitter(options); }),
+             ContainsSubstring("poll_grace must not be negative: -1"));
+  options.poll_grace = 0ms;
+  options.resume_wait = -250ms;
+  CHECK_THAT(refusal([&] { spate::Emitter emitter(options); }),
+             ContainsSubstring("resume_wait must not be negative: -250"));
+  spate::ReplayLimits limits;
+  limits.max_age = -3s;
+  CHECK_THAT(refusal([&] { spate::MemoryReplayStore store(limits); }),
+             ContainsSubstring("max_age must not be negative: -3000"));
+}
+
+TEST_CASE("a store, and a bus, serves one emitter at a time", "[registry][misuse]") {
+  const EmitterOptions options = with_store();
+  std::string first;
+  {
+    spate::Emitter emitter(options);
+    first = emitter.send("anna", Event("before")).id;
+    CHECK_THAT(refusal([&] { spate::Emitter second(options); }), ContainsSubstring("store serves another emitter"));
+    // The one that has it goes on.
+    CHECK(emitter.position() == first);
+  }
+  // When the emitter is gone another takes over, and knows what was sent.
+  EmitterServer hub(options);
+  CHECK(hub.open("/anna", "earliest").next().last_event_id == first);
+
+  Loop loop;
+  using Network = spate::InProcessNetwork;
+  for (const auto kind : {Network::Kind::relay, Network::Kind::log}) {
+    EmitterOptions joined;
+    joined.bus = std::make_shared<Network>(loop.io.get_executor(), kind)->join();
+    {
+      spate::Emitter emitter(joined);
+      CHECK_THAT(refusal([&] { spate::Emitter second(joined); }), ContainsSubstring("bus serves another emitter"));
+    }
+    CHECK_NOTHROW(spate::Emitter(joined));
+    // One that could not be built lets go of what it had.
+    EmitterOptions taken = joined;
+    taken.replay = options.replay;
+    CHECK_THAT(refusal([&] { spate::Emitter second(taken); }), ContainsSubstring("store serves another emitter"));
+    CHECK_NOTHROW(spate::Emitter(joined));
+  }
+}
+
+TEST_CASE("names of events that are too many, or too long together, are refused", "[registry][filter][misuse]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna");
+  spate::SubscribeOptions wanted;
+  wanted.events.assign(33, "note");
+  CHECK_THAT(refusal([&] { hub.emitter.add("bert", hub.stream(0), wanted); }), ContainsSubstring("33 names of events"));
+  wanted.events.assign(5, std::string(205, 'n'));
+  CHECK_THAT(refusal([&] { hub.emitter.add("bert", hub.stream(0), wanted); }),
+             ContainsSubstring("longer than 1024 bytes in all, with \"nnn"));
+  CHECK(hub.emitter.users() == Texts{"anna"});
+  // At the limits they are taken.
+  std::string names;
+  for (int i = 0; i < 31; ++i) names += "&event=" + std::string(32, static_cast<char>('A' + i % 26));
+  EventClient bert = hub.open("/bert?event=note" + names);
+  hub.emitter.send("bert", Event("a note").name("note"));
+  CHECK(bert.next().data == "a note");
 }
 
 TEST_CASE("counts are exact after reloads, and a late end of an old stream leaves the new one alone", "[registry]") {

@@ -5,7 +5,8 @@
 //   hub.emitter.send("anna", Event("hello"));
 //   CHECK(anna.next().data == "hello");
 //
-// `/{user}` is a stream of that user; ?event= filters, ?greet= asks for a greeting.
+// `/{user}` is a stream of that user; ?event= filters, ?greet= asks for a greeting, ?after= is where the program says
+// that it begins.
 #pragma once
 
 #include <condition_variable>
@@ -61,6 +62,7 @@ class EmitterServer {
       const auto request = stream.request();
       SubscribeOptions wanted;
       wanted.events = request->query_all("event");
+      wanted.after = request->query("after");
       if (request->query("greet")) {
         wanted.greeting = [](bool resumed) { return Event(resumed ? "resumed" : "fresh").name("greeting"); };
       }

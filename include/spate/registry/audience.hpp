@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,10 +20,14 @@ class Audience {
   enum class Kind : std::uint8_t { user, users, group, everybody };
 
   static Audience user(std::string_view id) noexcept { return {Kind::user, id, {}}; }
-  /// Each user counts once, however often he is named.
+  /// Each user counts once, however often they are named.
   static Audience users(std::span<const std::string> ids) noexcept { return {Kind::users, {}, ids}; }
   static Audience group(std::string_view prefix) noexcept { return {Kind::group, prefix, {}}; }
   static Audience everybody() noexcept { return {Kind::everybody, {}, {}}; }
+
+  // Two names in braces would be taken for the two ends of one text.
+  static Audience user(std::initializer_list<std::string_view> ids) = delete;
+  static Audience group(std::initializer_list<std::string_view> prefixes) = delete;
 
   Kind kind() const noexcept { return kind_; }
   /// The user's id or the group's prefix.

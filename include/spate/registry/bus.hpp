@@ -9,8 +9,8 @@
 // and resume on another. One that only relays leaves ids to each node: an event is delivered here at once, and what the
 // others lose is lost to them.
 //
-// A bus serves one emitter. Threads: any may call it. It calls its listener from a thread of its choice, one call at a
-// time, and never inside a call to the bus.
+// A bus serves one emitter at a time. Threads: any may call it. It calls its listener from a thread of its choice, one
+// call at a time, and never inside a call to the bus.
 #pragma once
 
 #include <cstddef>
@@ -24,9 +24,14 @@
 #include <vector>
 
 #include <spate/registry/audience.hpp>
+#include <spate/registry/detail/sole_use.hpp>
 #include <spate/wire/event.hpp>
 
 namespace spate {
+
+namespace detail {
+class EmitterCore;
+}
 
 /// A user and how many streams they have.
 using UserStreams = std::pair<std::string, std::size_t>;
@@ -123,6 +128,10 @@ class Bus {
   virtual void close() {}
 
   virtual BusStatus status() const = 0;
+
+ private:
+  friend class detail::EmitterCore;
+  detail::SoleUse use_;  // of the emitter that it serves
 };
 
 }  // namespace spate

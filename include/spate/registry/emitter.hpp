@@ -19,6 +19,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,7 +39,8 @@ namespace spate {
 
 class Emitter {
  public:
-  /// Throws std::invalid_argument when the bus keeps a log that `options.replay` cannot mirror.
+  /// Throws std::invalid_argument when a duration is negative, when the store or the bus serves another emitter, and
+  /// when the bus keeps a log that `options.replay` cannot mirror.
   explicit Emitter(EmitterOptions options = {}) : core_(detail::make_ref<detail::EmitterCore>(std::move(options))) {
     core_->attach_bus();
   }
@@ -48,23 +50,36 @@ class Emitter {
 
   /// Registers `stream` under `user` and opens it: greeting, gap notice if one is due, what the user missed, then live.
   ///
-  /// Where to resume is the stream's `last_event_id()`; "earliest" asks for all that is kept.
+  /// Where to resume is the stream's `last_event_id()`, unless `SubscribeOptions::after` says otherwise; "earliest"
+  /// asks for all that is kept.
   ///
   /// Throws       std::invalid_argument when `stream` is in this emitter already, whatever the user: it has one place
-  ///              in the order of events. Once removed it may be added again
+  ///              in the order of events (once removed it may be added again); when `user` is empty; when
+  ///              `options.events` is longer than its limits
   void add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
     core_->add(std::string(user), stream.core(), options);
   }
 
   /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.
   ///
-  /// Throws       std::invalid_argument when the emitter gives ids and `event` has one of its own
+  /// An event without data (a comment, a reconnection time) is not kept and gets no id: it reaches the streams that are
+  /// live, moves no client's position, and wakes no poll. A stream that is still catching up is counted and does not
+  /// get it. Over a bus that relays it goes like the others; beside one that keeps a log it stays in this process.
+  ///
+  /// Throws       std::invalid_argument when `user` is empty, or the emitter gives ids and `event` has one of its own
   /// Lifetime     `event` is encoded before the call returns
   SendReport send(std::string_view user, const Event& event) { return core_->send(Audience::user(user), event); }
 
   /// Sends to several users, under one id; a user named twice counts once.
   SendReport send(std::span<const std::string> users, const Event& event) {
     return core_->send(Audience::users(users), event);
+  }
+  SendReport send(std::span<const std::string_view> users, const Event& event) {
+    return send(std::vector<std::string>(users.begin(), users.end()), event);
+  }
+  /// The same for users that are written down: `emitter.send({"ann", "bob"}, event)`.
+  SendReport send(std::initializer_list<std::string_view> users, const Event& event) {
+    return send(std::span<const std::string_view>(users.begin(), users.size()), event);
   }
 
   /// Sends to every user whose id begins with the bytes of `prefix`; costs what it matches, not what is registered.
@@ -136,6 +151,14 @@ class Emitter {
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.
   bool remove(std::string_view user, const EventStream& stream) { return core_->remove(user, *stream.core()); }
 
+  // Two names in braces would be taken for the two ends of one text.
+  using Names = std::initializer_list<std::string_view>;
+  void add(Names users, const EventStream& stream, const SubscribeOptions& options = {}) = delete;
+  SendReport send_group(Names prefixes, const Event& event) = delete;
+  std::size_t remove(Names users) = delete;
+  bool remove(Names users, const EventStream& stream) = delete;
+  bool contains(Names users) const = delete;
+
   /// The users who have a stream, or those of a group, sorted by bytes.
   std::vector<std::string> users(std::string_view prefix = {}) const { return core_->users(prefix); }
 
@@ -188,6 +211,11 @@ class Emitter {
   bool contains(std::string_view user) const { return core_->contains(user); }
   std::size_t user_count() const { return core_->user_count(); }
   std::size_t stream_count() const { return core_->stream_count(); }
+
+  /// The newest id given out: where a page that renders a state begins to listen, so that it misses nothing that comes
+  /// after. Before any event the position before the first. Empty without a store, and beside a bus that keeps a log as
+  /// long as the log is not known.
+  std::string position() const { return core_->position(); }
   /// Events sent so far.
   std::uint64_t event_count() const { return core_->events(); }
 

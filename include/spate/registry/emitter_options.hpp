@@ -32,18 +32,18 @@ constexpr std::string_view to_string(GapReason reason) noexcept {
 /// Told to EmitterOptions::on_gap when a client resumes and events for it are, or may be, missing.
 struct Gap {
   std::string user;
-  std::string requested;  // the cursor that the client presented: text from outside
+  std::string requested;  // the cursor that the client presented: text from outside, as EventStream::last_event_id
   std::string oldest;     // id of the first event that follows, or empty when none does
   GapReason reason;
 };
 
 struct EmitterOptions {
   /// What was sent, for clients that return. Without a store events carry no ids of the emitter's, and nothing is
-  /// replayed. A store serves one emitter. Beside a bus that keeps a log it mirrors the log, and is a MemoryReplayStore
-  /// by default.
+  /// replayed. A store serves one emitter at a time. Beside a bus that keeps a log it mirrors the log, and is a
+  /// MemoryReplayStore by default.
   std::shared_ptr<ReplayStore> replay;
 
-  /// What joins this emitter to those of other processes. Null: it is alone.
+  /// What joins this emitter to those of other processes. Null: it is alone. A bus serves one emitter at a time.
   std::shared_ptr<Bus> bus;
 
   /// With a bus that keeps a log: how long a client that resumes, and whose cursor is ahead of this node or cannot be
@@ -85,8 +85,22 @@ struct EmitterOptions {
 };
 
 struct SubscribeOptions {
+  /// The most names that `events` takes, and the most bytes that they take together: what clients ask for is kept as
+  /// long as their streams.
+  static constexpr std::size_t max_event_names = 32;
+  static constexpr std::size_t max_event_name_bytes = 1024;
+
   /// Names of the events to deliver; "message" stands for events without a name. Empty: all. Applies to replay too.
+  /// With more than the two limits above `Emitter::add` throws std::invalid_argument: answer 400 where the names are a
+  /// client's.
   std::vector<std::string> events;
+
+  /// The id after which to begin, in place of the one that the client presents, which is then not looked at; "earliest"
+  /// for all that is kept, the empty text for what comes from now on. For a program that knows what its client has, for
+  /// instance because it rendered a page at `Emitter::position()`:
+  ///
+  ///   if (stream.last_event_id().empty()) options.after = rendered_at;   // a client that comes back knows better
+  std::optional<std::string> after;
 
   /// Makes the first event of the subscription. It is given the stream's position as its id, so that a client which
   /// drops before any other event resumes without loss. `resumed` is true when the client presented a cursor and

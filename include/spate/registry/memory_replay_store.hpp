@@ -19,6 +19,7 @@
 #include <functional>
 #include <list>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -48,14 +49,23 @@ class MemoryReplayStore final : public ReplayStore {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `now` is for tests; by default the steady clock.
+  /// `now` is for tests; by default the steady clock. Throws std::invalid_argument when `max_age` is negative.
   explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now)
-      : limits_(limits), now_(std::move(now)), epoch_(make_epoch()) {}
+      : limits_(limits), now_(std::move(now)), epoch_(make_epoch()) {
+    if (limits.max_age.count() < 0) {
+      throw std::invalid_argument(
+          "spate::ReplayLimits: max_age must not be negative: " + std::to_string(limits.max_age.count()) + " ms");
+    }
+  }
 
   std::string_view epoch() const override { return epoch_; }
   std::uint64_t newest() const override { return newest_; }
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
+    if (!event.has_data()) {
+      newest_ = sequence;
+      return;
+    }
     const std::uint64_t number = first_ + records_.size();
     records_.push_back({event, event.bytes().size(), now_(), sequence, nullptr, {}});
     try {

@@ -4,6 +4,8 @@
 // sequence numbers it is given grow from call to call: by one when the emitter gives them out, by any number when they
 // are those of a log that it mirrors. What it discards it must remember well enough to say that
 // something may be missing: a gap may be told once too often, never once too seldom.
+//
+// A store serves one emitter at a time; when that emitter is gone, another may go on with it.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +16,14 @@
 #include <vector>
 
 #include <spate/registry/audience.hpp>
+#include <spate/registry/detail/sole_use.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate {
+
+namespace detail {
+class EmitterCore;
+}
 
 struct StoredEvent {
   std::uint64_t sequence;
@@ -35,7 +42,8 @@ class ReplayStore {
   /// The newest sequence number given out in this epoch so far; 0 before the first.
   virtual std::uint64_t newest() const = 0;
 
-  /// Keeps `event`, which was sent to `audience`. `sequence` is greater than `newest()`.
+  /// Keeps `event`, which was sent to `audience`. `sequence` is greater than `newest()`. An event without data comes
+  /// from the log of a bus alone, and is not to be kept: its number is nobody's.
   virtual void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) = 0;
 
   /// Appends to `events` what `user` was sent after `after` (his own, his groups', everybody's), oldest first: at least
@@ -75,6 +83,10 @@ class ReplayStore {
   /// Up to `sequence`, which may be greater than `newest()` and then takes its place, something that was not appended
   /// may have been sent to any user: by other processes, over a bus.
   virtual void skip(std::uint64_t sequence) { static_cast<void>(sequence); }
+
+ private:
+  friend class detail::EmitterCore;
+  detail::SoleUse use_;  // of the emitter that it serves
 };
 
 }  // namespace spate

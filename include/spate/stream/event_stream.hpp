@@ -39,6 +39,8 @@ class EventStream {
   std::shared_ptr<const Request> request() const { return core_->request(); }
 
   /// The id after which the client wants to resume, or empty. Kept for the stream's life. Untrusted. (L5)
+  /// Of more than 128 bytes, which no emitter gives an id, only the beginning is kept, followed by the length in words;
+  /// `request()` has it whole.
   std::string last_event_id() const { return core_->last_event_id(); }
 
   /// How the events reach this client. What is sent is the same for all; a poll ends with its answer.

@@ -20,7 +20,7 @@ class BroadcastLog {
  public:
   struct Position {
     std::uint64_t byte = 0;
-    std::uint64_t event = 0;
+    std::uint64_t event = 0;  // counts those that have data
   };
 
   /// Neighbouring events within one block.
@@ -52,11 +52,12 @@ class BroadcastLog {
       std::memcpy(const_cast<char*>(last.data) + last.size, chunk.data(), chunk.size());
       room_ -= chunk.size();
     }
+    const std::uint32_t count = event.has_data() ? 1 : 0;
     last.size += static_cast<std::uint32_t>(chunk.size());
-    ++last.events;
+    last.events += count;
     newest_size_ = chunk.size();
     end_.byte += chunk.size();
-    ++end_.event;
+    end_.event += count;
   }
 
   /// Visits what stands from `from` on, piece by piece, while `visit(piece)` returns true.

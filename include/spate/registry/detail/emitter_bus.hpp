@@ -3,7 +3,8 @@
 // Beside a bus that relays, an emitter works as if it were alone, and takes what others sent like what is sent here.
 // Beside one that keeps a log, the store mirrors the log, and an event is delivered when it comes through the log: so
 // the order is the same on every node, and what is delivered live and what is replayed agree. A stream that has to wait
-// for the mirror is open meanwhile and gets its greeting late.
+// for the mirror is open meanwhile and gets its greeting late. Events without data stay out of the log, so they reach
+// the streams of the process that sends them, and no others.
 #pragma once
 
 #include <algorithm>
@@ -78,7 +79,8 @@ inline SendReport EmitterCore::send_by_bus(const Audience& audience, const Event
 }
 
 inline EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
-  if (bus_ == nullptr) return {send_here(audience, event), nullptr};
+  refuse_nobody(audience);
+  if (!goes_by_bus(event)) return {send_here(audience, event), nullptr};
   auto receipt = std::make_shared<Receipt>();
   SendReport report = send_by_bus(
       audience, event, [receipt](std::error_code error, std::uint64_t sequence) { receipt->settle(error, sequence); });
@@ -116,8 +118,9 @@ inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
   EventEncoder encoder(event);
   const std::lock_guard lock(mutex_);
   if (closed_) return;
-  if (store_ == nullptr || event.id()) {
-    // One with an id of its own comes from a node without a store: it can be given no other, nor be kept.
+  if (store_ == nullptr || event.id() || !event.data()) {
+    // One with an id of its own comes from a node without a store: it can be given no other, nor be kept. Nor is one
+    // without data, wherever it comes from.
     Delivery(*this, audience, event.name()).post(std::move(encoder).finish());
     return;
   }
@@ -160,7 +163,8 @@ inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audien
   EventEncoder encoder(event);
   const std::lock_guard lock(mutex_);
   if (closed_ || sequence <= store_->newest()) return;
-  const EncodedEvent encoded = std::move(encoder).finish(id_of(sequence));
+  // A node of another kind may put events without data into the log. They are no places to resume after.
+  const EncodedEvent encoded = event.data() ? std::move(encoder).finish(id_of(sequence)) : std::move(encoder).finish();
   Delivery delivery(*this, audience, event.name());
   store_->append(sequence, audience, encoded);
   // What the first log had when it was first seen is for those who resume, not for those who are here.

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -28,6 +29,7 @@
 #include <spate/registry/detail/latecomers.hpp>
 #include <spate/registry/detail/receipt.hpp>
 #include <spate/registry/detail/shared_question.hpp>
+#include <spate/registry/detail/sole_use.hpp>
 #include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter_options.hpp>
@@ -37,7 +39,8 @@ namespace spate {
 
 /// What a send came to.
 struct SendReport {
-  /// The event's id; empty when it has none, or when the log of a bus is yet to give it one: `async_send` has it.
+  /// The event's id; empty when it has none, as one without data, or when the log of a bus is yet to give it one:
+  /// `async_send` has it.
   std::string id;
   /// Streams of this process that it was queued for, after filters; with the log of a bus, those it will reach.
   std::size_t streams = 0;
@@ -50,16 +53,23 @@ namespace detail {
 class EmitterCore final : public RefCounted<EmitterCore> {
  public:
   explicit EmitterCore(EmitterOptions options)
-      : options_(with_mirror(std::move(options))),
+      : options_(completed(std::move(options))),
         store_(options_.replay.get()),
         bus_(options_.bus.get()),
         mirrors_(bus_ != nullptr && bus_->keeps_log()),
-        hooks_(std::make_shared<HookQueue>()) {}
+        hooks_(std::make_shared<HookQueue>()),
+        store_claim_(claimed(store_, "replay store")),
+        bus_claim_(claimed(bus_, "bus")) {
+    if (mirrors_ && !store_->restart(std::string(store_->epoch()))) {
+      throw std::invalid_argument("spate::Emitter: this replay store cannot mirror the log of a bus");
+    }
+  }
 
   const EmitterOptions& options() const noexcept { return options_; }
 
   SendReport send(const Audience& audience, const Event& event) {
-    return bus_ == nullptr ? send_here(audience, event) : send_by_bus(audience, event, {});
+    refuse_nobody(audience);
+    return goes_by_bus(event) ? send_by_bus(audience, event, {}) : send_here(audience, event);
   }
 
   /// What somebody awaits; without a bus there is no receipt.
@@ -78,7 +88,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     Delivery delivery(*this, audience, event.name());
     EncodedEvent encoded;
-    if (store_ != nullptr) {
+    if (store_ != nullptr && event.data()) {
       const std::uint64_t sequence = store_->newest() + 1;
       report.id = format_event_id(store_->epoch(), sequence);
       encoded = std::move(encoder).finish(report.id);
@@ -138,8 +148,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void close_all() {
     hooks_->close();
     if (bus_ != nullptr) bus_->detach();
+    bus_claim_.release();
     const std::lock_guard lock(mutex_);
     closed_ = true;
+    store_claim_.release();
     latecomers_.clear();
     while (index_.users() > 0) {
       const User& user = index_.any();
@@ -184,6 +196,11 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t events() const {
     const std::lock_guard lock(mutex_);
     return events_;
+  }
+  std::string position() const {
+    const std::lock_guard lock(mutex_);
+    if (store_ == nullptr || (mirrors_ && mirror_ != Mirror::complete)) return {};
+    return id_of(store_->newest());
   }
 
   /// Any thread. Whether no shard is behind.
@@ -264,7 +281,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// The id of the event that the log gave `sequence`.
   std::string id_for(std::uint64_t sequence) const {
     const std::lock_guard lock(mutex_);
-    return id_of(sequence);
+    return closed_ ? std::string() : id_of(sequence);  // the store may be another emitter's by then
   }
 
  private:
@@ -284,15 +301,45 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
   static constexpr std::size_t most_per_draw = 32 * 1024;
 
-  // The options of an emitter whose bus keeps a log, with a store that mirrors it.
-  static EmitterOptions with_mirror(EmitterOptions&& options) {
-    if (!options.bus || !options.bus->keeps_log()) return std::move(options);
-    if (!options.replay) options.replay = std::make_shared<MemoryReplayStore>();
-    if (!options.replay->restart(std::string(options.replay->epoch()))) {
-      throw std::invalid_argument("spate::Emitter: this replay store cannot mirror the log of a bus");
+  // Beside a bus that keeps a log there is a store that mirrors it.
+  static EmitterOptions completed(EmitterOptions&& options) {
+    refuse_negative("resume_wait", options.resume_wait);
+    refuse_negative("poll_grace", options.poll_grace);
+    if (!options.replay && options.bus && options.bus->keeps_log()) {
+      options.replay = std::make_shared<MemoryReplayStore>();
     }
     return std::move(options);
   }
+
+  static void refuse_negative(const char* option, std::chrono::milliseconds value) {
+    if (value.count() >= 0) return;
+    throw std::invalid_argument(std::string("spate::EmitterOptions: ") + option +
+                                " must not be negative: " + std::to_string(value.count()) + " ms");
+  }
+
+  template <typename Used>
+  static SoleUse* claimed(Used* used, const char* what) {
+    if (used == nullptr) return nullptr;
+    if (!used->use_.claim()) {
+      throw std::invalid_argument(std::string("spate::Emitter: this ") + what +
+                                  " serves another emitter; make one for each emitter");
+    }
+    return &used->use_;
+  }
+
+  static void refuse_empty(std::string_view user) {
+    if (user.empty()) throw std::invalid_argument("spate::Emitter: the user is empty (\"\"); name one, or broadcast");
+  }
+
+  static void refuse_nobody(const Audience& audience) {
+    if (audience.kind() == Audience::Kind::user) refuse_empty(audience.name());
+    for (const std::string& name : audience.names()) refuse_empty(name);
+  }
+
+  static inline void refuse_filter(const std::vector<std::string>& names);
+
+  // A log keeps what it carries, and what has no data is not to be kept.
+  bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
 
   inline SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
   inline std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
@@ -482,6 +529,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   Bus* const bus_;
   const bool mirrors_;  // its log
   const std::shared_ptr<HookQueue> hooks_;
+  Claim store_claim_;
+  Claim bus_claim_;
   std::atomic<bool> waiting_{false};
   UsersQuestion users_question_;
   CountsQuestion counts_question_;

@@ -10,15 +10,33 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <spate/registry/detail/emitter_core.hpp>
 
 namespace spate::detail {
 
+inline void EmitterCore::refuse_filter(const std::vector<std::string>& names) {
+  constexpr std::size_t most = SubscribeOptions::max_event_names, most_bytes = SubscribeOptions::max_event_name_bytes;
+  if (names.size() > most) {
+    throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(names.size()) +
+                                " names of events, of which there may be " + std::to_string(most));
+  }
+  std::size_t bytes = 0;
+  for (const std::string& name : names) {
+    bytes += name.size();
+    if (bytes <= most_bytes) continue;
+    throw std::invalid_argument("spate::SubscribeOptions: names of events longer than " + std::to_string(most_bytes) +
+                                " bytes in all, with " + quote(name));
+  }
+}
+
 inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted) {
+  refuse_empty(user_id);
+  refuse_filter(wanted.events);
   if (stream->framing() == Framing::none) return stream->open();  // a HEAD: nobody listens
   // Made before the lock, for both outcomes: they are the program's code.
-  const std::string requested = stream->last_event_id();
+  const std::string requested = wanted.after ? kept_cursor(*wanted.after) : stream->last_event_id();
   Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
   if (!requested.empty()) greeting.resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
 

@@ -29,6 +29,7 @@
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
+#include <spate/stream/detail/kept_cursor.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/prefetch.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -47,11 +48,11 @@ class StreamCore final : public Resident {
   StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<StreamOrigin> origin,
              std::shared_ptr<const Request> request, HeaderFields inherited = {}, TransportChoice choice = {})
       : shard_(std::move(shard)), framing_(framing), settings_(std::move(settings)) {
-    if (std::string id = request->last_event_id(); !id.empty()) {
-      last_event_id_ = std::make_unique<const std::string>(std::move(id));
-    }
+    const std::string id = request->last_event_id();
+    if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
     if (choice.transport != Transport::sse) {
-      fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), PollAnswer(last_event_id())});
+      PollAnswer answer(id.size() <= max_cursor_bytes ? id : std::string());
+      fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), std::move(answer)});
     }
     opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
   }
@@ -125,7 +126,7 @@ class StreamCore final : public Resident {
                         what_overflow);
         return SendResult::closed;
       }
-      post(what_dropped);
+      if (event.has_data()) post(what_dropped);  // else nobody misses it
       return SendResult::dropped;
     }
     try {

@@ -60,8 +60,8 @@ inline void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Ref<Se
   }
   if (kind != QueueNode::Kind::replay) settle();
   if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
-  if (std::exchange(gap_due_, false)) push_gap(overflow_gap(event.id()));
   const std::uint32_t count = event.has_data() ? 1 : 0;
+  if (count > 0 && std::exchange(gap_due_, false)) push_gap(overflow_gap(event.id()));
   shard_->counters().deliveries.add(count);
   if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
   push(kind, event, 1).waiter = std::move(waiter);
@@ -234,6 +234,11 @@ inline bool StreamCore::make_room(const EncodedEvent& event) {
     write_out(budget);
     if (ended_) return false;
     if (!over(size)) return true;
+  }
+  if (options().overflow != Overflow::close) {
+    // Nobody misses what has no data: it never takes the place of an event, and leaves no gap.
+    if (!event.has_data()) return false;
+    if (queue_.drop_comments(shard_->nodes()) && !over(size)) return true;
   }
   std::size_t dropped = 0;
   switch (options().overflow) {

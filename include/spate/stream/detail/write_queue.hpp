@@ -124,6 +124,7 @@ class WriteQueue {
     (tail_ == nullptr ? head_ : tail_->next) = node;
     tail_ = node;
     count(*node);
+    if (kind == QueueNode::Kind::event && !node->event.has_data()) may_have_comments_ = 1;
     return *node;
   }
 
@@ -170,6 +171,27 @@ class WriteQueue {
   /// Drops the oldest event that may be dropped, leaving a gap where it stood. Returns whether there was one.
   bool drop_oldest(NodePool& pool) {
     return drop(pool, 1, [](const QueueNode&) { return true; }) > 0;
+  }
+
+  /// Drops what has no data, as nobody misses it. Returns whether there was anything of the kind.
+  bool drop_comments(NodePool& pool) {
+    if (may_have_comments_ == 0) return false;
+    may_have_comments_ = 0;
+    bool dropped = false;
+    QueueNode* before = nullptr;
+    for (QueueNode *node = head_, *next; node != nullptr; node = next) {
+      next = node->next;
+      if (node->kind != QueueNode::Kind::event || node->event.has_data() || node->waiter || started(node)) {
+        before = node;
+        continue;
+      }
+      dropped = true;
+      uncount(*node);
+      (before == nullptr ? head_ : before->next) = next;
+      if (tail_ == node) tail_ = before;
+      pool.give(node);
+    }
+    return dropped;
   }
 
   /// Drops every event that a later one of the same name supersedes, `coming` being the name of the one about to be
@@ -297,7 +319,8 @@ class WriteQueue {
   QueueNode* tail_ = nullptr;
   std::size_t bytes_ = 0;
   std::uint32_t events_ = 0;
-  std::uint32_t unresolved_ : 31 = 0;
+  std::uint32_t unresolved_ : 30 = 0;
+  std::uint32_t may_have_comments_ : 1 = 0;
   std::uint32_t front_started_ : 1 = 0;
 };
 
