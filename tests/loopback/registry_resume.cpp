@@ -4,6 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
@@ -14,6 +17,7 @@ using spate::EmitterOptions;
 using spate::Event;
 using spate::Gap;
 using spate::ReplayLimits;
+using spate::StreamOptions;
 
 namespace {
 
@@ -288,6 +292,64 @@ TEST_CASE("an emitter without a store has no position", "[registry][position]") 
   spate::Emitter emitter;
   emitter.send("anna", Event("one"));
   CHECK(emitter.position().empty());
+}
+
+TEST_CASE("an event too large to be kept is told once, and what is kept around it follows", "[registry][gap][bytes]") {
+  ReplayLimits limits;
+  limits.max_bytes = 200'000;
+  StreamOptions options;
+  options.max_queued_bytes = 1'000'000;
+  EmitterServer hub(with_store(limits), options);
+  EventClient anna = hub.open("/anna?greet=1");
+  CHECK(greeting(anna, hub) == "fresh@0");
+  // More than is drawn at a time, before it and behind it.
+  for (int i = 1; i <= 3; ++i) hub.emitter.send("anna", Event(std::string(20'000, static_cast<char>('0' + i))));
+  hub.emitter.send("anna", Event(std::string(300'000, 'x')));
+  for (int i = 5; i <= 7; ++i) hub.emitter.send("anna", Event(std::string(20'000, static_cast<char>('0' + i))));
+  hub.emitter.send("bert", Event("for bert"));
+  // Who was there has it.
+  for (int i = 1; i <= 7; ++i) CHECK(anna.next().last_event_id == hub.id(static_cast<std::uint64_t>(i)));
+
+  EventClient missed = hub.open("/anna?greet=1", hub.id(1));
+  CHECK(greeting(missed, hub) == "fresh@1");
+  check_gap(missed, gap_data(hub.id(1), hub.id(2), "trimmed"), hub.id(1));
+  for (const int i : {2, 3, 5, 6, 7}) CHECK(missed.next().last_event_id == hub.id(static_cast<std::uint64_t>(i)));
+  // Behind it nothing is missing, and of others' nothing ever was.
+  EventClient behind = hub.open("/anna?greet=1", hub.id(4));
+  CHECK(greeting(behind, hub) == "resumed@4");
+  EventClient bert = hub.open("/bert?greet=1", hub.id(0));
+  CHECK(greeting(bert, hub) == "resumed@0");
+  CHECK(bert.next().data == "for bert");
+  // All that is kept is no gap.
+  EventClient all = hub.open("/anna?greet=1", "earliest");
+  CHECK(greeting(all, hub) == "resumed@0");
+  for (const int i : {1, 2, 3, 5, 6, 7}) CHECK(all.next().last_event_id == hub.id(static_cast<std::uint64_t>(i)));
+  hub.emitter.send("anna", Event("live"));
+  for (EventClient* client : {&missed, &all}) CHECK(client->next().data == "live");
+}
+
+TEST_CASE("emitters that were forked from one give different ids", "[registry][id][fork]") {
+  spate::Emitter emitter(with_store());
+  emitter.send("anna", Event("before"));
+  int pipe[2];
+  REQUIRE(::pipe(pipe) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const std::string id = emitter.send("anna", Event("x")).id;
+    ::_exit(::write(pipe[1], id.data(), id.size()) == static_cast<ssize_t>(id.size()) ? 0 : 1);
+  }
+  const std::string here = emitter.send("anna", Event("x")).id;
+  int status = 1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+  char there[128];
+  const ssize_t size = ::read(pipe[0], there, sizeof there);
+  REQUIRE(size > 0);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
+  CAPTURE(here, std::string(there, static_cast<std::size_t>(size)));
+  CHECK(here.substr(0, here.find('-')) != std::string(there, static_cast<std::size_t>(size)).substr(0, here.find('-')));
 }
 
 TEST_CASE("the cursor of a store that is gone is unknown to its successor", "[registry][gap]") {

@@ -27,6 +27,16 @@ describe("trigger", { timeout: 60_000 }, () => {
     await some.close();
   });
 
+  test("a client may name 32 kinds and no more", async () => {
+    const kinds = (count) => "/events?" + Array.from({ length: count }, (_, i) => `event=kind${i}`).join("&");
+    const listener = await trigger.listen(kinds(32));
+    await fire("kind31");
+    assert.deepEqual((await listener.first(1)).map(({ event }) => event), ["kind31"]);
+    await listener.close();
+    assert.match((await trigger.json(400, kinds(33))).error, /33 names/);
+    assert.match((await trigger.json(400, "/events?event=" + "x".repeat(1025))).error, /1024 bytes/);
+  });
+
   test("what is no kind is refused, and a look triggers nothing", async () => {
     const listener = await trigger.listen("/events");
     await trigger.json(400, "/trigger");

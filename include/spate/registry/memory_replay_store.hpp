@@ -6,7 +6,8 @@
 //   options.replay = std::make_shared<spate::MemoryReplayStore>(limits);
 //
 // Appending costs the same whatever is kept; a replay costs what it replays, not what others were sent. Threads: the
-// Emitter's lock. Lifetime: history dies with the process, and its epoch with it.
+// Emitter's lock. Lifetime: history dies with the process, and its epoch with it. A process that is forked begins a
+// history of its own at its first use of the store: it gives none of the ids that the other one gives.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <list>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+#include <spate/registry/detail/process_mark.hpp>
+#include <spate/registry/detail/watermarks.hpp>
 #include <spate/registry/replay_store.hpp>
 
 namespace spate {
@@ -34,14 +36,17 @@ struct ReplayLimits {
   /// Events kept for all users together. Zero keeps none: ids are given out, and every missed event is told as a gap.
   std::size_t max_events = 10'000;
 
-  /// Encoded bytes kept. An event larger than all of it is not kept, nor what came before it.
+  /// Bytes of memory that history takes, index included: an event to many users costs some 16 bytes for each besides
+  /// its own, and the first one to a user some 150. An event that is larger than all of it is not kept, which is a gap
+  /// to those whom it was for and costs nobody else anything.
   std::size_t max_bytes = 256 * 1024 * 1024;
 
   /// How long an event is kept. Zero: as long as the other limits allow.
   std::chrono::milliseconds max_age{0};
 
-  /// Users and groups without kept events for which the newest discarded event is remembered, some 200 bytes each.
-  /// Beyond it a client that was away may be told of a gap where nothing of its own is missing.
+  /// Users and groups without kept events for which the newest discarded event is remembered, some 150 bytes each, and
+  /// no more of them than fit into an eighth of `max_bytes`. Beyond it a client that was away may be told of a gap
+  /// where nothing of its own is missing.
   std::size_t max_remembered = 65'536;
 };
 
@@ -51,33 +56,30 @@ class MemoryReplayStore final : public ReplayStore {
 
   /// `now` is for tests; by default the steady clock. Throws std::invalid_argument when `max_age` is negative.
   explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now)
-      : limits_(limits), now_(std::move(now)), epoch_(make_epoch()) {
+      : limits_(limits), now_(std::move(now)), epoch_(make_epoch()), forgotten_users_(places_within(limits.max_bytes)) {
     if (limits.max_age.count() < 0) {
       throw std::invalid_argument(
           "spate::ReplayLimits: max_age must not be negative: " + std::to_string(limits.max_age.count()) + " ms");
     }
   }
 
-  std::string_view epoch() const override { return epoch_; }
-  std::uint64_t newest() const override { return newest_; }
+  std::string_view epoch() const override {
+    begin();
+    return epoch_;
+  }
+  std::uint64_t newest() const override {
+    begin();
+    return newest_;
+  }
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
-    if (!event.has_data()) {
-      newest_ = sequence;
-      return;
-    }
-    const std::uint64_t number = first_ + records_.size();
-    records_.push_back({event, event.bytes().size(), now_(), sequence, nullptr, {}});
-    try {
-      enter(records_.back(), number, audience);
-    } catch (...) {
-      // Without memory for all of it, all is as before: a number left behind would be the next event's.
-      take_back(records_.back(), number);
-      records_.pop_back();
-      throw;
+    begin();
+    if (event.has_data() && cost_of(audience, event) > limits_.max_bytes) {
+      discard_at_once(sequence, audience);
+    } else if (event.has_data()) {
+      keep(sequence, audience, event);
     }
     newest_ = sequence;
-    bytes_ += records_.back().size;
     trim();
   }
 
@@ -94,17 +96,18 @@ class MemoryReplayStore final : public ReplayStore {
   }
 
   bool restart(std::string_view epoch) override {
+    process_.renew();
     epoch_ = epoch;
     newest_ = forgotten_ = 0;
+    forgotten_users_.clear();
     records_.clear();
     first_ = 0;
-    bytes_ = 0;
+    bytes_ = remembered_bytes_ = remembered_ = 0;
+    oldest_emptied_ = newest_emptied_ = nullptr;
     users_.clear();
     groups_.clear();
     everybody_ = Track();
     prefixes_.clear();
-    filled_.clear();
-    emptied_.clear();
     return true;
   }
 
@@ -114,7 +117,8 @@ class MemoryReplayStore final : public ReplayStore {
   }
 
   std::size_t size() const noexcept { return records_.size(); }
-  std::size_t bytes() const noexcept { return bytes_; }
+  /// What they cost, index included.
+  std::size_t bytes() const noexcept { return bytes_ - remembered_bytes_; }
 
  private:
   using Numbers = std::vector<std::uint64_t>;
@@ -124,21 +128,23 @@ class MemoryReplayStore final : public ReplayStore {
   struct Track {
     Numbers numbers;
     std::size_t head = 0;               // those before it are discarded
-    std::uint64_t discarded = 0;        // the sequence number of the last one
+    std::uint64_t discarded = 0;        // the sequence number of the newest one, kept before or not
     const std::string* name = nullptr;  // the key in its map; null for everybody
     bool is_group = false;
-    std::list<Track*>::iterator place;  // in filled_ or emptied_; of a named one
+    // Among those without kept events.
+    Track* emptied_before = nullptr;
+    Track* emptied_behind = nullptr;
 
     Numbers::const_iterator begin() const noexcept { return numbers.begin() + static_cast<std::ptrdiff_t>(head); }
     Numbers::const_iterator end() const noexcept { return numbers.end(); }
     bool empty() const noexcept { return head == numbers.size(); }
     void pop(std::uint64_t sequence) {
-      discarded = sequence;
+      discarded = std::max(discarded, sequence);
       ++head;
       if (head * 2 >= numbers.size()) {
         numbers.erase(numbers.begin(), begin());
         head = 0;
-        if (numbers.empty()) numbers.shrink_to_fit();
+        if (numbers.size() * 4 <= numbers.capacity()) numbers.shrink_to_fit();
       }
     }
   };
@@ -152,7 +158,7 @@ class MemoryReplayStore final : public ReplayStore {
 
   struct Record {
     EncodedEvent event;
-    std::size_t size;  // of its bytes; kept here, where it is asked for without reading the event
+    std::uint32_t size;  // of its bytes; kept here, where it is asked for without reading the event
     Clock::time_point at;
     std::uint64_t sequence;
     Track* track;                // of a single audience
@@ -165,16 +171,83 @@ class MemoryReplayStore final : public ReplayStore {
   };
 
   std::string make_epoch() const {
-    // The moment, so that epochs differ over time, and what no other process of that moment has: the clock's last
-    // digits and where this object lies.
+    // The moment, so that epochs differ over time, and what no other store of that moment has, in this process or
+    // another: the clock's last digits, where this object lies, and whose it is.
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto moment = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
     const auto ticks = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
-    const std::uint64_t mix = (ticks ^ reinterpret_cast<std::uintptr_t>(this)) * 0x9E3779B97F4A7C15 >> 40;
-    const std::uint64_t mixed = (moment << 20) | (mix & 0xFFFFF);
-    std::array<char, 16> digits{};
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), mixed, 36).ptr;
+    std::uint64_t mix =
+        ticks ^ (reinterpret_cast<std::uintptr_t>(this) << 20) ^ (static_cast<std::uint64_t>(::getpid()) << 40);
+    mix = (mix ^ (mix >> 31)) * 0x9E3779B97F4A7C15;
+    std::array<char, 32> digits{};
+    char* end = std::to_chars(digits.data(), digits.data() + 16, moment, 36).ptr;
+    end = std::to_chars(end, digits.data() + digits.size(), mix >> 24, 36).ptr;
     return std::string(digits.data(), end);
+  }
+
+  // A process that was forked from the one whose history this is has none, and may not go on with its ids.
+  void begin() const {
+    if (process_.forked()) const_cast<MemoryReplayStore*>(this)->restart(make_epoch());
+  }
+
+  static constexpr std::size_t places_within(std::size_t bytes) noexcept {
+    return std::min<std::size_t>(bytes / 512, 32 * 1024);
+  }
+
+  // ---- what things cost ----
+
+  // A piece of memory, with what a common allocator adds to it.
+  static constexpr std::size_t allocated(std::size_t bytes) noexcept {
+    constexpr std::size_t header = sizeof(std::size_t), grain = 16, least = 32;
+    return std::max(least, (bytes + header + grain - 1) / grain * grain);
+  }
+  static std::size_t cost_of(const Numbers& numbers) noexcept {
+    return numbers.capacity() == 0 ? 0 : allocated(numbers.capacity() * sizeof(std::uint64_t));
+  }
+  // Without its numbers: a node of the map, its place in the table, and a name that does not fit into the node.
+  static std::size_t cost_of_track(std::string_view name) noexcept {
+    constexpr std::size_t within = 15;
+    return allocated(sizeof(Tracks::value_type) + 2 * sizeof(void*)) + 2 * sizeof(void*) +
+           (name.size() > within ? allocated(name.size() + 1) : 0);
+  }
+  static std::size_t cost_of(const EncodedEvent& event) noexcept {
+    return sizeof(Record) + sizeof(void*) + allocated(event.footprint());
+  }
+
+  // What keeping `event` will cost. Of one name it is taken for granted that nothing is kept for it yet.
+  std::size_t cost_of(const Audience& audience, const EncodedEvent& event) const {
+    std::size_t cost = cost_of(event);
+    switch (audience.kind()) {
+      case Audience::Kind::user:
+      case Audience::Kind::group: cost += cost_of_track(audience.name()) + allocated(sizeof(std::uint64_t)); break;
+      case Audience::Kind::everybody: break;
+      case Audience::Kind::users:
+        cost += allocated(audience.names().size() * sizeof(Track*));
+        for (const std::string& name : audience.names()) {
+          if (cost > limits_.max_bytes) break;
+          cost += sizeof(std::uint64_t);
+          if (users_.find(std::string_view(name)) == users_.end()) {
+            cost += cost_of_track(name) + allocated(sizeof(std::uint64_t));
+          }
+        }
+    }
+    return cost;
+  }
+
+  // ---- keeping ----
+
+  void keep(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) {
+    const std::uint64_t number = first_ + records_.size();
+    records_.push_back({event, static_cast<std::uint32_t>(event.bytes().size()), now_(), sequence, nullptr, {}});
+    try {
+      enter(records_.back(), number, audience);
+    } catch (...) {
+      // Without memory for all of it, all is as before: a number left behind would be the next event's.
+      take_back(records_.back(), number);
+      records_.pop_back();
+      throw;
+    }
+    bytes_ += cost_of(records_.back());
   }
 
   // Throws before it changes anything, or not at all; so do the two below it.
@@ -183,22 +256,22 @@ class MemoryReplayStore final : public ReplayStore {
     if (found != tracks.end()) return found->second;
     const bool is_group = &tracks == &groups_;
     if (is_group && prefixes_.size() <= name.size()) prefixes_.resize(name.size() + 1);
-    std::list<Track*> place(1);
     const auto made = tracks.emplace(std::string(name), Track()).first;
     Track& fresh = made->second;
     fresh.name = &made->first;
     fresh.is_group = is_group;
-    fresh.place = place.begin();
-    *fresh.place = &fresh;
-    emptied_.splice(emptied_.end(), place);
     if (is_group) ++prefixes_[name.size()];
+    bytes_ += cost_of_track(name);
+    remember(fresh);
     return fresh;
   }
 
   void push(Track& of, std::uint64_t number) {
     const bool was_empty = of.empty();
+    const std::size_t before = cost_of(of.numbers);
     of.numbers.push_back(number);
-    if (was_empty && of.name != nullptr) filled_.splice(filled_.end(), emptied_, of.place);
+    bytes_ += cost_of(of.numbers) - before;
+    if (was_empty && of.name != nullptr) no_longer_remember(of);
   }
 
   // Puts `number` into the tracks of `audience`, and these into `record`.
@@ -224,10 +297,59 @@ class MemoryReplayStore final : public ReplayStore {
     const auto from = [&](Track& of) {
       if (of.empty() || of.numbers.back() != number) return;
       of.numbers.pop_back();
-      if (of.empty() && of.name != nullptr) emptied_.splice(emptied_.end(), filled_, of.place);
+      if (of.empty() && of.name != nullptr) remember(of);
     };
     if (record.track != nullptr) from(*record.track);
     for (Track* of : record.tracks) from(*of);
+  }
+
+  static std::size_t cost_of(const Record& record) noexcept {
+    return cost_of(record.event) +
+           (record.tracks.capacity() == 0 ? 0 : allocated(record.tracks.capacity() * sizeof(Track*)));
+  }
+
+  // ---- remembering what is not kept ----
+
+  // An event that is larger than all that may be kept: its audience alone misses it.
+  void discard_at_once(std::uint64_t sequence, const Audience& audience) {
+    switch (audience.kind()) {
+      case Audience::Kind::user: discard_at_once(sequence, users_, audience.name()); break;
+      case Audience::Kind::group: discard_at_once(sequence, groups_, audience.name()); break;
+      case Audience::Kind::everybody: everybody_.discarded = sequence; break;
+      case Audience::Kind::users:
+        for (const std::string& name : audience.names()) discard_at_once(sequence, users_, name);
+    }
+  }
+
+  void discard_at_once(std::uint64_t sequence, Tracks& tracks, std::string_view name) {
+    if (const auto known = tracks.find(name); known != tracks.end()) {
+      known->second.discarded = sequence;
+    } else if (&tracks == &users_ && !has_room_to_remember(cost_of_track(name))) {
+      forgotten_users_.raise(name, sequence);
+    } else {
+      track(tracks, name).discarded = sequence;
+    }
+  }
+
+  bool has_room_to_remember(std::size_t cost) const noexcept {
+    return remembered_ < limits_.max_remembered && remembered_bytes_ + cost <= limits_.max_bytes / 8;
+  }
+
+  // Puts `of`, for which nothing is kept, behind the others of its kind.
+  void remember(Track& of) noexcept {
+    of.emptied_before = newest_emptied_;
+    of.emptied_behind = nullptr;
+    (newest_emptied_ == nullptr ? oldest_emptied_ : newest_emptied_->emptied_behind) = &of;
+    newest_emptied_ = &of;
+    ++remembered_;
+    remembered_bytes_ += cost_of_track(*of.name);
+  }
+
+  void no_longer_remember(Track& of) noexcept {
+    (of.emptied_before == nullptr ? oldest_emptied_ : of.emptied_before->emptied_behind) = of.emptied_behind;
+    (of.emptied_behind == nullptr ? newest_emptied_ : of.emptied_behind->emptied_before) = of.emptied_before;
+    --remembered_;
+    remembered_bytes_ -= cost_of_track(*of.name);
   }
 
   // The number of the first record whose sequence number is greater than `after`.
@@ -240,8 +362,9 @@ class MemoryReplayStore final : public ReplayStore {
   // Visits the records that `fetch` speaks of, in its order, and returns what it does.
   template <typename Visit>
   std::uint64_t for_each_owed(std::string_view user, std::uint64_t after, std::size_t most_bytes, Visit&& visit) {
+    begin();
     trim();
-    std::uint64_t discarded = forgotten_;
+    std::uint64_t discarded = std::max(forgotten_, forgotten_users_.of(user));
     cursors_.clear();
     const std::uint64_t first = first_after(after);
     for_each_track(user, [&](const Track& of) {
@@ -283,30 +406,52 @@ class MemoryReplayStore final : public ReplayStore {
 
   void trim() {
     const Clock::time_point now = limits_.max_age.count() > 0 ? now_() : Clock::time_point();
-    while (!records_.empty() &&
-           (records_.size() > limits_.max_events || bytes_ > limits_.max_bytes || too_old(records_.front(), now))) {
-      Record& record = records_.front();
-      if (record.track != nullptr) discard(*record.track, record.sequence);
-      for (Track* of : record.tracks) discard(*of, record.sequence);
-      bytes_ -= record.size;
-      records_.pop_front();
-      ++first_;
+    while (!records_.empty() && (records_.size() > limits_.max_events || too_old(records_.front(), now))) {
+      discard_oldest();
     }
+    while (bytes_ > limits_.max_bytes && !records_.empty()) {
+      // The newest event fits when it is alone.
+      if (records_.size() == 1 && remembered_ > 0) {
+        forget(*oldest_emptied_);
+      } else {
+        discard_oldest();
+      }
+    }
+    limit_remembered();
+  }
+
+  void limit_remembered() noexcept {
+    while (remembered_ > limits_.max_remembered || remembered_bytes_ > limits_.max_bytes / 8) forget(*oldest_emptied_);
+  }
+
+  void discard_oldest() {
+    Record& record = records_.front();
+    if (record.track != nullptr) discard(*record.track, record.sequence);
+    for (Track* of : record.tracks) discard(*of, record.sequence);
+    bytes_ -= cost_of(record);
+    records_.pop_front();
+    ++first_;
   }
 
   void discard(Track& of, std::uint64_t sequence) {
+    const std::size_t before = cost_of(of.numbers);
     of.pop(sequence);
+    bytes_ -= before - cost_of(of.numbers);
+    // That something was discarded is remembered of those for whom nothing is kept any more.
     if (!of.empty() || of.name == nullptr) return;
-    // Nothing is kept for it any more. That something was discarded is remembered, for as many as the limit allows;
-    // for the others the newest forgotten sequence stands.
-    emptied_.splice(emptied_.end(), filled_, of.place);
-    if (emptied_.size() > limits_.max_remembered) forget(*emptied_.front());
+    remember(of);
+    limit_remembered();
   }
 
-  void forget(Track& of) {
-    forgotten_ = std::max(forgotten_, of.discarded);
-    emptied_.erase(of.place);
-    if (of.is_group) --prefixes_[of.name->size()];
+  void forget(Track& of) noexcept {
+    no_longer_remember(of);
+    bytes_ -= cost_of_track(*of.name) + cost_of(of.numbers);
+    if (of.is_group) {
+      --prefixes_[of.name->size()];
+      forgotten_ = std::max(forgotten_, of.discarded);
+    } else {
+      forgotten_users_.raise(*of.name, of.discarded);
+    }
     Tracks& tracks = of.is_group ? groups_ : users_;
     tracks.erase(tracks.find(*of.name));
   }
@@ -317,15 +462,20 @@ class MemoryReplayStore final : public ReplayStore {
   std::uint64_t newest_ = 0;
   std::deque<Record> records_;  // numbered without holes, unlike sequence numbers, so that one is found by its number
   std::uint64_t first_ = 0;     // the number of records_.front()
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0;       // what all of it costs
   Tracks users_;
   Tracks groups_;
   Track everybody_;
   std::vector<std::size_t> prefixes_;  // how many groups there are of each length
-  // Every named track is in one of these; it moves between them without memory being asked for.
-  std::list<Track*> filled_;
-  std::list<Track*> emptied_;  // those without kept events, the one that lost its last the longest ago first
+  // Named tracks without kept events, the one that lost its last the longest ago first.
+  Track* oldest_emptied_ = nullptr;
+  Track* newest_emptied_ = nullptr;
+  std::size_t remembered_ = 0;  // so many
+  std::size_t remembered_bytes_ = 0;
+  // Of users whose tracks are gone, and of everybody: up to where something may have been discarded.
+  detail::Watermarks forgotten_users_;
   std::uint64_t forgotten_ = 0;
+  detail::ProcessMark process_;
   std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
 };
 

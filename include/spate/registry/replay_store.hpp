@@ -50,7 +50,7 @@ class ReplayStore {
   /// one event if there is one, and no more than `most_bytes` of them otherwise. His alone: replay is private. (S6)
   ///
   /// Returns the newest sequence number at or below which an event for `user` may have been discarded, 0 if none was:
-  /// when it is greater than `after`, something may be missing in front of `events`.
+  /// when it is greater than `after`, something may be missing behind `after`, in front of `events` or among them.
   virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
                               std::vector<StoredEvent>& events) = 0;
 

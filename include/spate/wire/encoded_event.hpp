@@ -72,6 +72,11 @@ class EncodedEvent {
   /// Whether clients dispatch it, that is, whether it has data. (E8)
   bool has_data() const noexcept { return head().has_data; }
 
+  /// Bytes of memory that all copies share, for whoever keeps many events.
+  std::size_t footprint() const noexcept {
+    return block_ ? sizeof(detail::Block) + head().chunk_at + head().chunk_size : 0;
+  }
+
   explicit operator bool() const noexcept { return static_cast<bool>(block_); }
 
   /// What keeps the bytes alive, for the layers above.

@@ -232,12 +232,13 @@ inline void EmitterCore::tell_of_gap(Subscription& subscription, const std::stri
 // Returns what to tell one whose cursor counts in a log that is no more.
 inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
   if (subscription.history == history_) return {};
+  subscription.replay.told = 0;
   if (mirror_ == Mirror::filling && first_log_) {
-    subscription.cursor = store_->newest();  // nothing to draw now: it is told with those who are live
+    subscription.replay.cursor = store_->newest();  // nothing to draw now: it is told with those who are live
     return {};
   }
   subscription.history = history_;
-  subscription.cursor = begins_at_;
+  subscription.replay.cursor = begins_at_;
   if (subscription.departure) subscription.departure->last = store_->newest();
   return gap_event(subscription, position_before_restart_, 0, begins_at_, GapReason::unknown);
 }

@@ -2,6 +2,7 @@
 // from the store until it is live.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -20,14 +21,16 @@ namespace spate::detail {
 inline std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view user, const Subscription& subscription,
                                                                std::string_view requested, StartSearch& search) {
   const std::uint64_t newest = store_->newest();
-  if (requested.empty()) return Start{newest, 0, std::nullopt};
+  if (requested.empty()) return Start{newest, 0, std::nullopt, newest};
   if (search.history != history_) {
     search = StartSearch();
     search.history = history_;
     const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
     if (cursor && *cursor <= newest) {
       // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
-      if (store_->discarded(user) <= *cursor) return Start{*cursor, *cursor < newest ? *cursor + 1 : 0, std::nullopt};
+      if (store_->discarded(user) <= *cursor) {
+        return Start{*cursor, *cursor < newest ? *cursor + 1 : 0, std::nullopt, *cursor};
+      }
       search.after = *cursor;
       search.gap = GapReason::trimmed;
     } else if (requested != "earliest") {
@@ -42,7 +45,8 @@ inline std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view 
     store_->fetch(user, search.after, StartSearch::step, search.batch);
     if (!search.batch.empty()) return std::nullopt;
   }
-  return Start{position_before(search.found), search.found, search.gap};
+  // What is missing now is told by this gap, or is not asked for.
+  return Start{position_before(search.found), search.found, search.gap, store_->discarded(user)};
 }
 
 // The first event for `user` behind `after`; 0 when there is none.
@@ -69,7 +73,8 @@ inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeti
   Opening opening;
   EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
   opening.greeting = std::move(encoder).finish(id_of(start.position));
-  subscription.cursor = start.position;
+  subscription.replay.cursor = start.position;
+  subscription.replay.told = start.told;
   subscription.live = start.next == 0;
   subscription.history = history_;
   if (start.gap) opening.gap = gap_event(subscription, greeting.requested, start.next, start.position, *start.gap);
@@ -93,21 +98,23 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
   if (subscription.user == nullptr && !subscription.departure) return drawn;
   if (mirrors_) drawn.gap = follow_restart(subscription);
   drawn.history = subscription.history;
-  drawn.cursor = subscription.cursor;
+  drawn.cursor = subscription.replay.cursor;
   drawn.more = true;
   const std::string& user = owner(subscription);
   if (subscription.departure) up_to = std::min(up_to, subscription.departure->last);
   if (packed != nullptr && up_to == StreamSource::everything) {
     sequences_.clear();
-    const auto discarded = store_->fetch_sequences(user, subscription.cursor, most_per_draw, sequences_);
-    if (discarded && *discarded <= subscription.cursor) drawn.piece = packed->find(drawn.history, sequences_);
+    const auto discarded = store_->fetch_sequences(user, subscription.replay.cursor, most_per_draw, sequences_);
+    if (discarded && *discarded <= std::max(subscription.replay.cursor, subscription.replay.told)) {
+      drawn.piece = packed->find(drawn.history, sequences_);
+    }
     if (drawn.piece != nullptr) {
       drawn.cursor = drawn.piece->sequences.back();
       return drawn;
     }
   }
   const std::size_t most_bytes = subscription.filter() == nullptr ? most_per_draw : StartSearch::step;
-  const std::uint64_t discarded = store_->fetch(user, subscription.cursor, most_bytes, batch);
+  const std::uint64_t discarded = store_->fetch(user, subscription.replay.cursor, most_bytes, batch);
   bool all = batch.empty();
   if (all && !subscription.departure) {
     subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
@@ -125,9 +132,11 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
     subscription.forget_gap();  // which this one covers
     return drawn;
   }
-  const bool lost = discarded > subscription.cursor;
+  // What is missing need not lie before all that is kept; it is told once.
+  const bool lost = discarded > std::max(subscription.replay.cursor, subscription.replay.told);
   if (!lost && !subscription.gap_after()) return drawn;
-  const std::uint64_t from = subscription.gap_after().value_or(subscription.cursor);
+  if (lost) subscription.replay.told = discarded;
+  const std::uint64_t from = subscription.gap_after().value_or(subscription.replay.cursor);
   // It is told with the first event that follows, which may not be among these.
   const std::uint64_t next = first_for(subscription, batch);
   if (next == 0 && !all) {

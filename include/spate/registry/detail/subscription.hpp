@@ -83,7 +83,7 @@ class Subscription final : public StreamSource {
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
   inline void receive(std::uint32_t what, EncodedEvent&& event) override;
   inline std::uint64_t accepted() const override;
-  bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && cursor < up_to); }
+  bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
   inline bool pull(std::uint64_t up_to) override;
   inline bool leave() override;
   inline void settle() override;
@@ -91,13 +91,17 @@ class Subscription final : public StreamSource {
   inline void on_timer(TimePoint now) override;
   inline void on_failure(std::error_code error) override;
 
+  struct Replay {
+    std::uint64_t cursor = 0;  // the newest event drawn from the store
+    std::uint64_t told = 0;    // up to where it has been told that events are missing
+  };
   union {
-    std::uint64_t cursor = 0;         // until it is a member of the feed: the newest event drawn from the store
+    Replay replay{};                  // until it is a member of the feed
     BroadcastLog::Position position;  // then: what the stream has been given
   };
   std::uint32_t index = 0;  // in the feed's list
 
-  std::uint32_t history = 0;  // under the emitter's lock: the log in which `cursor` counts
+  std::uint32_t history = 0;  // under the emitter's lock: the log in which `replay` counts
 
   // The flags lie together: ten thousand streams have ten thousand of these.
   bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store

@@ -180,12 +180,12 @@ inline bool Subscription::pull(std::uint64_t up_to) {
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
-  while (replaying && cursor < up_to) {
+  while (replaying && replay.cursor < up_to) {
     batch.clear();
     const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
-    cursor = drawn.cursor;
+    replay.cursor = drawn.cursor;
     if (!replaying) catch_up();
     if (drawn.departed) feed_->shard().post(Ref<Subscription>(this), what_detach);
     if (drawn.gap) stream_->push_gap(drawn.gap);
