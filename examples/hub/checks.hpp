@@ -5,13 +5,16 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <spate/http/request.hpp>
 #include <spate/registry/emitter_options.hpp>
+#include <spate/wire/detail/quote.hpp>
 #include <spate/wire/event.hpp>
 #include <spate/wire/text.hpp>
 
@@ -25,8 +28,8 @@ struct BadRequest : std::runtime_error {
 /// Throws BadRequest unless `id` can be a user's id or a group's prefix.
 inline void check_id(std::string_view id, const char* what) {
   constexpr std::size_t most = 256;
-  const auto fail = [&](const char* why) { throw BadRequest(std::string(what) + " " + why); };
-  if (id.empty()) fail("is empty");
+  if (id.empty()) throw BadRequest(std::string(what) + " is empty");
+  const auto fail = [&](const char* why) { throw BadRequest(what + (" " + spate::quote(id)) + " " + why); };
   if (id.size() > most) fail("is longer than 256 bytes");
   if (!spate::is_valid_utf8(id)) fail("is not valid UTF-8");
   for (std::size_t at = 0; at < id.size(); ++at) {
@@ -49,32 +52,41 @@ inline void check_filter(const spate::Request& request) {
     throw BadRequest("the events are longer than " + std::to_string(most_bytes) + " bytes in all");
 }
 
+/// The only query parameter `name`, if there is one.
+inline std::optional<std::string> single(const spate::Request& request, const char* name) {
+  std::vector<std::string> values = request.query_all(name);
+  if (values.size() > 1) {
+    throw BadRequest(std::string(name) + " is given more than once: " + spate::quote(values[0]) + " and " +
+                     spate::quote(values[1]));
+  }
+  if (values.empty()) return std::nullopt;
+  return std::move(values.front());
+}
+
 /// The event that a request to send describes: body, `?event=`, `?retry=`.
 inline spate::Event event_of(const spate::Request& request) {
-  if (!spate::is_valid_utf8(request.body())) throw BadRequest("the body is not valid UTF-8");
-  spate::Event event(request.body());
+  const std::string_view body = request.body();
+  if (const std::size_t valid = spate::detail::valid_utf8_prefix(body); valid < body.size()) {
+    throw BadRequest("the body is not valid UTF-8 at byte " + std::to_string(valid) + ": " +
+                     spate::quote(body.substr(valid)));
+  }
+  spate::Event event(body);
 
-  const std::vector<std::string> names = request.query_all("event");
-  if (names.size() > 1) throw BadRequest("event is given twice");
-  if (!names.empty()) {
-    const std::string& name = names.front();
-    if (!spate::is_valid_utf8(name)) throw BadRequest("event is not valid UTF-8");
-    if (name.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-      throw BadRequest("event has a line end or NUL");
-    }
-    if (name == "connected" || name == "gap" || name == "closing") throw BadRequest("event " + name + " is reserved");
-    event.name(name);
+  if (const auto name = single(request, "event")) {
+    const auto fail = [&](const char* why) { throw BadRequest("event " + spate::quote(*name) + " " + why); };
+    if (!spate::is_valid_utf8(*name)) fail("is not valid UTF-8");
+    if (name->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) fail("has a line end or NUL");
+    if (*name == "connected" || *name == "gap" || *name == "closing") fail("is reserved");
+    event.name(*name);
   }
 
-  const std::vector<std::string> retries = request.query_all("retry");
-  if (retries.size() > 1) throw BadRequest("retry is given twice");
-  if (!retries.empty()) {
-    const std::string& text = retries.front();
+  if (const auto retry = single(request, "retry")) {
+    const std::string& text = *retry;
     std::uint64_t milliseconds = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
     const bool digits = !text.empty() && text.size() <= 10 && error == std::errc() && end == text.data() + text.size();
     if (!digits || milliseconds > static_cast<std::uint64_t>(spate::Event::max_retry.count())) {
-      throw BadRequest("retry is not 1 to 10 digits of at most 86400000");
+      throw BadRequest("retry must be 1 to 10 digits and at most 86400000, not " + spate::quote(text));
     }
     event.retry(std::chrono::milliseconds(milliseconds));
   }

@@ -57,8 +57,9 @@ int main(int argc, char** argv) {
       const spate::SendReport report = emitter.broadcast(happening(*kind, ++number));
       return spate::Response::json(202,
                                    "{\"id\":\"" + report.id + "\",\"streams\":" + std::to_string(report.streams) + "}");
-    } catch (const std::invalid_argument& error) {
-      return spate::Response::error(400, error.what());  // no name for an event: it has a line end, for instance
+    } catch (const std::invalid_argument&) {
+      return spate::Response::error(
+          400, "eventType must be valid UTF-8 without line ends, not " + spate::detail::quote(*kind));
     }
   });
 

@@ -41,7 +41,8 @@ describe("trigger", { timeout: 60_000 }, () => {
     const listener = await trigger.listen("/events");
     await trigger.json(400, "/trigger");
     await trigger.json(400, "/trigger?eventType=");
-    await trigger.json(400, "/trigger?eventType=a%0Ab");
+    const { error } = await trigger.json(400, "/trigger?eventType=a%0Ab");
+    assert.equal(error, 'eventType must be valid UTF-8 without line ends, not "a\\nb"');
     await trigger.json(400, "/trigger?eventType=%FF");
     assert.equal((await trigger.fetch("/trigger?eventType=customer", { method: "HEAD" })).status, 405);
     await fire("</script>");

@@ -116,6 +116,37 @@ describe("event injection", { timeout: 500_000 }, () => {
     }
   });
 
+  test("what is refused is quoted, so that its sender sees what the hub saw", async () => {
+    const long = "u".repeat(257);
+    const refusals = [
+      ["/sse/send/a?event=x%0Ay", "", 'event "x\\ny" has a line end or NUL'],
+      ["/sse/send/a?event=x%0D", "", 'event "x\\r" has a line end or NUL'],
+      ["/sse/send/a?event=%00", "", 'event "\\x00" has a line end or NUL'],
+      ["/sse/send/a?event=x%FF", "", 'event "x\\xff" is not valid UTF-8'],
+      ["/sse/send/a?event=gap", "", 'event "gap" is reserved'],
+      ["/sse/broadcast?event=closing", "", 'event "closing" is reserved'],
+      ["/sse/group/a?event=a&event=b", "", 'event is given more than once: "a" and "b"'],
+      ["/sse/send/a?retry=1&retry=", "", 'retry is given more than once: "1" and ""'],
+      ...["", "x", "-1", "+1", "1.5", " 1", "86400001", "12345678901"].map((retry) => [
+        `/sse/send/a?retry=${encodeURIComponent(retry)}`, "",
+        `retry must be 1 to 10 digits and at most 86400000, not "${retry}"`,
+      ]),
+      ["/sse/send/a", Buffer.from("ok\xe9 \"\r", "latin1"), 'the body is not valid UTF-8 at byte 2: "\\xe9 \\"\\r"'],
+      ["/sse/send/a%01", "", 'the user "a\\x01" has a control character'],
+      ["/sse/send/%C2%85", "", 'the user "\\xc2\\x85" has a control character'],
+      ["/sse/send/%FF", "", 'the user "\\xff" is not valid UTF-8'],
+      ["/sse/send?user=ok&user=%00", "", 'the user "\\x00" has a control character'],
+      ["/sse/send?user=", "", "the user is empty"],
+      [`/sse/send/${long}`, "", `the user "${long.slice(0, 80)}"... is longer than 256 bytes`],
+      ["/sse/group/%7F", "", 'the prefix "\\x7f" has a control character'],
+      ["/sse/close/%0A", "", 'the user "\\n" has a control character'],
+    ];
+    for (const [path, body, error] of refusals) {
+      const answer = await ask(hub, "POST", path, body);
+      assert.deepEqual(answer, { status: 400, json: { error } }, path);
+    }
+  });
+
   test("one byte more than is accepted is refused, and nothing of it arrives", async () => {
     const { status } = await arrived("", "x".repeat(1_048_577));
     assert.equal(status, 413);
