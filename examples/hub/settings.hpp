@@ -47,8 +47,6 @@ struct Settings {
     program.option("--max-connections", "N", "connections in all; 0 sets no limit", server.max_connections);
     program.option("--max-connections-per-address", "N", "connections from one address; 0 sets no limit",
                    server.max_connections_per_address);
-    program.option("--allow-origin", "ORIGIN", "pages of this origin may use the hub; * admits all",
-                   server.cors.allow_origins);
     program.option("--allow-host", "HOST", "answer for this host besides loopback; * admits all", server.allow_hosts);
     access.add_options(program);
     program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
@@ -57,21 +55,13 @@ struct Settings {
 
     if (server.request_timeout.count() == 0)
       program.refuse("option --request-timeout-ms: \"0\" would refuse everything");
-    if (!access.limits_publishing() && !spate::is_loopback(address())) {
+    if (!access.limits_publishing() && !spate::is_loopback(spate::parse_listen_address(server.address))) {
       program.refuse("listening on " + server.address + " without --publish-token would let anybody send",
                      spate::Program::cannot_serve);
     }
   }
 
  private:
-  asio::ip::address address() const {
-    try {
-      return spate::parse_listen_address(program.options.address);
-    } catch (const std::invalid_argument& error) {
-      program.refuse(std::string("option --address: ") + error.what());
-    }
-  }
-
   static spate::Overflow policy(const std::string& text) {
     if (text == "close") return spate::Overflow::close;
     if (text == "drop-oldest") return spate::Overflow::drop_oldest;

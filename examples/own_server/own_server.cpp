@@ -84,11 +84,12 @@ int run(int argc, char** argv) {
   std::size_t streams = 0;
   bool stopping = false;
   const auto subscribe = [&](asio::ip::tcp::socket socket, spate::Request request) {
-    if (cors.decide(request).verdict == spate::CorsDecision::refused) {
+    const spate::CorsDecision origin = cors.decide(request);
+    if (origin.verdict == spate::CorsDecision::refused) {
       return refuse(socket, spate::Response::error(403, "this origin is not allowed"));
     }
     try {
-      const spate::EventStream stream = host.open(std::move(socket), std::move(request));
+      const spate::EventStream stream = host.open(std::move(socket), std::move(request), origin.fields);
       ++streams;
       stream.on_complete([&] {
         if (--streams == 0 && stopping) io.stop();

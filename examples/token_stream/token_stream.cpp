@@ -51,7 +51,7 @@ class Model {
       answer.emplace(read_question(stream.request()->body()));
       if (answer->question().model == "refuse") throw BadRequest("this model refuses every request");
     } catch (const BadRequest& error) {
-      stream.reject(spate::Response::json(400, error_json(error.what(), "invalid_request_error")));
+      stream.reject(spate::Response::json(400, error_json(error.what(), "invalid_request_error", error.field)));
       co_return;
     }
     if (answer->question().stream) stream.open();
@@ -59,6 +59,7 @@ class Model {
     const bool fails = answer->question().model == "fail";
     std::vector<std::string> words = words_of(answer->question().last_message);
     if (fails) words = {"So", " far", " so"};
+    if (answer->question().stream && words.empty()) stream.send(spate::Event(answer->opening_chunk()));
     const bool complete = co_await say(stream, *answer, words);
     if (!complete) co_return;
     if (fails) {
@@ -129,6 +130,8 @@ int run(int argc, char** argv) {
   program.flag("--keep-going", "produce the whole answer even when its client has left",
                [&] { when = WhenClientLeaves::keep_going; });
   program.parse(argc, argv);
+  // Clients of language models have no use for heartbeats, and some take every line for a chunk.
+  program.options.stream.heartbeat = std::chrono::milliseconds(0);
 
   Stats stats;  // outlives the io_context, which may still hold answers when it goes
   const Model model(stats, when);

@@ -8,7 +8,8 @@
 //     return program.serve(io, server);
 //   }
 //
-// It reads --address, --port, --idle-timeout-ms, --drain-ms, --allow-header and --help, and whatever a program adds.
+// It reads --address, --port, --idle-timeout-ms, --allow-origin, --allow-header, --drain-ms and --help, and whatever a
+// program adds.
 // SIGTERM and SIGINT drain; a second one exits at once with status 1. Optional: not part of spate.hpp, and nothing in
 // the library needs it. POSIX. Threads: that of main.
 #pragma once
@@ -31,8 +32,11 @@
 #include <vector>
 
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/signal_set.hpp>
 
+#include <spate/http/cors.hpp>
+#include <spate/server/listen_address.hpp>
 #include <spate/server/server.hpp>
 #include <spate/wire/detail/quote.hpp>
 
@@ -56,10 +60,21 @@ class Program {
   /// For programs with options of their own: add them, then `parse`.
   explicit Program(std::string summary) : summary_(std::move(summary)) {
     options.cors.cross_site = CrossSite::refuse;
-    option("--address", "ADDRESS", "listen on this address", options.address);
+    option("--address", "ADDRESS", with_default("listen on this address", options.address),
+           [this](const std::string& text) {
+             parse_listen_address(text);  // throws when it is none
+             options.address = text;
+           });
     option("--port", "N", "listen on this port; 0 takes any that is free", options.port);
     option("--idle-timeout-ms", "N", "how long a connection may stay idle between two requests; 0 for ever",
            options.idle_timeout);
+    option("--allow-origin", "ORIGIN", "pages of this origin may use the program; * admits all; repeatable",
+           [this](const std::string& text) {
+             CorsOptions one;
+             one.allow_origins = {text};
+             const CorsPolicy understood(std::move(one));
+             options.cors.allow_origins.push_back(text);
+           });
     option("--drain-ms", "N", "how long a stop waits for what is under way", drain);
     option("--allow-header", "NAME",
            "request field that pages of listed origins may set besides the usual; * admits all; repeatable",

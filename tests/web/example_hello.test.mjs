@@ -23,7 +23,7 @@ describe("hello", { timeout: 60_000 }, () => {
   test("--help says what there is, and bad usage is quoted in one line", async () => {
     const help = start(hello, ["--help"]);
     assert.equal(await end_of(help), 0);
-    for (const option of ["--address", "--port", "--idle-timeout-ms", "--drain-ms", "--help"]) {
+    for (const option of ["--address", "--port", "--idle-timeout-ms", "--allow-origin", "--drain-ms", "--help"]) {
       assert.ok(help.stdout.includes(option), option);
     }
     // nginx keeps a connection for 60 s: it has to be the first to close it.
@@ -32,6 +32,8 @@ describe("hello", { timeout: 60_000 }, () => {
       [["--nonsense"], '"--nonsense"'],
       [["--port", "http"], '"http"'],
       [["--port=65536"], '"65536"'],
+      [["--address", "nowhere"], '"nowhere"'],
+      [["--allow-origin", "example.org"], '"example.org"'],
       [["--idle-timeout-ms", "-1"], '"-1"'],
     ]) {
       const bad = start(hello, options);

@@ -90,6 +90,15 @@ describe("requests of foreign pages, without an origin", { timeout: 60_000 }, ()
   const streams = { deferred: "/deferred", download: "/events/bob", graceful_stop: "/events", memory_monitor: "/memory",
     own_server: "/events", ticker: "/ticker", token_stream: "/stats", trigger: "/events", words: "/words" };
   for (const [name, path] of Object.entries(streams)) {
+    test(`${name}: pages of a listed origin may use it, and others not`, async () => {
+      const example = await start_example(name, "--allow-origin", "https://app.example.org");
+      const listed = await ask(example, path, { Origin: "https://app.example.org" });
+      assert.equal(listed.status, 200);
+      assert.equal(listed.fields["access-control-allow-origin"], "https://app.example.org");
+      assert.equal(await status_of(example, path, { Origin: "https://other.example.org" }), 403);
+      await example.stop();
+    });
+
     test(`${name}: its page may be linked to, but not framed, and the rest is refused`, async () => {
       const example = await start_example(name);
       const page = await ask(example, "/?x=1", link);
