@@ -125,11 +125,10 @@ class EventStream {
   }
 
   /// Ends the stream at `moment`, when a credential runs out for instance (S5). The earliest moment given counts.
-  void expire_at(std::chrono::system_clock::time_point moment) const {
-    constexpr std::chrono::hours for_ever(24 * 366 * 100);  // more than a clock can be added to might follow
-    const auto now = std::chrono::system_clock::now();
-    if (moment < now + for_ever) core_->expire_at(detail::Clock::now() + (std::max(moment, now) - now));
-  }
+  ///
+  /// The wall clock decides, also when somebody sets it or the machine sleeps: it is looked at no later than at each
+  /// heartbeat, and every sixteen seconds if these are rarer.
+  void expire_at(std::chrono::system_clock::time_point moment) const { core_->expire_at(moment); }
 
   /// Runs `callback` once when the stream is over, whatever ended it, after `on_timeout` or `on_error` if one of these
   /// was the cause. Registered late, it runs soon, unless the server is gone by then. Several may be registered; they

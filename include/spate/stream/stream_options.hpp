@@ -40,10 +40,18 @@ struct StreamOptions {
   /// a random 80 to 100 % of it, so that those who came together do not return together. Off by default.
   std::chrono::milliseconds lifetime{0};
 
-  /// How long the client may take no byte while some wait for it. A host that vanished is noticed by it, from the first
-  /// heartbeat or event on that it does not acknowledge; on a socket that the program accepted itself, and where the
-  /// system has no TCP_USER_TIMEOUT, only when the kernel takes no more.
+  /// How long the client may acknowledge less than `min_rate` asks for while the kernel takes no more of what waits for
+  /// it. Looked at once in each such time, so that who stops is given up within two. A host that vanished is noticed by
+  /// it, from the first heartbeat or event on that it does not acknowledge; on a socket that the program accepted
+  /// itself, and where the system has no TCP_USER_TIMEOUT, only when the kernel takes no more.
   std::chrono::milliseconds write_timeout = std::chrono::seconds(20);
+
+  /// Bytes a second that the client has to acknowledge, on average over each `write_timeout`, while some wait for it.
+  /// What its host has taken counts, not what is in this one's buffers: a client on a slow link stays, one that takes a
+  /// byte now and then to keep its place does not. A host takes bytes in pieces of up to its own buffer, so that a much
+  /// higher rate asks for a longer `write_timeout` too. Zero: any byte will do. The same holds for ordinary answers.
+  /// Only Linux tells what was acknowledged; elsewhere what the kernel takes counts, which comes in larger pieces.
+  std::size_t min_rate = 1024;
 
   /// Encoded bytes that may wait for a client which reads slowly. Reaching it triggers `overflow`; an event that finds
   /// the queue empty is always taken. Costs at most this much per stream. Raise it for bursts, not for slow clients.

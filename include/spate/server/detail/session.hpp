@@ -86,7 +86,7 @@ class Session final : public RequestOrigin {
     return dirty_ ? Left::bulk : Left::nothing;
   }
 
-  void on_timer(TimePoint) override {
+  void on_timer(TimePoint now) override {
     switch (state_) {
       case State::reading:
         if (has_next()) return;  // not idle: it is the server that has not come to it
@@ -94,7 +94,9 @@ class Session final : public RequestOrigin {
         if (parser().started()) return fail(408, "the request took too long");
         return close();
       case State::handling: return probe();
-      case State::answering: return close();  // the client does not take the answer
+      case State::answering:
+        if (!writing_.keeps_up(now, shard_->poller().unacknowledged(socket_), write_limits())) return close();
+        return shard_->set_timer(*this, writing_.next(write_limits()));
       default: return;
     }
   }
@@ -377,13 +379,17 @@ class Session final : public RequestOrigin {
       const asio::const_buffer buffer = answers_.unsent();
       std::error_code error;
       const std::size_t written = shard_->poller().write(socket_, &buffer, 1, error);
-      if (error == asio::error::would_block) {
-        shard_->poller().await_writable(socket_);
-        return set_deadline(server_->options.stream.write_timeout);
-      }
-      if (error) return close();
+      if (error && error != asio::error::would_block) return close();
       answers_.sent(written);
+      if (error) {
+        const bool anew = !writing_.blocked();
+        writing_.stalled(shard_->now(), 0, anew ? shard_->poller().unacknowledged(socket_) : 0);
+        if (anew) shard_->set_timer(*this, writing_.next(write_limits()));
+        return shard_->poller().await_writable(socket_);
+      }
+      if (writing_.blocked()) writing_.stalled(shard_->now(), written, 0);
     }
+    writing_.wrote(shard_->now());
     if (pieces_) {
       for (const Ref<SendWaiter>& waiter : std::exchange(pieces_->waiters, {})) waiter->done({});
       if (!pieces_->whole) return shard_->set_timer(*this, never);
@@ -399,6 +405,8 @@ class Session final : public RequestOrigin {
     parser().reset();
     set_deadline(server_->options.idle_timeout);
   }
+
+  const StreamLimits& write_limits() const noexcept { return server_->stream_settings->limits; }
 
   void set_deadline(std::chrono::milliseconds wait) {
     shard_->set_timer(*this, wait.count() > 0 ? shard_->now() + wait : never);
@@ -425,6 +433,7 @@ class Session final : public RequestOrigin {
   std::unique_ptr<RequestParser> parser_;
   std::string input_;  // read and not yet parsed
   AnswerBuffer answers_;
+  StreamFsm writing_;  // how the client takes its answer
   Exchange exchange_;
   /// An answer whose pieces are still coming.
   struct PiecesUnderWay {

@@ -80,6 +80,9 @@ class AsioPoller {
 
   std::error_code broken(SocketId) noexcept { return {}; }  // writing tells
 
+  /// Not to be had by portable means: zero, as if all were acknowledged that was written.
+  std::size_t unacknowledged(SocketId) const noexcept { return 0; }
+
   void hold(SocketId socket, Ref<Resident> ticket) { slots_.at(socket)->ticket = std::move(ticket); }
 
   void await_writable(SocketId socket) { await(slots_.at(socket), asio::socket_base::wait_write); }

@@ -5,9 +5,11 @@
 // All members run on the shard's executor.
 #pragma once
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -159,6 +161,12 @@ class EpollPoller {
     socklen_t size = sizeof error;
     ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
     return {error, std::system_category()};
+  }
+
+  /// Bytes that were written and that the peer's host has not acknowledged.
+  std::size_t unacknowledged(SocketId socket) const noexcept {
+    int size = 0;
+    return ::ioctl(socket, SIOCOUTQ, &size) == 0 && size > 0 ? static_cast<std::size_t>(size) : 0;
   }
 
   /// Holds `ticket` until the socket closes, whoever has it then.

@@ -5,11 +5,15 @@
 // same executor have had theirs. Events published meanwhile join the pieces that are still to be written, so the cost
 // of a delivery falls when publishers are faster than the loop.
 //
+// A turn looks at the sockets before it lets the moments come that were set. A loop may be held up, by a handler that
+// blocks, or with its whole process: what clients did meanwhile counts before their deadlines do.
+//
 // All members run on the shard's executor, unless they say "any thread".
 #pragma once
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -18,6 +22,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -35,6 +40,8 @@
 #include <spate/stream/detail/write_queue.hpp>
 
 namespace spate::detail {
+
+using WallTime = std::chrono::system_clock::time_point;
 
 class Shard final : public RefCounted<Shard> {
  public:
@@ -137,6 +144,13 @@ class Shard final : public RefCounted<Shard> {
   }
   TimePoint timer_at(const Resident& resident) const noexcept { return timers_.at(resident); }
 
+  /// What the clock on the wall says, unlike `now`, which nobody sets.
+  WallTime wall_now() const { return wall_clock_ ? wall_clock_() : std::chrono::system_clock::now(); }
+  /// For tests, which move it.
+  void set_wall_clock(std::function<WallTime()> clock) { wall_clock_ = std::move(clock); }
+  /// When residents end by the wall clock: those for which there is such a moment.
+  std::unordered_map<const Resident*, WallTime>& expiries() noexcept { return expiries_; }
+
   /// The time at which this turn began.
   TimePoint now() const noexcept { return in_turn_ ? now_ : Clock::now(); }
 
@@ -236,6 +250,11 @@ class Shard final : public RefCounted<Shard> {
   static constexpr int least_overrun = 16;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
   static constexpr int most_rounds = 8;
+  // A moment that comes so much too late finds that the loop has been held up.
+  static constexpr std::chrono::milliseconds standstill{20};
+  // Then only sockets are served for as long again, at most for this time: what waited for this side goes on in the
+  // meantime, and Asio tells of what it has not told of yet.
+  static constexpr std::chrono::milliseconds most_grace{500};
 
   // With the mutex held. Room in the inbox for so many messages more, besides the places that are kept.
   void make_room(std::size_t count) {
@@ -266,14 +285,10 @@ class Shard final : public RefCounted<Shard> {
     std::exception_ptr failure;
     in_turn_ = true;
     now_ = Clock::now();
-    for (int moments = 0; moments < most_moments; ++moments) {
-      const Ref<Resident> resident(timers_.take_due(now_));
-      if (!resident) break;
-      run_for(*resident, failure, [&] { resident->on_timer(now_); });
-    }
     for (int written = 0; written < turn_budget; written += round_budget) {
-      poller_.dispatch(dirty_.empty() && bulk_.empty() ? Poller::max_dispatch : round_dispatch, failure);
+      look((dirty_.empty() && bulk_.empty()) || held_up_ ? Poller::max_dispatch : round_dispatch, failure);
       deliver(failure);
+      if (written == 0) let_moments_come(failure);
       flush(failure);
       flush_bulk(failure);
       if (dirty_.empty() && bulk_.empty()) break;
@@ -299,6 +314,36 @@ class Shard final : public RefCounted<Shard> {
         throw;
       }
     });
+  }
+
+  // Tells residents of `most` sockets, and notes up to when all that sockets had to tell has been told.
+  void look(int most, std::exception_ptr& failure) {
+    poller_.dispatch(most, failure);
+    if (!poller_.more()) {
+      heard_ = now_;
+      untold_ = 0;
+    } else if (untold_ <= 0) {
+      looking_since_ = now_;
+      untold_ = 2 * static_cast<std::ptrdiff_t>(poller_.count());  // each has something to read, and room to write
+    } else if ((untold_ -= most) <= 0) {
+      heard_ = looking_since_;  // nobody is told of twice before all others are told of once
+    }
+  }
+
+  void let_moments_come(std::exception_ptr& failure) {
+    const TimePoint first = timers_.next();
+    if (first > now_) return;
+    if (!held_up_ && now_ - first > standstill) {
+      held_up_ = true;
+      goes_on_ = now_ + std::min<Clock::duration>(now_ - first, most_grace);
+    }
+    if (held_up_ && now_ < goes_on_) return;
+    for (int moments = 0; moments < most_moments; ++moments) {
+      const Ref<Resident> resident(timers_.take_due(heard_));
+      if (!resident) break;
+      run_for(*resident, failure, [&] { resident->on_timer(heard_); });
+    }
+    if (timers_.next() > heard_) held_up_ = false;
   }
 
   void let_go() {
@@ -378,7 +423,7 @@ class Shard final : public RefCounted<Shard> {
   // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
   void arm() {
     if (!timer_) return;
-    const TimePoint next = timers_.next();
+    const TimePoint next = held_up_ ? std::max(timers_.next(), goes_on_) : timers_.next();
     if (next == never) {
       if (armed_ != never) timer_->cancel();
       armed_ = never;
@@ -408,7 +453,14 @@ class Shard final : public RefCounted<Shard> {
   int lagging_ = 0;     // streams
   std::vector<Message> delivering_;
   std::function<void()> idle_;
+  std::unordered_map<const Resident*, WallTime> expiries_;
+  std::function<WallTime()> wall_clock_;  // the system's if there is none
   TimePoint now_{};
+  TimePoint heard_{};          // up to when everything that sockets had to tell has been told
+  TimePoint looking_since_{};  // up to when it will be after `untold_` more
+  std::ptrdiff_t untold_ = 0;
+  TimePoint goes_on_{};   // when moments come again
+  bool held_up_ = false;  // they wait, or have waited and are not all told yet
   bool in_turn_ = false;
   bool stopping_ = false;  // stop() was called; `stopped_` is what other threads see of it
   Jitter jitter_;

@@ -160,9 +160,8 @@ class StreamCore final : public Resident {
         Ref<Resident>(this));
   }
 
-  void expire_at(TimePoint moment) {
-    shard_->run([self = Ref<StreamCore>(this), moment] { self->live_until(moment, EndReason::expired); },
-                Ref<Resident>(this));
+  void expire_at(WallTime moment) {
+    shard_->run([self = Ref<StreamCore>(this), moment] { self->set_expiry(moment); }, Ref<Resident>(this));
   }
 
   using Moment = StreamWatchers::Moment;
@@ -366,7 +365,10 @@ class StreamCore final : public Resident {
   inline void begin_poll();
   inline void do_reject(Response response);
   inline void release_opening();
-  inline void live_until(TimePoint moment, EndReason reason);
+  inline void set_expiry(WallTime moment);
+  inline void forget_expiry() noexcept;
+  inline WallTime::duration until_expiry() const;
+  inline TimePoint next_moment() const;
   inline void do_finish(EndReason reason, std::error_code error, EncodedEvent last);
   inline bool leave_sources();
   inline void finish(const EncodedEvent& last);
@@ -417,7 +419,7 @@ class StreamCore final : public Resident {
   std::atomic<std::uint8_t> behind_sources_{0};
   const Framing framing_;
   EndReason reason_ = EndReason::client;
-  EndReason life_reason_ = EndReason::lifetime;
+  bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
   bool opened_ = false;
   bool dirty_ = false;

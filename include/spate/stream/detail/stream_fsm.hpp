@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace spate::detail {
 
@@ -21,41 +23,61 @@ inline constexpr TimePoint never = TimePoint::max();
 struct StreamLimits {
   Clock::duration heartbeat{0};      // zero: off
   Clock::duration write_timeout{0};  // zero: off
+  std::uint64_t least_progress = 1;  // bytes that a client has to acknowledge in each write_timeout
 };
 
 class StreamFsm {
  public:
-  enum class Due : std::uint8_t { nothing, heartbeat, write_timeout, end_of_life };
+  enum class Due : std::uint8_t {
+    nothing,
+    heartbeat,
+    progress,  // what the client has acknowledged is to be looked at: `keeps_up`
+    end_of_life,
+  };
 
   /// The head went out. `end_of_life` is the moment at which the stream is over, or `never`.
-  void start(TimePoint now) noexcept { last_write_ = now; }
+  void start(TimePoint now) noexcept { since_ = now; }
 
   /// Ends the stream at `moment` unless it ends earlier anyway.
   void live_until(TimePoint moment) noexcept { end_of_life_ = std::min(end_of_life_, moment); }
   TimePoint end_of_life() const noexcept { return end_of_life_; }
   void forget_end_of_life() noexcept { end_of_life_ = never; }
 
-  /// The kernel took bytes; `blocked` when it did not take all of them.
-  void wrote(TimePoint now, bool blocked) noexcept {
-    last_write_ = now;
-    blocked_ = blocked;
+  /// The kernel took all that there was.
+  void wrote(TimePoint now) noexcept {
+    since_ = now;
+    blocked_ = false;
   }
 
-  /// The kernel took nothing. The write deadline runs from the last byte it took, or from now when nothing waited
-  /// before: time during which there was nothing to write does not count.
-  void stalled(TimePoint now) noexcept {
-    if (!blocked_) last_write_ = now;
+  /// The kernel refused bytes, after it took `size`; of what it has, the client has not acknowledged `unacknowledged`
+  /// yet, which counts only when nothing was refused before: time with nothing to write is no time of the client's.
+  void stalled(TimePoint now, std::size_t size, std::size_t unacknowledged) noexcept {
+    if (blocked_) {
+      owed_ = clamped(std::uint64_t{owed_} + size);
+      return;
+    }
     blocked_ = true;
+    since_ = now;
+    owed_ = clamped(unacknowledged);
+  }
+
+  /// Whether a blocked client has acknowledged enough since the last look; if so, its next write deadline begins. The
+  /// kernel holds megabytes and asks for more only when a good part of them has gone: whether it takes bytes says
+  /// little about the client. Where it can't tell what is unacknowledged, zero counts what it has taken instead.
+  bool keeps_up(TimePoint now, std::size_t unacknowledged, const StreamLimits& limits) noexcept {
+    if (owed_ < unacknowledged + limits.least_progress) return false;
+    since_ = now;
+    owed_ = clamped(unacknowledged);
+    return true;
   }
 
   bool blocked() const noexcept { return blocked_; }
 
   /// What is due at `now`. A timer that fires early, because bytes moved since it was set, finds nothing.
   Due timer_fired(TimePoint now, const StreamLimits& limits) const noexcept {
-    if (blocked_ && limits.write_timeout.count() > 0 && now >= last_write_ + limits.write_timeout)
-      return Due::write_timeout;
+    if (blocked_ && limits.write_timeout.count() > 0 && now >= since_ + limits.write_timeout) return Due::progress;
     if (now >= end_of_life_) return Due::end_of_life;
-    if (!blocked_ && limits.heartbeat.count() > 0 && now >= last_write_ + limits.heartbeat) return Due::heartbeat;
+    if (!blocked_ && limits.heartbeat.count() > 0 && now >= since_ + limits.heartbeat) return Due::heartbeat;
     return Due::nothing;
   }
 
@@ -64,9 +86,22 @@ class StreamFsm {
     // A blocked stream needs no heartbeat: bytes are waiting already.
     const Clock::duration quiet = blocked_ ? limits.write_timeout : limits.heartbeat;
     if (quiet.count() == 0) return end_of_life_;
-    const TimePoint at = last_write_ + quiet;
+    const TimePoint at = since_ + quiet;
     return std::min(end_of_life_, blocked_ ? at : together(at, quiet / heartbeat_slots));
   }
+
+  /// When to look at the wall clock, if the stream ends `left` of its time from `now`: by then, unless somebody sets it
+  /// or the machine sleeps, and therefore as often as heartbeats come, and soon in any case.
+  static TimePoint look_at_wall(TimePoint now, std::chrono::system_clock::duration left, const StreamLimits& limits) {
+    using Wall = std::chrono::system_clock::duration;
+    Wall most = unlooked;
+    if (const Clock::duration beat = limits.heartbeat; beat.count() > 0) {
+      most = std::min(most, std::chrono::ceil<Wall>(beat + beat / heartbeat_slots));
+    }
+    return now + std::chrono::ceil<Clock::duration>(std::clamp(left, Wall(0), most));
+  }
+  /// A little more than the usual heartbeat takes, which then is the time to look.
+  static constexpr std::chrono::seconds unlooked{16};
 
   /// Heartbeats that fall into the same slot, of so many in an interval, are due together, at its end: ten thousand
   /// idle streams wake their loop some thirty times in an interval, not ten thousand times.
@@ -79,8 +114,13 @@ class StreamFsm {
     return into.count() == 0 ? at : at + (slot - into);
   }
 
-  TimePoint last_write_{};
+  static std::uint32_t clamped(std::uint64_t size) noexcept {
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(size, std::numeric_limits<std::uint32_t>::max()));
+  }
+
+  TimePoint since_{};  // the last byte that was written, or, while blocked, the last look at what was acknowledged
   TimePoint end_of_life_ = never;
+  std::uint32_t owed_ = 0;  // while blocked: what was unacknowledged then, and what the kernel took since
   bool blocked_ = false;
 };
 

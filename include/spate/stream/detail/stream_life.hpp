@@ -43,11 +43,11 @@ inline void StreamCore::do_open() {
   if (options().lifetime.count() > 0) {
     // 80 to 100 %, so that those who came together do not return together. (L4)
     const std::chrono::milliseconds full = options().lifetime;
-    live_until(now + shard_->jitter().between(full - full / 5, full), EndReason::lifetime);
+    fsm_.live_until(now + shard_->jitter().between(full - full / 5, full));
   }
   shard_->counters().opened.add(1);
   opened_ = true;
-  shard_->set_timer(*this, fsm_.next(settings_->limits));
+  shard_->set_timer(*this, next_moment());
   mark_dirty();
   release_opening();
 }
@@ -68,7 +68,8 @@ inline void StreamCore::begin_poll() {
   if (fallback_->choice.timeout.count() > 0) {
     std::chrono::milliseconds wait = fallback_->choice.timeout;
     if (opening_->origin->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
-    shard_->set_timer(*this, std::min(shard_->now() + wait, fsm_.end_of_life()));
+    fsm_.live_until(shard_->now() + wait);
+    shard_->set_timer(*this, next_moment());
   } else {
     // Not at once, but when what the handler has started had a turn.
     shard_->call_back(
@@ -92,38 +93,62 @@ inline void StreamCore::release_opening() {
   }();
 }
 
-inline void StreamCore::live_until(TimePoint moment, EndReason reason) {
-  if (moment >= fsm_.end_of_life()) return;
-  fsm_.live_until(moment);
-  life_reason_ = reason;
-  if (polling()) shard_->set_timer(*this, std::min(moment, shard_->timer_at(*this)));
-  if (socket_ != no_socket) shard_->set_timer(*this, fsm_.next(settings_->limits));
+// Kept beside the streams, as few have one. The earliest counts.
+inline void StreamCore::set_expiry(WallTime moment) {
+  if (ended_) return;
+  WallTime& expiry = shard_->expiries()[this];
+  if (!expires_ || moment < expiry) expiry = moment;
+  expires_ = true;
+  if (socket_ != no_socket || polling()) shard_->set_timer(*this, next_moment());
+}
+
+inline void StreamCore::forget_expiry() noexcept {
+  if (std::exchange(expires_, false)) shard_->expiries().erase(this);
+}
+
+/// What is left of the credential, by the wall clock: it may be set, and goes on while the machine sleeps.
+inline WallTime::duration StreamCore::until_expiry() const {
+  const WallTime now = shard_->wall_now(), expiry = shard_->expiries().find(this)->second;
+  return expiry > now ? expiry - now : WallTime::duration(0);
+}
+
+inline TimePoint StreamCore::next_moment() const {
+  const TimePoint at = polling() ? fsm_.end_of_life() : fsm_.next(settings_->limits);
+  return expires_ ? std::min(at, StreamFsm::look_at_wall(shard_->now(), until_expiry(), settings_->limits)) : at;
 }
 
 inline void StreamCore::on_timer(TimePoint now) {
-  if (polling()) return answer_poll(PollEnd::due);
+  const bool expired = expires_ && until_expiry().count() == 0;
+  if (polling()) {
+    if (expired || now >= fsm_.end_of_life()) return answer_poll(PollEnd::due);
+    return shard_->set_timer(*this, next_moment());
+  }
   switch (fsm_.timer_fired(now, settings_->limits)) {
     case StreamFsm::Due::nothing: break;
     case StreamFsm::Due::heartbeat:
-      if (queue_.empty()) {
+      if (queue_.empty() && !expired) {
         push_raw(settings_->heartbeat);
         mark_dirty();
       }
-      fsm_.wrote(now, false);  // as good as written: the next one counts from here
+      fsm_.wrote(now);  // as good as written: the next one counts from here
       break;
-    case StreamFsm::Due::write_timeout: return ended(EndReason::write_timeout, Errc::write_timeout);
+    case StreamFsm::Due::progress:
+      if (fsm_.keeps_up(now, shard_->poller().unacknowledged(socket_), settings_->limits)) break;
+      return ended(EndReason::write_timeout, Errc::write_timeout);
     case StreamFsm::Due::end_of_life:
       fsm_.forget_end_of_life();
-      if (ending()) {
-        // Without a credential it waits no longer for what it is owed.
-        if (life_reason_ == EndReason::expired) finish({});
-        break;
-      }
-      end(life_reason_,
-          life_reason_ == EndReason::lifetime ? make_error_code(Errc::lifetime_reached) : std::error_code());
+      if (!ending()) end(EndReason::lifetime, Errc::lifetime_reached);
       break;
   }
-  if (!ended_) shard_->set_timer(*this, fsm_.next(settings_->limits));
+  if (expired) {
+    forget_expiry();
+    if (ending()) {
+      finish({});  // without a credential it waits no longer for what it is owed
+    } else {
+      end(EndReason::expired);
+    }
+  }
+  if (!ended_) shard_->set_timer(*this, next_moment());
 }
 
 // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
@@ -150,7 +175,9 @@ inline void StreamCore::connection_lost(std::error_code error) {
 }
 
 inline void StreamCore::input_ended() {
-  if (polling()) shard_->set_timer(*this, std::min(shard_->timer_at(*this), shard_->now() + half_closed_wait));
+  if (!polling()) return;
+  fsm_.live_until(shard_->now() + half_closed_wait);
+  shard_->set_timer(*this, next_moment());
 }
 
 inline bool StreamCore::on_cut() {
@@ -249,6 +276,7 @@ inline void StreamCore::ended(EndReason reason, std::error_code error) {
   state_.store(State::closed, std::memory_order_release);
   reason_ = reason;
   shard_->set_timer(*this, never);
+  forget_expiry();
   if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
   if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
   // From here on memory may be needed.

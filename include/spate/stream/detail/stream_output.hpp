@@ -340,16 +340,15 @@ inline std::size_t StreamCore::write(const asio::const_buffer* buffers, std::siz
   }
   const TimePoint now = shard_->now();
   const bool was_blocked = fsm_.blocked();
-  if (written > 0) {
-    shard_->counters().bytes_sent.add(written);
-    fsm_.wrote(now, false);
-  }
-  if (written < size) {
-    fsm_.stalled(now);
+  if (written > 0) shard_->counters().bytes_sent.add(written);
+  if (written == size) {
+    fsm_.wrote(now);
+  } else {
+    fsm_.stalled(now, written, was_blocked ? 0 : shard_->poller().unacknowledged(socket_));
     shard_->poller().await_writable(socket_);
   }
   // The write deadline begins, or the heartbeat takes over from it. Otherwise a timer that is early is cheaper.
-  if (fsm_.blocked() || was_blocked) shard_->set_timer(*this, fsm_.next(settings_->limits));
+  if (fsm_.blocked() != was_blocked) shard_->set_timer(*this, next_moment());
   return written;
 }
 

@@ -1,6 +1,7 @@
 // What a stream is made of besides its core: the options of its route, where its socket comes from, what fills it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <limits>
@@ -33,10 +34,16 @@ struct StreamSettings final : RefCounted<StreamSettings> {
   explicit StreamSettings(StreamOptions chosen, bool finishes = false)
       : options(std::move(chosen)), finish_on_drain(finishes) {
     check(options);
-    limits = {options.heartbeat, options.write_timeout};
+    limits = {options.heartbeat, options.write_timeout, least_progress(options)};
     heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
                                                 : EncodedEvent(Event("").name(options.heartbeat_event));
     if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));
+  }
+
+  static std::uint64_t least_progress(const StreamOptions& options) {
+    const double seconds = std::chrono::duration<double>(options.write_timeout).count();
+    const double bytes = static_cast<double>(options.min_rate) * seconds;
+    return static_cast<std::uint64_t>(std::clamp(bytes, 1.0, 1e9));
   }
 
   StreamOptions options;
