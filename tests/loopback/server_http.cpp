@@ -116,8 +116,14 @@ TEST_CASE("many requests on one connection do not hold up those of others", "[lo
     server.get("/others", [&](const Request&) { return Response::text(200, std::to_string(served)); });
   });
   const bool large = GENERATE(false, true);
+#if SPATE_PORTABLE
+  const int most = large ? 40 : 600;  // Asio tells of a socket after some turns
+#else
   const int most = large ? 5 : 40;
+#endif
   Client many(serving.port()), other(serving.port());
+  other.get("/others");
+  CHECK(other.read_reply().body == "0");  // it has been accepted
   std::string all = request_line("/first");
   for (int i = 0; i < requests; ++i) all += request_line(large ? "/large" : "/many");
   many.send(all);
