@@ -56,7 +56,7 @@ spate::Response users_answer(std::error_code error, const std::vector<std::strin
   std::string list = "[";
   for (const std::string& name : names) {
     if (list.size() > 1) list += ',';
-    spate::detail::append_json_string(list, name);
+    list += spate::json_string(name);
   }
   return spate::Response::json(200, list + "]");
 }

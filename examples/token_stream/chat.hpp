@@ -13,7 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/text.hpp>
 
 #include "common/random_hex.hpp"
 
@@ -53,7 +53,7 @@ struct Question {
 inline std::string named(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return value.empty() ? "an empty array" : "an array";
-  return value.is_string() ? spate::detail::quote(value.get_ref<const std::string&>()) : value.dump();
+  return value.is_string() ? spate::quote(value.get_ref<const std::string&>()) : value.dump();
 }
 
 [[noreturn]] inline void refuse(const std::string& field, const std::string& wanted, const json* given) {
@@ -153,7 +153,7 @@ inline json parse(std::string_view body) {
     constexpr std::string_view must = "the body must be a JSON object";
     if (body.empty()) throw BadRequest(std::string(must) + ", and is empty");
     throw BadRequest(std::string(must) + ", and is no JSON at byte " + std::to_string(at) + ": " +
-                     (at == body.size() ? "it ends there" : spate::detail::quote(body.substr(at))));
+                     (at == body.size() ? "it ends there" : spate::quote(body.substr(at))));
   } catch (const json::out_of_range&) {
     throw BadRequest("the body must be a JSON object, and has a number that is too large to be one");
   }

@@ -58,8 +58,7 @@ int main(int argc, char** argv) {
       return spate::Response::json(202,
                                    "{\"id\":\"" + report.id + "\",\"streams\":" + std::to_string(report.streams) + "}");
     } catch (const std::invalid_argument&) {
-      return spate::Response::error(
-          400, "eventType must be valid UTF-8 without line ends, not " + spate::detail::quote(*kind));
+      return spate::Response::error(400, "eventType must be valid UTF-8 without line ends, not " + spate::quote(*kind));
     }
   });
 
