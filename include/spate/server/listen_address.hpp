@@ -24,7 +24,7 @@ namespace spate {
 inline asio::ip::address parse_listen_address(const std::string& text) {
   std::error_code error;
   const bool by_name = detail::iequals(text, "localhost") || detail::iequals(text, "localhost.");
-  const asio::ip::address address = asio::ip::make_address(by_name ? "127.0.0.1" : text, error);
+  asio::ip::address address = asio::ip::make_address(by_name ? "127.0.0.1" : text, error);
   if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
   return address;
 }

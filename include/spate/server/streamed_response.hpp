@@ -62,12 +62,13 @@ class StreamedCore final : public Resident {
 
   void write(std::string piece, const Ref<SendWaiter>& waiter) {
     begin(Response(200));
-    const bool posted = is_open() && shard_->run(
-                                         [self = Ref<StreamedCore>(this), piece = std::move(piece), waiter]() mutable {
-                                           if (!self->origin_) return waiter->done(Errc::stream_closed);
-                                           self->origin_->write_piece(std::move(piece), std::move(waiter));
-                                         },
-                                         Ref<Resident>(this));
+    const bool posted =
+        is_open() && shard_->run(
+                         [self = Ref<StreamedCore>(this), piece = std::move(piece), to_tell = waiter]() mutable {
+                           if (!self->origin_) return to_tell->done(Errc::stream_closed);
+                           self->origin_->write_piece(std::move(piece), std::move(to_tell));
+                         },
+                         Ref<Resident>(this));
     if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
   }
 

@@ -130,7 +130,7 @@ inline void EmitterCore::withdraw(const std::string& id, Subscription& subscript
 // The subscription of `stream` here, or null.
 inline Ref<Subscription> EmitterCore::registered(const StreamCore& stream) const {
   if (const Ref<StreamSource> first = stream.registration()) {
-    const Ref<Subscription> subscription(static_cast<Subscription*>(first.get()));
+    Ref<Subscription> subscription(static_cast<Subscription*>(first.get()));
     if (&subscription->feed().emitter() == this) return subscription;
   }
   const auto found = shared_.find(&stream);

@@ -325,8 +325,9 @@ class Shard final : public RefCounted<Shard> {
     } else if (untold_ <= 0) {
       looking_since_ = now_;
       untold_ = 2 * static_cast<std::ptrdiff_t>(poller_.count());  // each has something to read, and room to write
-    } else if ((untold_ -= most) <= 0) {
-      heard_ = looking_since_;  // nobody is told of twice before all others are told of once
+    } else {
+      untold_ -= most;
+      if (untold_ <= 0) heard_ = looking_since_;  // nobody is told of twice before all others are told of once
     }
   }
 
