@@ -46,20 +46,33 @@ class LocalConnection {
   std::string finish() {
     ::shutdown(socket_, SHUT_WR);
     run();
+    const bool ended = read();
+    require(ended, "the server does not close a connection that its client has ended", received_);
+    return received_;
+  }
+
+  /// Everything that has come so far.
+  std::string take() {
+    read();
+    return received_;
+  }
+
+ private:
+  /// Whether the server has ended.
+  bool read() {
     char bytes[16 * 1024];
     for (;;) {
       errno = 0;
       const ssize_t size = ::recv(socket_, bytes, sizeof bytes, 0);
       // A reset comes where this process stood still for longer than the server waits for the rest of what it refused.
       // Nothing that was sent before is lost by it.
-      if (size == 0 || errno == ECONNRESET) return received_;
-      require(size > 0, "the server does not close a connection that its client has ended", received_);
+      if (size == 0 || errno == ECONNRESET) return true;
+      if (size < 0) return false;
       received_.append(bytes, static_cast<std::size_t>(size));
       run();
     }
   }
 
- private:
   void run() {
     io_.restart();
     while (io_.poll() > 0) continue;

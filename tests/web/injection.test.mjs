@@ -236,8 +236,11 @@ describe("event injection", { timeout: 500_000 }, () => {
           assert.equal(events[0].event, "gap", what);
           const gap = JSON.parse(events[0].data);
           assert.equal(gap.reason, "unknown", what);
-          if (is_utf8(text)) assert.equal(gap.requested, string(text));
           assert.equal(typeof gap.requested, "string");
+          // Of what is longer than any id only the beginning is kept.
+          const { length } = Buffer.from(text);
+          const kept = length > 128 ? `${string(text).slice(0, 32)}... (${length} bytes)` : string(text);
+          if (is_utf8(text)) assert.equal(gap.requested, kept);
         }
         listener.stop();
       }
