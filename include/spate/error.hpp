@@ -45,6 +45,8 @@ enum class Errc {
   /// The bus has the event and delivers it, but fewer replicas than RedisOptions::wait_replicas have confirmed it in
   /// time. Seen by who awaits the send. A failover now may lose it; sending it again would deliver it twice.
   bus_not_replicated,
+  /// The stream is in the emitter already. Returned by `Emitter::add`. Remove it first, if it is to move.
+  already_added,
 };
 
 namespace detail {
@@ -66,6 +68,7 @@ class ErrorCategory final : public std::error_category {
       case Errc::bus_lost: return "the connection to the bus is lost";
       case Errc::bus_refused: return "the bus answered with an error";
       case Errc::bus_garbled: return "a message on the bus could not be read";
+      case Errc::already_added: return "the stream has been added already";
       case Errc::bus_not_replicated: return "too few replicas of the bus have confirmed the event";
     }
     return "unknown spate error " + std::to_string(code);

@@ -386,10 +386,8 @@ TEST_CASE("a stream that is in an emitter already is refused, whatever the user"
   const spate::EventStream stream = hub.stream(0);
   other.add("reader", stream);
   for (const char* user : {"anna", "bert", "an"}) {
-    CHECK(refusal([&] { hub.emitter.add(user, stream); }) ==
-          "spate::Emitter: the stream has been added already, for the user \"anna\"");
-    CHECK(refusal([&] { other.add(user, stream); }) ==
-          "spate::Emitter: the stream has been added already, for the user \"reader\"");
+    CHECK(hub.emitter.add(user, stream) == spate::Errc::already_added);
+    CHECK(other.add(user, stream) == spate::Errc::already_added);
   }
   CHECK(hub.emitter.users() == std::vector<std::string>{"anna"});
   CHECK(other.users() == std::vector<std::string>{"reader"});
@@ -406,6 +404,28 @@ TEST_CASE("a stream that is in an emitter already is refused, whatever the user"
   CHECK(reader.next_data(2) == std::vector<std::string>{"to bert", "to the other"});
 }
 
+TEST_CASE("a handler that adds its stream twice is told so, and its client that the server failed", "[registry][add]") {
+  Journal told;
+  spate::Emitter emitter;
+  spate::ServerOptions options;
+  options.on_exception = [&](const std::exception_ptr& exception) {
+    told.add(refusal([&] { std::rethrow_exception(exception); }));
+  };
+  Serving serving(
+      [&](spate::Server& server) {
+        server.stream("/twice", [&](const spate::EventStream& stream) {
+          emitter.add("anna", stream);
+          emitter.add("bert", stream);
+        });
+      },
+      options);
+  Client client(serving.port());
+  client.get("/twice");
+  CHECK(client.read_reply().status == 500);
+  CHECK(told.wait_for(1) == Texts{"spate::Emitter: the stream has been added already, for the user \"anna\""});
+  CHECK(eventually([&] { return emitter.stream_count() == 0; }));
+}
+
 TEST_CASE("of threads that add the same stream at once one succeeds", "[registry][add]") {
   EmitterServer hub;
   EventClient reader = hub.open("/anna");
@@ -416,12 +436,8 @@ TEST_CASE("of threads that add the same stream at once one succeeds", "[registry
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&, user = "user" + std::to_string(i % 2)] {
-        try {
-          hub.emitter.add(user, stream);
-          ++added;
-        } catch (const std::invalid_argument&) {
-          ++refused;
-        }
+        const std::error_code error = hub.emitter.add(user, stream);
+        ++(error == spate::Errc::already_added ? refused : added);
       });
     }
     for (std::thread& thread : threads) thread.join();

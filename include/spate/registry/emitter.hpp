@@ -53,11 +53,14 @@ class Emitter {
   /// Where to resume is the stream's `last_event_id()`, unless `SubscribeOptions::after` says otherwise; "earliest"
   /// asks for all that is kept.
   ///
-  /// Throws       std::invalid_argument when `stream` is in this emitter already, whatever the user: it has one place
-  ///              in the order of events (once removed it may be added again); when `user` is empty; when
-  ///              `options.events` is longer than its limits
-  void add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
-    core_->add(std::string(user), stream.core(), options);
+  /// A stream has one place in the order of events: it is in an emitter once, whatever the user. Once removed it may be
+  /// added again.
+  ///
+  /// Errors       Errc::already_added; Errc::shut_down, when the stream's server has stopped
+  /// Throws       std::invalid_argument when `stream` is in this emitter already and the caller is its handler; when
+  ///              `user` is empty; when `options.events` is longer than its limits
+  std::error_code add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
+    return core_->add(std::string(user), stream.core(), options);
   }
 
   /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.

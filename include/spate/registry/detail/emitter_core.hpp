@@ -102,7 +102,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return report;
   }
 
-  inline void add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
+  inline std::error_code add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
 
   /// Ends every stream of `user` for `reason`, and the grace of every poll; returns how many.
   std::size_t close(std::string_view user_id, EndReason reason) {
@@ -454,15 +454,16 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return feeds_.back();
   }
 
-  inline bool try_to_add(std::string& user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted,
-                         Greeting& greeting, Ref<Subscription>& subscription, StartSearch& search);
+  inline std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
+                                                   const SubscribeOptions& wanted, Greeting& greeting,
+                                                   Ref<Subscription>& subscription, StartSearch& search);
   inline void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
                     Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted,
                     HookQueue::Hooks& leave);
   inline void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
 
   inline Ref<Subscription> registered(const StreamCore& stream) const;
-  inline void refuse_twice(const StreamCore& stream) const;
+  static inline std::error_code refuse_twice(const StreamCore& stream, const std::string& user);
   inline void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave);
   inline void insert_poll(User& user, Subscription& subscription);
   inline void replace_oldest(User& user);

@@ -31,10 +31,14 @@ inline void EmitterCore::refuse_filter(const std::vector<std::string>& names) {
   }
 }
 
-inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted) {
+inline std::error_code EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
+                                        const SubscribeOptions& wanted) {
   refuse_empty(user_id);
   refuse_filter(wanted.events);
-  if (stream->framing() == Framing::none) return stream->open();  // a HEAD: nobody listens
+  if (stream->framing() == Framing::none) {  // a HEAD: nobody listens
+    stream->open();
+    return {};
+  }
   // Made before the lock, for both outcomes: they are the program's code.
   const std::string requested = wanted.after ? kept_cursor(*wanted.after) : stream->last_event_id();
   Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
@@ -42,16 +46,21 @@ inline void EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
 
   Ref<Subscription> subscription;
   StartSearch search;
-  while (!try_to_add(user_id, stream, wanted, greeting, subscription, search)) search.look(*subscription);
+  for (;;) {
+    const auto outcome = try_to_add(user_id, stream, wanted, greeting, subscription, search);
+    if (outcome) return *outcome;
+    search.look(*subscription);
+  }
 }
 
-// What `add` does with the lock held. Returns false when it is to be called again, after `search` has looked at what it
-// was given: meanwhile others have their turn.
-inline bool EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted,
-                                    Greeting& greeting, Ref<Subscription>& subscription, StartSearch& search) {
+// What `add` does with the lock held. Returns nothing when it is to be called again, after `search` has looked at what
+// it was given: meanwhile others have their turn.
+inline std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
+                                                              const SubscribeOptions& wanted, Greeting& greeting,
+                                                              Ref<Subscription>& subscription, StartSearch& search) {
   const std::lock_guard lock(mutex_);
-  if (closed_ || stream->shard().stopped()) return true;
-  refuse_twice(*stream);
+  if (closed_ || stream->shard().stopped()) return make_error_code(Errc::shut_down);
+  if (const Ref<Subscription> there = registered(*stream)) return refuse_twice(*stream, there->user->id);
   if (!subscription) subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
   std::optional<std::uint64_t> ahead;
   if (mirrors_) ahead = ahead_of_mirror(greeting.requested);
@@ -60,7 +69,7 @@ inline bool EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>&
     subscription->live = false;
   } else if (store_ != nullptr) {
     start = start_of(user_id, *subscription, greeting.requested, search);
-    if (!start) return false;
+    if (!start) return std::nullopt;
   }
   const std::string user = user_id;
   HookQueue::Hooks leave;
@@ -70,7 +79,7 @@ inline bool EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>&
     withdraw(user, *subscription, std::move(leave));
     throw;
   }
-  return true;
+  return std::error_code();
 }
 
 // The steps of `add` that change something, with the lock held. `leave` becomes what is to be told if they fail after
@@ -137,12 +146,13 @@ inline Ref<Subscription> EmitterCore::registered(const StreamCore& stream) const
   return found == shared_.end() ? nullptr : found->second;
 }
 
-// A stream has one place in the order of events, so it is here once.
-inline void EmitterCore::refuse_twice(const StreamCore& stream) const {
-  if (const Ref<Subscription> there = registered(stream)) {
-    throw std::invalid_argument("spate::Emitter: the stream has been added already, for the user " +
-                                quote(there->user->id));
+// A stream has one place in the order of events, so it is here once. Its handler, which is called once, is mistaken
+// when it adds it again; elsewhere another thread may have been faster.
+inline std::error_code EmitterCore::refuse_twice(const StreamCore& stream, const std::string& user) {
+  if (stream.in_handler()) {
+    throw std::invalid_argument("spate::Emitter: the stream has been added already, for the user " + quote(user));
   }
+  return make_error_code(Errc::already_added);
 }
 
 inline void EmitterCore::insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave) {

@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -62,6 +63,12 @@ class StreamCore final : public Resident {
   const Shard& shard() const noexcept { return *shard_; }
   const Ref<Shard>& shard_ref() const noexcept { return shard_; }
   const StreamOptions& options() const noexcept { return settings_->options; }
+
+  /// Whether the caller is the handler of the stream, or what that calls.
+  bool in_handler() const {
+    const std::lock_guard lock(shard_->shared_mutex());
+    return opening_ && opening_->handler == std::this_thread::get_id();
+  }
 
   std::shared_ptr<const Request> request() const {
     {
@@ -318,6 +325,7 @@ class StreamCore final : public Resident {
     HeaderFields fields;     // what the program has set
     HeaderFields inherited;  // of the server: sent unless the program has set them
     Ref<StreamOrigin> origin;
+    std::thread::id handler = std::this_thread::get_id();
     bool head_taken = false;
   };
 
