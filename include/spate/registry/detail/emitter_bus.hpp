@@ -239,7 +239,7 @@ inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
   }
   subscription.history = history_;
   subscription.replay.cursor = begins_at_;
-  if (subscription.departure) subscription.departure->last = store_->newest();
+  if (subscription.departed) departures_.at(&subscription).last = store_->newest();
   return gap_event(subscription, position_before_restart_, 0, begins_at_, GapReason::unknown);
 }
 
@@ -285,7 +285,7 @@ inline void EmitterCore::resume_up_to(std::uint64_t newest) {
 
 inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
   const Ref<Subscription> subscription = latecomer.subscription;
-  if (subscription->user == nullptr && !subscription->departure) return;
+  if (subscription->user == nullptr && !subscription->departed) return;
   Shard& shard = subscription->feed().shard();
   const std::optional<Start> start =
       start_of(owner(*subscription), *subscription, latecomer.greeting.requested, latecomer.search);
@@ -297,8 +297,8 @@ inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
   }
   Places places(shard, 3);
   post(places, subscription, open(*subscription, std::move(latecomer.greeting), *start));
-  if (subscription->departure) {
-    subscription->departure->last = store_->newest();
+  if (subscription->departed) {
+    departures_.at(subscription.get()).last = store_->newest();
     subscription->live = false;
   }
   places.post(subscription, subscription->live ? Subscription::what_live : Subscription::what_replay);

@@ -135,7 +135,13 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   bool leave(Subscription& subscription) {
     const std::lock_guard lock(mutex_);
     if (subscription.user != nullptr && !subscription.live) depart(subscription);
-    return subscription.departure != nullptr;
+    return subscription.departed;
+  }
+
+  /// Shard only. `subscription`, which is out of the registry, has drawn all that was owed to it.
+  void forget(Subscription& subscription) {
+    const std::lock_guard lock(mutex_);
+    forget_departure(subscription);
   }
 
   /// Any thread. The newest event there is.
@@ -477,20 +483,25 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   inline void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
 
   /// Whose `subscription` is, or was until it left.
-  static const std::string& owner(const Subscription& subscription) {
-    return subscription.user != nullptr ? subscription.user->id : subscription.departure->user;
+  const std::string& owner(const Subscription& subscription) const {
+    return subscription.user != nullptr ? subscription.user->id : departures_.at(&subscription).user;
   }
 
   /// Takes `subscription` out of the registry. What was accepted for it goes on being drawn by its stream.
   void depart(Subscription& subscription) {
-    subscription.departure =
-        std::make_unique<Subscription::Departure>(Subscription::Departure{subscription.user->id, store_->newest()});
+    departures_.try_emplace(&subscription, Departure{subscription.user->id, store_->newest()});
+    subscription.departed = true;
     try {
       erase(subscription);
     } catch (...) {
-      subscription.departure = nullptr;
+      forget_departure(subscription);
       throw;
     }
+  }
+
+  /// It has drawn everything, or will draw no more.
+  void forget_departure(Subscription& subscription) {
+    if (std::exchange(subscription.departed, false)) departures_.erase(&subscription);
   }
 
   /// Takes `subscription` out so that nothing accepted for it before is lost. A poll asks again for what it is owed.
@@ -539,6 +550,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   mutable std::mutex mutex_;
   UserIndex index_;
+  /// What is kept of a subscription that has left the registry before it had drawn all that was accepted for it.
+  struct Departure {
+    std::string user;
+    std::uint64_t last;  // what was accepted last: it draws up to there
+  };
+  std::unordered_map<const Subscription*, Departure> departures_;
   // Of streams that another emitter came to first.
   std::unordered_map<const StreamCore*, Ref<Subscription>> shared_;
   std::vector<Ref<Feed>> feeds_;

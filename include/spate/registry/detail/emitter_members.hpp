@@ -213,6 +213,7 @@ inline void EmitterCore::replace(const Ref<Subscription>& subscription, EndReaso
 inline Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
   const std::lock_guard lock(mutex_);
   latecomers_.take(subscription);
+  forget_departure(subscription);
   Poll* const poll = poll_of(subscription);
   const bool may_return = reason == EndReason::completed || reason == EndReason::client;
   if (poll == nullptr || !may_return || options_.poll_grace.count() == 0) {
@@ -236,7 +237,7 @@ inline Poll* EmitterCore::poll_of(const Subscription& subscription) {
 
 // Takes out what finds `subscription`.
 inline void EmitterCore::take_out(Subscription& subscription) {
-  if (!subscription.departure) latecomers_.take(subscription);
+  if (!subscription.departed) latecomers_.take(subscription);
   if (!subscription.stream().unclaim(subscription)) shared_.erase(&subscription.stream());
   index_.remove(subscription);
 }

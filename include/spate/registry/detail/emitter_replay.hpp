@@ -95,13 +95,14 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
                                             std::vector<StoredEvent>& batch) {
   const std::lock_guard lock(mutex_);
   Drawn drawn;
-  if (subscription.user == nullptr && !subscription.departure) return drawn;
+  if (subscription.user == nullptr && !subscription.departed) return drawn;
   if (mirrors_) drawn.gap = follow_restart(subscription);
   drawn.history = subscription.history;
   drawn.cursor = subscription.replay.cursor;
   drawn.more = true;
   const std::string& user = owner(subscription);
-  if (subscription.departure) up_to = std::min(up_to, subscription.departure->last);
+  const std::uint64_t last = subscription.departed ? departures_.at(&subscription).last : StreamSource::everything;
+  up_to = std::min(up_to, last);
   if (packed != nullptr && up_to == StreamSource::everything) {
     sequences_.clear();
     const auto discarded = store_->fetch_sequences(user, subscription.replay.cursor, most_per_draw, sequences_);
@@ -116,7 +117,7 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
   const std::size_t most_bytes = subscription.filter() == nullptr ? most_per_draw : StartSearch::step;
   const std::uint64_t discarded = store_->fetch(user, subscription.replay.cursor, most_bytes, batch);
   bool all = batch.empty();
-  if (all && !subscription.departure) {
+  if (all && !subscription.departed) {
     subscription.feed().shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
     subscription.live = true;
     drawn.more = false;
@@ -124,7 +125,7 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
   for (; !batch.empty() && batch.back().sequence > up_to; all = true) batch.pop_back();
   if (!batch.empty()) drawn.cursor = batch.back().sequence;
   if (all && up_to != StreamSource::everything) drawn.cursor = std::max(drawn.cursor, up_to);
-  if (subscription.departure && drawn.cursor >= subscription.departure->last) {
+  if (subscription.departed && drawn.cursor >= last) {
     drawn.departed = true;
     drawn.more = false;
   }

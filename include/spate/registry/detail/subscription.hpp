@@ -25,12 +25,6 @@ struct User;
 
 class Subscription final : public StreamSource {
  public:
-  /// What is kept of one that has left the registry before it had drawn all that was accepted for it.
-  struct Departure {
-    std::string user;
-    std::uint64_t last;  // what was accepted last: it draws up to there
-  };
-
   enum : std::uint32_t {
     what_greet,
     what_gap,
@@ -69,7 +63,6 @@ class Subscription final : public StreamSource {
   User* user = nullptr;              // null once it is out of the registry
   Ref<Subscription> next;            // in the user's list
   Subscription* previous = nullptr;  // likewise; of the first one it is the last one
-  std::unique_ptr<Departure> departure;
 
   /// Of one with a filter, while it draws: the event behind which something is missing, until it is known what follows.
   std::optional<std::uint64_t> gap_after() const noexcept { return filter_ ? filter_->gap_after : std::nullopt; }
@@ -104,12 +97,13 @@ class Subscription final : public StreamSource {
   std::uint32_t history = 0;  // under the emitter's lock: the log in which `replay` counts
 
   // The flags lie together: ten thousand streams have ten thousand of these.
-  bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
-  bool late = false;       // under the emitter's lock: it is among the latecomers
-  bool replaying = false;  // there may be more to draw
-  bool behind = false;     // it counts among those for which its stream holds what is sent directly
-  bool joined = false;     // in one of the feed's lists
-  bool reads_log = false;  // which one
+  bool live = true;         // under the emitter's lock: events are posted to it; otherwise it draws them from the store
+  bool late = false;        // under the emitter's lock: it is among the latecomers
+  bool departed = false;    // under the emitter's lock: it has left the registry and draws what is owed to it
+  bool replaying = false;   // there may be more to draw
+  bool behind = false;      // it counts among those for which its stream holds what is sent directly
+  bool joined : 1 = false;  // in one of the feed's lists
+  bool reads_log : 1 = false;  // which one
 
  private:
   struct Filter {

@@ -147,6 +147,7 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
       replaying = false;
       end_wait();
       catch_up();
+      feed_->emitter().forget(*this);
       stream_->remove_source(*this);
       return;
   }

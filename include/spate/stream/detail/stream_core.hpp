@@ -234,7 +234,7 @@ class StreamCore final : public Resident {
   EndReason reason() const noexcept { return reason_; }
   bool takes_events() const noexcept { return !ended_ && !finishing_; }
   /// Whether it has been asked to end, and only what is still owed to it comes before that.
-  bool ending() const noexcept { return held_ && held_->ending; }
+  bool ending() const noexcept { return held() != nullptr && held()->ending; }
   bool blocked() const noexcept { return socket_ == no_socket || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
@@ -336,6 +336,12 @@ class StreamCore final : public Resident {
     bool ending = false;  // as soon as nothing is owed
   };
 
+  /// What few streams need.
+  struct Seldom {
+    StreamWatchers watchers;
+    std::unique_ptr<Held> held;
+  };
+
   /// What a stream needs besides when its transport is not an event stream.
   struct Fallback {
     TransportChoice choice;
@@ -359,10 +365,14 @@ class StreamCore final : public Resident {
     return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
   }
 
-  StreamWatchers& watchers() {
-    if (!watchers_) watchers_ = std::make_unique<StreamWatchers>();
-    return *watchers_;
+  Seldom& seldom() {
+    if (!seldom_) seldom_ = std::make_unique<Seldom>();
+    return *seldom_;
   }
+  StreamWatchers& watchers() { return seldom().watchers; }
+  /// Null unless something is held, or an end waits.
+  Held* held() const noexcept { return seldom_ ? seldom_->held.get() : nullptr; }
+  std::unique_ptr<Held> let_go_of_held() noexcept { return seldom_ ? std::move(seldom_->held) : nullptr; }
 
   bool polling() const noexcept { return transport() == Transport::poll && opened_ && !ended_; }
 
@@ -401,7 +411,7 @@ class StreamCore final : public Resident {
   inline void queue_changed() noexcept;
   inline void settle();
   inline bool pull();
-  inline Held& held();
+  inline Held& hold();
   inline bool owed(const Place& place) const;
   inline bool in_debt() const;
   inline void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
@@ -443,8 +453,7 @@ class StreamCore final : public Resident {
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
   std::unique_ptr<const std::string> last_event_id_;
-  std::unique_ptr<StreamWatchers> watchers_;
-  std::unique_ptr<Held> held_;  // null for most
+  std::unique_ptr<Seldom> seldom_;
   Ref<StreamSource> sources_;
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.

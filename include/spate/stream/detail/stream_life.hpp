@@ -214,8 +214,9 @@ inline void StreamCore::do_finish(EndReason reason, std::error_code error, Encod
   reason_ = reason;
   if (error) watchers().blame(error);
   if (!polling() && (reason == EndReason::expired || !leave_sources())) return finish(last);
-  held().last = std::move(last);
-  held_->ending = true;
+  Held& waiting = hold();
+  waiting.last = std::move(last);
+  waiting.ending = true;
   if (!polling()) return mark_dirty();
   // Nothing is said about the end to a poll: its client asks again, for what is owed as well.
   answer_poll(PollEnd::due);
@@ -223,7 +224,7 @@ inline void StreamCore::do_finish(EndReason reason, std::error_code error, Encod
 
 // Returns whether anything is still owed to the client.
 inline bool StreamCore::leave_sources() {
-  bool owes = held_ && !held_->sends.empty();
+  bool owes = held() != nullptr && !held()->sends.empty();
   for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
     if (source->leave()) owes = true;
   }
@@ -233,7 +234,7 @@ inline bool StreamCore::leave_sources() {
 // Nothing more is waited for: a last event, a farewell and the last chunk follow what is queued.
 inline void StreamCore::finish(const EncodedEvent& last) {
   finishing_ = true;
-  if (const std::unique_ptr<Held> held = std::move(held_)) held->sends.clear(Errc::stream_closed);
+  if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
   detach_sources();
   if (std::exchange(gap_due_, false)) push_gap(overflow_gap({}));
   if (last) push_raw(last);
@@ -283,9 +284,9 @@ inline void StreamCore::ended(EndReason reason, std::error_code error) {
   detach_sources();
   queue_.clear(shard_->nodes(), Errc::stream_closed);
   queue_changed();
-  if (const std::unique_ptr<Held> held = std::move(held_)) held->sends.clear(Errc::stream_closed);
+  if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
   if (error) watchers().blame(error);
-  if (watchers_) watchers_->call_back(*shard_, reason_);
+  if (seldom_) seldom_->watchers.call_back(*shard_, reason_);
   stop();
   release_opening();
 }

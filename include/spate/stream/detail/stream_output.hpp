@@ -18,7 +18,8 @@ inline void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
     case what_open: return do_open();
     case what_send:
-      if (held_ || behind_sources_.load(std::memory_order_relaxed) > 0) return take(std::move(event), {}, place());
+      if (held() != nullptr || behind_sources_.load(std::memory_order_relaxed) > 0)
+        return take(std::move(event), {}, place());
       // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
       counted_ += event.chunk().size();
       deliver(std::move(event), QueueNode::Kind::event);
@@ -84,12 +85,12 @@ inline void StreamCore::settle() {
 
 inline bool StreamCore::pull() {
   // No further than what was sent directly meanwhile, which has its place there.
-  const HeldSends::Entry* const next = held_ && !held_->sends.empty() ? &held_->sends.front() : nullptr;
+  const HeldSends::Entry* const next = held() != nullptr && !held()->sends.empty() ? &held()->sends.front() : nullptr;
   for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
     source->pull(next != nullptr && next->place.source.get() == source ? next->place.position
                                                                        : StreamSource::everything);
   }
-  return !queue_.empty() || (held_ && release_held());
+  return !queue_.empty() || (held() != nullptr && release_held());
 }
 
 inline Place StreamCore::place() const {
@@ -111,9 +112,9 @@ inline bool StreamCore::post_in_place(EncodedEvent&& event, Ref<SendWaiter> wait
       Ref<Resident>(this));
 }
 
-inline StreamCore::Held& StreamCore::held() {
-  if (!held_) held_ = std::make_unique<Held>();
-  return *held_;
+inline StreamCore::Held& StreamCore::hold() {
+  if (!seldom().held) seldom_->held = std::make_unique<Held>();
+  return *seldom_->held;
 }
 
 inline bool StreamCore::owed(const Place& place) const {
@@ -124,7 +125,7 @@ inline bool StreamCore::owed(const Place& place) const {
 }
 
 inline bool StreamCore::in_debt() const {
-  return !held_->sends.empty() || owed({nullptr, StreamSource::everything});
+  return !held()->sends.empty() || owed({nullptr, StreamSource::everything});
 }
 
 // Queues what was sent directly, or holds it until what was accepted before it has been queued.
@@ -136,7 +137,7 @@ inline void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place
     if (waiter) waiter->done(Errc::stream_closed);
     return;
   }
-  const bool waits = (held_ && !held_->sends.empty()) || owed(place);
+  const bool waits = (held() != nullptr && !held()->sends.empty()) || owed(place);
   if (event && !waits) {
     if (counted) counted_ += size;
     deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
@@ -146,14 +147,14 @@ inline void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place
     waiting_.fetch_sub(size, std::memory_order_relaxed);
     return;
   }
-  held().sends.push(std::move(event), std::move(waiter), std::move(place));
+  hold().sends.push(std::move(event), std::move(waiter), std::move(place));
   mark_dirty();
 }
 
 // The overflow policy for what is held. Bytes were looked at when it was sent, for the policies that refuse.
 inline bool StreamCore::make_room_to_hold(std::size_t size) {
   const StreamOptions& limits = options();
-  HeldSends& sends = held().sends;
+  HeldSends& sends = hold().sends;
   const auto full = [&] {
     return sends.events() > 0 && (sends.bytes() + size > limits.max_queued_bytes ||
                                   (limits.max_queued_events > 0 && sends.events() >= limits.max_queued_events));
@@ -177,10 +178,10 @@ inline bool StreamCore::make_room_to_hold(std::size_t size) {
 
 // Queues what waits for nothing any more. The queue is empty, so that what was accepted before is with the kernel.
 inline bool StreamCore::release_held() {
-  while (held_ && !held_->sends.empty() && !owed(held_->sends.front().place)) {
+  while (held() != nullptr && !held()->sends.empty() && !owed(held()->sends.front().place)) {
     // Somebody who waits for the place itself waits for the events before it to be written.
-    if (!held_->sends.front().event && !queue_.empty()) break;
-    HeldSends::Entry entry = held_->sends.pop();
+    if (!held()->sends.front().event && !queue_.empty()) break;
+    HeldSends::Entry entry = held()->sends.pop();
     if (entry.behind_gap) gap_due_ = true;
     if (!entry.event) {
       entry.waiter->done({});
@@ -190,9 +191,9 @@ inline bool StreamCore::release_held() {
     deliver(std::move(entry.event), QueueNode::Kind::event, std::move(entry.waiter));
     queue_changed();
   }
-  if (held_ && held_->sends.empty() && !held_->ending) {
-    if (held_->sends.gap_at_end()) gap_due_ = true;
-    held_ = nullptr;
+  if (held() != nullptr && held()->sends.empty() && !held()->ending) {
+    if (held()->sends.gap_at_end()) gap_due_ = true;
+    let_go_of_held();
   }
   return !queue_.empty();
 }
@@ -310,7 +311,7 @@ inline bool StreamCore::write_out(int& budget) {
       }
       if (pull()) continue;
       if (socket_ == no_socket || !ending() || in_debt()) return false;
-      finish(EncodedEvent(held_->last));
+      finish(EncodedEvent(held()->last));
       continue;
     }
     if (budget <= 0) return true;
@@ -361,8 +362,8 @@ inline void StreamCore::answer_poll(PollEnd end) {
   } while (fallback_->answer.size() < most_per_poll && pull());
   queue_changed();
   if (ended_) return;
-  if (ending() && held_->last && !in_debt()) {
-    push(QueueNode::Kind::replay, held_->last, 0);
+  if (ending() && held()->last && !in_debt()) {
+    push(QueueNode::Kind::replay, held()->last, 0);
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
     queue_.clear(shard_->nodes(), {});
   }
