@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A program that must not compile fails for the reason it gives, and compiles without the offending line.
+# A program that must not compile fails for the reason it gives, by the first error of the compiler, and compiles without
+# the offending line.
 #
 #   compile_fail.sh SOURCE COMPILER [FLAG...]
 #
@@ -20,7 +21,8 @@ if log=$("$@" -std=c++20 -fsyntax-only -DMUST_NOT_COMPILE "$source" 2>&1); then
   echo "$source compiles, and must not"
   exit 1
 fi
-if ! grep -qE "error: .*$reason" <<<"$log"; then
+first=$(grep -m 1 -E "error: " <<<"$log")
+if ! grep -qE "error: .*$reason" <<<"$first"; then
   echo "$source fails for another reason than /$reason/:"
   echo "$log"
   exit 1

@@ -14,11 +14,10 @@
 #include <variant>
 #include <vector>
 
-#include <asio/awaitable.hpp>
-
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/server/server_options.hpp>
+#include <spate/stream/detail/language.hpp>
 
 namespace spate {
 
@@ -30,28 +29,30 @@ AuthorizeHook all_of(Hooks... hooks) {
   for (const AuthorizeHook& hook : *all) {
     std::visit([](const auto& each) { detail::require_callable("spate::all_of: a hook", each); }, hook);
   }
+#if SPATE_HAS_COROUTINES
   const bool plain = std::all_of(all->begin(), all->end(), [](const AuthorizeHook& hook) {
     return std::holds_alternative<AuthorizeFunction>(hook);
   });
-  if (plain) {
-    return AuthorizeFunction([all](Request& request) -> std::optional<Response> {
+  if (!plain) {
+    return AuthorizeCoroutine([all](Request& request) -> asio::awaitable<std::optional<Response>> {
       for (const AuthorizeHook& hook : *all) {
-        if (auto refused = std::get<AuthorizeFunction>(hook)(request)) return refused;
+        std::optional<Response> refused;
+        if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+          refused = co_await (*coroutine)(request);
+        } else {
+          refused = std::get<AuthorizeFunction>(hook)(request);
+        }
+        if (refused) co_return refused;
       }
-      return std::nullopt;
+      co_return std::nullopt;
     });
   }
-  return AuthorizeCoroutine([all](Request& request) -> asio::awaitable<std::optional<Response>> {
+#endif
+  return AuthorizeFunction([all](Request& request) -> std::optional<Response> {
     for (const AuthorizeHook& hook : *all) {
-      std::optional<Response> refused;
-      if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
-        refused = co_await (*coroutine)(request);
-      } else {
-        refused = std::get<AuthorizeFunction>(hook)(request);
-      }
-      if (refused) co_return refused;
+      if (auto refused = std::get<AuthorizeFunction>(hook)(request)) return refused;
     }
-    co_return std::nullopt;
+    return std::nullopt;
   });
 }
 

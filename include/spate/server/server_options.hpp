@@ -6,18 +6,20 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
-
-#include <asio/awaitable.hpp>
 
 #include <spate/http/cors.hpp>
 #include <spate/http/cross_site.hpp>
 #include <spate/http/limits.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/detail/language.hpp>
 #include <spate/stream/stream_options.hpp>
 #include <spate/wire/detail/require.hpp>
 
@@ -90,11 +92,45 @@ struct ServerOptions {
 ///              meanwhile other requests may be asked about
 /// Lifetime     request and captures live as long as the coroutine
 /// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who has
-/// only
-///              ended their own side may still wait for an answer; a stream ends as it begins
+///              only ended their own side may still wait for an answer; a stream ends as it begins
 using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
-using AuthorizeCoroutine = std::function<asio::awaitable<std::optional<Response>>(Request&)>;
-using AuthorizeHook = std::variant<AuthorizeFunction, AuthorizeCoroutine>;
+using AuthorizeCoroutine = std::function<detail::Awaitable<std::optional<Response>>(Request&)>;
+
+/// Either of them, empty until it is set.
+class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine> {
+ public:
+  /// Asks nobody.
+  AuthorizeHook() = default;
+  /// `hook` is a function or a coroutine as above; it may be one that can only be moved.
+  template <typename Hook>
+    requires(!std::is_base_of_v<AuthorizeHook, std::decay_t<Hook>>)
+  AuthorizeHook(Hook&& hook) : variant(brought_into_form<std::decay_t<Hook>>(std::forward<Hook>(hook))) {}
+
+ private:
+  template <typename Hook>
+  static variant brought_into_form(Hook hook) {
+    if constexpr (!std::is_invocable_v<Hook&, Request&>) {
+      static_assert(detail::always_false<Hook>, "an authorize hook takes one argument, spate::Request&");
+    } else {
+      using Result = std::invoke_result_t<Hook&, Request&>;
+      constexpr bool coroutine = std::is_same_v<Result, detail::Awaitable<std::optional<Response>>>;
+      if constexpr (!coroutine && !std::is_convertible_v<Result, std::optional<Response>>) {
+        static_assert(detail::always_false<Hook>,
+                      "an authorize hook returns std::optional<spate::Response> or "
+                      "asio::awaitable<std::optional<spate::Response>>");
+      } else {
+        using Function = std::conditional_t<coroutine, AuthorizeCoroutine, AuthorizeFunction>;
+        if constexpr (std::is_copy_constructible_v<Hook>) {
+          return Function(std::move(hook));
+        } else {
+          return Function([shared = std::make_shared<Hook>(std::move(hook))](Request& request) -> Result {
+            return (*shared)(request);
+          });
+        }
+      }
+    }
+  }
+};
 
 /// What of a request its hook is shown.
 enum class AuthorizeOn {

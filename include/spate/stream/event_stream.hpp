@@ -18,7 +18,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -177,8 +176,11 @@ class EventStream {
   /// Bytes that wait for this client or are on their way to its queue. A snapshot.
   std::size_t queued_bytes() const noexcept { return core_->queued_bytes(); }
 
-  /// A token that is told to stop when the stream is over; for producers on threads of their own.
+#if SPATE_HAS_STOP_TOKEN
+  /// A token that is told to stop when the stream is over; for producers on threads of their own. Where the standard
+  /// library has one.
   std::stop_token stop_token() const { return core_->stop_token(); }
+#endif
 
   /// Where this stream's callbacks run: the loop it lives on. Empty once the server is gone. Whoever keeps the executor
   /// of a loop uses it no longer than the loop is there, as always with Asio; callbacks and completions take care of

@@ -15,11 +15,11 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/cancellation_type.hpp>
-#include <asio/co_spawn.hpp>
 #include <asio/error.hpp>
 
 #include <spate/server/detail/router.hpp>
 #include <spate/server/streamed_response.hpp>
+#include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 
@@ -62,7 +62,7 @@ inline void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorizat
                 refused = std::move(refused)]() mutable { origin->decided(*asked, failure, std::move(refused)); },
                origin);
   };
-  asio::co_spawn(
+  spawn(
       shard->executor(), [asked, &hook] { return hook(asked->request); },
       asio::bind_cancellation_slot(asked->client_left.slot(), std::move(decided)));
 }

@@ -10,17 +10,16 @@
 #include <utility>
 #include <variant>
 
-#include <asio/awaitable.hpp>
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/cancellation_type.hpp>
-#include <asio/co_spawn.hpp>
 #include <asio/error.hpp>
 
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/server/pending_response.hpp>
 #include <spate/server/streamed_response.hpp>
+#include <spate/stream/detail/language.hpp>
 #include <spate/stream/event_stream.hpp>
 
 namespace spate::detail {
@@ -77,100 +76,155 @@ inline void stream_handler_failed(const EventStream& stream, const OnException& 
   }
 }
 
+// What runs a handler that is a coroutine, until its client leaves: then it is cancelled. Shared: the coroutine may
+// outlive the route, and a lambda's captures must live as long as its coroutine, as must the request.
+
+template <typename Function>
+void run_coroutine(const std::shared_ptr<Function>& handler, const EventStream& stream,
+                   const OnException& on_exception) {
+  const auto left = std::make_shared<asio::cancellation_signal>();
+  stream.on_complete([left, core = stream.core()] {
+    // A stream that the program has ended itself leaves its coroutine alone.
+    const bool by_program = core->reason() == EndReason::completed || core->reason() == EndReason::error;
+    if (!by_program) left->emit(asio::cancellation_type::terminal);
+  });
+  auto finished = [handler, stream, on_exception, left](std::exception_ptr exception) {
+    if (exception && !(tells_the_end(exception) && !stream.is_open())) {
+      stream_handler_failed(stream, on_exception, exception);
+    } else {
+      stream.complete();
+    }
+    stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
+  };
+  spawn(
+      stream.get_executor(), [handler, stream] { return (*handler)(stream); },
+      asio::bind_cancellation_slot(left->slot(), std::move(finished)));
+}
+
+template <typename Function>
+void run_coroutine(const std::shared_ptr<Function>& handler, const SharedRequest& request,
+                   const StreamedResponse& response, const OnException& on_exception) {
+  const auto left = std::make_shared<asio::cancellation_signal>();
+  response.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
+  auto finished = [handler, request, response, on_exception, left](std::exception_ptr exception) {
+    if (!exception) return response.finish();
+    if (response.is_open() || !tells_the_end(exception)) report(on_exception, exception);
+    response.abort();
+  };
+  spawn(
+      response.get_executor(), [handler, request, response] { return (*handler)(*request, response); },
+      asio::bind_cancellation_slot(left->slot(), std::move(finished)));
+}
+
+template <typename Function>
+void run_coroutine(const std::shared_ptr<Function>& handler, const SharedRequest& request,
+                   const PendingResponse& pending, const OnException& on_exception) {
+  const auto left = std::make_shared<asio::cancellation_signal>();
+  pending.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
+  auto finished = [handler, request, pending, on_exception, left](std::exception_ptr exception, Response response) {
+    if (exception && tells_the_end(exception) && !pending.is_open()) return;
+    if (exception) {
+      report(on_exception, exception);
+      response = Response::error(500, "the handler failed");
+    }
+    pending.respond(std::move(response));
+  };
+  spawn(
+      pending.get_executor(), [handler, request] { return (*handler)(*request); },
+      asio::bind_cancellation_slot(left->slot(), std::move(finished)));
+}
+
+// A handler that does not fit is told so by the first error of the compiler, which is why nothing is done with it
+// before it has been looked at. All of them may be functions that can only be moved.
+
 template <typename Function>
 StreamHandler make_stream_handler(Function function) {
-  using Result = std::invoke_result_t<Function&, EventStream>;
-  static_assert(std::is_void_v<Result> || std::is_same_v<Result, asio::awaitable<void>>,
-                "a stream handler returns void or asio::awaitable<void>");
-  // Shared: a coroutine may outlive the route, and a lambda's captures must live as long as its coroutine.
-  return
-      [shared = std::make_shared<Function>(std::move(function))](EventStream stream, const OnException& on_exception) {
-        if constexpr (std::is_void_v<Result>) {
-          try {
-            (*shared)(stream);
-          } catch (...) {
-            stream_handler_failed(stream, on_exception, std::current_exception());
-          }
-          stream.core()->handler_returned();
-        } else {
-          const auto left = std::make_shared<asio::cancellation_signal>();
-          stream.on_complete([left, core = stream.core()] {
-            // A stream that the program has ended itself leaves its coroutine alone.
-            const bool by_program = core->reason() == EndReason::completed || core->reason() == EndReason::error;
-            if (!by_program) left->emit(asio::cancellation_type::terminal);
-          });
-          auto finished = [shared, stream, on_exception, left](std::exception_ptr exception) {
-            if (exception && !(tells_the_end(exception) && !stream.is_open())) {
-              stream_handler_failed(stream, on_exception, exception);
-            } else {
-              stream.complete();
-            }
-            stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
-          };
-          asio::co_spawn(
-              stream.get_executor(), [shared, stream] { return (*shared)(stream); },
-              asio::bind_cancellation_slot(left->slot(), std::move(finished)));
+  if constexpr (!std::is_invocable_v<Function&, const EventStream&>) {
+    static_assert(always_false<Function>, "a stream's handler takes one argument, spate::EventStream");
+  } else {
+    using Result = std::invoke_result_t<Function&, const EventStream&>;
+    if constexpr (std::is_void_v<Result>) {
+      return [shared = std::make_shared<Function>(std::move(function))](const EventStream& stream,
+                                                                        const OnException& on_exception) {
+        try {
+          (*shared)(stream);
+        } catch (...) {
+          stream_handler_failed(stream, on_exception, std::current_exception());
         }
+        stream.core()->handler_returned();
       };
+    } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
+      return [shared = std::make_shared<Function>(std::move(function))](const EventStream& stream,
+                                                                        const OnException& on_exception) {
+        run_coroutine(shared, stream, on_exception);
+      };
+    } else {
+      static_assert(always_false<Function>, "a stream's handler returns void or asio::awaitable<void>");
+    }
+  }
+}
+
+template <typename Function>
+Handler make_pending_handler(Function function) {
+  if constexpr (std::is_void_v<std::invoke_result_t<Function&, const Request&, PendingResponse>>) {
+    return RequestHandler([shared = std::make_shared<Function>(std::move(function))](
+                              const SharedRequest& request, PendingResponse pending, const OnException&) {
+      (*shared)(*request, std::move(pending));
+    });
+  } else {
+    static_assert(always_false<Function>,
+                  "a handler that takes (const spate::Request&, spate::PendingResponse) returns void");
+  }
 }
 
 template <typename Function>
 Handler make_pieces_handler(Function function) {
-  using Result = std::invoke_result_t<Function&, const Request&, StreamedResponse>;
-  static_assert(std::is_void_v<Result> || std::is_same_v<Result, asio::awaitable<void>>,
-                "a handler of (const Request&, StreamedResponse) returns void or asio::awaitable<void>");
-  return PiecesHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
-                                                                                  const StreamedResponse& response,
-                                                                                  const OnException& on_exception) {
-    if constexpr (std::is_void_v<Result>) {
+  using Result = std::invoke_result_t<Function&, const Request&, const StreamedResponse&>;
+  if constexpr (std::is_void_v<Result>) {
+    return PiecesHandler([shared = std::make_shared<Function>(std::move(function))](
+                             const SharedRequest& request, const StreamedResponse& response, const OnException&) {
       (*shared)(*request, response);
-    } else {
-      const auto left = std::make_shared<asio::cancellation_signal>();
-      response.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
-      auto finished = [shared, request, response, on_exception, left](std::exception_ptr exception) {
-        if (!exception) return response.finish();
-        if (response.is_open() || !tells_the_end(exception)) report(on_exception, exception);
-        response.abort();
-      };
-      asio::co_spawn(
-          response.get_executor(), [shared, request, response] { return (*shared)(*request, response); },
-          asio::bind_cancellation_slot(left->slot(), std::move(finished)));
-    }
-  });
+    });
+  } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
+    return PiecesHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
+                                                                                    const StreamedResponse& response,
+                                                                                    const OnException& on_exception) {
+      run_coroutine(shared, request, response, on_exception);
+    });
+  } else {
+    static_assert(always_false<Function>,
+                  "a handler that takes (const spate::Request&, spate::StreamedResponse) returns void or "
+                  "asio::awaitable<void>");
+  }
 }
 
 template <typename Function>
 Handler make_handler(Function function) {
   if constexpr (std::is_invocable_r_v<Response, Function&, const Request&>) {
-    return ValueHandler(std::move(function));
+    return ValueHandler([shared = std::make_shared<Function>(std::move(function))](const Request& request) -> Response {
+      return (*shared)(request);
+    });
   } else if constexpr (std::is_invocable_v<Function&, const Request&, PendingResponse>) {
-    return RequestHandler(
-        [function = std::move(function)](const SharedRequest& request, PendingResponse pending,
-                                         const OnException&) mutable { function(*request, std::move(pending)); });
-  } else if constexpr (std::is_invocable_v<Function&, const Request&, StreamedResponse>) {
+    return make_pending_handler(std::move(function));
+  } else if constexpr (std::is_invocable_v<Function&, const Request&, const StreamedResponse&>) {
     return make_pieces_handler(std::move(function));
-  } else {
-    static_assert(std::is_same_v<std::invoke_result_t<Function&, const Request&>, asio::awaitable<Response>>,
-                  "a handler takes (const Request&) and returns Response or asio::awaitable<Response>, or takes "
-                  "(const Request&, PendingResponse) or (const Request&, StreamedResponse)");
+  } else if constexpr (std::is_invocable_v<Function&, const EventStream&>) {
+    static_assert(always_false<Function>,
+                  "a handler of spate::EventStream goes to Server::stream, not to an ordinary route");
+  } else if constexpr (!std::is_invocable_v<Function&, const Request&>) {
+    static_assert(always_false<Function>,
+                  "a handler takes (const spate::Request&), (const spate::Request&, spate::PendingResponse) or "
+                  "(const spate::Request&, spate::StreamedResponse)");
+  } else if constexpr (std::is_same_v<std::invoke_result_t<Function&, const Request&>, Awaitable<Response>>) {
     return RequestHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
                                                                                      const PendingResponse& pending,
                                                                                      const OnException& on_exception) {
-      // The request and the handler's captures live as long as the coroutine.
-      const auto left = std::make_shared<asio::cancellation_signal>();
-      pending.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
-      auto finished = [shared, request, pending, on_exception, left](std::exception_ptr exception, Response response) {
-        if (exception && tells_the_end(exception) && !pending.is_open()) return;
-        if (exception) {
-          report(on_exception, exception);
-          response = Response::error(500, "the handler failed");
-        }
-        pending.respond(std::move(response));
-      };
-      asio::co_spawn(
-          pending.get_executor(), [shared, request] { return (*shared)(*request); },
-          asio::bind_cancellation_slot(left->slot(), std::move(finished)));
+      run_coroutine(shared, request, pending, on_exception);
     });
+  } else {
+    static_assert(always_false<Function>,
+                  "a handler that takes (const spate::Request&) returns spate::Response or "
+                  "asio::awaitable<spate::Response>");
   }
 }
 

@@ -15,7 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -31,6 +30,7 @@
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/kept_cursor.hpp>
+#include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/prefetch.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -194,12 +194,14 @@ class StreamCore final : public Resident {
     if (!posted) waiter->done(Errc::shut_down);
   }
 
+#if SPATE_HAS_STOP_TOKEN
   std::stop_token stop_token() {
     const std::lock_guard lock(shard_->shared_mutex());
     if (!stop_) stop_ = std::make_unique<std::stop_source>();
     if (stopped_) stop_->request_stop();
     return stop_->get_token();
   }
+#endif
 
   /// Where an emitter finds its subscription without a search. There is one place, for the first emitter that comes:
   /// false when it is taken.
@@ -458,7 +460,9 @@ class StreamCore final : public Resident {
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;
+#if SPATE_HAS_STOP_TOKEN
   std::unique_ptr<std::stop_source> stop_;
+#endif
   Ref<StreamSource> registration_;
 };
 

@@ -6,7 +6,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -300,6 +299,7 @@ inline void StreamCore::detach_sources() {
 }
 
 inline void StreamCore::stop() {
+#if SPATE_HAS_STOP_TOKEN
   std::shared_ptr<std::stop_source> source;
   {
     const std::lock_guard lock(shard_->shared_mutex());
@@ -307,6 +307,7 @@ inline void StreamCore::stop() {
     source = std::move(stop_);
   }
   if (source) shard_->call_back([source] { source->request_stop(); });
+#endif
 }
 
 }  // namespace spate::detail
