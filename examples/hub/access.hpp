@@ -92,7 +92,7 @@ class Access {
   static bool same_secret(std::string_view given, std::string_view secret) noexcept {
     unsigned difference = given.size() == secret.size() ? 0 : 1;
     for (std::size_t at = 0; at < given.size(); ++at) {
-      difference |= static_cast<unsigned char>(given[at]) ^ static_cast<unsigned char>(secret[at % secret.size()]);
+      difference |= static_cast<unsigned>(given[at] ^ secret[at % secret.size()]);
     }
     return difference == 0;
   }

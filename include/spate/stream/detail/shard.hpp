@@ -197,7 +197,7 @@ class Shard final : public RefCounted<Shard> {
   /// Cuts everything that has a socket; returns how many streams and answers that cost their end.
   std::size_t cut() {
     std::size_t count = 0;
-    for (const Ref<Resident>& resident : poller_.residents()) count += resident->on_cut() ? 1 : 0;
+    for (const Ref<Resident>& resident : poller_.residents()) count += resident->on_cut() ? 1U : 0U;
     return count;
   }
 

@@ -38,8 +38,8 @@ class StreamWatchers {
     for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
       if (moment == Moment::timeout && !timeout) continue;
       if (moment == Moment::error && (timeout || !error_)) continue;
-      for (auto& [of, callback] : callbacks) {
-        if (of == moment) shard.call_back([callback = std::move(callback), error = error_] { callback(error); });
+      for (auto& [of, registered] : callbacks) {
+        if (of == moment) shard.call_back([callback = std::move(registered), error = error_] { callback(error); });
       }
     }
     for (const Ref<SendWaiter>& waiter : waiters) waiter->done({});
