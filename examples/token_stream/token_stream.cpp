@@ -11,7 +11,6 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
-#include <stop_token>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -104,12 +103,11 @@ class Model {
       co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
     }
     const Producing producing(stats_);
-    const std::stop_token gone = stream.stop_token();
     asio::steady_timer timer(stream.get_executor());
     for (const std::string& word : words) {
       timer.expires_after(thinking);
       co_await timer.async_wait(asio::use_awaitable);
-      if (gone.stop_requested() && when_client_leaves_ == WhenClientLeaves::stop) co_return false;
+      if (!stream.is_open() && when_client_leaves_ == WhenClientLeaves::stop) co_return false;
       ++stats_.produced;
       if (!answer.question().stream) continue;
       const spate::Event event(answer.chunk(word));

@@ -11,17 +11,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
+#include <locale>
 #include <memory>
 #include <new>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
 namespace spate {
@@ -112,10 +112,11 @@ class JwtVerifier {
   static std::optional<std::chrono::system_clock::time_point> moment_of(const Token& token, const char* name) {
     const Text json = claim_of(token, name);
     if (!json) return std::nullopt;
-    const std::string_view text(json.get());
+    // Not every standard library has std::from_chars for these; and a number means the same in every locale.
+    std::istringstream text(json.get());
+    text.imbue(std::locale::classic());
     double seconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    if (!(text >> seconds) || text.peek() != std::istringstream::traits_type::eof()) return std::nullopt;
     // What the clock can hold: till the year 2200.
     constexpr double most = 230.0 * 365.25 * 24 * 3600;
     const std::chrono::duration<double> since(std::clamp(seconds, 0.0, most));
