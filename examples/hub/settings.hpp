@@ -55,7 +55,12 @@ struct Settings {
 
     if (server.request_timeout.count() == 0)
       program.refuse("option --request-timeout-ms: \"0\" would refuse everything");
-    if (!access.limits_publishing() && !spate::is_loopback(spate::parse_listen_address(server.address))) {
+    const bool on_unix = spate::unix_path_of(server.address).has_value();
+    if (!access.limits_publishing() && on_unix && server.allow_hosts.empty()) {
+      // Then it trusts whoever reaches it. A proxy lets everybody do that, so its host has to be named, as on loopback.
+      server.allow_hosts = {"localhost"};
+    }
+    if (!access.limits_publishing() && !on_unix && !spate::is_loopback(spate::parse_listen_address(server.address))) {
       program.refuse("listening on " + server.address + " without --publish-token would let anybody send",
                      spate::Program::cannot_serve);
     }

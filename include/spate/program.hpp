@@ -60,9 +60,10 @@ class Program {
   /// For programs with options of their own: add them, then `parse`.
   explicit Program(std::string summary) : summary_(std::move(summary)) {
     options.cors.cross_site = CrossSite::refuse;
-    option("--address", "ADDRESS", with_default("listen on this address", options.address),
+    option("--address", "ADDRESS",
+           with_default("listen on this address, or on a Unix socket: unix:PATH", options.address),
            [this](const std::string& text) {
-             parse_listen_address(text);  // throws when it is none
+             if (!unix_path_of(text)) parse_listen_address(text);  // throws when it is neither
              options.address = text;
            });
     option("--port", "N", "listen on this port; 0 takes any that is free", options.port);
@@ -151,21 +152,21 @@ class Program {
 
   /// Starts `server`, says where it listens, and runs `io` until a signal has drained it. Returns the exit status.
   ///
-  /// The first line on standard output is "listening on http://ADDRESS:PORT".
+  /// The first line on standard output is "listening on http://ADDRESS:PORT", or "listening on unix:PATH".
   /// Throws std::invalid_argument when `drain` is negative.
   int serve(asio::io_context& io, Server& server) {
     detail::require_not_negative("spate::Program::drain", drain);
     try {
       server.start();
     } catch (const std::system_error& error) {
-      std::cerr << name_ << ": cannot listen on " << options.address << " port " << options.port << ": "
-                << error.code().message() << std::endl;
+      const std::string port = unix_path_of(options.address) ? "" : " port " + std::to_string(options.port);
+      std::cerr << name_ << ": cannot listen on " << options.address << port << ": " << error.code().message()
+                << std::endl;
       return cannot_serve;
     }
     // Before the line below: whoever reads it may send a signal at once.
     asio::signal_set signals(io, SIGINT, SIGTERM);
-    const auto endpoint = server.local_endpoint();
-    std::cout << "listening on http://" << endpoint << std::endl;
+    std::cout << "listening on " << server.listens_on() << std::endl;
     signals.async_wait([&](const std::error_code&, int) {
       signals.async_wait([](const std::error_code& error, int) {
         if (!error) std::_Exit(EXIT_FAILURE);  // asked twice: whoever asked does not want to wait

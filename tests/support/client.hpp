@@ -8,6 +8,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -74,6 +75,13 @@ class Client {
   }
   /// Connects to 127.0.0.1.
   explicit Client(std::uint16_t port, int receive_buffer = 0) : Client(receive_buffer) { connect(port); }
+
+  /// The client's end of a connection of any kind, which is there already.
+  static Client on(int connected) {
+    Client client(Connected{connected});
+    ::fcntl(connected, F_SETFL, ::fcntl(connected, F_GETFL) | O_NONBLOCK);
+    return client;
+  }
 
   Client(Client&& other) noexcept
       : socket_(std::exchange(other.socket_, -1)), buffer_(std::move(other.buffer_)), end_(other.end_) {}
@@ -222,6 +230,11 @@ class Client {
   }
 
  private:
+  struct Connected {
+    int socket;
+  };
+  explicit Client(Connected connected) : socket_(connected.socket) {}
+
   [[noreturn]] void fail(const std::string& what) const {
     throw Failure(what + ": " + std::strerror(errno) + ", after " + detail::quote(buffer_));
   }

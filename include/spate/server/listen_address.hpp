@@ -5,10 +5,14 @@
 // Functions without state: any thread may call them.
 #pragma once
 
+#include <sys/un.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include <asio/ip/address.hpp>
@@ -27,6 +31,24 @@ inline asio::ip::address parse_listen_address(const std::string& text) {
   asio::ip::address address = asio::ip::make_address(by_name ? "127.0.0.1" : text, error);
   if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
   return address;
+}
+
+/// The path of a Unix socket that `ServerOptions::address` names as "unix:/path"; nothing when it names none.
+/// Throws std::invalid_argument that quotes `text` when the path is empty, has a NUL, or is longer than a path of a
+/// socket may be: 107 bytes on Linux.
+inline std::optional<std::string> unix_path_of(const std::string& text) {
+  constexpr std::string_view scheme = "unix:";
+  if (!text.starts_with(scheme)) return std::nullopt;
+  std::string path = text.substr(scheme.size());
+  if (path.empty() || path.find('\0') != std::string::npos) {
+    throw std::invalid_argument("spate::Server: not the path of a Unix socket: " + detail::quote(text));
+  }
+  constexpr std::size_t most = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() > most) {
+    throw std::invalid_argument("spate::Server: the path of a Unix socket has at most " + std::to_string(most) +
+                                " bytes: " + detail::quote(text));
+  }
+  return path;
 }
 
 /// Whether only this machine can reach `address`: 127.0.0.0/8, ::1, and the first within IPv6, ::ffff:127.0.0.1.

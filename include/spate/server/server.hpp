@@ -41,6 +41,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
 
@@ -128,9 +129,11 @@ class Server {
   /// started, or was stopped, before.
   void start();
 
-  /// Where it listens; after `start`.
+  /// Where it listens; after `start`. A Unix socket has neither.
   std::uint16_t port() const { return endpoint_.port(); }
   asio::ip::tcp::endpoint local_endpoint() const { return endpoint_; }
+  /// The same for people: "http://127.0.0.1:8080", or "unix:/run/spate.sock".
+  std::string listens_on() const;
 
   /// One of its loops; empty once it has stopped.
   asio::any_io_executor get_executor() const { return shards_.front()->executor(); }
@@ -138,12 +141,23 @@ class Server {
   /// Accepts from a socket that listens already, besides its own or in place of `start`. Throws std::system_error when
   /// it does not listen, or cannot be taken from its executor.
   void adopt(asio::ip::tcp::acceptor acceptor);
+  /// The same for a Unix socket, whose file stays the program's.
+  void adopt(asio::local::stream_protocol::acceptor acceptor);
   /// Serves a connection that somebody else accepted, like those that it accepts itself: it counts against the limits,
   /// and one that comes after `shutdown` is closed.
   void adopt(asio::ip::tcp::socket socket);
   /// The same for one on which `request` has been read and not answered. Where there is no place for it, and after
   /// `shutdown`, the answer is 503.
   void adopt(asio::ip::tcp::socket socket, Request request);
+  /// The same for a connection over a Unix socket.
+  void adopt(asio::local::stream_protocol::socket socket);
+  void adopt(asio::local::stream_protocol::socket socket, Request request);
+  /// The same for a connected socket of the system, of either kind, as another library knows it. It is the server's
+  /// from now on. Throws std::system_error that names the descriptor when that is none, or no connection of such a
+  /// kind; it is closed then.
+  using NativeSocket = asio::ip::tcp::socket::native_handle_type;
+  void adopt(NativeSocket socket);
+  void adopt(NativeSocket socket, Request request);
 
   /// Stops accepting, ends every stream with its farewell (EndReason::shutdown), finishes what is being answered, and
   /// cuts what is left after `deadline`. Then calls `done` with the number of streams and answers that were cut.
@@ -188,7 +202,14 @@ class Server {
   /// The end of a drain: when every shard is idle or the deadline has come.
   struct Drain;
 
-  void take_over(asio::ip::tcp::socket socket, std::optional<Request> read);
+  void listen_by_tcp(detail::AnyAcceptor& acceptor);
+  void listen(detail::AnyAcceptor acceptor, detail::SocketFile file);
+  template <typename Acceptor>
+  void adopt_acceptor(Acceptor acceptor);
+  template <typename Socket>
+  void adopt_object(Socket socket, std::optional<Request> read);
+  void adopt_native(NativeSocket socket, std::optional<Request> read);
+  void take_over(detail::OwnedSocket owned, std::optional<Request> read);
   void start_threads();
   const detail::Ref<detail::Shard>& next_shard();
 

@@ -26,7 +26,11 @@
 namespace spate {
 
 struct ServerOptions {
-  /// The address to listen on: IPv4 or IPv6. Everything beyond loopback can be reached by others.
+  /// The address to listen on: IPv4 or IPv6. Everything beyond loopback can be reached by others. Or a Unix socket:
+  /// "unix:/run/spate.sock". Who may connect is who may write to its file, which has the rights that the process's
+  /// umask leaves; a folder that others cannot enter is safer. A socket that is there, and on which nobody listens, is
+  /// replaced, anything else is not; a stop removes the file. Every host name may be asked for there unless
+  /// `allow_hosts` lists some, and its connections count against `max_connections` only: they have no address.
   std::string address = "127.0.0.1";
   /// Zero takes any free port; `Server::port` tells which.
   std::uint16_t port = 8080;
@@ -52,8 +56,8 @@ struct ServerOptions {
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
   /// socket is closed, so also while the last bytes of an answer may be on their way. Of IPv6 the first 64 bits are
-  /// what counts as one address. At most 64 that are refused are open besides, until their clients have read why or 2 s
-  /// have passed; more are closed without a word. Zero: no limit.
+  /// what counts as one address; whoever comes by a Unix socket has none. At most 64 that are refused are open besides,
+  /// until their clients have read why or 2 s have passed; more are closed without a word. Zero: no limit.
   std::size_t max_connections = 0;
   std::size_t max_connections_per_address = 0;
 
@@ -62,8 +66,8 @@ struct ServerOptions {
 
   /// Host names that this server answers for besides `localhost` and loopback addresses, on what listens on loopback
   /// only; "*" admits all. A page cannot then reach it under a name of its own (DNS rebinding, S3). Beyond loopback
-  /// every name passes unless some are listed. What counts is where the socket of `start` or `adopt` is bound; of a
-  /// connection that was adopted, its own end.
+  /// every name passes unless some are listed, and on a Unix socket too, where loopback then passes as well. What
+  /// counts is where the socket of `start` or `adopt` is bound; of a connection that was adopted, its own end.
   std::vector<std::string> allow_hosts;
 
   /// Told of every exception that a handler lets out; the client gets 500, or the stream ends with an error. Runs on

@@ -20,6 +20,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
 #include <asio/strand.hpp>
 
 #include <spate/http/header_fields.hpp>
@@ -49,6 +50,29 @@ class StreamHost {
   ///              socket is still the caller's then
   /// Lifetime     the socket is the stream's from now on, also when it fails: `on_error` tells
   EventStream open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields = {}) {
+    return open_on(std::move(request), std::move(fields),
+                   [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
+  }
+  /// The same for a connection over a Unix socket.
+  EventStream open(asio::local::stream_protocol::socket&& socket, Request request, HeaderFields fields = {}) {
+    return open_on(std::move(request), std::move(fields),
+                   [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
+  }
+  /// The same for a connected socket of the system, of either kind, as another library knows it.
+  EventStream open(asio::ip::tcp::socket::native_handle_type socket, Request request, HeaderFields fields = {}) {
+    return open_on(std::move(request), std::move(fields),
+                   [&](std::error_code& error) { return detail::OwnedSocket::from(socket, error); });
+  }
+
+  /// Ends every stream with EndReason::shutdown, its farewell included. From now on `open` refuses.
+  void drain() {
+    draining_->store(true);
+    shard_->run([shard = shard_] { shard->drain(); });
+  }
+
+ private:
+  template <typename TakeSocket>
+  EventStream open_on(Request request, HeaderFields fields, TakeSocket take_socket) {
     if (draining_->load()) {
       throw std::system_error(make_error_code(Errc::shut_down), "spate::StreamHost: it drains and takes no more");
     }
@@ -65,7 +89,7 @@ class StreamHost {
                                                      std::make_shared<const Request>(std::move(request)),
                                                      std::move(fields), std::move(choice));
     std::error_code error;
-    auto owned = detail::OwnedSocket::from(std::move(socket), error);
+    auto owned = take_socket(error);
     auto begin = [origin, core, owned = std::move(owned), error, draining = draining_]() mutable {
       origin->begin(std::move(owned), core, error);
       core->handler_finished();
@@ -77,13 +101,6 @@ class StreamHost {
     return stream;
   }
 
-  /// Ends every stream with EndReason::shutdown, its farewell included. From now on `open` refuses.
-  void drain() {
-    draining_->store(true);
-    shard_->run([shard = shard_] { shard->drain(); });
-  }
-
- private:
   detail::Ref<detail::Shard> shard_;
   detail::Ref<detail::StreamSettings> settings_;
   // Shared with what is on its way to the loop.

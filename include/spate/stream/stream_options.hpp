@@ -50,7 +50,8 @@ struct StreamOptions {
   /// What its host has taken counts, not what is in this one's buffers: a client on a slow link stays, one that takes a
   /// byte now and then to keep its place does not. A host takes bytes in pieces of up to its own buffer, so that a much
   /// higher rate asks for a longer `write_timeout` too. Zero: any byte will do. The same holds for ordinary answers.
-  /// Only Linux tells what was acknowledged; elsewhere what the kernel takes counts, which comes in larger pieces.
+  /// Only Linux tells what was acknowledged; elsewhere what the kernel takes counts, which comes in larger pieces. On a
+  /// Unix socket what the client has read counts, in pieces of up to 48 KiB.
   std::size_t min_rate = 1024;
 
   /// Encoded bytes that may wait for a client which reads slowly. Reaching it triggers `overflow`; an event that finds

@@ -54,15 +54,15 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
     Ref<Resident> place = nullptr;
   };
 
-  /// Decides about one more connection from `remote`.
-  Entry enter(const asio::ip::address& remote) {
-    if (in_all_ == 0 && per_address_ == 0) return {};
+  /// Decides about one more connection from `remote`; that of a Unix socket has no address and counts in all only.
+  Entry enter(const std::optional<asio::ip::address>& remote) {
+    if (in_all_ == 0 && (per_address_ == 0 || !remote)) return {};
     const auto place = make_ref<Place>(Ref<ConnectionLimits>(this));
-    const asio::ip::address address = counted_address(remote);
+    const asio::ip::address address = remote ? counted_address(*remote) : asio::ip::address();
     const std::lock_guard lock(mutex_);
     if (in_all_ == 0 || open_ < in_all_) {
       const auto here = by_address_.try_emplace(address, 0).first;
-      if (per_address_ == 0 || here->second < per_address_) {
+      if (per_address_ == 0 || !remote || here->second < per_address_) {
         ++open_;
         ++here->second;
         place->address = address;

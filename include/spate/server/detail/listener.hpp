@@ -14,14 +14,15 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/server/detail/session.hpp>
+#include <spate/server/detail/unix_listener.hpp>
 
 namespace spate::detail {
 
 /// The place of a connection from `remote` that was accepted; nothing when there is none for it. Then it is closed, at
 /// once: whoever opens connections faster than they can be refused in words is not owed a word. Any thread.
 inline std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
-                                                     const asio::ip::tcp::endpoint& remote) {
-  ConnectionLimits::Entry entry = server.limits->enter(remote.address());
+                                                     const AnyStream::endpoint& remote) {
+  ConnectionLimits::Entry entry = server.limits->enter(ip_address_of(remote));
   if (entry.verdict != ConnectionLimits::Verdict::serve) server.rejected.fetch_add(1, std::memory_order_relaxed);
   if (entry.verdict != ConnectionLimits::Verdict::turn_away) return entry;
   accepted.abort();
@@ -77,11 +78,13 @@ inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server
 
 class Listener final : public RefCounted<Listener> {
  public:
-  Listener(asio::ip::tcp::acceptor acceptor, Ref<ServerCore> server, std::vector<Ref<Shard>> shards)
+  /// `file` is that of a Unix socket, and goes with the listener.
+  Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerCore> server, std::vector<Ref<Shard>> shards)
       : acceptor_(std::move(acceptor)),
+        file_(std::move(file)),
         timer_(acceptor_.get_executor()),
         server_(std::move(server)),
-        hosts_(server_->hosts_of(acceptor_.local_endpoint().address())),
+        hosts_(server_->hosts_of(ip_address_of(acceptor_.local_endpoint()))),
         shards_(std::move(shards)) {
     acceptor_.non_blocking(true);
     std::error_code ignored;                                       // of a kind of socket that has no such option
@@ -95,6 +98,7 @@ class Listener final : public RefCounted<Listener> {
   void stop() {
     std::error_code ignored;  // closing is all that can be done
     acceptor_.close(ignored);
+    file_.remove();
     timer_.cancel();
   }
 
@@ -112,7 +116,7 @@ class Listener final : public RefCounted<Listener> {
 
   void accept() {
     for (int i = 0; i < batch && acceptor_.is_open(); ++i) {
-      asio::ip::tcp::endpoint remote;
+      AnyStream::endpoint remote;
       std::error_code error;
       OwnedSocket accepted = Poller::accept(acceptor_, remote, error);
       if (error == asio::error::would_block) break;
@@ -134,7 +138,7 @@ class Listener final : public RefCounted<Listener> {
     }));
   }
 
-  void deal_out(OwnedSocket accepted, const asio::ip::tcp::endpoint& remote) {
+  void deal_out(OwnedSocket accepted, const AnyStream::endpoint& remote) {
     const Ref<Shard>& shard = shards_[next_];
     next_ = (next_ + 1) % shards_.size();
     try {
@@ -149,7 +153,8 @@ class Listener final : public RefCounted<Listener> {
     }
   }
 
-  asio::ip::tcp::acceptor acceptor_;
+  AnyAcceptor acceptor_;
+  SocketFile file_;
   asio::steady_timer timer_;
   const Ref<ServerCore> server_;
   const HostPolicy& hosts_;  // the server's, for what is bound as this is

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include <asio/ip/address.hpp>
@@ -42,9 +43,11 @@ class ServerCore final : public RefCounted<ServerCore> {
   std::atomic<bool> draining{false};
 
   /// Which hosts may be asked for on what is bound to `local`: a listening socket, or a connection where that is not
-  /// known.
-  const HostPolicy& hosts_of(const asio::ip::address& local) const noexcept {
-    return spate::is_loopback(local) ? hosts_on_loopback_ : hosts_beyond_;
+  /// known. What has no address is a Unix socket. No page can reach it, so that every host passes unless some are
+  /// listed; and if some are, what is on this machine may still name it as it does on loopback.
+  const HostPolicy& hosts_of(const std::optional<asio::ip::address>& local) const noexcept {
+    const bool on_loopback = local ? spate::is_loopback(*local) : !options.allow_hosts.empty();
+    return on_loopback ? hosts_on_loopback_ : hosts_beyond_;
   }
 
   void report(std::exception_ptr exception) const { detail::report(options.on_exception, std::move(exception)); }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
+#include <sstream>
 
 #include <spate/server/server.hpp>
 #include <spate/stream/detail/close_on_exec.hpp>
@@ -56,7 +58,7 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
 
 inline Server::Server(asio::any_io_executor executor, ServerOptions options)
     : core_(detail::make_ref<detail::ServerCore>(options)) {
-  parse_listen_address(options.address);  // throws when it is none
+  if (!unix_path_of(options.address)) parse_listen_address(options.address);  // throws when it is none
   for (std::size_t i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<Loop>());
   for (const auto& loop : loops_) {
     shards_.push_back(detail::make_ref<detail::Shard>(loop->context.get_executor()));
@@ -76,55 +78,111 @@ inline void Server::start() {
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
     if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
   }
-  const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
-  asio::ip::tcp::acceptor acceptor(shards_.front()->executor());
+  detail::AnyAcceptor acceptor(shards_.front()->executor());
+  detail::SocketFile file;
+  const auto path = unix_path_of(core_->options.address);
   try {
-    std::error_code no_socket;
-    detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
-    if (no_socket) throw std::system_error(no_socket);
-    acceptor.set_option(asio::socket_base::reuse_address(true));
-    acceptor.bind(wanted);
-    acceptor.listen();
-    endpoint_ = acceptor.local_endpoint();
+    if (path) file = detail::listen_at(acceptor, *path);
+    if (!path) listen_by_tcp(acceptor);
   } catch (const std::system_error& error) {
     const std::error_code code(error.code().value(), std::system_category());  // Asio's own equals no std::errc
-    throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + " port " +
-                                      std::to_string(core_->options.port));
+    const std::string port = path ? "" : " port " + std::to_string(core_->options.port);
+    throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + port);
   }
-  adopt(std::move(acceptor));
+  listen(std::move(acceptor), std::move(file));
   const std::lock_guard lock(mutex_);
   started_ = true;
 }
 
+inline void Server::listen_by_tcp(detail::AnyAcceptor& acceptor) {
+  const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
+  std::error_code no_socket;
+  detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
+  if (no_socket) throw std::system_error(no_socket);
+  acceptor.set_option(asio::socket_base::reuse_address(true));
+  acceptor.bind(wanted);
+  acceptor.listen();
+  const auto bound = acceptor.local_endpoint();
+  endpoint_.resize(bound.size());
+  std::memcpy(endpoint_.data(), bound.data(), bound.size());
+}
+
+inline std::string Server::listens_on() const {
+  if (unix_path_of(core_->options.address)) return core_->options.address;
+  std::ostringstream text;
+  text << "http://" << endpoint_;
+  return text.str();
+}
+
 inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
-  const auto& shard = shards_.front();
+  adopt_acceptor(std::move(acceptor));
+}
+
+inline void Server::adopt(asio::local::stream_protocol::acceptor acceptor) {
+  adopt_acceptor(std::move(acceptor));
+}
+
+template <typename Acceptor>
+void Server::adopt_acceptor(Acceptor acceptor) {
   const auto protocol = acceptor.local_endpoint().protocol();
+  const asio::any_io_executor executor = shards_.front()->executor();
+  if (!executor) return;  // it has stopped
+  listen(detail::AnyAcceptor(executor, protocol, acceptor.release()), {});
+}
+
+inline void Server::listen(detail::AnyAcceptor acceptor, detail::SocketFile file) {
+  const auto& shard = shards_.front();
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
   detail::close_on_exec(acceptor.native_handle());
   serving_.store(true, std::memory_order_relaxed);
-  // Onto a loop of this server, whose thread then is the only one that has to do with it.
-  asio::ip::tcp::acceptor own(shard->executor(), protocol, acceptor.release());
-  auto listener = detail::make_ref<detail::Listener>(std::move(own), core_, shards_);
+  // It is on a loop of this server, whose thread from now on is the only one that has to do with it.
+  auto listener = detail::make_ref<detail::Listener>(std::move(acceptor), std::move(file), core_, shards_);
   listeners_.push_back(listener);
   start_threads();
   shard->run([listener] { listener->start(); });
 }
 
 inline void Server::adopt(asio::ip::tcp::socket socket) {
-  take_over(std::move(socket), std::nullopt);
+  adopt_object(std::move(socket), std::nullopt);
 }
-
 inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
-  take_over(std::move(socket), std::move(request));
+  adopt_object(std::move(socket), std::move(request));
+}
+inline void Server::adopt(asio::local::stream_protocol::socket socket) {
+  adopt_object(std::move(socket), std::nullopt);
+}
+inline void Server::adopt(asio::local::stream_protocol::socket socket, Request request) {
+  adopt_object(std::move(socket), std::move(request));
+}
+inline void Server::adopt(NativeSocket socket) {
+  adopt_native(socket, std::nullopt);
+}
+inline void Server::adopt(NativeSocket socket, Request request) {
+  adopt_native(socket, std::move(request));
 }
 
-inline void Server::take_over(asio::ip::tcp::socket socket, std::optional<Request> read) {
+template <typename Socket>
+void Server::adopt_object(Socket socket, std::optional<Request> read) {
   std::error_code error;
-  const auto remote = socket.remote_endpoint(error);
-  const auto local = socket.local_endpoint(error).address();
   auto owned = detail::OwnedSocket::from(std::move(socket), error);
-  if (error) return;  // its client has gone
+  if (!error) take_over(std::move(owned), std::move(read));  // else its client has gone
+}
+
+inline void Server::adopt_native(NativeSocket socket, std::optional<Request> read) {
+  std::error_code error;
+  auto owned = detail::OwnedSocket::from(socket, error);
+  if (error) {
+    throw std::system_error(error, "spate::Server: cannot adopt the descriptor " + std::to_string(socket));
+  }
+  take_over(std::move(owned), std::move(read));
+}
+
+inline void Server::take_over(detail::OwnedSocket owned, std::optional<Request> read) {
+  std::error_code unnamed, gone;
+  const auto local = detail::ip_address_of(detail::endpoint_of(owned.native(), ::getsockname, unnamed));
+  const auto remote = detail::endpoint_of(owned.native(), ::getpeername, gone);
+  if (unnamed || gone) return;  // its client has gone
   auto entry = detail::let_in(*core_, owned, remote);
   if (!entry) return;
   const auto& shard = next_shard();

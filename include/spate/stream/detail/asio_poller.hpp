@@ -40,17 +40,16 @@ class AsioPoller {
   AsioPoller& operator=(const AsioPoller&) = delete;
   ~AsioPoller() { stop(); }
 
-  static void limit_silence(asio::ip::tcp::acceptor&, std::chrono::milliseconds) noexcept {}  // not portable
+  static void limit_silence(AnyAcceptor&, std::chrono::milliseconds) noexcept {}  // not portable
 
-  static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote,
-                            std::error_code& error) {
-    asio::ip::tcp::socket socket(acceptor.get_executor());
+  static OwnedSocket accept(AnyAcceptor& acceptor, AnyStream::endpoint& remote, std::error_code& error) {
+    AnyStream::socket socket(acceptor.get_executor());
     acceptor.accept(socket, remote, error);
     return error ? OwnedSocket() : OwnedSocket::from(std::move(socket), error);
   }
 
   SocketId attach(OwnedSocket owned, std::error_code& error) {
-    asio::ip::tcp::socket socket(executor_);
+    AnyStream::socket socket(executor_);
     const auto native = owned.release();
     socket.assign(owned.protocol(), native, error);
     if (error) {
@@ -135,8 +134,8 @@ class AsioPoller {
 
  private:
   struct Slot {
-    explicit Slot(asio::ip::tcp::socket own) : socket(std::move(own)) {}
-    asio::ip::tcp::socket socket;
+    explicit Slot(AnyStream::socket own) : socket(std::move(own)) {}
+    AnyStream::socket socket;
     Ref<Resident> resident;
     Ref<Resident> ticket;
     bool awaits_input = false;

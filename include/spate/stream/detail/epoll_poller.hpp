@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -64,7 +65,7 @@ class EpollPoller {
   /// What `acceptor` accepts breaks (timed_out) when the peer's host has acknowledged nothing for `wait`. For a host
   /// that vanished the kernel takes small writes as long as it has room, so that none of them ever stalls. Zero leaves
   /// it to the system, which waits for a quarter of an hour.
-  static void limit_silence(asio::ip::tcp::acceptor& acceptor, std::chrono::milliseconds wait) noexcept {
+  static void limit_silence(AnyAcceptor& acceptor, std::chrono::milliseconds wait) noexcept {
     constexpr std::chrono::milliseconds most = std::chrono::hours(24);
     const auto limit = static_cast<unsigned>(std::min(wait, most).count());
     // Inherited by what it accepts. A kind of socket that has no such option does without.
@@ -73,8 +74,7 @@ class EpollPoller {
 
   /// Any thread. Takes one pending connection of `acceptor`, to `attach` to this poller or another. Sets `error` when
   /// there is none (would_block) or it cannot be had.
-  static OwnedSocket accept(asio::ip::tcp::acceptor& acceptor, asio::ip::tcp::endpoint& remote,
-                            std::error_code& error) {
+  static OwnedSocket accept(AnyAcceptor& acceptor, AnyStream::endpoint& remote, std::error_code& error) {
     auto size = static_cast<socklen_t>(remote.capacity());
     for (;;) {
       const int socket = ::accept4(acceptor.native_handle(), remote.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -160,6 +160,9 @@ class EpollPoller {
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
+    // A Unix socket has no error when its peer has just closed it, and tells that in another way.
+    pollfd look{socket, 0, 0};
+    if (error == 0 && ::poll(&look, 1, 0) > 0 && (look.revents & POLLHUP) != 0) error = EPIPE;
     return {error, std::system_category()};
   }
 
