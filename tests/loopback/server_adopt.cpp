@@ -1,9 +1,11 @@
 // Connections that somebody else accepted come in by the same door as all others.
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -97,7 +99,7 @@ TEST_CASE("a stream of an adopted request ends with the request's credential", "
     EventClient events(std::move(client));
     CHECK(events.rest().empty());
     CHECK(events.completed());
-    CHECK(serving.ended(EndReason::expired) == 1);
+    CHECK(eventually([&] { return serving.ended(EndReason::expired) == 1; }));
   }
   SECTION("of a host's") {
     std::optional<StreamHost> host(std::in_place, serving.loop.io.get_executor());
@@ -207,5 +209,130 @@ TEST_CASE("a poll on a host gets the whole of a large answer", "[loopback][serve
   CHECK(reply.status == 200);
   CHECK((reply.body.find(large) != std::string::npos));
   CHECK(client.read_end() == End::closed);
+  loop.run([&] { host.reset(); });
+}
+
+TEST_CASE("a client of a host that has ended its side gets every answer that is no stream",
+          "[loopback][server][host]") {
+  struct Case {
+    const char* method;
+    const char* target;
+    std::function<void(const EventStream&)> answer;
+    int status;
+    const char* in_body;
+  };
+  const Case table[] = {
+      {"GET", "/x", [](const EventStream& stream) { stream.reject(Response::error(409, "not now")); }, 409, "not now"},
+      {"POST", "/x", [](const EventStream& stream) { stream.reject(Response::json(200, "{}")); }, 200, "{}"},
+      {"HEAD", "/x", [](const EventStream& stream) { stream.open(); }, 200, ""},
+      {"GET", "/x?transport=poll", [](const EventStream& stream) { stream.send(Event("late")); }, 200, "late"},
+      {"GET", "/x?transport=poll&timeout=60000", [](const EventStream& stream) { stream.send(Event("late")); }, 200,
+       "late"},
+      // It has perhaps gone: soon.
+      {"GET", "/x?transport=poll&timeout=60000", [](const EventStream& stream) { stream.open(); }, 200,
+       "\"events\":[]"},
+      {"GET", "/x?transport=poll&timeout=0", [](const EventStream& stream) { stream.open(); }, 200, "\"events\":[]"},
+  };
+  Loop loop;
+  std::optional<StreamHost> host(std::in_place, loop.io.get_executor());
+  for (const Case& c : table) {
+    INFO(c.method << ' ' << c.target);
+    auto [socket, client] = pair_on(loop);
+    client.end();
+    const EventStream stream = host->open(std::move(socket), Request(c.method, c.target));
+    loop.settle();  // it has seen the end by now
+    c.answer(stream);
+    const Reply reply =
+        client.read_reply(c.method == std::string("HEAD") ? Client::Method::head : Client::Method::other);
+    CHECK(reply.status == c.status);
+    CHECK_THAT(reply.body, ContainsSubstring(c.in_body));
+    CHECK(client.read_end() == End::closed);
+  }
+  loop.run([&] { host.reset(); });
+}
+
+TEST_CASE("a client of a host that ends its side while a poll waits is answered soon", "[loopback][server][host]") {
+  Loop loop;
+  std::optional<StreamHost> host(std::in_place, loop.io.get_executor());
+  auto [socket, client] = pair_on(loop);
+  const EventStream stream = host->open(std::move(socket), Request("GET", "/x?transport=poll&timeout=60000"));
+  stream.open();
+  loop.settle();
+  client.end();
+  CHECK_THAT(client.read_reply().body, ContainsSubstring("\"events\":[]"));
+  loop.run([&] { host.reset(); });
+}
+
+TEST_CASE("an event stream on a host that its client has half closed ends at once", "[loopback][server][host]") {
+  Loop loop;
+  std::optional<StreamHost> host(std::in_place, loop.io.get_executor());
+  Journal journal;
+  auto [socket, client] = pair_on(loop);
+  const EventStream stream = host->open(std::move(socket), Request("GET", "/x"));
+  watch(stream, journal);
+  SECTION("before it begins, as soon as it is sure that a stream is what comes") {
+    client.end();
+    loop.settle();
+    CHECK(journal.entries().empty());  // it may wait for an answer that is none
+    stream.send(Event("x"));
+    CHECK(client.read_to_end().empty());
+  }
+  SECTION("while it is open") {
+    stream.open();
+    client.read_head();
+    client.end();
+    client.read_to_end();
+  }
+  CHECK(journal.wait_for(1) == Texts{"complete"});
+  CHECK_FALSE(stream.is_open());
+  loop.run([&] { host.reset(); });
+}
+
+TEST_CASE("a client of a host that has ended its side and left is looked for by a word to skip",
+          "[loopback][server][host]") {
+  Loop loop;
+  std::optional<StreamHost> host(std::in_place, loop.io.get_executor());
+  Journal journal;
+  auto [socket, client] = pair_on(loop);
+  client.end();
+  const EventStream stream = host->open(std::move(socket), Request("GET", "/x"));
+  watch(stream, journal);
+  SECTION("one that waits skips it") {
+    CHECK(client.read_head().status == 100);
+    stream.reject(Response::error(409, "not now"));
+    CHECK(client.read_reply().status == 409);
+  }
+  SECTION("one that has gone is noticed") {
+    loop.settle();
+    client.close();
+  }
+  CHECK(journal.wait_for(1) == Texts{"complete"});
+  loop.run([&] { host.reset(); });
+}
+
+TEST_CASE("a client of a host that reads less of its answer than the least rate is given up",
+          "[loopback][server][host]") {
+  StreamOptions options = roomy();
+  const bool asked_too_much = GENERATE(true, false);
+  options.write_timeout = asked_too_much ? 300ms : 1s;
+  options.min_rate = asked_too_much ? 10'000'000 : 1000;
+  Loop loop;
+  std::optional<StreamHost> host(std::in_place, loop.io.get_executor(), options);
+  // The kernel asks for more again and again, as it holds so little.
+  asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor(), Serving::small_buffer);
+  Client client(acceptor.local_endpoint().port(), Serving::small_buffer);
+  const EventStream stream = host->open(acceptor.accept(), Request("GET", "/x?transport=poll"));
+  stream.send(Event(std::string(8 * 1024 * 1024, 'x')));
+  const std::size_t wanted = 1000 * 1000;
+  std::size_t taken = 0;
+  try {
+    for (; taken < wanted; taken += 10'000) {
+      client.read_exactly(10'000);
+      std::this_thread::sleep_for(20ms);  // its pace
+    }
+  } catch (const Failure&) {
+    CHECK(client.how_ended() != End::open);
+  }
+  CHECK((taken < wanted) == asked_too_much);
   loop.run([&] { host.reset(); });
 }

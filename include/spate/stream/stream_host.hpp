@@ -42,7 +42,8 @@ class StreamHost {
 
   /// Makes a stream of `socket`, on which `request` has been read and nothing answered. The head goes out as for every
   /// stream: with `open`, the first `send`, or not at all after `reject`. It ends at the request's expiry, if that has
-  /// one. After HEAD it is never open: the head is the whole answer, and nothing that is sent follows it (H4).
+  /// one. After HEAD it is never open: the head is the whole answer, and nothing that is sent follows it (H4). A client
+  /// that ends its side of the connection meanwhile has left a stream, and still gets every other answer.
   ///
   /// `fields` are added to whatever is answered, unless `EventStream::header` has set one of the name.
   /// Throws       std::invalid_argument when the query asks for a transport that cannot be had: answer 400; or when a
@@ -80,7 +81,7 @@ class StreamHost {
     detail::TransportChoice choice = detail::choose_transport(request);
     const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
     const auto expiry = request.expiry();
-    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_->options.write_timeout);
+    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_);
     // In a frame it belongs to pages of its own origin.
     if (choice.transport == Transport::iframe) {
       detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});

@@ -24,6 +24,7 @@
 #include <spate/server/detail/answer_buffer.hpp>
 #include <spate/server/detail/exchange.hpp>
 #include <spate/server/detail/server_core.hpp>
+#include <spate/stream/detail/half_closed.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 
 namespace spate::detail {
@@ -198,8 +199,6 @@ class Session final : public RequestOrigin {
   static constexpr std::size_t read_size = 16 * 1024;
   // What is read ahead while a request is handled, to see the client's end behind it.
   static constexpr std::size_t most_input = 64 * 1024;
-  // How long a client that has ended its side may wait for a stream's handler until it is looked for, at first.
-  static constexpr std::chrono::seconds first_probe{2};
   // Reads in a row, before other connections have their turn.
   static constexpr int most_reads = 16;
   // What one unit of a turn's budget pays for besides a request itself, like a piece that a stream writes.
@@ -263,9 +262,7 @@ class Session final : public RequestOrigin {
     }
   }
 
-  // Nobody can tell whether a client that has ended its side still reads, but by writing. Where a handler may take its
-  // time and then begin a stream, it is written to: a word that every client has to skip. If the client has gone, its
-  // host answers that by breaking the connection. (RFC 9110 15.2)
+  // Where a handler may take its time and then begin a stream, a client that has ended its side is looked for.
   void await_departure() {
     if (!ended_ || state_ != State::handling || !exchange_.respondent().awaits_stream()) return;
     if (!answers_.may_be_interim()) return;
@@ -274,7 +271,7 @@ class Session final : public RequestOrigin {
   }
   void probe() {
     if (!exchange_.respondent().awaits_stream()) return;
-    if (const std::error_code error = say_go_on()) return end_of_input(error);
+    if (const std::error_code error = say_go_on(shard_->poller(), socket_)) return end_of_input(error);
     probe_wait_ *= 2;
     set_deadline(probe_wait_);
   }
@@ -338,15 +335,7 @@ class Session final : public RequestOrigin {
 
   void invite_body() {
     // Every earlier answer has been taken, so there is room; a client with none for a line cannot be served.
-    if (say_go_on()) close();
-  }
-
-  std::error_code say_go_on() {
-    constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    const asio::const_buffer buffer(go_on.data(), go_on.size());
-    std::error_code error;
-    if (shard_->poller().write(socket_, &buffer, 1, error) == go_on.size()) return {};
-    return error ? error : asio::error::no_buffer_space;
+    if (say_go_on(shard_->poller(), socket_)) close();
   }
 
   // Returns the size of the answer, if there is one at once.

@@ -1,0 +1,32 @@
+// A client that has ended its side of the connection behind its request: it has gone, or waits for its answer.
+//
+// Nobody can tell but by writing to it. Where it may take a while until there is something to write, a word is written
+// now and then that every client of HTTP/1.1 has to skip. If the client has gone, its host answers that by breaking the
+// connection. (RFC 9110 15.2)
+#pragma once
+
+#include <chrono>
+#include <string_view>
+#include <system_error>
+
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+
+#include <spate/stream/detail/shard.hpp>
+
+namespace spate::detail {
+
+/// How long such a client may wait until it is looked for; each further wait is twice the last.
+inline constexpr std::chrono::seconds first_probe{2};
+
+/// Invites the client to go on, whether it asked for that or not. Returns why that cannot be written whole, if it
+/// cannot.
+inline std::error_code say_go_on(Poller& poller, SocketId socket) {
+  constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  const asio::const_buffer buffer(go_on.data(), go_on.size());
+  std::error_code error;
+  if (poller.write(socket, &buffer, 1, error) == go_on.size()) return {};
+  return error ? error : asio::error::no_buffer_space;
+}
+
+}  // namespace spate::detail
