@@ -278,7 +278,8 @@ TEST_CASE("within a limit of bytes every missing event is told, and the limit ho
       std::vector<std::string> names(random() % 5);
       for (std::string& each : names) each = random_name(random) + std::to_string(random() % 30);
       const std::string name = random_name(random) + std::to_string(random() % 30);
-      const Audience audiences[] = {Audience::user(name), Audience::group(name.substr(0, 2)), Audience::users(names),
+      const std::string prefix = name.substr(0, 2);
+      const Audience audiences[] = {Audience::user(name), Audience::group(prefix), Audience::users(names),
                                     Audience::everybody()};
       const Audience& audience = audiences[random() % 8 < 7 ? random() % 3 : 3];
       store.append(sequence, audience, event);

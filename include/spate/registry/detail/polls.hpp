@@ -96,8 +96,9 @@ class Polls {
     poll.waiting = nullptr;
   }
 
-  /// Takes out `poll`, to which the caller holds a reference.
+  /// Takes out `poll`; it is gone with the call unless the caller holds a reference.
   void remove(Poll& poll) noexcept {
+    const Ref<Poll> held(&poll);  // the list's may be the last
     clients_.erase(poll.client());
     (poll.waiting == nullptr ? graced_ : waiting_).erase(poll.place_);
     poll.waiting = nullptr;
