@@ -40,6 +40,7 @@ TEST_CASE("a request holds what it was built with", "[http][request]") {
   CHECK(request.param("job") == "7");
   CHECK_FALSE(request.has_param("other"));
   CHECK_THROWS_AS(request.param("other"), std::invalid_argument);
+  CHECK(Request().param("other").empty());
   CHECK(request.version_major() == 1);
   CHECK(request.version_minor() == 0);
 }

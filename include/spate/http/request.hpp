@@ -157,11 +157,12 @@ class Request {
   Fields headers() const noexcept;
 
   /// The path parameter `name`, decoded. Throws std::invalid_argument that quotes a name which the route does not have
-  /// and no authorize hook has set.
+  /// and no authorize hook has set; an empty request, as a stream has one later, has every parameter, and all are empty.
   std::string_view param(std::string_view name) const {
     for (const auto& [known, value] : params_) {
       if (known == name) return value;
     }
+    if (target().empty()) return {};
     throw std::invalid_argument("spate::Request: the route has no parameter " + detail::quote(name));
   }
   bool has_param(std::string_view name) const noexcept {
