@@ -157,7 +157,8 @@ class Request {
   Fields headers() const noexcept;
 
   /// The path parameter `name`, decoded. Throws std::invalid_argument that quotes a name which the route does not have
-  /// and no authorize hook has set; an empty request, as a stream has one later, has every parameter, and all are empty.
+  /// and no authorize hook has set; an empty request, as a stream has one later, has every parameter, and all are
+  /// empty.
   std::string_view param(std::string_view name) const {
     for (const auto& [known, value] : params_) {
       if (known == name) return value;
