@@ -68,8 +68,8 @@ class ErrorCategory final : public std::error_category {
       case Errc::bus_lost: return "the connection to the bus is lost";
       case Errc::bus_refused: return "the bus answered with an error";
       case Errc::bus_garbled: return "a message on the bus could not be read";
-      case Errc::already_added: return "the stream has been added already";
       case Errc::bus_not_replicated: return "too few replicas of the bus have confirmed the event";
+      case Errc::already_added: return "the stream has been added already";
     }
     return "unknown spate error " + std::to_string(code);
   }

@@ -1,5 +1,5 @@
 // What a program sets by mistake is refused when it is set, with a sentence that quotes it.
-#include <sys/stat.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -12,6 +12,7 @@
 #include "support/catch.hpp"
 #include "support/one_stream.hpp"
 #include "support/refusal.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/texts.hpp"
 
 using namespace spate;
@@ -40,8 +41,9 @@ Response greeted(const Request&) {
 
 /// What `add` writes to standard error.
 std::string said(const std::function<void()>& run) {
-  char name[] = "/tmp/spate-said-XXXXXX";
-  const int file = ::mkstemp(name);
+  const TemporaryFolder folder;
+  const int file = ::open((folder.path() / "said").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  REQUIRE(file >= 0);
   const int before = ::dup(STDERR_FILENO);
   ::dup2(file, STDERR_FILENO);
   run();
@@ -51,7 +53,6 @@ std::string said(const std::function<void()>& run) {
   const ssize_t size = ::pread(file, text.data(), text.size(), 0);
   text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
   ::close(file);
-  ::unlink(name);
   return text;
 }
 

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -26,6 +27,7 @@
 #include "support/deferring.hpp"
 #include "support/one_stream.hpp"
 #include "support/refusal.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/texts.hpp"
 
 using namespace spate;
@@ -37,26 +39,11 @@ using Local = asio::local::stream_protocol;
 
 namespace {
 
-/// A folder of the test's own, gone with it.
-class Folder {
+/// Where a socket is to be.
+class Folder : public TemporaryFolder {
  public:
-  Folder() {
-    if (::mkdtemp(name_) == nullptr) throw std::runtime_error("no folder");
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    ::unlink(socket().c_str());
-    ::rmdir(name_);
-  }
-  std::string socket() const { return std::string(name_) + "/s"; }
-  bool has_socket() const {
-    struct stat status {};
-    return ::lstat(socket().c_str(), &status) == 0;
-  }
-
- private:
-  char name_[32] = "/tmp/spate-unix-XXXXXX";
+  std::string socket() const { return path() / "s"; }
+  bool has_socket() const { return std::filesystem::exists(std::filesystem::symlink_status(socket())); }
 };
 
 ServerOptions at(const Folder& folder) {

@@ -29,6 +29,7 @@
 #include <asio/ip/tcp.hpp>
 
 #include "support/eventually.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace spate::test {
 
@@ -38,19 +39,12 @@ class RedisServer {
 
   explicit RedisServer(std::vector<std::string> settings = {}, State state = State::running)
       : port_(free_port()), settings_(std::move(settings)) {
-    std::string name = (std::filesystem::temp_directory_path() / "spate-redis-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder for redis-server");
-    folder_ = name;
+    std::filesystem::create_directory(data());
     if (state == State::running) start();
   }
   RedisServer(const RedisServer&) = delete;
   RedisServer& operator=(const RedisServer&) = delete;
-  ~RedisServer() {
-    kill();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-    std::filesystem::remove_all(folder_ + "-saved", ignored);
-  }
+  ~RedisServer() { kill(); }
 
   std::uint16_t port() const noexcept { return port_; }
   std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
@@ -64,7 +58,7 @@ class RedisServer {
                                    "--bind",
                                    "127.0.0.1",
                                    "--dir",
-                                   folder_,
+                                   data(),
                                    "--save",
                                    "",
                                    "--appendonly",
@@ -106,9 +100,9 @@ class RedisServer {
     process_ = 0;
   }
   /// Keeps a copy of its files as they are now.
-  void save_files() const { copy_files(folder_, folder_ + "-saved"); }
+  void save_files() const { copy_files(data(), saved()); }
   /// Puts the copy in their place, while it does not run: Redis has lost what came after.
-  void roll_back_files() const { copy_files(folder_ + "-saved", folder_); }
+  void roll_back_files() const { copy_files(saved(), data()); }
   void pause() const { ::kill(process_, SIGSTOP); }
   void resume() const { ::kill(process_, SIGCONT); }
 
@@ -136,6 +130,9 @@ class RedisServer {
   }
 
  private:
+  std::string data() const { return folder_.path() / "data"; }
+  std::string saved() const { return folder_.path() / "saved"; }
+
   static std::uint16_t free_port() {
     asio::io_context io;
     const asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
@@ -149,7 +146,7 @@ class RedisServer {
 
   const std::uint16_t port_;
   const std::vector<std::string> settings_;
-  std::string folder_;
+  const TemporaryFolder folder_;
   pid_t process_ = 0;
 };
 

@@ -134,6 +134,14 @@ void run_coroutine(const std::shared_ptr<Function>& handler, const SharedRequest
       asio::bind_cancellation_slot(left->slot(), std::move(finished)));
 }
 
+/// A handler of the kind `Kind` that runs the coroutine `function`.
+template <typename Kind, typename Function>
+Kind make_coroutine_handler(Function function) {
+  return [shared = std::make_shared<Function>(std::move(function))](const auto&... arguments) {
+    run_coroutine(shared, arguments...);
+  };
+}
+
 // A handler that does not fit is told so by the first error of the compiler, which is why nothing is done with it
 // before it has been looked at. All of them may be functions that can only be moved.
 
@@ -154,10 +162,7 @@ StreamHandler make_stream_handler(Function function) {
         stream.core()->handler_returned();
       };
     } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
-      return [shared = std::make_shared<Function>(std::move(function))](const EventStream& stream,
-                                                                        const OnException& on_exception) {
-        run_coroutine(shared, stream, on_exception);
-      };
+      return make_coroutine_handler<StreamHandler>(std::move(function));
     } else {
       static_assert(always_false<Function>, "a stream's handler returns void or asio::awaitable<void>");
     }
@@ -186,11 +191,7 @@ Handler make_pieces_handler(Function function) {
       (*shared)(*request, response);
     });
   } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
-    return PiecesHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
-                                                                                    const StreamedResponse& response,
-                                                                                    const OnException& on_exception) {
-      run_coroutine(shared, request, response, on_exception);
-    });
+    return make_coroutine_handler<PiecesHandler>(std::move(function));
   } else {
     static_assert(always_false<Function>,
                   "a handler that takes (const spate::Request&, spate::StreamedResponse) returns void or "
@@ -216,11 +217,7 @@ Handler make_handler(Function function) {
                   "a handler takes (const spate::Request&), (const spate::Request&, spate::PendingResponse) or "
                   "(const spate::Request&, spate::StreamedResponse)");
   } else if constexpr (std::is_same_v<std::invoke_result_t<Function&, const Request&>, Awaitable<Response>>) {
-    return RequestHandler([shared = std::make_shared<Function>(std::move(function))](const SharedRequest& request,
-                                                                                     const PendingResponse& pending,
-                                                                                     const OnException& on_exception) {
-      run_coroutine(shared, request, pending, on_exception);
-    });
+    return make_coroutine_handler<RequestHandler>(std::move(function));
   } else {
     static_assert(always_false<Function>,
                   "a handler that takes (const spate::Request&) returns spate::Response or "

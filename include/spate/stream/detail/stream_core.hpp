@@ -64,7 +64,7 @@ class StreamCore final : public Resident {
   const Ref<Shard>& shard_ref() const noexcept { return shard_; }
   const StreamOptions& options() const noexcept { return settings_->options; }
 
-  /// Whether the caller is the handler of the stream, or what that calls.
+  /// Whether the caller is on the thread of the stream's handler, and that has not returned.
   bool in_handler() const {
     const std::lock_guard lock(shard_->shared_mutex());
     return opening_ && opening_->handler == std::this_thread::get_id();
