@@ -107,8 +107,9 @@ class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine>
   AuthorizeHook() = default;
   /// `hook` is a function or a coroutine as above; it may be one that can only be moved.
   template <typename Hook>
-    requires(!std::is_base_of_v<AuthorizeHook, std::decay_t<Hook>>)
-  AuthorizeHook(Hook&& hook) : variant(brought_into_form<std::decay_t<Hook>>(std::forward<Hook>(hook))) {}
+    requires(!std::is_base_of_v<AuthorizeHook, Hook>)
+  AuthorizeHook(Hook hook)  // NOLINT(google-explicit-constructor): a function is a hook
+      : variant(brought_into_form(std::move(hook))) {}
 
  private:
   template <typename Hook>
