@@ -6,6 +6,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,13 +17,19 @@ namespace spate::test {
 /// waits so long.
 inline constexpr std::chrono::seconds patience{20};
 
-/// Asks `condition()` again and again until it holds or `deadline` is over. Returns whether it came to hold.
+/// Asks `condition()` again and again until it holds or `deadline` is over. Returns whether it came to hold. One that
+/// throws std::system_error does not hold yet: what it asks may be away for a moment. At the deadline that goes on.
 template <typename Condition>
 bool eventually(Condition&& condition, std::chrono::milliseconds deadline = patience) {
   const auto until = std::chrono::steady_clock::now() + deadline;
   for (;;) {
-    if (condition()) return true;
-    if (std::chrono::steady_clock::now() >= until) return false;
+    const bool last = std::chrono::steady_clock::now() >= until;
+    try {
+      if (condition()) return true;
+    } catch (const std::system_error&) {
+      if (last) throw;
+    }
+    if (last) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
