@@ -1,6 +1,11 @@
+#include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include <spate/cluster/detail/checked_options.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include "support/catch.hpp"
@@ -8,6 +13,7 @@
 
 using Catch::Matchers::ContainsSubstring;
 using spate::ClusterMode;
+using spate::RedisOptions;
 using spate::detail::parse_redis_url;
 using spate::detail::RedisUrl;
 
@@ -80,4 +86,36 @@ TEST_CASE("modes are known by their names", "[cluster][options]") {
   }
   CHECK_FALSE(spate::parse_cluster_mode("Durable"));
   CHECK_FALSE(spate::parse_cluster_mode(""));
+}
+
+TEST_CASE("a node takes the name it is given, or the one that was drawn for it", "[cluster][options]") {
+  RedisOptions named;
+  named.node = "a.b-1_C";
+  CHECK(spate::detail::checked(named, "drawn").node == "a.b-1_C");
+  CHECK(spate::detail::checked({}, "drawn").node == "drawn");
+}
+
+TEST_CASE("options that cannot be are refused by name and value", "[cluster][options]") {
+  using namespace std::chrono_literals;
+  const std::vector<std::pair<std::function<void(RedisOptions&)>, const char*>> mistakes = {
+      {[](RedisOptions& o) { o.node = "a b"; }, R"(node is 1 to 64 of letters, digits, '.', '_' and '-', not "a b")"},
+      {[](RedisOptions& o) { o.log_events = 0; }, "log_events must be positive: 0"},
+      {[](RedisOptions& o) { o.log_bytes = 0; }, "log_bytes must be positive: 0"},
+      {[](RedisOptions& o) { o.max_queued_events = 0; }, "max_queued_events must be positive: 0"},
+      {[](RedisOptions& o) { o.max_queued_bytes = 0; }, "max_queued_bytes must be positive: 0"},
+      {[](RedisOptions& o) { o.log_age = -1ms; }, "log_age must not be negative: -1 ms"},
+      // Redis takes 0 for "as long as it takes".
+      {[](RedisOptions& o) { o.wait_timeout = 0ms; }, "wait_timeout must be positive: 0 ms"},
+      {[](RedisOptions& o) { o.lease = 0ms; }, "lease must be positive: 0 ms"},
+      {[](RedisOptions& o) { o.lease = -10s; }, "lease must be positive: -10000 ms"},
+      {[](RedisOptions& o) { o.reply_timeout = 0ms; }, "reply_timeout must be positive: 0 ms"},
+      {[](RedisOptions& o) { o.min_retry = 0ms; }, "min_retry must be positive: 0 ms"},
+      {[](RedisOptions& o) { o.max_retry = 99ms; }, "min_retry (100 ms) must not be above max_retry (99 ms)"},
+  };
+  for (const auto& [set, sentence] : mistakes) {
+    RedisOptions options;
+    set(options);
+    CHECK(spate::test::refusal([&] { spate::detail::checked(options, "n"); }) ==
+          std::string("spate::RedisOptions::") + sentence);
+  }
 }

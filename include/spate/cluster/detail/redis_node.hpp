@@ -29,6 +29,7 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
+#include <spate/cluster/detail/checked_options.hpp>
 #include <spate/cluster/detail/redis_census.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_follower.hpp>
@@ -154,21 +155,6 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     std::array<char, 16> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
     return std::string(digits.data(), end);
-  }
-
-  static RedisOptions checked(RedisOptions&& options, const std::string& random_name) {
-    if (options.node.empty()) options.node = random_name;
-    const auto legal = [](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '_' ||
-             c == '-';
-    };
-    if (options.node.size() > 64 || !std::all_of(options.node.begin(), options.node.end(), legal)) {
-      throw std::invalid_argument(
-          "spate::RedisBus: a node's name is 1 to 64 of letters, digits, '.', '_' and '-', not " + quote(options.node));
-    }
-    if (options.log_events == 0) throw std::invalid_argument("spate::RedisBus: log_events must be positive");
-    if (options.log_bytes == 0) throw std::invalid_argument("spate::RedisBus: log_bytes must be positive");
-    return std::move(options);
   }
 
   void run(std::function<void(RedisNode&)> function) {

@@ -13,6 +13,12 @@ inline void require_not_negative(const char* name, std::chrono::milliseconds val
   throw std::invalid_argument(std::string(name) + " must not be negative: " + std::to_string(value.count()) + " ms");
 }
 
+/// The same unless it is more than zero.
+inline void require_positive(const char* name, std::chrono::milliseconds value) {
+  if (value.count() > 0) return;
+  throw std::invalid_argument(std::string(name) + " must be positive: " + std::to_string(value.count()) + " ms");
+}
+
 /// Throws std::invalid_argument unless `least` is `most` or less.
 inline void require_in_order(const char* least_name, std::chrono::milliseconds least, const char* most_name,
                              std::chrono::milliseconds most) {
