@@ -610,3 +610,37 @@ TEST_CASE("with no descriptor left a server serves whom it has, and recovers", "
   CHECK(data == "still here");
   for (Client& client : waiting) CHECK(client.read_reply().body == "hello");
 }
+
+TEST_CASE("a farewell that throws ends its stream without a word, and is told to the program", "[loopback][server]") {
+  const bool own_options = GENERATE(false, true);
+  CAPTURE(own_options);
+  Journal journal;
+  ServerOptions options = any_port(1);
+  options.stream.farewell = [](EndReason) -> std::optional<Event> { throw std::runtime_error("no words"); };
+  options.on_exception = [&](const std::exception_ptr& exception) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::runtime_error& error) {
+      journal.add(error.what());
+    }
+  };
+  RouteOptions route;
+  if (own_options) {
+    route.stream = options.stream;
+    options.stream.farewell = nullptr;
+  }
+  Server server(options);
+  server.stream(
+      "/events",
+      [&](const EventStream& stream) {
+        stream.on_error([&](std::error_code error) { journal.add(error.message()); });
+        stream.send(Event("last"));
+        stream.complete();
+      },
+      route);
+  server.start();
+  EventClient client(server.port(), "/events");
+  CHECK(client.rest() == Texts{"last"});
+  CHECK(client.completed());
+  CHECK(journal.wait_for(2) == Texts{"no words", std::error_code(spate::Errc::handler_failed).message()});
+}

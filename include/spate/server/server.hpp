@@ -114,11 +114,8 @@ class Server {
   void fallback(Handler handler, RouteOptions options = {}) {
     detail::require_callable("spate::Server: the handler of the fallback", handler);
     require_not_serving("the fallback");
-    core_->router.set_fallback({{},
-                                PathPattern("/{path...}"),
-                                detail::make_handler(std::move(handler)),
-                                std::move(options),
-                                core_->options.stream});
+    core_->router.set_fallback(
+        {{}, PathPattern("/{path...}"), detail::make_handler(std::move(handler)), std::move(options), core_->options});
   }
 
   // ---- life ----
@@ -184,7 +181,7 @@ class Server {
                  RouteOptions options) {
     require_not_serving(detail::quote(pattern));
     core_->router.add(
-        {std::move(methods), PathPattern(pattern), std::move(handler), std::move(options), core_->options.stream});
+        {std::move(methods), PathPattern(pattern), std::move(handler), std::move(options), core_->options});
   }
 
   void require_not_serving(const std::string& what) const {

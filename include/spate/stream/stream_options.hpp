@@ -83,7 +83,8 @@ struct StreamOptions {
 
   /// Called on the stream's executor when the server ends the stream on purpose (completed, closed, replaced,
   /// lifetime, expired, shutdown, error); what it returns is the last event. Must not block. An exception counts as
-  /// "no event" and is reported like one of a handler.
+  /// "no event": `on_error` sees Errc::handler_failed, and ServerOptions::on_exception is told; of a StreamHost's
+  /// stream a line on standard error says it.
   std::function<std::optional<Event>(EndReason)> farewell;
 };
 

@@ -1,7 +1,6 @@
 // The kinds of handlers that a route takes, each brought into one form.
 #pragma once
 
-#include <cstdio>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -20,12 +19,12 @@
 #include <spate/server/pending_response.hpp>
 #include <spate/server/streamed_response.hpp>
 #include <spate/stream/detail/language.hpp>
+#include <spate/stream/detail/report.hpp>
 #include <spate/stream/event_stream.hpp>
 
 namespace spate::detail {
 
 using SharedRequest = std::shared_ptr<const Request>;
-using OnException = std::function<void(std::exception_ptr)>;
 
 /// Runs on the connection's shard. What it throws is the caller's to handle; what a coroutine throws it handles itself.
 using StreamHandler = std::function<void(EventStream, const OnException&)>;
@@ -34,25 +33,6 @@ using RequestHandler = std::function<void(SharedRequest, PendingResponse, const 
 using ValueHandler = std::function<Response(const Request&)>;
 using PiecesHandler = std::function<void(SharedRequest, StreamedResponse, const OnException&)>;
 using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler, PiecesHandler>;
-
-/// Says on standard error what was thrown: for programs that do not want to be told themselves.
-inline void log_exception(const std::exception_ptr& exception) {
-  const auto say = [](const char* what) { std::fprintf(stderr, "spate: a handler threw: %s\n", what); };
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::exception& error) {
-    say(error.what());
-  } catch (...) {
-    say("what is no std::exception");
-  }
-}
-
-inline void report(const OnException& on_exception, std::exception_ptr exception) noexcept {
-  try {
-    on_exception ? on_exception(std::move(exception)) : log_exception(exception);
-  } catch (...) {  // nobody is left to be told
-  }
-}
 
 /// Whether a coroutine only passes on that its stream is over, or that it was cancelled because of that, as one that
 /// awaits its sends or a timer does when the client leaves.

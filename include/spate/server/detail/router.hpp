@@ -25,7 +25,7 @@ namespace spate::detail {
 struct Route {
   /// Throws std::invalid_argument when an option cannot be understood. `server` is what the route's own does not say.
   Route(std::vector<std::string> of, PathPattern at, Handler by, RouteOptions with = {},
-        const StreamOptions& server = {})
+        const ServerOptions& server = {})
       : methods(std::move(of)), pattern(std::move(at)), handler(std::move(by)), options(std::move(with)) {
     if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&options.authorize)) {
       require_callable("spate::RouteOptions: authorize of " + quote(pattern.text()), *coroutine);
@@ -33,7 +33,8 @@ struct Route {
     if (options.cors) cors.emplace(*options.cors);
     if (options.allow_hosts) hosts.emplace(HostCheck::listed, *options.allow_hosts);
     if (options.stream || options.finish_on_drain) {
-      streams = make_ref<StreamSettings>(options.stream.value_or(server), options.finish_on_drain);
+      streams = make_ref<StreamSettings>(options.stream.value_or(server.stream), server.on_exception,
+                                         options.finish_on_drain);
     }
   }
 

@@ -23,7 +23,7 @@ class ServerCore final : public RefCounted<ServerCore> {
       : options(std::move(chosen)),
         cors(options.cors),
         limits(make_ref<ConnectionLimits>(options.max_connections, options.max_connections_per_address)),
-        stream_settings(make_ref<StreamSettings>(options.stream)),
+        stream_settings(make_ref<StreamSettings>(options.stream, options.on_exception)),
         hosts_on_loopback_(HostCheck::loopback, options.allow_hosts),
         hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts) {
     require_not_negative("spate::ServerOptions::request_timeout", options.request_timeout);

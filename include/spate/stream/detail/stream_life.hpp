@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -253,6 +254,7 @@ inline void StreamCore::push_farewell(EndReason reason) {
     if (options().farewell) farewell = options().farewell(reason);
   } catch (...) {
     watchers().blame(Errc::handler_failed);
+    report(settings_->on_exception, std::current_exception());
   }
   const auto least = options().shutdown_retry_min, most = options().shutdown_retry_max;
   if (reason == EndReason::shutdown && most.count() > 0 && !(farewell && farewell->retry())) {

@@ -11,6 +11,7 @@
 
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/poller.hpp>
+#include <spate/stream/detail/report.hpp>
 #include <spate/stream/detail/resident.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/stream/end_reason.hpp>
@@ -31,8 +32,9 @@ namespace detail {
 
 /// Options of a route with what is derived from them, shared by its streams.
 struct StreamSettings final : RefCounted<StreamSettings> {
-  explicit StreamSettings(StreamOptions chosen, bool finishes = false)
-      : options(std::move(chosen)), finish_on_drain(finishes) {
+  /// `told`, which may be empty, is given what the program's functions among the options throw.
+  explicit StreamSettings(StreamOptions chosen, OnException told = {}, bool finishes = false)
+      : options(std::move(chosen)), on_exception(std::move(told)), finish_on_drain(finishes) {
     check(options);
     limits = {options.heartbeat, options.write_timeout, least_progress(options)};
     heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
@@ -47,6 +49,7 @@ struct StreamSettings final : RefCounted<StreamSettings> {
   }
 
   StreamOptions options;
+  OnException on_exception;
   bool finish_on_drain;
   StreamLimits limits;
   EncodedEvent heartbeat;
