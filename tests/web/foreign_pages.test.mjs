@@ -87,6 +87,33 @@ describe("requests of foreign pages, without an origin", { timeout: 60_000 }, ()
     await hub.stop();
   });
 
+  test("the hub: pages of a listed origin may set the header fields that are allowed, and others none", async () => {
+    const origin = "https://app.example.org";
+    const preflight = (hub, Origin, names) =>
+      ask(hub, "/sse/send/bob", { Origin, "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": names }, "OPTIONS");
+    const allowed = async (hub, names) => {
+      const { status, fields } = await preflight(hub, origin, names);
+      assert.equal(status, 204);
+      return (fields["access-control-allow-headers"] ?? "").toLowerCase().split(/, */);
+    };
+    const usual = await start_hub("--allow-origin", origin);
+    assert.ok((await allowed(usual, "authorization")).includes("authorization"));
+    assert.ok(!(await allowed(usual, "x-request-id")).includes("x-request-id"));
+    await usual.stop();
+    const listing = await start_hub("--allow-origin", origin, "--allow-header", "X-Request-Id", "--allow-header", "X-B3");
+    const listed = await allowed(listing, "x-request-id,x-other");
+    assert.ok(listed.includes("x-request-id") && listed.includes("x-b3") && !listed.includes("x-other"), listed.join());
+    await listing.stop();
+    const echoing = await start_hub("--allow-origin", origin, "--allow-header", "*");
+    const echoed = await allowed(echoing, "x-other,x-more");
+    assert.ok(echoed.includes("x-other") && echoed.includes("x-more"), echoed.join());
+    const foreign = await preflight(echoing, "https://other.example.org", "x-other");
+    assert.equal(foreign.status, 403);
+    assert.equal(foreign.fields["access-control-allow-headers"], undefined);
+    await echoing.stop();
+  });
+
   const streams = { deferred: "/deferred", download: "/events/bob", graceful_stop: "/events", memory_monitor: "/memory",
     own_server: "/events", ticker: "/ticker", token_stream: "/stats", trigger: "/events", words: "/words" };
   for (const [name, path] of Object.entries(streams)) {
