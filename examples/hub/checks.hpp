@@ -63,15 +63,8 @@ inline std::optional<std::string> single(const spate::Request& request, const ch
   return std::move(values.front());
 }
 
-/// The event that a request to send describes: body, `?event=`, `?retry=`.
-inline spate::Event event_of(const spate::Request& request) {
-  const std::string_view body = request.body();
-  if (const std::size_t valid = spate::detail::valid_utf8_prefix(body); valid < body.size()) {
-    throw BadRequest("the body is not valid UTF-8 at byte " + std::to_string(valid) + ": " +
-                     spate::quote(body.substr(valid)));
-  }
-  spate::Event event(body);
-
+/// Sets `event` up as the head of a request to send describes it: `?event=`, `?retry=`.
+inline void describe(spate::Event& event, const spate::Request& request) {
   if (const auto name = single(request, "event")) {
     const auto fail = [&](const char* why) { throw BadRequest("event " + spate::quote(*name) + " " + why); };
     if (!spate::is_valid_utf8(*name)) fail("is not valid UTF-8");
@@ -90,6 +83,23 @@ inline spate::Event event_of(const spate::Request& request) {
     }
     event.retry(std::chrono::milliseconds(milliseconds));
   }
+}
+
+/// The same for whoever only wants to know whether such an event can be, before the body is there.
+inline void check_description(const spate::Request& request) {
+  spate::Event event;
+  describe(event, request);
+}
+
+/// The event that a request to send describes, its body included.
+inline spate::Event event_of(const spate::Request& request) {
+  const std::string_view body = request.body();
+  if (const std::size_t valid = spate::detail::valid_utf8_prefix(body); valid < body.size()) {
+    throw BadRequest("the body is not valid UTF-8 at byte " + std::to_string(valid) + ": " +
+                     spate::quote(body.substr(valid)));
+  }
+  spate::Event event(body);
+  describe(event, request);
   return event;
 }
 

@@ -153,11 +153,19 @@ class Hub {
 
   void add_publishing() {
     const Check may = access_.publisher();
-    const auto prefix = [](const spate::Request& request) { check_id(request.param("prefix"), "the prefix"); };
-    const auto users = [](const spate::Request& request) {
+    const auto to_user = [](const spate::Request& request) {
+      user(request);
+      check_description(request);
+    };
+    const auto to_users = [](const spate::Request& request) {
       const std::vector<std::string> names = request.query_all("user");
       if (names.empty()) throw BadRequest("no user is given");
       for (const std::string& name : names) check_id(name, "the user");
+      check_description(request);
+    };
+    const auto to_group = [](const spate::Request& request) {
+      check_id(request.param("prefix"), "the prefix");
+      check_description(request);
     };
 
     server_.post(
@@ -165,26 +173,26 @@ class Hub {
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::user(request.param("user")), request, std::move(pending));
         },
-        guarded(may, user));
+        guarded(may, to_user));
     server_.post(
         "/sse/send",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           const std::vector<std::string> names = request.query_all("user");
           send(spate::Audience::users(names), request, std::move(pending));
         },
-        guarded(may, users));
+        guarded(may, to_users));
     server_.post(
         "/sse/group/{prefix}",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::group(request.param("prefix")), request, std::move(pending));
         },
-        guarded(may, prefix));
+        guarded(may, to_group));
     server_.post(
         "/sse/broadcast",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::everybody(), request, std::move(pending));
         },
-        guarded(may, nothing));
+        guarded(may, check_description));
     server_.post(
         "/sse/close/{user}",
         [this](const spate::Request& request) {
@@ -217,6 +225,12 @@ class Hub {
     };
     server_.get("/sse/users", users, observers);
     server_.get("/sse/count", count, observers);
+    server_.get("/sse/position", [this](const spate::Request&) {
+      // Beside a log there is none as long as the log is not known.
+      const std::string id = emitter_.position();
+      return id.empty() ? unavailable("the newest id is not known yet")
+                        : spate::Response::json(200, "{\"id\":" + quoted(id) + "}").header("Cache-Control", "no-store");
+    });
     server_.get("/metrics", [this](const spate::Request&) {
       return spate::Response(200)
           .content_type("text/plain; version=0.0.4")
