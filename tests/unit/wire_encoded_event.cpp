@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cstdio>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -122,6 +123,15 @@ TEST_CASE("an id given late gives the bytes of an id given early", "[wire][encod
       CHECK(late.has_data() == event.data().has_value());
     }
   }
+}
+
+TEST_CASE("an encoder takes no second id, nor one that is too long", "[wire][encoder]") {
+  for (const std::string_view own : {"", "own"}) {
+    CHECK_THROWS_AS(EventEncoder(Event("x").id(own)).finish("late"), std::logic_error);
+    CHECK_THROWS_AS(EventEncoder(Event("x").id(own)).finish(""), std::logic_error);
+  }
+  const std::string long_id(EventEncoder::max_late_id + 1, '8');
+  CHECK_THROWS_WITH(EventEncoder(Event("x")).finish(long_id), Catch::Matchers::ContainsSubstring("\"888"));
 }
 
 TEST_CASE("an encoder that is given no id keeps the event's own, however long", "[wire][encoder]") {

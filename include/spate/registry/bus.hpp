@@ -76,7 +76,8 @@ class BusListener {
   virtual void restarted(std::string_view epoch) = 0;
   /// What the log had up to `sequence` and has not been told is gone from it.
   virtual void trimmed(std::uint64_t sequence) = 0;
-  /// The next entry of the log. Sequence numbers grow from call to call, not always by one.
+  /// The next entry of the log. Sequence numbers grow from call to call, not always by one. They make the ids: one that
+  /// `event` has of its own is left out.
   virtual void appended(std::uint64_t sequence, const Audience& audience, const Event& event) = 0;
   /// All that the log has now, has been told; `newest` is the last sequence number that it gave out.
   virtual void caught_up(std::uint64_t newest) = 0;

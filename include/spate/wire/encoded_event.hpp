@@ -8,15 +8,16 @@
 #pragma once
 
 #include <algorithm>
-#include <cassert>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
+#include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/ref.hpp>
 #include <spate/wire/event.hpp>
 
@@ -168,9 +169,13 @@ class EventEncoder {
     return EncodedEvent(std::move(block_));
   }
 
-  /// Ends the encoding with `id`, at most `max_late_id` bytes of it; the event must have none of its own.
+  /// Ends the encoding with `id`. Throws `std::logic_error` when that is longer than `max_late_id`, or when the event
+  /// has an id of its own: there is no room for another.
   EncodedEvent finish(std::string_view id) && {
-    assert(id.size() <= max_late_id && head_->id_at == 0);
+    if (head_->id_at != 0) throw std::logic_error("spate::EventEncoder: the event has an id already");
+    if (id.size() > max_late_id) {
+      throw std::logic_error("spate::EventEncoder: the id is longer than 64 bytes: " + detail::quote(id));
+    }
     put_id(id);
     return std::move(*this).finish();
   }

@@ -470,6 +470,9 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     sizes_.add(sequence, text.size());
     const auto message = decode(text);
     if (!message) return;
+    // The log gives the ids.
+    if (message->event.id()) return skip("an entry of the log, " + LogId::format(sequence) + ", with an id of its own");
+    count(*message);
     tail_.add(sequence, text, RedisLogTail::Clock::now());
     const bool own = message->origin == origin_;
     // Each publisher trims for what it brings, some at a time.
@@ -511,19 +514,21 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   void take_relayed(std::string_view text) {
     const auto message = decode(text);
     if (!message || message->origin == origin_) return;
+    count(*message);
     if (const auto to = listener()) to->relayed(message->audience(), message->event);
   }
 
   std::optional<BusMessage> decode(std::string_view text) {
     std::string why;
     auto message = BusMessageCodec::decode(text, why);
-    if (!message) {
-      skip("a message of " + std::to_string(text.size()) + " bytes: " + why);
-    } else if (message->origin != origin_) {
-      const std::lock_guard lock(mutex_);
-      ++status_.received;
-    }
+    if (!message) skip("a message of " + std::to_string(text.size()) + " bytes: " + why);
     return message;
+  }
+
+  void count(const BusMessage& message) {
+    if (message.origin == origin_) return;
+    const std::lock_guard lock(mutex_);
+    ++status_.received;
   }
 
   void skip(const std::string& what) {

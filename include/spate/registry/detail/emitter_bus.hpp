@@ -159,8 +159,18 @@ inline void EmitterCore::restarted(std::string_view epoch) {
   if (!first_log_) tell_of_restart();
 }
 
+// What is left of `event` when it gets its id elsewhere.
+inline Event without_id(const Event& event) {
+  Event rest = event.data() ? Event(*event.data()) : Event();
+  rest.name(event.name());
+  if (event.retry()) rest.retry(*event.retry());
+  if (event.comment()) rest.comment(*event.comment());
+  return rest;
+}
+
 inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
-  EventEncoder encoder(event);
+  // No emitter with a store sends one that has an id of its own, but others may. The log gives the ids.
+  EventEncoder encoder = event.id() ? EventEncoder(without_id(event)) : EventEncoder(event);
   const std::lock_guard lock(mutex_);
   if (closed_ || sequence <= store_->newest()) return;
   // A node of another kind may put events without data into the log. They are no places to resume after.
