@@ -261,3 +261,20 @@ TEST_CASE("a send that is to be replicated succeeds when a replica has it, and s
   // That a master has got a replica is no failover.
   for (const RedisNodeServer* node : {&nodes.a, &nodes.b, &c}) CHECK(node->hub.server.stats().gaps == 0);
 }
+
+TEST_CASE("a send that is to be replicated, and whose answer is lost, is told that nobody knows of replicas",
+          "[cluster][failover][durable]") {
+  const RedisServer redis;
+  RedisProxy to_publisher(redis.port());
+  spate::RedisOptions options = redis_options(to_publisher.url());
+  options.wait_replicas = 1;
+  options.reply_timeout = 300ms;
+  TwoNodes nodes(options, redis_options(redis.url()));
+  to_publisher.lose_answers();
+  const Sending unanswered(nodes.a.hub.emitter, Audience::user("anna"), Event("1"));
+  CHECK(nodes.there.next().data == "1");
+  // When its publisher is back, it finds the event in the log.
+  REQUIRE(unanswered.wait());
+  CHECK(unanswered.error() == spate::Errc::bus_not_replicated);
+  CHECK(nodes.a.comes_to([](const BusStatus& status) { return status.connected && status.queued == 0; }));
+}

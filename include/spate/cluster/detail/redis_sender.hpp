@@ -95,10 +95,7 @@ class RedisSender {
     session_ = std::move(session);
     epoch_ = std::move(epoch);
     first_ = true;
-    if (logs_) {
-      const std::lock_guard lock(mutex_);
-      rewind();
-    }
+    if (logs_) rewind();
     send_more();
   }
 
@@ -112,14 +109,11 @@ class RedisSender {
     {
       const std::lock_guard lock(mutex_);
       refusal_.clear();
-      if (logs_) {
-        rewind();
-      } else {
-        // At most once: nobody knows whether Redis had them.
-        unknown = outbox_.take_sent();
-      }
+      // At most once: nobody knows whether Redis had them.
+      if (!logs_) unknown = outbox_.take_sent();
     }
     tell(unknown, Errc::bus_lost);
+    if (logs_) rewind();
     asks_replicas_ = false;
     // They are in the log, but nobody knows whether replicas have them.
     for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
@@ -303,10 +297,7 @@ class RedisSender {
   void send_again() {
     rewinding_ = false;
     first_ = true;
-    {
-      const std::lock_guard lock(mutex_);
-      rewind();
-    }
+    rewind();
     send_more();
   }
 
@@ -345,14 +336,19 @@ class RedisSender {
     }
   }
 
-  // Under the lock. All that is here is sent again, less what has been seen in the log, though Redis's answer was lost:
-  // a Redis that has forgotten its last events would take it for new.
+  // All that is here is sent again, less what has been seen in the log, though Redis's answer was lost: a Redis that
+  // has forgotten its last events would take it for new. Nobody knows whether replicas have that.
   void rewind() {
-    while (outbox_.size() > 0 && outbox_.front().counter <= seen_up_to_) {
-      outbox_.pop();
-      ++published_;
+    std::vector<Outbox::Item> seen;
+    {
+      const std::lock_guard lock(mutex_);
+      while (outbox_.size() > 0 && outbox_.front().counter <= seen_up_to_) {
+        seen.push_back(outbox_.pop());
+        ++published_;
+      }
+      outbox_.rewind();
     }
-    outbox_.rewind();
+    tell(seen, replicas_ == 0 ? std::error_code() : Errc::bus_not_replicated);
   }
 
   // Takes out the one that was answered, and notes how it went.
