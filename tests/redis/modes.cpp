@@ -162,6 +162,19 @@ TEST_CASE("in directed mode a unicast touches the nodes of its user and no other
   CHECK(on_c.next().data == "both");
 }
 
+TEST_CASE("in directed mode nothing is lost when Redis forgets its scripts", "[cluster][directed][fault]") {
+  const RedisServer redis;
+  RedisNodeServer a(redis_options(redis.url(), ClusterMode::directed, "a")),
+      b(redis_options(redis.url(), ClusterMode::directed, "b"));
+  for (RedisNodeServer* node : {&a, &b}) REQUIRE(node->is_connected());
+  EventClient on_b = b.hub.open("/anna?greet=1");
+  on_b.next();
+  REQUIRE(eventually([&] { return cluster_users(a.hub.emitter) == Texts{"anna"}; }));
+  REQUIRE(redis.command("SCRIPT FLUSH") == "OK");
+  REQUIRE(all_succeed(send_numbers(a, 1, 1'000)));
+  CHECK(on_b.next_data(1'000) == numbers(1, 1'000));
+}
+
 TEST_CASE("who is online in the cluster is exact while nodes live, and within the lease when one dies",
           "[cluster][presence]") {
   const RedisServer redis;

@@ -57,6 +57,25 @@ TEST_CASE("events are numbered from one, without holes, and found by their numbe
   CHECK(outbox.next_counter() == 4);
 }
 
+TEST_CASE("what is put back goes behind what is on its way and before the rest, in its order", "[cluster][outbox]") {
+  Outbox outbox(10, 100);
+  for (const char* message : {"a", "b", "c"}) push(outbox, message);
+  sendable(outbox);
+  push(outbox, "d");
+  outbox.put_back();
+  outbox.put_back();
+  CHECK(outbox.size() == 4);
+  CHECK(outbox.bytes() == 4);
+  CHECK(outbox.pop().message == "c");
+  CHECK(outbox.next()->message == "a");
+  CHECK(outbox.next()->message == "b");
+  // Of what was on its way again, one is put back again.
+  outbox.put_back();
+  CHECK(sendable(outbox) == Texts{"a", "d"});
+  CHECK(outbox.pop().message == "b");
+  CHECK(outbox.take_sent().size() == 2);
+}
+
 TEST_CASE("a full outbox takes no more, but one event it always takes", "[cluster][outbox]") {
   Outbox outbox(2, 10);
   CHECK(outbox.has_room(1'000));

@@ -39,10 +39,14 @@ class Outbox {
 
   /// The next one to send, which counts as sent from now on; null when there is none. It stays where it is until it is
   /// popped.
-  Item* next() { return sent_ < items_.size() ? &items_[sent_++] : nullptr; }
+  Item* next() {
+    if (sent_ == items_.size()) return nullptr;
+    if (put_back_ > 0) --put_back_;
+    return &items_[sent_++];
+  }
 
   /// None is on its way any more: they are sent again.
-  void rewind() noexcept { sent_ = 0; }
+  void rewind() noexcept { sent_ = put_back_ = 0; }
 
   /// The one whose number is `counter`, if it is still here.
   Item* find(std::uint64_t counter) {
@@ -61,6 +65,15 @@ class Outbox {
     return item;
   }
 
+  /// The oldest, which was on its way, counts as not sent. It is the next one, but for those that were put back before
+  /// it. Its number means nothing any more.
+  void put_back() {
+    Item item = std::move(items_.front());
+    items_.pop_front();
+    --sent_;
+    items_.insert(items_.begin() + static_cast<std::ptrdiff_t>(sent_ + put_back_++), std::move(item));
+  }
+
   /// Takes those that are on their way, or all.
   std::vector<Item> take_sent() { return take(sent_); }
   std::vector<Item> take_all() { return take(sent_ = items_.size()); }
@@ -74,8 +87,9 @@ class Outbox {
 
   const std::size_t max_events_;
   const std::size_t max_bytes_;
-  std::deque<Item> items_;  // numbered without holes
-  std::size_t sent_ = 0;    // so many of them, from the front
+  std::deque<Item> items_;    // numbered without holes, unless one was put back
+  std::size_t sent_ = 0;      // so many of them, from the front
+  std::size_t put_back_ = 0;  // so many behind those
   std::size_t bytes_ = 0;
   std::uint64_t counter_ = 0;
 };

@@ -323,10 +323,11 @@ class RedisSender {
       --in_flight_;
       const bool taken = answer.type != REDIS_REPLY_ERROR;
       const std::string why = taken ? std::string() : std::string(text_of(answer));
+      if (why.starts_with("NOSCRIPT") || why.starts_with("READONLY")) return put_back(why);
       const Outbox::Item sent = pop(why);
       if (!taken) events_.refused(why);
       if (sent.done) sent.done(taken ? std::error_code() : Errc::bus_refused, 0);
-      send_more();
+      send_the_rest();
     };
     if (item.user.empty()) {
       session_->commands().command({"PUBLISH", keys_.to_all, item.message}, std::move(reply));
@@ -334,6 +335,24 @@ class RedisSender {
       session_->eval(RedisScript::route, 1, {keys_.nodes, keys_.prefix, keys_.node, item.user, item.message},
                      std::move(reply));
     }
+  }
+
+  // Redis has not begun with the oldest one. It keeps its place among those that fail like it: the others that are on
+  // their way have passed it, and nothing else is sent before it.
+  void put_back(const std::string& why) {
+    if (why.starts_with("READONLY")) return session_->fail(Errc::bus_lost, RedisServerInfo::explained(why));
+    rewinding_ = true;
+    {
+      const std::lock_guard lock(mutex_);
+      outbox_.put_back();
+    }
+    send_the_rest();
+  }
+
+  void send_the_rest() {
+    if (rewinding_ && in_flight_ > 0) return;
+    if (std::exchange(rewinding_, false)) session_->load_again();
+    send_more();
   }
 
   // All that is here is sent again, less what has been seen in the log, though Redis's answer was lost: a Redis that
@@ -406,7 +425,7 @@ class RedisSender {
   std::uint64_t seen_up_to_ = 0;                  // the last of its own that this node has read from the log
   std::size_t in_flight_ = 0;
   bool first_ = true;       // the next one to append is the first of its session, or after a failed one
-  bool rewinding_ = false;  // one has failed: those behind it are awaited, then all are sent again
+  bool rewinding_ = false;  // one has failed: those behind it are awaited, then it is sent again, and they if need be
   bool asks_replicas_ = false;
   bool full_ = false;               // it failed because Redis has no memory
   std::uint64_t without_room_ = 0;  // the last event that failed so

@@ -78,6 +78,11 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
     connection.command(all, std::move(reply));
   }
 
+  /// Redis has forgotten the scripts; whatever comes behind this finds them again.
+  void load_again() const {
+    for (std::size_t i = 0; i < script_count; ++i) load(i, {});
+  }
+
   /// Somebody has seen a fault.
   void fail(std::error_code error, const std::string& why) {
     if (over_) return;
@@ -124,12 +129,15 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
 
   void load_scripts() {
     for (std::size_t i = 0; i < script_count; ++i) {
-      commands_->command({"SCRIPT", "LOAD", texts[i]}, [this, i](const redisReply& reply) {
+      load(i, [this, i](const redisReply& reply) {
         if (reply.type == REDIS_REPLY_ERROR) return fail(Errc::bus_refused, std::string(text_of(reply)));
         names_[i] = text_of(reply);
         if (i + 1 == script_count) events_.ready();
       });
     }
+  }
+  void load(std::size_t script, RedisConnection::Reply reply) const {
+    commands_->command({"SCRIPT", "LOAD", texts[script]}, std::move(reply));
   }
 
   const asio::any_io_executor strand_;
