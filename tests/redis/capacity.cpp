@@ -124,3 +124,35 @@ TEST_CASE("an event for which a full Redis has no room is refused alone", "[clus
   CHECK(nodes.there.next_data(40) == numbers(1, 40));
   CHECK(nodes.a.comes_to([](const BusStatus& status) { return status.queued == 0 && status.reason.empty(); }));
 }
+
+TEST_CASE("nodes that connect to a full Redis make room there by themselves", "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  TwoNodes nodes(redis.url());
+  REQUIRE(all_succeed(send_large(nodes.a, 100, 50'000)));
+  const std::string memory = redis.command("INFO memory");
+  const long used = std::stol(memory.substr(memory.find("used_memory:") + 12));
+  REQUIRE(redis.command("CONFIG SET maxmemory " + std::to_string(used - 1'000'000)) == "OK");
+  redis.command("CLIENT KILL TYPE normal");
+  for (const RedisNodeServer* node : {&nodes.a, &nodes.b}) {
+    CHECK(node->comes_to([](const BusStatus& s) { return s.connected && s.reconnects == 1 && s.reason.empty(); }));
+  }
+  CHECK(log_length(redis) < 100);
+  CHECK(log_length(redis) > 40);
+  const RedisNodeServer fresh(redis.url());
+  CHECK(fresh.comes_to([](const BusStatus& status) { return status.connected && status.reason.empty(); }));
+  CHECK(all_succeed(send_numbers(nodes.a, 1, 20)));
+}
+
+TEST_CASE("nodes read from a Redis without any memory, and one that starts does too", "[cluster][capacity][durable]") {
+  const RedisServer redis;
+  TwoNodes nodes(redis.url());
+  nodes.a.hub.sent(Audience::user("anna"), "before");
+  REQUIRE(redis.command("CONFIG SET maxmemory 1") == "OK");
+  redis.command("CLIENT KILL TYPE normal");
+  RedisNodeServer fresh(redis.url());
+  for (const RedisNodeServer* node : {&nodes.a, &nodes.b, &fresh}) {
+    CHECK(node->comes_to([](const BusStatus& s) { return s.connected && s.reason.substr(0, 3) == "OOM"; }));
+  }
+  EventClient anna = fresh.hub.open("/anna", "earliest");
+  CHECK(anna.next().data == "before");
+}

@@ -85,6 +85,28 @@ TEST_CASE("what a promoted replica lacks is restored under its ids, and no strea
   for (RedisNodeServer* node : {&nodes.a, &nodes.b, &c}) CHECK(node->hub.server.stats().gaps == 0);
 }
 
+TEST_CASE("what a promoted replica without memory lacks is restored too", "[cluster][failover][durable]") {
+  Pair redis;
+  TwoNodes nodes(redis.url());
+  const std::string third = send(nodes.a, 1, 3);
+  REQUIRE(redis.replica_has(3));
+  redis.replica_falls_behind();
+  send(nodes.a, 4, 6);
+  REQUIRE(redis.replica().command("CONFIG SET maxmemory 1") == "OK");
+  redis.fail_over();
+  for (const RedisNodeServer* node : {&nodes.a, &nodes.b}) {
+    CHECK(node->comes_to([](const BusStatus& s) { return s.connected && s.reason.substr(0, 3) == "OOM"; }));
+  }
+  CHECK(redis.in_charge().command("XLEN spate:log") == "6");
+  RedisNodeServer c(redis.url());
+  EventClient on_c = c.hub.open("/anna?greet=1", third);
+  CHECK(on_c.next_data(4) == Texts{"resumed", "4", "5", "6"});
+  REQUIRE(redis.in_charge().command("CONFIG SET maxmemory 0") == "OK");
+  send(nodes.b, 7, 9);
+  CHECK(nodes.there.next_data(9) == numbers(1, 9));
+  for (RedisNodeServer* node : {&nodes.a, &nodes.b, &c}) CHECK(node->hub.server.stats().gaps == 0);
+}
+
 TEST_CASE("an event that one node has read, whose answer was lost and which the new Redis lacks, comes once",
           "[cluster][failover][durable]") {
   Pair redis;

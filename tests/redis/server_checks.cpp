@@ -1,6 +1,7 @@
 // What a node says of a Redis that is not what it needs, and that it needs no more leave than is documented.
 #include <chrono>
 #include <string>
+#include <system_error>
 
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
@@ -14,6 +15,7 @@ using Catch::Matchers::ContainsSubstring;
 using spate::Audience;
 using spate::BusStatus;
 using spate::ClusterMode;
+using spate::Event;
 
 TEST_CASE("a Redis that may evict keys is used and told, until it may not", "[cluster][checks]") {
   const RedisServer redis({"--maxmemory-policy", "allkeys-lru"});
@@ -43,6 +45,46 @@ TEST_CASE("a replica is refused in every mode, and taken once it is a master", "
   // A master that is demoted while its connections stay is noticed.
   replica.follow(master);
   CHECK(b.comes_to([](const BusStatus& s) { return s.reason.find("it is a replica") != std::string::npos; }));
+}
+
+TEST_CASE("a Redis that takes no writes for want of replicas is read from, and told", "[cluster][checks][durable]") {
+  const RedisServer redis;
+  spate::RedisOptions options = redis_options(redis.url());
+  options.lease = std::chrono::milliseconds(600);
+  TwoNodes nodes(options);
+  nodes.a.hub.sent(Audience::user("anna"), "before");
+  CHECK(nodes.there.next().data == "before");
+  REQUIRE(redis.command("CONFIG SET min-replicas-to-write 1") == "OK");
+  const auto is_told = [](const BusStatus& s) { return s.connected && s.reason.substr(0, 10) == "NOREPLICAS"; };
+  CHECK(nodes.a.comes_to(is_told));
+  CHECK(nodes.b.comes_to(is_told));
+  CHECK(nodes.b.bus->status().reconnects == 0);
+  const Sending waits(nodes.a.hub.emitter, Audience::user("anna"), Event("after"));
+  // So do a node that connects again, and one that starts.
+  redis.command("CLIENT KILL TYPE normal");
+  RedisNodeServer fresh(options);
+  CHECK(fresh.comes_to(is_told));
+  CHECK(nodes.b.comes_to([&](const BusStatus& status) { return is_told(status) && status.reconnects == 1; }));
+  EventClient anna = fresh.hub.open("/anna", "earliest");
+  CHECK(anna.next().data == "before");
+  CHECK_FALSE(waits.done());
+  REQUIRE(redis.command("CONFIG SET min-replicas-to-write 0") == "OK");
+  REQUIRE(waits.wait());
+  CHECK(waits.error() == std::error_code());
+  CHECK(anna.next().data == "after");
+  CHECK(nodes.there.next().data == "after");
+  for (const RedisNodeServer* node : {&nodes.a, &nodes.b, &fresh}) {
+    CHECK(node->comes_to([](const BusStatus& status) { return status.connected && status.reason.empty(); }));
+  }
+}
+
+TEST_CASE("a Redis that takes no writes from the start is told", "[cluster][checks][durable]") {
+  const RedisServer redis({"--min-replicas-to-write", "1"});
+  const RedisNodeServer a(redis.url());
+  CHECK(a.comes_to([](const BusStatus& s) { return s.reason.find("NOREPLICAS") != std::string::npos; }));
+  CHECK_FALSE(a.bus->status().connected);
+  REQUIRE(redis.command("CONFIG SET min-replicas-to-write 0") == "OK");
+  CHECK(a.is_connected());
 }
 
 TEST_CASE("a Redis Cluster is refused, and the reason says so", "[cluster][checks]") {

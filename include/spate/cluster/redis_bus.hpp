@@ -49,8 +49,13 @@
 // lacks is appended again under its old ids. What cannot be restored, because who knew of it is gone or comes too late,
 // is told once to every stream, and to whoever resumes, as a gap. Ids never fall below one that a node has seen.
 //
-// A Redis without memory: the log is made shorter for new events, down to a mebibyte or four times the event. One of 16
-// KiB or more that then still finds no room is refused (Errc::bus_refused); smaller ones wait until there is some.
+// A Redis without memory: the log is made shorter for new events and for who is where, down to a mebibyte or four times
+// the event. An event of 16 KiB or more that then still finds no room is refused (Errc::bus_refused); smaller ones wait
+// until there is some. Nodes that agree on the end of the log append what it lacks all the same, and make room later.
+//
+// A Redis that takes no writes (`min-replicas-to-write`, or a full disk) is read from: a node goes on delivering what
+// the log has, also after it has connected again or when it starts, unless another Redis has taken over. What is sent
+// waits, others do not know who is here, and `status()` says why.
 //
 // What a node's user must be allowed, with `prefix` as it is by default (INFO may be missing: then a failover is
 // noticed only by what a node knows to be missing, and neither a replica nor an eviction policy before they do harm):

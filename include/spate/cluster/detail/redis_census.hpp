@@ -18,6 +18,7 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
+#include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/error.hpp>
 
@@ -102,8 +103,8 @@ class RedisCensus {
                    [this](const redisReply& reply) {
                      if (!session_) return;
                      const bool refused = reply.type == REDIS_REPLY_ERROR;
-                     // A full Redis is left as it is for now.
-                     if (refused && !text_of(reply).starts_with("OOM ")) {
+                     // One that takes no writes is left as it is for now.
+                     if (refused && !RedisServerInfo::takes_no_writes(text_of(reply))) {
                        return session_->fail(Errc::bus_refused, std::string(text_of(reply)));
                      }
                      if (!refused && reply.integer > 0) return sweep_some();

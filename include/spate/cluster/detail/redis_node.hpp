@@ -445,6 +445,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     };
     events.changed = [this] { presence_changed(); };
     events.renewed = [this] { census_.sweep(); };
+    events.make_room = [this] { return make_room(0); };
     return events;
   }
 

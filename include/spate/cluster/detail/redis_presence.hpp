@@ -6,8 +6,8 @@
 // node's loop nor Redis nor the emitter's lock is held for long, however many they are. While there is no session
 // nothing is noted.
 //
-// A name that another process bears is waited for, and so is a Redis that has no memory left: there is no place for
-// this node then, but what it reads and sends may go on.
+// A name that another process bears is waited for, and so is a Redis that takes no writes, for want of memory or of
+// replicas: there is no place for this node then, but what it reads and sends may go on.
 #pragma once
 
 #include <algorithm>
@@ -29,6 +29,7 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
+#include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/error.hpp>
@@ -40,7 +41,7 @@ class RedisPresence {
  public:
   enum class State : std::uint8_t {
     asking,    // for the lease, or there is no session
-    waiting,   // another process has the lease, who may be dead, or Redis is full
+    waiting,   // another process has the lease, who may be dead, or Redis takes no writes
     clearing,  // taking out what an earlier session told
     telling,   // all who are here
     told,      // and from now on whoever comes and goes
@@ -53,6 +54,8 @@ class RedisPresence {
     std::function<void()> changed;
     /// The lease goes on.
     std::function<void()> renewed;
+    /// Redis is full: makes some room, or returns false.
+    std::function<bool()> make_room;
   };
 
   /// `origin` tells this process from all others.
@@ -130,7 +133,7 @@ class RedisPresence {
   }
 
   void took_lease(const redisReply& reply) {
-    if (failed(reply, "the lease cannot be kept: ")) return look_later();
+    if (failed(reply, "the lease cannot be kept: ")) return;
     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) return refuse("the lease cannot be kept");
     const auto answer = reply.element[0]->integer;
     const bool waits = state_ == State::asking || state_ == State::waiting;
@@ -256,12 +259,19 @@ class RedisPresence {
     dropped.swap(changed_);
   }
 
-  // A node whose users cannot be told is none of the cluster's. But a full Redis is read from, and may have room soon.
+  // A node whose users cannot be told is none of the cluster's. But a Redis that takes no writes is read from, and may
+  // take them soon.
   bool failed(const redisReply& reply, const char* what = "the users of this node cannot be told: ") {
     if (!session_) return true;
     if (reply.type != REDIS_REPLY_ERROR) return false;
-    if (text_of(reply).starts_with("OOM ")) {
+    if (RedisServerInfo::takes_no_writes(text_of(reply))) {
       wait_for(std::string(text_of(reply)));
+      if (!session_) return true;
+      if (text_of(reply).starts_with("OOM ") && events_.make_room()) {
+        renew();
+      } else {
+        look_later();
+      }
       return true;
     }
     refuse(what + std::string(text_of(reply)));

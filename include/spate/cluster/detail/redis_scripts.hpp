@@ -15,6 +15,10 @@ namespace spate::detail::redis_scripts {
 /// took over or this one restarted, keeps its own, and a round begins. So it does when it lacks what the node knows; it
 /// is over at once when numbers behind that have been given out already, so that it cannot be restored. All nodes are
 /// waited for that were alive when Redis was last written to, as their leases show.
+///
+/// Redis asks for memory, and for replicas, only when a script writes for the first time. What is written first here
+/// needs none, so that a full Redis lets nodes in, who can make room. One that takes no writes at all may be read from
+/// while nothing has changed.
 inline constexpr std::string_view hello = R"(
 local function before(a, b)
   local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
@@ -22,8 +26,15 @@ local function before(a, b)
   a_ms, a_n, b_ms, b_n = tonumber(a_ms), tonumber(a_n), tonumber(b_ms), tonumber(b_n)
   return a_ms < b_ms or (a_ms == b_ms and a_n < b_n)
 end
+-- A replica refuses to.
+local refused = redis.pcall('HDEL', KEYS[5], '')
+if type(refused) == 'number' then refused = nil end
+if refused and not string.find(refused.err, '^NOREPLICAS') and not string.find(refused.err, '^MISCONF') then
+  return refused
+end
 local epoch = redis.call('GET', KEYS[1])
 if not epoch or redis.call('EXISTS', KEYS[2]) == 0 then
+  if refused then return refused end
   redis.call('SET', KEYS[1], ARGV[1])
   redis.call('DEL', KEYS[2], KEYS[4], KEYS[5], KEYS[6])
   -- From now on a log that is not there is one that was lost.
@@ -32,8 +43,6 @@ if not epoch or redis.call('EXISTS', KEYS[2]) == 0 then
   if ARGV[6] ~= '' then redis.call('SET', KEYS[3], ARGV[6]) end
   return {ARGV[1], 0, '0-0'}
 end
--- A replica refuses to.
-redis.call('SET', KEYS[1], epoch)
 local info = redis.call('XINFO', 'STREAM', KEYS[2])
 local last
 for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end
@@ -41,6 +50,7 @@ local wait, lost, changed
 local took_over = '0'
 local lineage = redis.call('GET', KEYS[3])
 if ARGV[6] ~= '' and lineage ~= ARGV[6] then
+  if refused then return refused end
   redis.call('SET', KEYS[3], ARGV[6])
   -- The same process goes on, unless it was a replica meanwhile, though its history may have another name.
   local same = lineage and string.match(lineage, '^%S+') == string.match(ARGV[6], '^%S+') and ARGV[7] == '0'
@@ -67,6 +77,7 @@ if ARGV[2] == epoch then
     if lost then wait = wait or 0 end
   end
 end
+if refused and (wait or lost or redis.call('EXISTS', KEYS[4]) == 1) then return refused end
 if wait and (changed or redis.call('EXISTS', KEYS[4]) == 0) then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -80,8 +91,9 @@ if lost then redis.call('HSET', KEYS[4], 'lost', '1') end
 return {epoch, redis.call('EXISTS', KEYS[4]), last}
 )";
 
-/// KEYS round, offers; ARGV ids and messages that the log may lack.
+/// KEYS round, offers; ARGV ids and messages that the log may lack. A full Redis takes them too: see above.
 inline constexpr std::string_view offer = R"(
+redis.call('HDEL', KEYS[2], '')
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 return 1
@@ -103,6 +115,7 @@ local function before(a, b)
 end
 local fields, round = redis.call('HGETALL', KEYS[3]), {}
 if #fields == 0 then return 1 end
+redis.call('HDEL', KEYS[4], '')
 local vouched = false
 for i = 1, #fields, 2 do
   round[fields[i]] = fields[i + 1]

@@ -43,6 +43,12 @@ struct RedisServerInfo {
     return server;
   }
 
+  /// Whether `error` says that Redis takes no writes for now, though it may be read: it is full, has too few replicas,
+  /// or cannot write to its disk.
+  static bool takes_no_writes(std::string_view error) noexcept {
+    return error.starts_with("OOM ") || error.starts_with("NOREPLICAS ") || error.starts_with("MISCONF ");
+  }
+
   /// An error that Redis answered, with what to do where its words do not say it.
   static std::string explained(std::string_view error) {
     std::string text(error);
