@@ -58,6 +58,7 @@ TEST_CASE("a Redis that takes no writes for want of replicas is read from, and t
   const auto is_told = [](const BusStatus& s) { return s.connected && s.reason.substr(0, 10) == "NOREPLICAS"; };
   CHECK(nodes.a.comes_to(is_told));
   CHECK(nodes.b.comes_to(is_told));
+  CHECK(nodes.b.bus->status().reason == "NOREPLICAS Not enough good replicas to write.");
   CHECK(nodes.b.bus->status().reconnects == 0);
   const Sending waits(nodes.a.hub.emitter, Audience::user("anna"), Event("after"));
   // So do a node that connects again, and one that starts.

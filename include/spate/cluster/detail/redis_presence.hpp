@@ -265,7 +265,7 @@ class RedisPresence {
     if (!session_) return true;
     if (reply.type != REDIS_REPLY_ERROR) return false;
     if (RedisServerInfo::takes_no_writes(text_of(reply))) {
-      wait_for(std::string(text_of(reply)));
+      wait_for(RedisServerInfo::explained(text_of(reply)));
       if (!session_) return true;
       if (text_of(reply).starts_with("OOM ") && events_.make_room()) {
         renew();

@@ -274,11 +274,12 @@ class RedisSender {
     }
     if (!std::exchange(rewinding_, true)) {
       full_ = why.starts_with("OOM");
+      const std::string told = RedisServerInfo::explained(why);
       {
         const std::lock_guard lock(mutex_);
-        refusal_ = why;
+        refusal_ = told;
       }
-      events_.refused(why);
+      events_.refused(told);
     }
     send_again_later();
   }

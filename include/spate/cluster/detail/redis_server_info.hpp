@@ -49,9 +49,9 @@ struct RedisServerInfo {
     return error.starts_with("OOM ") || error.starts_with("NOREPLICAS ") || error.starts_with("MISCONF ");
   }
 
-  /// An error that Redis answered, with what to do where its words do not say it.
+  /// An error that Redis answered, without the place in a script, and with what to do where its words do not say it.
   static std::string explained(std::string_view error) {
-    std::string text(error);
+    std::string text(error.substr(0, error.find(" script: ")));
     if (error.starts_with("READONLY")) text += " (name its master, or an address that leads to it)";
     if (error.starts_with("MOVED") || error.starts_with("CROSSSLOT") || error.starts_with("CLUSTERDOWN")) {
       text += " (Redis Cluster is not supported: name a Redis that is no part of one)";
