@@ -1,6 +1,7 @@
 // Outbox: events on their way to Redis, in order, until Redis has confirmed them. No I/O; guarded by its owner.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -68,10 +69,10 @@ class Outbox {
   /// The oldest, which was on its way, counts as not sent. It is the next one, but for those that were put back before
   /// it. Its number means nothing any more.
   void put_back() {
-    Item item = std::move(items_.front());
-    items_.pop_front();
+    const auto oldest = items_.begin();
+    std::rotate(oldest, oldest + 1, oldest + static_cast<std::ptrdiff_t>(sent_ + put_back_));
     --sent_;
-    items_.insert(items_.begin() + static_cast<std::ptrdiff_t>(sent_ + put_back_++), std::move(item));
+    ++put_back_;
   }
 
   /// Takes those that are on their way, or all.

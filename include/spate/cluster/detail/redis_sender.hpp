@@ -359,16 +359,17 @@ class RedisSender {
   // All that is here is sent again, less what has been seen in the log, though Redis's answer was lost: a Redis that
   // has forgotten its last events would take it for new. Nobody knows whether replicas have that.
   void rewind() {
-    std::vector<Outbox::Item> seen;
-    {
-      const std::lock_guard lock(mutex_);
-      while (outbox_.size() > 0 && outbox_.front().counter <= seen_up_to_) {
-        seen.push_back(outbox_.pop());
+    const std::error_code fate = replicas_ == 0 ? std::error_code() : Errc::bus_not_replicated;
+    for (;;) {
+      Bus::Published done;
+      {
+        const std::lock_guard lock(mutex_);
+        if (outbox_.size() == 0 || outbox_.front().counter > seen_up_to_) return outbox_.rewind();
+        done = outbox_.pop().done;
         ++published_;
       }
-      outbox_.rewind();
+      if (done) done(fate, 0);
     }
-    tell(seen, replicas_ == 0 ? std::error_code() : Errc::bus_not_replicated);
   }
 
   // Takes out the one that was answered, and notes how it went.
