@@ -40,6 +40,7 @@ thread_local bool marked;
 std::atomic<bool> allocation_on;
 std::atomic<long> allocation_skip;
 std::atomic<long> allocation_times;
+std::atomic<std::size_t> allocation_least_bytes;
 std::atomic<bool> allocation_struck;
 
 void arm(std::string_view call, int error, int skip, int times, std::size_t short_write) noexcept {
@@ -101,7 +102,8 @@ int FailingCall::struck() const noexcept {
   return armed.struck;
 }
 
-FailingAllocation::FailingAllocation(long skip, long times) noexcept {
+FailingAllocation::FailingAllocation(long skip, long times, std::size_t least_bytes) noexcept {
+  allocation_least_bytes = least_bytes;
   allocation_struck = false;
   allocation_skip = skip;
   allocation_times = times;
@@ -117,8 +119,8 @@ bool FailingAllocation::struck() const noexcept {
 #ifndef SPATE_FAULT_PRELOAD
 namespace {
 
-bool allocation_strikes() noexcept {
-  if (!marked || !allocation_on) return false;
+bool allocation_strikes(std::size_t size) noexcept {
+  if (!marked || !allocation_on || size < allocation_least_bytes) return false;
   const long left = allocation_skip.fetch_sub(1);
   if (left > 0 || left <= -allocation_times) return false;
   allocation_struck = true;
@@ -200,7 +202,7 @@ extern "C" int close(int fd) {
 
 #ifndef SPATE_FAULT_PRELOAD
 void* operator new(std::size_t size) {
-  if (spate::test::allocation_strikes()) throw std::bad_alloc();
+  if (spate::test::allocation_strikes(size)) throw std::bad_alloc();
   if (void* const memory = std::malloc(size > 0 ? size : 1)) return memory;
   throw std::bad_alloc();
 }

@@ -36,10 +36,10 @@ class FailingCall {
   int struck() const noexcept;
 };
 
-/// Fails allocations of marked threads: `times` of them, after `skip` others.
+/// Fails allocations of marked threads, of so many bytes or more: `times` of them, after `skip` others.
 class FailingAllocation {
  public:
-  explicit FailingAllocation(long skip, long times = 1) noexcept;
+  explicit FailingAllocation(long skip, long times = 1, std::size_t least_bytes = 0) noexcept;
   FailingAllocation(const FailingAllocation&) = delete;
   FailingAllocation& operator=(const FailingAllocation&) = delete;
   ~FailingAllocation();

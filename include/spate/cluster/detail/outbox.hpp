@@ -7,7 +7,6 @@
 #include <deque>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <spate/registry/bus.hpp>
 
@@ -34,8 +33,10 @@ class Outbox {
   /// The number of the event that is pushed next.
   std::uint64_t next_counter() const noexcept { return counter_ + 1; }
   void push(std::string message, std::string user, Bus::Published done) {
-    bytes_ += message.size();
-    items_.push_back({++counter_, std::move(message), std::move(user), std::move(done)});
+    const std::size_t size = message.size();
+    items_.push_back({next_counter(), std::move(message), std::move(user), std::move(done)});
+    ++counter_;
+    bytes_ += size;
   }
 
   /// The next one to send, which counts as sent from now on; null when there is none. It stays where it is until it is
@@ -75,17 +76,10 @@ class Outbox {
     ++put_back_;
   }
 
-  /// Takes those that are on their way, or all.
-  std::vector<Item> take_sent() { return take(sent_); }
-  std::vector<Item> take_all() { return take(sent_ = items_.size()); }
+  /// How many are on their way.
+  std::size_t sent() const noexcept { return sent_; }
 
  private:
-  std::vector<Item> take(std::size_t count) {
-    std::vector<Item> taken;
-    while (count-- > 0) taken.push_back(pop());
-    return taken;
-  }
-
   const std::size_t max_events_;
   const std::size_t max_bytes_;
   std::deque<Item> items_;    // numbered without holes, unless one was put back

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <new>
@@ -70,7 +71,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
         url_.host, std::to_string(url_.port),
         [self = shared_from_this()](std::error_code error, const asio::ip::tcp::resolver::results_type& found) {
           if (self->over_) return;
-          self->connect(found.begin(), error);
+          self->guarded([&] { self->connect(found.begin(), error); });
         });
   }
 
@@ -92,6 +93,22 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     subscribing_ = channels.size();
     subscribed_ = std::move(done);
     command(words, {});
+  }
+
+  /// Runs `function`, one of its handlers. It is over when that throws, as for want of memory: what was read, or was to
+  /// be sent, is only in part. When it is over already, or nobody is to be told, the exception goes on.
+  template <typename Function>
+  void guarded(Function&& function) {
+    try {
+      function();
+    } catch (const std::exception& error) {
+      if (over_) throw;
+      if (closing_) {
+        end();
+        throw;
+      }
+      fail(Errc::bus_lost, error.what());
+    }
   }
 
   /// Ends it without telling.
@@ -126,8 +143,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     if (error) return connect(next, error);
     socket_.async_connect(endpoint, [self = shared_from_this(), next](std::error_code no_connection) {
       if (self->over_) return;
-      if (no_connection) return self->connect(next, no_connection);
-      self->connected();
+      self->guarded([&] { no_connection ? self->connect(next, no_connection) : self->connected(); });
     });
   }
 
@@ -187,10 +203,12 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
           if (self->over_) return;
           if (error) return self->fail(Errc::bus_lost, error.message());
           if (from > 0) self->waiting_since_ = Clock::now();
-          if (from + size < buffer->size()) return self->write(buffer, from + size);
-          self->writing_ = false;
-          if (self->closing_ && self->out_.empty()) return self->end();
-          self->flush();
+          self->guarded([&] {
+            if (from + size < buffer->size()) return self->write(buffer, from + size);
+            self->writing_ = false;
+            if (self->closing_ && self->out_.empty()) return self->end();
+            self->flush();
+          });
         });
   }
 
@@ -200,8 +218,10 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
       if (self->over_) return;
       if (error) return self->fail(Errc::bus_lost, error.message());
       self->waiting_since_ = Clock::now();
-      self->take(size);
-      if (!self->over_) self->read();
+      self->guarded([&] {
+        self->take(size);
+        if (!self->over_) self->read();
+      });
     });
   }
 
@@ -252,7 +272,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
       if (!idle && Clock::now() - self->waiting_since_ > self->timeout_ + blocks) {
         return self->fail(Errc::bus_lost, "no answer for " + std::to_string(self->timeout_.count()) + " ms");
       }
-      self->watch();
+      self->guarded([&] { self->watch(); });
     });
   }
 

@@ -131,28 +131,26 @@ class RedisLogFollower {
       // entry = [ id, [ "e", epoch, "m", message ] ], or a mark: [ id, [ "e", epoch, "g", why ] ]
       const redisReply& entry = *entries.element[i];
       const auto id = id_of(entry);
-      ++read_;
-      if (!id) {
-        events_.garbled(entry.elements > 0 ? text_of(*entry.element[0]) : std::string_view());
+      if (!id || *id <= position_) {
+        if (!id) events_.garbled(entry.elements > 0 ? text_of(*entry.element[0]) : std::string_view());
+        ++read_;
         continue;
       }
-      if (*id <= position_) continue;
-      position_ = *id;
       const redisReply& fields = *entry.element[1];
       const std::string_view kind = fields.elements == 4 ? text_of(*fields.element[2]) : std::string_view();
       if ((kind != "m" && kind != "g") || text_of(*fields.element[0]) != "e") {
         events_.garbled(text_of(*entry.element[0]));
-        continue;
-      }
-      if (text_of(*fields.element[1]) != epoch_) {
+      } else if (text_of(*fields.element[1]) != epoch_) {
         session_->fail(Errc::bus_lost, "the log has begun anew");
         return false;
-      }
-      if (kind == "g") {
+      } else if (kind == "g") {
         events_.trimmed(*id);
       } else {
         events_.entry(*id, text_of(*fields.element[3]));
       }
+      // Behind what may throw: it is read again then.
+      position_ = *id;
+      ++read_;
       if (!session_) return false;
     }
     return true;

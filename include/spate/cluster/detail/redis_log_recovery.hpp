@@ -104,7 +104,7 @@ class RedisLogRecovery {
                      timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
                        // A session that lives has an owner who lives, and this with him.
                        const auto session = weak.lock();
-                       if (!cancelled && session && session == session_) settle();
+                       if (!cancelled && session && session == session_) session->guarded([this] { settle(); });
                      });
                    });
   }

@@ -21,6 +21,7 @@ class RedisLogSizes {
   std::size_t entries() const noexcept { return entries_.size(); }
 
   void add(std::uint64_t sequence, std::size_t message_bytes) {
+    if (!entries_.empty() && sequence <= entries_.back().sequence) return;  // read again after a fault
     entries_.push_back({sequence, message_bytes + overhead});
     bytes_ += entries_.back().bytes;
     if (entries_.size() > most_entries_) drop_oldest();

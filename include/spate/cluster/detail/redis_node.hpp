@@ -10,9 +10,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -75,14 +77,10 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   // ---- any thread ----
 
   std::error_code publish(const Audience& audience, const Event& event, Bus::Published done) {
-    const std::error_code refused = sender_.push(audience, event, std::move(done));
-    if (!refused) wake();
-    return refused;
+    return sender_.push(audience, event, std::move(done));
   }
 
-  void changed(std::string_view user, std::size_t streams) {
-    if (presence_.changed(user, streams)) wake();
-  }
+  void changed(std::string_view user, std::size_t streams) { presence_.changed(user, streams); }
 
   void attach(std::shared_ptr<BusListener> listener) {
     {
@@ -93,7 +91,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
       // Another listener knows nothing of the log.
       node.forget_log({});
       node.end_session();
-      node.connect();
+      node.connect_or_wait();
     });
   }
   void detach() {
@@ -142,7 +140,13 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
   void close() {
-    if (!closed_.exchange(true)) run([](RedisNode& node) { node.leave(); });
+    if (closed_.exchange(true)) return;
+    try {
+      run([](RedisNode& node) { node.leave(); });
+    } catch (...) {
+      closed_ = false;
+      throw;
+    }
   }
 
  private:
@@ -158,16 +162,29 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
   void run(std::function<void(RedisNode&)> function) {
-    post_function(strand_, [self = shared_from_this(), function = std::move(function)] { function(*self); });
+    post_function(strand_, [self = shared_from_this(), function = std::move(function)] {
+      if (const auto session = self->session_) {
+        session->guarded([&] { function(*self); });
+      } else {
+        function(*self);
+      }
+    });
   }
 
+  // Under the lock of what is about to wait, which the strand takes only when it is no longer awake: so none is missed,
+  // however often this fails.
   void wake() {
-    if (awake_.exchange(true)) return;
+    const std::lock_guard lock(wake_mutex_);
+    if (awake_) return;
     run([](RedisNode& node) {
-      node.awake_ = false;
+      {
+        const std::lock_guard lock(node.wake_mutex_);
+        node.awake_ = false;
+      }
       node.sender_.send_more();
       node.presence_.tell_changes();
     });
+    awake_ = true;
   }
 
   std::shared_ptr<BusListener> listener() const {
@@ -197,8 +214,18 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     events.message = [weak](std::string_view message) {
       if (const auto self = weak.lock()) self->take_relayed(message);
     };
-    session_ = std::make_shared<RedisSession>(strand_, url_, options_.reply_timeout, std::move(events));
-    session_->start();
+    auto session = std::make_shared<RedisSession>(strand_, url_, options_.reply_timeout, std::move(events));
+    session->start();
+    session_ = std::move(session);
+  }
+
+  // What cannot be begun, as for want of memory, is begun again later.
+  void connect_or_wait() {
+    try {
+      connect();
+    } catch (const std::exception& error) {
+      lost(Errc::bus_lost, error.what());
+    }
   }
 
   // Looks what kind of Redis it is before it relies on it.
@@ -229,7 +256,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     look_timer_.async_wait([weak = weak_from_this(), of = std::weak_ptr(session_)](std::error_code cancelled) {
       const auto self = weak.lock();
       const auto session = of.lock();
-      if (!cancelled && self && session && session == self->session_) self->look_again();
+      if (!cancelled && self && session && session == self->session_) session->guarded([&] { self->look_again(); });
     });
   }
 
@@ -362,25 +389,32 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   }
 
   void lost(std::error_code error, const std::string& why) {
-    const std::string what = url_.host + ":" + std::to_string(url_.port) + ": " + why;
     const bool lasted = up_ && RedisConnection::Clock::now() - up_since_ > std::chrono::seconds(1);
     end_session();
     was_lost_ = true;
+    connect_later(lasted);  // before what else may fail for want of memory
     {
       const std::lock_guard lock(mutex_);
       status_.reason = reason_of(error, why);
     }
-    tell(error, what);
+    tell(error, url_.host + ":" + std::to_string(url_.port) + ": " + why);
+  }
+
+  void connect_later(bool lasted) {
     if (left_) return;
     const bool first = lasted || retry_delay_.count() == 0;
     retry_delay_ = first ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
     const auto most = std::max<std::int64_t>(retry_delay_.count(), 1);
     retry_timer_.expires_after(
         std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_)));
-    retry_timer_.async_wait([weak = weak_from_this()](std::error_code cancelled) {
-      const auto self = weak.lock();
-      if (!cancelled && self && !self->session_) self->connect();
-    });
+    try {
+      retry_timer_.async_wait([weak = weak_from_this()](std::error_code cancelled) {
+        const auto self = weak.lock();
+        if (!cancelled && self && !self->session_) self->connect_or_wait();
+      });
+    } catch (const std::bad_alloc&) {
+      connect();  // there is no memory to wait
+    }
   }
 
   // For everybody: what Redis says of another place is left out.
@@ -430,6 +464,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
       tail_.add(sequence, message, RedisLogTail::Clock::now());
     };
     events.make_room = [this](std::size_t bytes) { return make_room(bytes); };
+    events.wake = [this] { wake(); };
     return events;
   }
 
@@ -446,6 +481,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     events.changed = [this] { presence_changed(); };
     events.renewed = [this] { census_.sweep(); };
     events.make_room = [this] { return make_room(0); };
+    events.wake = [this] { wake(); };
     return events;
   }
 
@@ -478,20 +514,18 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     const bool own = message->origin == origin_;
     // Each publisher trims for what it brings, some at a time.
     if (own && sizes_.bytes() > options_.log_bytes) trim_to(options_.log_bytes - options_.log_bytes / 16);
-    if (is_new(*message)) {
+    // A publisher's events are numbered as they are appended. One that is here already has been sent again, because the
+    // Redis that had it is gone, and its publisher had no answer.
+    if (std::uint64_t& newest = newest_from(message->origin); message->counter > newest) {
       if (const auto to = listener()) to->appended(sequence, message->audience(), message->event);
+      newest = message->counter;
     }
     if (own) sender_.seen(message->counter, sequence);
   }
 
-  // A publisher's events are numbered as they are appended. One that is here already has been sent again, because the
-  // Redis that had it is gone, and its publisher had no answer.
-  bool is_new(const BusMessage& message) {
+  std::uint64_t& newest_from(std::uint64_t origin) {
     if (newest_of_.size() > most_publishers) newest_of_.clear();
-    std::uint64_t& newest = newest_of_[message.origin];
-    if (message.counter <= newest) return false;
-    newest = message.counter;
-    return true;
+    return newest_of_[origin];
   }
 
   // Trims the log to so many bytes.
@@ -556,8 +590,9 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   const bool logs_;
   const RedisKeys keys_;
   const asio::any_io_executor strand_;
-  std::atomic<bool> awake_{false};
   std::atomic<bool> closed_{false};
+  std::mutex wake_mutex_;
+  bool awake_ = false;  // the strand will look for what waits
 
   // ---- strand only, but for what others may call of the sender and the presence ----
 

@@ -56,6 +56,8 @@ class RedisPresence {
     std::function<void()> renewed;
     /// Redis is full: makes some room, or returns false.
     std::function<bool()> make_room;
+    /// Any thread, under the lock: something is about to be noted, so that `tell_changes` is to be called afterwards.
+    std::function<void()> wake;
   };
 
   /// `origin` tells this process from all others.
@@ -70,11 +72,13 @@ class RedisPresence {
         events_(std::move(events)),
         timer_(strand) {}
 
-  /// Any thread. Returns whether it was noted, to be told.
+  /// Any thread. Returns whether it was noted, to be told. When it throws, nothing is noted.
   bool changed(std::string_view user, std::size_t streams) {
     const std::lock_guard lock(mutex_);
-    if (noting_) changed_.insert_or_assign(std::string(user), streams);
-    return noting_;
+    if (!noting_) return false;
+    events_.wake();
+    changed_.insert_or_assign(std::string(user), streams);
+    return true;
   }
 
   State state() const noexcept { return state_; }
@@ -158,7 +162,7 @@ class RedisPresence {
     timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
       // A session that lives has an owner who lives, and this with him.
       const auto session = weak.lock();
-      if (!cancelled && session && session == session_) renew();
+      if (!cancelled && session && session == session_) session->guarded([this] { renew(); });
     });
   }
 

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -45,6 +46,9 @@ class RedisSender {
     std::function<void(std::uint64_t sequence, std::string_view message)> appended;
     /// Redis has no memory for an event of this size: makes some by trimming the log, or returns false.
     std::function<bool(std::size_t bytes)> make_room;
+    /// Any thread, under the lock: something is about to wait, so that `send_more` is to be called afterwards. When it
+    /// throws, nothing waits.
+    std::function<void()> wake;
   };
 
   /// `origin` is the number of this process, `name` its text.
@@ -75,7 +79,10 @@ class RedisSender {
       return Errc::bus_queue_full;
     }
     BusMessageCodec::stamp(message, origin_, outbox_.next_counter());
-    outbox_.push(std::move(message), routed ? std::string(audience.name()) : std::string(), std::move(done));
+    // First what may fail for want of memory: no event is queued that nobody sends, or that its caller takes for lost.
+    std::string user = routed ? std::string(audience.name()) : std::string();
+    events_.wake();
+    outbox_.push(std::move(message), std::move(user), std::move(done));
     return {};
   }
 
@@ -105,15 +112,13 @@ class RedisSender {
     timer_.cancel();
     rewinding_ = full_ = false;
     in_flight_ = 0;
-    std::vector<Outbox::Item> unknown;
     {
       const std::lock_guard lock(mutex_);
       refusal_.clear();
-      // At most once: nobody knows whether Redis had them.
-      if (!logs_) unknown = outbox_.take_sent();
     }
-    tell(unknown, Errc::bus_lost);
     if (logs_) rewind();
+    // Without a log, at most once: nobody knows whether Redis had those that were on their way.
+    give_up(Errc::bus_lost, [](const Outbox& outbox) { return outbox.sent() > 0; });
     asks_replicas_ = false;
     // They are in the log, but nobody knows whether replicas have them.
     for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
@@ -124,13 +129,11 @@ class RedisSender {
 
   /// Gives up all there is, for good.
   void close() {
-    std::vector<Outbox::Item> unsent;
     {
       const std::lock_guard lock(mutex_);
       closed_ = true;
-      unsent = outbox_.take_all();
     }
-    tell(unsent, Errc::shut_down);
+    give_up(Errc::shut_down, [](const Outbox& outbox) { return outbox.size() > 0; });
     for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
     settle([](const Confirmed&) { return true; });
   }
@@ -209,25 +212,29 @@ class RedisSender {
     --in_flight_;
     if (reply.type == REDIS_REPLY_ERROR) return failed(std::string(text_of(reply)));
     if (rewinding_) return send_again_later();
-    Outbox::Item item = pop({});
+    // It is taken out behind what may fail for want of memory, so that its fate is told in any case.
+    const Outbox::Item& item = oldest();
     const std::uint64_t sequence = LogId::parse(text_of(reply)).value_or(0);
     if (sequence != 0) events_.appended(sequence, item.message);
-    // It counts as published when this node has read it too: whoever then asks here for what is newest, has it.
-    if (item.done) {
-      Confirmed confirmed{item.counter, sequence, std::move(item.done), 0};
-      if (replicas_ == 0) {
-        confirm(std::move(confirmed));
-      } else {
-        unreplicated_.push_back(std::move(confirmed));
-        ask_replicas();
-      }
+    if (!item.done) {
+      pop({});
+    } else if (replicas_ == 0) {
+      confirm({item.counter, sequence, {}, 0}, [this] { return pop({}).done; });
+    } else {
+      Confirmed& confirmed = unreplicated_.emplace_back(Confirmed{item.counter, sequence, {}, 0});
+      confirmed.done = pop({}).done;
+      ask_replicas();
     }
     send_more();
   }
 
-  void confirm(Confirmed&& confirmed) {
-    if (confirmed.counter <= seen_up_to_ && confirmed.sequence != 0) return confirmed.done({}, confirmed.sequence);
-    confirmed_.emplace(confirmed.counter, std::move(confirmed));
+  // It counts as published when this node has read it too: whoever then asks here for what is newest, has it. Takes
+  // `done` when nothing can fail any more.
+  template <typename TakeDone>
+  void confirm(Confirmed&& confirmed, TakeDone&& take_done) {
+    if (confirmed.counter <= seen_up_to_ && confirmed.sequence != 0) return take_done()({}, confirmed.sequence);
+    const auto place = confirmed_.emplace(confirmed.counter, std::move(confirmed)).first;
+    place->second.done = take_done();
   }
 
   // WAIT speaks of all that was appended before it.
@@ -256,12 +263,15 @@ class RedisSender {
     }
     if (!enough) events_.refused(why);
     for (; asked > 0; --asked) {
-      Confirmed confirmed = std::move(unreplicated_.front());
-      unreplicated_.pop_front();
+      const auto take_done = [this] {
+        Bus::Published done = std::move(unreplicated_.front().done);
+        unreplicated_.pop_front();
+        return done;
+      };
       if (enough) {
-        confirm(std::move(confirmed));
+        confirm({unreplicated_.front().counter, unreplicated_.front().sequence, {}, 0}, take_done);
       } else {
-        confirmed.done(Errc::bus_not_replicated, 0);
+        take_done()(Errc::bus_not_replicated, 0);
       }
     }
     ask_replicas();
@@ -291,7 +301,7 @@ class RedisSender {
     timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
       // A session that lives has an owner who lives, and this with him.
       const auto session = weak.lock();
-      if (!cancelled && session && session == session_) send_again();
+      if (!cancelled && session && session == session_) session->guarded([this] { send_again(); });
     });
   }
 
@@ -326,8 +336,8 @@ class RedisSender {
       const std::string why = taken ? std::string() : std::string(text_of(answer));
       if (why.starts_with("NOSCRIPT") || why.starts_with("READONLY")) return put_back(why);
       const Outbox::Item sent = pop(why);
-      if (!taken) events_.refused(why);
       if (sent.done) sent.done(taken ? std::error_code() : Errc::bus_refused, 0);
+      if (!taken) events_.refused(why);
       send_the_rest();
     };
     if (item.user.empty()) {
@@ -372,6 +382,12 @@ class RedisSender {
     }
   }
 
+  // It stays where it is until it is popped.
+  const Outbox::Item& oldest() const {
+    const std::lock_guard lock(mutex_);
+    return outbox_.front();
+  }
+
   // Takes out the one that was answered, and notes how it went.
   Outbox::Item pop(const std::string& why) {
     const std::lock_guard lock(mutex_);
@@ -386,24 +402,28 @@ class RedisSender {
     return outbox_.pop();
   }
 
-  static void tell(const std::vector<Outbox::Item>& items, std::error_code error) {
-    for (const Outbox::Item& item : items) {
-      if (item.done) item.done(error, 0);
+  // The oldest, one after the other, as long as `more`. Needs no memory.
+  template <typename Predicate>
+  void give_up(std::error_code error, Predicate&& more) {
+    for (;;) {
+      std::optional<Outbox::Item> item;
+      {
+        const std::lock_guard lock(mutex_);
+        if (!more(std::as_const(outbox_))) return;
+        item.emplace(outbox_.pop());
+      }
+      if (item->done) item->done(error, 0);
     }
   }
 
   template <typename Predicate>
   void settle(Predicate&& settled) {
-    std::vector<Confirmed> all;
+    std::map<std::uint64_t, Confirmed> all;
     for (auto at = confirmed_.begin(); at != confirmed_.end();) {
-      if (!settled(at->second)) {
-        ++at;
-        continue;
-      }
-      all.push_back(std::move(at->second));
-      at = confirmed_.erase(at);
+      const auto here = at++;
+      if (settled(here->second)) all.insert(confirmed_.extract(here));
     }
-    for (const Confirmed& each : all) each.done({}, each.sequence);
+    for (const auto& [counter, each] : all) each.done({}, each.sequence);
   }
 
   const std::uint64_t origin_;

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,10 +57,15 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
       : strand_(std::move(strand)), url_(std::move(url)), timeout_(timeout), events_(std::move(events)) {}
 
   void start() {
-    commands_ = connection();
-    listening_ = connection();
-    commands_->start();
-    listening_->start();
+    try {
+      commands_ = connection();
+      listening_ = connection();
+      commands_->start();
+      listening_->start();
+    } catch (...) {
+      close();
+      throw;
+    }
   }
 
   RedisConnection& commands() const noexcept { return *commands_; }
@@ -91,10 +97,23 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
     events_.lost(error, why);
   }
 
+  /// Runs `function`, and fails when it throws, as for want of memory: what was to be sent is not, or only in part.
+  /// When the session is over already, the exception goes on.
+  template <typename Function>
+  void guarded(Function&& function) {
+    try {
+      function();
+    } catch (const std::exception& error) {
+      if (over_) throw;
+      fail(Errc::bus_lost, error.what());
+    }
+  }
+
   void close() {
     if (std::exchange(over_, true)) return;
-    commands_->close();
-    listening_->close();
+    // One that could not be started has them not.
+    if (commands_) commands_->close();
+    if (listening_) listening_->close();
   }
   /// Ends it once all commands are written.
   void close_when_written() {
