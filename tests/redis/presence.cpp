@@ -232,6 +232,9 @@ TEST_CASE("the second node of a name waits until the first has stopped, and take
   third.hub.sent(Audience::user("anna"), "to the first");
   CHECK(anna.next().data == "to the first");
   CHECK(redis.command("HGETALL spate:node:twin") == "anna\n1");
+  // To whoever asks it, the first's users are others'.
+  if (second.bus->status().connected) CHECK(cluster_users(second.hub.emitter) == Texts{"anna", "bert"});
+  CHECK(cluster_users(first->hub.emitter) == Texts{"anna"});
 
   first.reset();
   CHECK(second.comes_to([](const BusStatus& status) { return status.connected && status.reason.empty(); }));

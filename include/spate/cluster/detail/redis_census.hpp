@@ -42,7 +42,8 @@ class RedisAnswer {
 
 class RedisCensus {
  public:
-  explicit RedisCensus(const RedisKeys& keys) : keys_(keys) {}
+  /// `origin` tells this process from all others.
+  RedisCensus(const RedisKeys& keys, std::string origin) : keys_(keys), origin_(std::move(origin)) {}
 
   void begin(std::shared_ptr<RedisSession> session) { session_ = std::move(session); }
   void end() {
@@ -68,7 +69,7 @@ class RedisCensus {
   void list(std::shared_ptr<RedisAnswer<std::vector<UserStreams>>> answer) {
     if (!session_) return;
     auto listing = std::make_shared<Listing>(std::move(answer));
-    session_->eval(RedisScript::others, 1, {keys_.nodes, keys_.node},
+    session_->eval(RedisScript::others, 2, {keys_.nodes, keys_.origins, origin_},
                    [this, listing = std::move(listing)](const redisReply& reply) {
                      if (reply.type != REDIS_REPLY_ARRAY) return;
                      for (std::size_t i = 0; i < reply.elements; ++i) {
@@ -158,6 +159,7 @@ class RedisCensus {
   }
 
   const RedisKeys& keys_;
+  const std::string origin_;
   std::shared_ptr<RedisSession> session_;
   bool sweeping_ = false;
   std::vector<std::shared_ptr<RedisAnswer<UserCounts>>> counting_;  // questions that wait for the sweep's end

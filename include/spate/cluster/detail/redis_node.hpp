@@ -64,7 +64,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
         look_timer_(strand_),
         sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
         presence_(strand_, options_, keys_, hex(origin_), presence_events()),
-        census_(keys_),
+        census_(keys_, hex(origin_)),
         pulse_(strand_, options_.reply_timeout),
         sizes_(options_.log_events),
         recovery_(strand_, keys_, tail_),

@@ -363,13 +363,14 @@ end
 return {users, streams}
 )";
 
-/// KEYS nodes; ARGV own name. Returns the other nodes whose lease lives.
+/// KEYS nodes, origins; ARGV own origin. Returns the nodes whose lease lives and is another process's. One of this
+/// one's name may be.
 inline constexpr std::string_view others = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = {}
 for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf')) do
-  if node ~= ARGV[1] then found[#found + 1] = node end
+  if redis.call('HGET', KEYS[2], node) ~= ARGV[1] then found[#found + 1] = node end
 end
 return found
 )";
