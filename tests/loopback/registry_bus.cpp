@@ -9,9 +9,12 @@
 
 #include <spate/cluster/in_process_bus.hpp>
 #include <spate/registry/emitter.hpp>
+#include <spate/server/server.hpp>
 #include "support/catch.hpp"
 #include "support/cluster_answers.hpp"
 #include "support/emitter_server.hpp"
+#include "support/sending.hpp"
+#include "support/serving.hpp"
 #include "support/texts.hpp"
 
 using namespace spate::test;
@@ -50,6 +53,32 @@ struct Node {
 
   const std::shared_ptr<InProcessBus> bus;
   EmitterServer hub;
+};
+
+/// A server that adds streams to an emitter and ends them, so that each has to get first what it is owed; and the
+/// emitter, which goes meanwhile.
+struct Ending {
+  explicit Ending(const spate::EmitterOptions& options)
+      : emitter(std::make_unique<spate::Emitter>(options)),
+        serving(
+            [this](spate::Server& server) {
+              server.stream("/anna", [this](const spate::EventStream& stream) {
+                emitter->add("anna", stream);
+                stream.complete();
+              });
+            },
+            {}, Serving::small_buffer) {}
+
+  EventClient client(const std::string& cursor) const {
+    return EventClient(serving.port(), "/anna?last_event_id=" + cursor, {}, "HTTP/1.1", Serving::small_buffer);
+  }
+  void take_emitter() const {
+    CHECK(eventually([&] { return emitter->stream_count() == 0; }));
+    emitter.reset();
+  }
+
+  mutable std::unique_ptr<spate::Emitter> emitter;
+  Serving serving;
 };
 
 }  // namespace
@@ -166,6 +195,44 @@ TEST_CASE("nobody waits longer than he may", "[registry][bus][gap]") {
   CHECK(resuming.next().data == "fresh");
   CHECK(resuming.next().name == "gap");
   CHECK(earliest.next().data == "resumed");
+}
+
+TEST_CASE("a stream that was ending while it waited ends in time though its emitter has gone", "[registry][bus][gap]") {
+  Cluster cluster(with_log);
+  spate::EmitterOptions options = cluster.options();
+  options.resume_wait = 50ms;
+  std::static_pointer_cast<InProcessBus>(options.bus)->hold();
+  const Ending ending(options);
+  EventClient anna = ending.client("x-1");
+  ending.take_emitter();
+  CHECK(anna.next().name == "gap");
+  CHECK(anna.rest().empty());
+  CHECK(anna.completed());
+}
+
+TEST_CASE("a stream that was ending is told that its log has become another emitter's", "[registry][bus][gap]") {
+  Cluster cluster(with_log);
+  spate::EmitterOptions options = cluster.options();
+  const Ending ending(options);
+  constexpr std::size_t owed = 200;
+  for (std::size_t i = 1; i < owed; ++i) ending.emitter->send("anna", Event(std::string(10'000, 'x')));
+  Sending(*ending.emitter, Audience::user("anna"), Event("the last")).success();
+  EventClient anna = ending.client("earliest");
+  const std::string first = anna.next().last_event_id;
+  ending.take_emitter();
+  options.bus = cluster.network->join();
+  const spate::Emitter next(options);  // which reads the log anew
+  std::string position = first;
+  std::size_t events = 1;
+  auto event = anna.next();
+  for (; event.name != "gap" && events < owed; event = anna.next()) {
+    position = event.last_event_id;
+    ++events;
+  }
+  CHECK(events < owed);
+  CHECK(event.last_event_id == position);  // from where it gets the rest when it returns
+  CHECK(anna.rest().empty());
+  CHECK(anna.completed());
 }
 
 TEST_CASE("streams that were there before the log was known get positions in it", "[registry][bus]") {

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <asio/io_context.hpp>
@@ -76,6 +78,35 @@ TEST_CASE("an emitter that goes takes streams along that are being replayed", "[
   const Texts rest = anna.rest();
   REQUIRE(!rest.empty());
   CHECK(rest.back() == "by hand");
+  CHECK(anna.completed());
+}
+
+TEST_CASE("a stream that was ending gets what it is owed though the next emitter has the store",
+          "[registry][lifetime]") {
+  const EmitterOptions options = with_store();
+  auto emitter = make_emitter(options);
+  constexpr std::size_t owed = 400;
+  for (std::size_t i = 0; i < owed; ++i) emitter->send("anna", Event(std::string(10'000, 'x')));
+  Program program(emitter);
+  EventClient anna(program.serving.port(), "/anna", "Last-Event-ID: earliest\r\n", "HTTP/1.1", Serving::small_buffer);
+  const EventStream stream = program.opened.get();
+  if (GENERATE(true, false)) {
+    stream.complete();
+  } else {
+    emitter->remove("anna");
+  }
+  REQUIRE(eventually([&] { return emitter->stream_count() == 0; }));
+  emitter.reset();
+  // It need not wait for a client that reads slowly, and goes on with the store from other threads.
+  emitter = make_emitter(options);
+  std::atomic<bool> stop{false};
+  std::thread publisher([&] {
+    for (int i = 0; !stop && i < 5'000; ++i) emitter->broadcast(Event("of the next emitter"));
+  });
+  const Texts all = anna.rest();
+  stop = true;
+  publisher.join();
+  CHECK(all == Texts(owed, std::string(10'000, 'x')));
   CHECK(anna.completed());
 }
 

@@ -14,7 +14,7 @@
 //
 // Threads: any, at any time, also from inside callbacks. On every stream events arrive in the order of their ids. No
 // call blocks on a socket, and none runs a callback. Lifetime: streams may outlive the emitter; they stay open and get
-// nothing more from it.
+// nothing more from it. Those that were ending, or had been removed, still get what was accepted for them before.
 #pragma once
 
 #include <cstddef>

@@ -5,11 +5,13 @@
 // are those of a log that it mirrors. What it discards it must remember well enough to say that
 // something may be missing: a gap may be told once too often, never once too seldom.
 //
-// A store serves one emitter at a time; when that emitter is gone, another may go on with it.
+// A store serves one emitter at a time; when that emitter is gone, another may go on with it at once. Streams that were
+// ending when the first one went still draw from it what they are owed, under the same lock as the second one's calls.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,7 +88,9 @@ class ReplayStore {
 
  private:
   friend class detail::EmitterCore;
-  detail::SoleUse use_;  // of the emitter that it serves
+  detail::SoleUse use_;        // of the emitter that it serves
+  std::mutex mutex_;           // that emitter's lock, and the lock of earlier ones whose streams still draw from here
+  std::uint32_t history_ = 0;  // counts the logs that it mirrored
 };
 
 }  // namespace spate

@@ -243,6 +243,14 @@ inline void EmitterCore::tell_of_gap(Subscription& subscription, const std::stri
 inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
   if (subscription.history == history_) return {};
   subscription.replay.told = 0;
+  if (closed_) {
+    // The store is another emitter's, and what is still owed cannot be had any more. Its client keeps the position
+    // that it has, to ask from there.
+    subscription.history = history_;
+    subscription.replay.cursor = departures_.at(&subscription).last;
+    const std::string& name = subscription.stream().options().gap_event;
+    return name.empty() ? EncodedEvent() : encode_gap(name, {}, {}, to_string(GapReason::trimmed), {});
+  }
   if (mirror_ == Mirror::filling && first_log_) {
     subscription.replay.cursor = store_->newest();  // nothing to draw now: it is told with those who are live
     return {};
@@ -284,7 +292,6 @@ inline void EmitterCore::asked_newest(Subscription& subscription, std::uint64_t 
 
 inline void EmitterCore::stop_waiting(Subscription& subscription) {
   const std::lock_guard lock(mutex_);
-  if (closed_) return;
   if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
 }
 

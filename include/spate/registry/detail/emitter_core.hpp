@@ -1,7 +1,8 @@
 // EmitterCore: the registry behind an Emitter, shared with its feeds and subscriptions.
 //
 // One lock orders everything: ids, the store, who is registered, and what is posted to which shard. A publisher holds
-// it for a look-up and a post per shard or receiver; a delivery never takes it.
+// it for a look-up and a post per shard or receiver; a delivery never takes it. It is the store's, if there is one: the
+// store may pass to the next emitter while streams of this one still draw from it.
 //
 // Who comes and goes is in emitter_members.hpp, history in emitter_replay.hpp, other processes in emitter_bus.hpp.
 #pragma once
@@ -59,10 +60,15 @@ class EmitterCore final : public RefCounted<EmitterCore> {
         mirrors_(bus_ != nullptr && bus_->keeps_log()),
         hooks_(std::make_shared<HookQueue>()),
         store_claim_(claimed(store_, "replay store")),
-        bus_claim_(claimed(bus_, "bus")) {
-    if (mirrors_ && !store_->restart(std::string(store_->epoch()))) {
+        bus_claim_(claimed(bus_, "bus")),
+        mutex_(store_ == nullptr ? own_mutex_ : store_->mutex_),
+        history_(store_ == nullptr ? own_history_ : store_->history_) {
+    if (!mirrors_) return;
+    const std::lock_guard lock(mutex_);
+    if (!store_->restart(std::string(store_->epoch()))) {
       throw std::invalid_argument("spate::Emitter: this replay store cannot mirror the log of a bus");
     }
+    ++history_;
   }
 
   const EmitterOptions& options() const noexcept { return options_; }
@@ -158,7 +164,6 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     const std::lock_guard lock(mutex_);
     closed_ = true;
     store_claim_.release();
-    latecomers_.clear();
     while (index_.users() > 0) {
       const User& user = index_.any();
       if (!user.first) {
@@ -548,7 +553,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   UsersQuestion users_question_;
   CountsQuestion counts_question_;
 
-  mutable std::mutex mutex_;
+  mutable std::mutex own_mutex_;  // used without a store
+  std::mutex& mutex_;
   UserIndex index_;
   /// What is kept of a subscription that has left the registry before it had drawn all that was accepted for it.
   struct Departure {
@@ -569,9 +575,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Of a mirror.
   enum class Mirror : std::uint8_t { blank, filling, complete };
   Mirror mirror_ = Mirror::blank;
-  std::uint32_t history_ = 0;    // counts the logs that it mirrored
-  bool first_log_ = true;        // there was none before: what it has is older than the streams that are here
-  std::uint64_t begins_at_ = 0;  // where in the log streams go on that were here before it
+  std::uint32_t own_history_ = 0;  // used without a store
+  std::uint32_t& history_;         // counts the logs that the store mirrored
+  bool first_log_ = true;          // there was none before: what it has is older than the streams that are here
+  std::uint64_t begins_at_ = 0;    // where in the log streams go on that were here before it
   std::string position_before_restart_;
   Latecomers latecomers_;
 };

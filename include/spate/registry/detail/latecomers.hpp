@@ -73,8 +73,6 @@ class Latecomers {
     return std::nullopt;
   }
 
-  void clear() { waiting_.clear(); }
-
  private:
   std::multimap<std::uint64_t, Latecomer> waiting_;  // by cursor
 };
