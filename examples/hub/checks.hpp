@@ -63,35 +63,38 @@ inline std::optional<std::string> single(const spate::Request& request, const ch
   return std::move(values.front());
 }
 
-/// Sets `event` up as the head of a request to send describes it: `?event=`, `?retry=`.
-inline void describe(spate::Event& event, const spate::Request& request) {
-  if (const auto name = single(request, "event")) {
-    const auto fail = [&](const char* why) { throw BadRequest("event " + spate::quote(*name) + " " + why); };
-    if (!spate::is_valid_utf8(*name)) fail("is not valid UTF-8");
-    if (name->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) fail("has a line end or NUL");
-    if (*name == "connected" || *name == "gap" || *name == "closing") fail("is reserved");
-    event.name(*name);
-  }
-
-  if (const auto retry = single(request, "retry")) {
-    const std::string& text = *retry;
-    std::uint64_t milliseconds = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), milliseconds);
-    const bool digits = !text.empty() && text.size() <= 10 && error == std::errc() && end == text.data() + text.size();
-    if (!digits || milliseconds > static_cast<std::uint64_t>(spate::Event::max_retry.count())) {
-      throw BadRequest("retry must be 1 to 10 digits and at most 86400000, not " + spate::quote(text));
-    }
-    event.retry(std::chrono::milliseconds(milliseconds));
-  }
+/// The name that `?event=` gives what is sent, if there is one.
+inline std::optional<std::string> event_name(const spate::Request& request) {
+  std::optional<std::string> name = single(request, "event");
+  if (!name) return std::nullopt;
+  const auto fail = [&](const char* why) { throw BadRequest("event " + spate::quote(*name) + " " + why); };
+  if (!spate::is_valid_utf8(*name)) fail("is not valid UTF-8");
+  if (name->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) fail("has a line end or NUL");
+  if (*name == "connected" || *name == "gap" || *name == "closing") fail("is reserved");
+  return name;
 }
 
-/// The same for whoever only wants to know whether such an event can be, before the body is there.
-inline void check_description(const spate::Request& request) {
-  spate::Event event;
-  describe(event, request);
+/// The reconnection time that `?retry=` tells the receivers, if there is one.
+inline std::optional<std::chrono::milliseconds> reconnection_time(const spate::Request& request) {
+  const std::optional<std::string> text = single(request, "retry");
+  if (!text) return std::nullopt;
+  std::uint64_t milliseconds = 0;
+  const char* const text_end = text->data() + text->size();
+  const auto [end, error] = std::from_chars(text->data(), text_end, milliseconds);
+  const bool digits = !text->empty() && text->size() <= 10 && error == std::errc() && end == text_end;
+  if (!digits || milliseconds > static_cast<std::uint64_t>(spate::Event::max_retry.count())) {
+    throw BadRequest("retry must be 1 to 10 digits and at most 86400000, not " + spate::quote(*text));
+  }
+  return std::chrono::milliseconds(milliseconds);
 }
 
-/// The event that a request to send describes, its body included.
+/// Throws BadRequest when the head of a request to send says what no event can be.
+inline void check_event(const spate::Request& request) {
+  event_name(request);
+  reconnection_time(request);
+}
+
+/// The event that a request to send describes: body, `?event=`, `?retry=`.
 inline spate::Event event_of(const spate::Request& request) {
   const std::string_view body = request.body();
   if (const std::size_t valid = spate::detail::valid_utf8_prefix(body); valid < body.size()) {
@@ -99,7 +102,8 @@ inline spate::Event event_of(const spate::Request& request) {
                      spate::quote(body.substr(valid)));
   }
   spate::Event event(body);
-  describe(event, request);
+  if (const auto name = event_name(request)) event.name(*name);
+  if (const auto time = reconnection_time(request)) event.retry(*time);
   return event;
 }
 

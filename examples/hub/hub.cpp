@@ -4,6 +4,7 @@
 //   curl -d hello 'http://127.0.0.1:8080/sse/send/alice?event=note'
 //   curl -d lunch http://127.0.0.1:8080/sse/group/al
 //   curl -d news http://127.0.0.1:8080/sse/broadcast
+//   curl http://127.0.0.1:8080/sse/position
 #include <sys/resource.h>
 
 #include <chrono>
@@ -153,19 +154,18 @@ class Hub {
 
   void add_publishing() {
     const Check may = access_.publisher();
-    const auto to_user = [](const spate::Request& request) {
-      user(request);
-      check_description(request);
-    };
-    const auto to_users = [](const spate::Request& request) {
+    const auto prefix = [](const spate::Request& request) { check_id(request.param("prefix"), "the prefix"); };
+    const auto users = [](const spate::Request& request) {
       const std::vector<std::string> names = request.query_all("user");
       if (names.empty()) throw BadRequest("no user is given");
       for (const std::string& name : names) check_id(name, "the user");
-      check_description(request);
     };
-    const auto to_group = [](const spate::Request& request) {
-      check_id(request.param("prefix"), "the prefix");
-      check_description(request);
+    // All but the data is said by the head: who waits to send a body is refused before.
+    const auto sending = [&may](const auto& to) {
+      return guarded(may, [to](const spate::Request& request) {
+        to(request);
+        check_event(request);
+      });
     };
 
     server_.post(
@@ -173,26 +173,26 @@ class Hub {
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::user(request.param("user")), request, std::move(pending));
         },
-        guarded(may, to_user));
+        sending(user));
     server_.post(
         "/sse/send",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           const std::vector<std::string> names = request.query_all("user");
           send(spate::Audience::users(names), request, std::move(pending));
         },
-        guarded(may, to_users));
+        sending(users));
     server_.post(
         "/sse/group/{prefix}",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::group(request.param("prefix")), request, std::move(pending));
         },
-        guarded(may, to_group));
+        sending(prefix));
     server_.post(
         "/sse/broadcast",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::everybody(), request, std::move(pending));
         },
-        guarded(may, check_description));
+        sending(nothing));
     server_.post(
         "/sse/close/{user}",
         [this](const spate::Request& request) {
@@ -225,11 +225,11 @@ class Hub {
     };
     server_.get("/sse/users", users, observers);
     server_.get("/sse/count", count, observers);
+    // No token is asked for: like /metrics it tells how much is sent, and neither to whom nor who is there.
     server_.get("/sse/position", [this](const spate::Request&) {
-      // Beside a log there is none as long as the log is not known.
       const std::string id = emitter_.position();
-      return id.empty() ? unavailable("the newest id is not known yet")
-                        : spate::Response::json(200, "{\"id\":" + quoted(id) + "}").header("Cache-Control", "no-store");
+      if (id.empty()) return unavailable("the log is not known yet");
+      return spate::Response::json(200, "{\"id\":" + quoted(id) + "}");
     });
     server_.get("/metrics", [this](const spate::Request&) {
       return spate::Response(200)

@@ -44,12 +44,17 @@ describe("faults of Redis", { timeout: 400_000 }, () => {
           await alice.has(early.data);
         }
         assert.equal((await fetch(`${first.url}/sse/users`)).status, 200);
+        // Where the log gives the ids nobody can say yet which was the newest.
+        const asked = await fetch(`${first.url}/sse/position`);
+        assert.equal(asked.status, mode === "durable" ? 503 : 200);
+        assert.equal(asked.headers.has("retry-after"), mode === "durable");
 
         await redis.start();
         await cluster.well();
         const bob = await listen("bob", second);
         const late = await publisher.send(first.url, to_everybody());
         assert.equal(late.outcome, "accepted", late.error);
+        assert.equal(await first.hub.position(), late.id);
         for (const recorder of [alice, bob]) await recorder.has(late.data);
         // The early one may have come late, never twice.
         assert.equal(new Set(data_of(alice)).size, alice.heard.length);

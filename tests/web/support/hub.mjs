@@ -50,4 +50,8 @@ class Hub {
   count() {
     return this.get("/sse/count");
   }
+
+  async position() {
+    return (await this.get("/sse/position")).id;
+  }
 }
