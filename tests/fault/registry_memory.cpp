@@ -7,9 +7,12 @@
 #include <memory>
 #include <new>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 #include "fault/calls/failing_calls.hpp"
@@ -157,6 +160,44 @@ TEST_CASE("a stream for which there is no memory to add it has not come", "[faul
         CHECK(registered.emitter.remove(user, stream));
       });
   CHECK(failed > 60);
+}
+
+TEST_CASE("one user more than are kept side by side is there, or else the others are as before", "[fault][registry]") {
+  const auto id = [](std::size_t i) { return "a user with a long name " + std::to_string(1000 + i); };
+  // Among those whose part of the index is full, or behind them all.
+  const std::size_t place = GENERATE(400U, 600U, 1000U);
+  long failed = 0;
+  std::thread([&] {
+    mark_this_thread();
+    for (const long times : {1L, for_good}) {
+      for (long skip = 0;; ++skip) {
+        spate::detail::UserIndex index;
+        std::size_t users = 0;
+        bool first = false;
+        for (; users < 640; ++users) index.obtain(id(2 * users), first);
+        bool struck = true;
+        std::string name = id(2 * place + 1);
+        try {
+          const FailingAllocation failing(skip, times);
+          index.obtain(std::move(name), first);
+          struck = false;
+        } catch (const std::bad_alloc&) {
+        }
+        INFO("after " << skip << " allocations");
+        const std::size_t expected = struck ? users : users + 1;
+        std::vector<std::string> listed;
+        index.for_each(std::string_view(), [&](const spate::detail::User& user) { listed.push_back(user.id); });
+        CHECK(index.users() == expected);
+        CHECK(listed.size() == expected);
+        CHECK(std::is_sorted(listed.begin(), listed.end()));
+        if (!struck) break;
+        ++failed;
+        index.obtain(id(2 * place + 1), first);
+        CHECK(index.contains(id(2 * place + 1)));
+      }
+    }
+  }).join();
+  CHECK(failed > 4);
 }
 
 TEST_CASE("a stream for which there is no memory to end it is open as before", "[fault][stream]") {

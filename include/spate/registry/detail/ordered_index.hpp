@@ -17,11 +17,12 @@ namespace spate::detail {
 template <typename T>
 class OrderedIndex {
  public:
+  /// When it throws, for want of memory, the index lists what it listed before.
   void insert(T* item) {
     if (chunks_.empty()) chunks_.emplace_back();
+    if (const std::size_t index = chunk_of(item->id); chunks_[index].size() == most) split(index);
     Chunk& chunk = chunks_[chunk_of(item->id)];
     chunk.insert(std::lower_bound(chunk.begin(), chunk.end(), item->id, before), item);
-    if (chunk.size() > most) split(chunk);
   }
 
   void erase(T* item) {
@@ -75,11 +76,13 @@ class OrderedIndex {
     return after == chunks_.begin() ? 0 : static_cast<std::size_t>(after - chunks_.begin()) - 1;
   }
 
-  void split(Chunk& chunk) {
-    const auto index = &chunk - chunks_.data();
+  // What may fail comes before what changes something.
+  void split(std::size_t index) {
+    if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size());
+    Chunk& chunk = chunks_[index];
     Chunk upper(chunk.begin() + most / 2, chunk.end());
     chunk.resize(most / 2);
-    chunks_.insert(chunks_.begin() + index + 1, std::move(upper));
+    chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(index) + 1, std::move(upper));
   }
 
   std::vector<Chunk> chunks_;
