@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
@@ -176,6 +177,19 @@ class Request {
   /// The value of the first cookie `name`, as sent but for quotes around it; names differ by case. Untrusted. (RFC 6265
   /// 4.2.1, 5.4)
   std::optional<std::string_view> cookie(std::string_view name) const noexcept;
+
+  // Two names in braces would be taken for the two ends of one text.
+  using Names = std::initializer_list<std::string_view>;
+  void query(Names names) const = delete;
+  void query_all(Names names) const = delete;
+  void header(Names names) const = delete;
+  void header_all(Names names) const = delete;
+  void header_list(Names names) const = delete;
+  void header_count(Names names) const = delete;
+  void param(Names names) const = delete;
+  void has_param(Names names) const = delete;
+  void cookie(Names names) const = delete;
+  void add_header(std::string_view name, Names values) = delete;
 
   std::string_view body() const noexcept { return body_; }
   /// Takes the body away, so that it is empty.

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -75,6 +76,10 @@ class Response {
   Response&& add_header(std::string_view name, std::string_view value) && {
     return std::move(this->add_header(name, value));
   }
+
+  // Two values in braces would be taken for the two ends of one text.
+  void header(std::string_view name, std::initializer_list<std::string_view> values) = delete;
+  void add_header(std::string_view name, std::initializer_list<std::string_view> values) = delete;
 
   /// Adds those of `fields` that it lacks: a field that a handler has set is not doubled. `Vary` gets one more line.
   Response& add_missing_headers(const HeaderFields& fields) & {

@@ -43,6 +43,9 @@ class JwtVerifier {
       throw std::invalid_argument("spate::JwtVerifier: the secret has fewer than 32 bytes");
     }
   }
+  // Two secrets in braces would be taken for the two ends of one text: make a verifier for each.
+  template <std::size_t count>
+  explicit JwtVerifier(const char* const (&secrets)[count]) = delete;
 
   /// Nothing unless `token` is complete, signed with this secret by HS256 and by nothing else, names a subject, is not
   /// to be used later than `now` only (`nbf`), expires after `now`, and asks for no extension (`crit`).

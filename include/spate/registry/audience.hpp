@@ -28,6 +28,7 @@ class Audience {
   // Two names in braces would be taken for the two ends of one text.
   static Audience user(std::initializer_list<std::string_view> ids) = delete;
   static Audience group(std::initializer_list<std::string_view> prefixes) = delete;
+  bool includes(std::initializer_list<std::string_view> users) const = delete;
 
   Kind kind() const noexcept { return kind_; }
   /// The user's id or the group's prefix.

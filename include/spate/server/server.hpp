@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -107,6 +108,22 @@ class Server {
     detail::require_callable("spate::Server: the handler of " + detail::quote(pattern), handler);
     add_route(std::move(methods), pattern, detail::make_handler(std::move(handler)), std::move(options));
   }
+
+  // Two texts in braces would be taken for the two ends of one: only `route` takes several methods, none several
+  // patterns.
+  using Texts = std::initializer_list<std::string_view>;
+  template <typename Handler>
+  void stream(Texts patterns, Handler handler, RouteOptions options = {}) = delete;
+  template <typename Handler>
+  void stream(Texts methods, std::string_view pattern, Handler handler, RouteOptions options = {}) = delete;
+  template <typename Handler>
+  void stream(std::string_view method, Texts patterns, Handler handler, RouteOptions options = {}) = delete;
+  template <typename Handler>
+  void get(Texts patterns, Handler handler, RouteOptions options = {}) = delete;
+  template <typename Handler>
+  void post(Texts patterns, Handler handler, RouteOptions options = {}) = delete;
+  template <typename Handler>
+  void route(std::vector<std::string> methods, Texts patterns, Handler handler, RouteOptions options = {}) = delete;
 
   /// Takes every request whose path no route matches, whatever its method; without it they are answered with 404.
   /// `handler` is one of an ordinary route; `Request::param("path")` is what stands behind the path's first slash.

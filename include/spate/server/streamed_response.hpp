@@ -17,9 +17,11 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -170,6 +172,9 @@ class StreamedResponse {
         },
         token, std::move(piece));
   }
+  // Two pieces in braces would be taken for the two ends of one text.
+  template <typename CompletionToken>
+  void async_write(std::initializer_list<std::string_view> pieces, CompletionToken&& token) const = delete;
 
   /// Ends the answer after everything that was written. A coroutine handler that returns does it.
   void finish() const { core_->end(detail::PieceOrigin::Pieces::whole); }

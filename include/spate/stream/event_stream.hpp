@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -64,6 +65,10 @@ class EventStream {
   bool add_header(std::string_view name, std::string_view value) const {
     return core_->set_header(name, value, detail::StreamCore::Beside::adds);
   }
+
+  // Two values in braces would be taken for the two ends of one text.
+  bool header(std::string_view name, std::initializer_list<std::string_view> values) const = delete;
+  bool add_header(std::string_view name, std::initializer_list<std::string_view> values) const = delete;
 
   /// Answers with `response` instead of a stream, as long as the head has not gone out.
   ///
