@@ -488,3 +488,73 @@ TEST_CASE("what a mirror has never seen may have been anybody's", "[registry][re
   CHECK(store.fetch("bert", 10, no_limit, events) == 20);
   CHECK(sequences(events) == std::vector<std::uint64_t>{30});
 }
+
+TEST_CASE("many events that became too old are not replayed, and go some at a time", "[registry][replay][cost]") {
+  auto now = MemoryReplayStore::Clock::time_point();
+  ReplayLimits limits;
+  limits.max_events = 100'000;
+  limits.max_age = 1h;
+  MemoryReplayStore store(limits, [&] { return now; });
+  constexpr std::uint64_t old = 10'000;
+  const auto append = [&](std::uint64_t sequence, const Audience& audience) {
+    store.append(sequence, audience, EncodedEvent(Event("x")));
+  };
+  for (std::uint64_t sequence = 1; sequence <= old; ++sequence) {
+    append(sequence, sequence % 2 == 0 ? Audience::user("anna") : Audience::everybody());
+  }
+  now += 30min;
+  append(old + 1, Audience::user("anna"));
+  now += 31min;
+  std::vector<StoredEvent> events;
+  for (std::size_t before = store.size(); before > 1; before = store.size()) {
+    events.clear();
+    CHECK(store.fetch("anna", 0, 1'000'000, events) == old);
+    CHECK(store.fetch("bert", 0, 1'000'000, events) == old - 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events.front().sequence == old + 1);
+    REQUIRE(store.size() < before);
+    REQUIRE(before - store.size() < 1'000);
+  }
+  CHECK(store.bytes() < 1'000);
+}
+
+TEST_CASE("a large event displaces others some at a time, and small ones keep within the limit",
+          "[registry][replay][cost]") {
+  ReplayLimits limits;
+  limits.max_bytes = 2'000'000;
+  limits.max_events = 100'000;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const auto append = [&](std::size_t size) {
+    store.append(++sequence, Audience::everybody(), EncodedEvent(Event(std::string(size, 'x'))));
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    append(1);
+    REQUIRE(store.bytes() <= limits.max_bytes);
+  }
+  const std::size_t kept = store.size();
+  append(1'500'000);
+  CHECK(store.size() < kept);
+  CHECK(store.size() > kept - 1'000);
+  for (std::size_t calls = 0; store.bytes() > limits.max_bytes; ++calls) {
+    REQUIRE(calls < kept / 100);
+    append(1);
+  }
+  CHECK(store.size() > kept / 8);
+}
+
+TEST_CASE("what is forgotten of groups is a gap to those in them alone", "[registry][replay][bytes]") {
+  ReplayLimits limits;
+  limits.max_bytes = 1'000'000;
+  MemoryReplayStore store(limits);
+  const EncodedEvent kept(Event("x")), large(Event(std::string(limits.max_bytes, 'x')));
+  store.append(1, Audience::user("zoe"), kept);
+  std::uint64_t sequence = 1;
+  for (int i = 0; i < 3'000; ++i) store.append(++sequence, Audience::group("g" + std::to_string(i)), large);
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("zoe", 0, 1'000'000, events) == 0);
+  CHECK(events.size() == 1);
+  // One of the first, which is forgotten, and one of the last.
+  CHECK(store.fetch("g2", 0, 1'000'000, events) >= 4);
+  CHECK(store.fetch("g2999-anna", 0, 1'000'000, events) == sequence);
+}

@@ -5,7 +5,8 @@
 //   spate::EmitterOptions options;
 //   options.replay = std::make_shared<spate::MemoryReplayStore>(limits);
 //
-// Appending costs the same whatever is kept; a replay costs what it replays, not what others were sent. Threads: the
+// Appending costs the same whatever is kept; a replay costs what it replays, not what others were sent. What is over
+// the limits goes some hundred events at a time, with what is called next, so that no call takes long. Threads: the
 // Emitter's lock. Lifetime: history dies with the process, and its epoch with it. A process that is forked begins a
 // history of its own at its first use of the store: it gives none of the ids that the other one gives.
 #pragma once
@@ -16,7 +17,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -26,12 +26,16 @@
 #include <utility>
 #include <vector>
 
+#include <spate/registry/detail/block_queue.hpp>
 #include <spate/registry/detail/process_mark.hpp>
 #include <spate/registry/detail/watermarks.hpp>
 #include <spate/registry/replay_store.hpp>
 
 namespace spate {
 
+/// An event that is kept is made room for at once, by as many others as it takes, up to some hundred. One that is so
+/// large that it displaces more, and many that become too old together, leave the store above its limits for the next
+/// calls, each of which takes out some hundred more. What is too old is never replayed.
 struct ReplayLimits {
   /// Events kept for all users together. Zero keeps none: ids are given out, and every missed event is told as a gap.
   std::size_t max_events = 10'000;
@@ -56,7 +60,11 @@ class MemoryReplayStore final : public ReplayStore {
 
   /// `now` is for tests; by default the steady clock. Throws std::invalid_argument when `max_age` is negative.
   explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now)
-      : limits_(limits), now_(std::move(now)), epoch_(make_epoch()), forgotten_users_(places_within(limits.max_bytes)) {
+      : limits_(limits),
+        now_(std::move(now)),
+        epoch_(make_epoch()),
+        forgotten_users_(places_within(limits.max_bytes)),
+        forgotten_groups_(places_within(limits.max_bytes)) {
     if (limits.max_age.count() < 0) {
       throw std::invalid_argument(
           "spate::ReplayLimits: max_age must not be negative: " + std::to_string(limits.max_age.count()) + " ms");
@@ -80,7 +88,7 @@ class MemoryReplayStore final : public ReplayStore {
       keep(sequence, audience, event);
     }
     newest_ = sequence;
-    trim();
+    trim(work_of(audience));
   }
 
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
@@ -100,6 +108,7 @@ class MemoryReplayStore final : public ReplayStore {
     epoch_ = epoch;
     newest_ = forgotten_ = 0;
     forgotten_users_.clear();
+    forgotten_groups_.clear();
     records_.clear();
     first_ = 0;
     bytes_ = remembered_bytes_ = remembered_ = 0;
@@ -121,13 +130,13 @@ class MemoryReplayStore final : public ReplayStore {
   std::size_t bytes() const noexcept { return bytes_ - remembered_bytes_; }
 
  private:
-  using Numbers = std::vector<std::uint64_t>;
+  static constexpr std::size_t numbers_in_block = 256;
+  using Numbers = detail::BlockQueue<std::uint64_t, numbers_in_block>;
   struct Track;
 
   // The kept events of one user, of one group, or of everybody, by the number of their record.
   struct Track {
     Numbers numbers;
-    std::size_t head = 0;               // those before it are discarded
     std::uint64_t discarded = 0;        // the sequence number of the newest one, kept before or not
     const std::string* name = nullptr;  // the key in its map; null for everybody
     bool is_group = false;
@@ -135,17 +144,10 @@ class MemoryReplayStore final : public ReplayStore {
     Track* emptied_before = nullptr;
     Track* emptied_behind = nullptr;
 
-    Numbers::const_iterator begin() const noexcept { return numbers.begin() + static_cast<std::ptrdiff_t>(head); }
-    Numbers::const_iterator end() const noexcept { return numbers.end(); }
-    bool empty() const noexcept { return head == numbers.size(); }
-    void pop(std::uint64_t sequence) {
-      discarded = std::max(discarded, sequence);
-      ++head;
-      if (head * 2 >= numbers.size()) {
-        numbers.erase(numbers.begin(), begin());
-        head = 0;
-        if (numbers.size() * 4 <= numbers.capacity()) numbers.shrink_to_fit();
-      }
+    bool empty() const noexcept { return numbers.empty(); }
+    // The place of the first number that is not less.
+    std::size_t first_from(std::uint64_t number) const {
+      return numbers.count_before([number](std::uint64_t each) { return each < number; });
     }
   };
 
@@ -158,16 +160,23 @@ class MemoryReplayStore final : public ReplayStore {
 
   struct Record {
     EncodedEvent event;
-    std::uint32_t size;  // of its bytes; kept here, where it is asked for without reading the event
+    std::uint32_t size = 0;  // of its bytes; kept here, where it is asked for without reading the event
     Clock::time_point at;
-    std::uint64_t sequence;
-    Track* track;                // of a single audience
+    std::uint64_t sequence = 0;
+    Track* track = nullptr;      // of a single audience
     std::vector<Track*> tracks;  // of a set of users
   };
 
+  // Of one length.
+  struct Prefixes {
+    std::size_t groups = 0;  // that have a track
+    bool forgotten = false;  // of some that have none any more, something was discarded
+  };
+
   struct Cursor {
-    Numbers::const_iterator at;
-    Numbers::const_iterator end;
+    const Numbers* numbers;
+    std::size_t at;
+    std::uint64_t number;  // there
   };
 
   std::string make_epoch() const {
@@ -202,7 +211,13 @@ class MemoryReplayStore final : public ReplayStore {
     return std::max(least, (bytes + header + grain - 1) / grain * grain);
   }
   static std::size_t cost_of(const Numbers& numbers) noexcept {
-    return numbers.capacity() == 0 ? 0 : allocated(numbers.capacity() * sizeof(std::uint64_t));
+    return cost_of_numbers(numbers.full_blocks(), numbers.capacity());
+  }
+  static std::size_t cost_of_numbers(std::size_t full, std::size_t capacity) noexcept {
+    constexpr std::size_t block = allocated(numbers_in_block * sizeof(std::uint64_t)) + 2 * sizeof(void*);
+    constexpr std::size_t first_block = allocated(4 * sizeof(void*)) + allocated(4 * sizeof(void*));
+    return (capacity == 0 ? 0 : allocated(capacity * sizeof(std::uint64_t))) +
+           (full == 0 ? 0 : first_block + full * block);
   }
   // Without its numbers: a node of the map, its place in the table, and a name that does not fit into the node.
   static std::size_t cost_of_track(std::string_view name) noexcept {
@@ -238,16 +253,21 @@ class MemoryReplayStore final : public ReplayStore {
 
   void keep(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) {
     const std::uint64_t number = first_ + records_.size();
-    records_.push_back({event, static_cast<std::uint32_t>(event.bytes().size()), now_(), sequence, nullptr, {}});
+    const Clock::time_point now = now_();
+    Record& record = records_.push();
+    record.event = event;
+    record.size = static_cast<std::uint32_t>(event.bytes().size());
+    record.at = now;
+    record.sequence = sequence;
     try {
-      enter(records_.back(), number, audience);
+      enter(record, number, audience);
     } catch (...) {
       // Without memory for all of it, all is as before: a number left behind would be the next event's.
-      take_back(records_.back(), number);
+      take_back(record, number);
       records_.pop_back();
       throw;
     }
-    bytes_ += cost_of(records_.back());
+    bytes_ += cost_of(record);
   }
 
   // Throws before it changes anything, or not at all; so do the two below it.
@@ -255,12 +275,12 @@ class MemoryReplayStore final : public ReplayStore {
     const auto found = tracks.find(name);
     if (found != tracks.end()) return found->second;
     const bool is_group = &tracks == &groups_;
-    if (is_group && prefixes_.size() <= name.size()) prefixes_.resize(name.size() + 1);
-    const auto made = tracks.emplace(std::string(name), Track()).first;
+    if (is_group) know_length(name.size());
+    const auto made = tracks.try_emplace(std::string(name)).first;
     Track& fresh = made->second;
     fresh.name = &made->first;
     fresh.is_group = is_group;
-    if (is_group) ++prefixes_[name.size()];
+    if (is_group) ++prefixes_[name.size()].groups;
     bytes_ += cost_of_track(name);
     remember(fresh);
     return fresh;
@@ -268,9 +288,13 @@ class MemoryReplayStore final : public ReplayStore {
 
   void push(Track& of, std::uint64_t number) {
     const bool was_empty = of.empty();
-    const std::size_t before = cost_of(of.numbers);
-    of.numbers.push_back(number);
-    bytes_ += cost_of(of.numbers) - before;
+    if (of.numbers.is_full()) {
+      const std::size_t before = cost_of(of.numbers);
+      of.numbers.push() = number;
+      bytes_ += cost_of(of.numbers) - before;
+    } else {
+      of.numbers.push() = number;
+    }
     if (was_empty && of.name != nullptr) no_longer_remember(of);
   }
 
@@ -324,11 +348,23 @@ class MemoryReplayStore final : public ReplayStore {
   void discard_at_once(std::uint64_t sequence, Tracks& tracks, std::string_view name) {
     if (const auto known = tracks.find(name); known != tracks.end()) {
       known->second.discarded = sequence;
-    } else if (&tracks == &users_ && !has_room_to_remember(cost_of_track(name))) {
-      forgotten_users_.raise(name, sequence);
+    } else if (!has_room_to_remember(cost_of_track(name))) {
+      const bool is_group = &tracks == &groups_;
+      if (is_group) know_length(name.size());
+      forget(name, is_group, sequence);
     } else {
       track(tracks, name).discarded = sequence;
     }
+  }
+
+  void know_length(std::size_t length) {
+    if (prefixes_.size() <= length) prefixes_.resize(length + 1);
+  }
+
+  // Notes what was discarded of one that has no track any more.
+  void forget(std::string_view name, bool is_group, std::uint64_t sequence) noexcept {
+    if (is_group) prefixes_[name.size()].forgotten = true;
+    (is_group ? forgotten_groups_ : forgotten_users_).raise(name, sequence);
   }
 
   bool has_room_to_remember(std::size_t cost) const noexcept {
@@ -354,34 +390,46 @@ class MemoryReplayStore final : public ReplayStore {
 
   // The number of the first record whose sequence number is greater than `after`.
   std::uint64_t first_after(std::uint64_t after) const {
-    const auto before = [](std::uint64_t sequence, const Record& record) { return sequence < record.sequence; };
-    const auto at = std::upper_bound(records_.begin(), records_.end(), after, before);
-    return first_ + static_cast<std::uint64_t>(at - records_.begin());
+    return first_ + records_.count_before([after](const Record& record) { return record.sequence <= after; });
   }
+  // The number of the first record that is not too old.
+  std::uint64_t first_of_age() const {
+    if (limits_.max_age.count() == 0) return first_;
+    return first_ + records_.count_before([this, now = now_()](const Record& record) { return too_old(record, now); });
+  }
+  const Record& record(std::uint64_t number) const { return records_[static_cast<std::size_t>(number - first_)]; }
 
   // Visits the records that `fetch` speaks of, in its order, and returns what it does.
   template <typename Visit>
   std::uint64_t for_each_owed(std::string_view user, std::uint64_t after, std::size_t most_bytes, Visit&& visit) {
     begin();
-    trim();
-    std::uint64_t discarded = std::max(forgotten_, forgotten_users_.of(user));
+    // What is too old counts as discarded, though it may be here yet.
+    const std::uint64_t of_age = trim(0) ? first_ : first_of_age();
+    std::uint64_t discarded = std::max(forgotten_, forgotten_of(user));
     cursors_.clear();
-    const std::uint64_t first = first_after(after);
+    const std::uint64_t first = std::max(first_after(after), of_age);
     for_each_track(user, [&](const Track& of) {
       discarded = std::max(discarded, of.discarded);
-      const auto at = std::lower_bound(of.begin(), of.end(), first);
-      if (at != of.end()) cursors_.push_back({at, of.end()});
+      if (of_age > first_) {
+        if (const std::size_t old = of.first_from(of_age); old > 0) {
+          discarded = std::max(discarded, record(of.numbers[old - 1]).sequence);
+        }
+      }
+      const std::size_t at = of.first_from(first);
+      if (at < of.numbers.size()) cursors_.push_back({&of.numbers, at, of.numbers[at]});
     });
-    const auto earlier = [](const Cursor& a, const Cursor& b) { return *a.at < *b.at; };
+    const auto earlier = [](const Cursor& a, const Cursor& b) { return a.number < b.number; };
     // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
     std::size_t bytes = 0;
     while (!cursors_.empty()) {
       const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
-      const Record& record = records_[static_cast<std::size_t>(*next->at - first_)];
-      if (bytes > 0 && bytes + record.size > most_bytes) break;
-      bytes += record.size;
-      visit(record);
-      if (++next->at == next->end) {
+      const Record& found = record(next->number);
+      if (bytes > 0 && bytes + found.size > most_bytes) break;
+      bytes += found.size;
+      visit(found);
+      if (++next->at < next->numbers->size()) {
+        next->number = (*next->numbers)[next->at];
+      } else {
         *next = cursors_.back();
         cursors_.pop_back();
       }
@@ -389,11 +437,19 @@ class MemoryReplayStore final : public ReplayStore {
     return discarded;
   }
 
+  std::uint64_t forgotten_of(std::string_view user) const noexcept {
+    std::uint64_t newest = forgotten_users_.of(user);
+    for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
+      if (prefixes_[size].forgotten) newest = std::max(newest, forgotten_groups_.of(user.substr(0, size)));
+    }
+    return newest;
+  }
+
   template <typename Visit>
   void for_each_track(std::string_view user, Visit&& visit) {
     if (const auto own = users_.find(user); own != users_.end()) visit(own->second);
     for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
-      if (prefixes_[size] == 0) continue;
+      if (prefixes_[size].groups == 0) continue;
       if (const auto group = groups_.find(user.substr(0, size)); group != groups_.end()) visit(group->second);
     }
     visit(everybody_);
@@ -404,39 +460,57 @@ class MemoryReplayStore final : public ReplayStore {
            std::chrono::duration_cast<std::chrono::milliseconds>(now - record.at) >= limits_.max_age;
   }
 
-  void trim() {
+  static std::size_t work_of(const Audience& audience) {
+    return audience.kind() == Audience::Kind::users ? 1 + audience.names().size() : 1;
+  }
+
+  // Goes back below the limits, with so many steps more than what `brought` took at the most; returns whether it is
+  // there. A step is a name that an event is kept for.
+  bool trim(std::size_t brought) {
+    std::size_t steps = most_steps + brought;
+    const auto took = [&steps](std::size_t work) { steps -= std::min(steps, work); };
     const Clock::time_point now = limits_.max_age.count() > 0 ? now_() : Clock::time_point();
     while (!records_.empty() && (records_.size() > limits_.max_events || too_old(records_.front(), now))) {
-      discard_oldest();
+      if (steps == 0) return false;
+      took(discard_oldest());
     }
     while (bytes_ > limits_.max_bytes && !records_.empty()) {
+      if (steps == 0) return false;
       // The newest event fits when it is alone.
       if (records_.size() == 1 && remembered_ > 0) {
         forget(*oldest_emptied_);
+        took(1);
       } else {
-        discard_oldest();
+        took(discard_oldest());
       }
     }
     limit_remembered();
+    return true;
   }
 
   void limit_remembered() noexcept {
     while (remembered_ > limits_.max_remembered || remembered_bytes_ > limits_.max_bytes / 8) forget(*oldest_emptied_);
   }
 
-  void discard_oldest() {
-    Record& record = records_.front();
-    if (record.track != nullptr) discard(*record.track, record.sequence);
-    for (Track* of : record.tracks) discard(*of, record.sequence);
-    bytes_ -= cost_of(record);
+  // Returns the steps that it took.
+  std::size_t discard_oldest() {
+    const Record& oldest = records_.front();
+    const std::size_t steps = 1 + oldest.tracks.size();
+    if (oldest.track != nullptr) discard(*oldest.track, oldest.sequence);
+    for (Track* of : oldest.tracks) discard(*of, oldest.sequence);
+    bytes_ -= cost_of(oldest);
     records_.pop_front();
     ++first_;
+    return steps;
   }
 
   void discard(Track& of, std::uint64_t sequence) {
-    const std::size_t before = cost_of(of.numbers);
-    of.pop(sequence);
-    bytes_ -= before - cost_of(of.numbers);
+    of.discarded = std::max(of.discarded, sequence);
+    const std::size_t full = of.numbers.full_blocks(), capacity = of.numbers.capacity();
+    of.numbers.pop_front();
+    if (full != of.numbers.full_blocks() || capacity != of.numbers.capacity()) {
+      bytes_ -= cost_of_numbers(full, capacity) - cost_of(of.numbers);
+    }
     // That something was discarded is remembered of those for whom nothing is kept any more.
     if (!of.empty() || of.name == nullptr) return;
     remember(of);
@@ -446,34 +520,34 @@ class MemoryReplayStore final : public ReplayStore {
   void forget(Track& of) noexcept {
     no_longer_remember(of);
     bytes_ -= cost_of_track(*of.name) + cost_of(of.numbers);
-    if (of.is_group) {
-      --prefixes_[of.name->size()];
-      forgotten_ = std::max(forgotten_, of.discarded);
-    } else {
-      forgotten_users_.raise(*of.name, of.discarded);
-    }
+    forget(*of.name, of.is_group, of.discarded);
+    if (of.is_group) --prefixes_[of.name->size()].groups;
     Tracks& tracks = of.is_group ? groups_ : users_;
     tracks.erase(tracks.find(*of.name));
   }
+
+  static constexpr std::size_t most_steps = 256;
 
   const ReplayLimits limits_;
   const std::function<Clock::time_point()> now_;
   std::string epoch_;
   std::uint64_t newest_ = 0;
-  std::deque<Record> records_;  // numbered without holes, unlike sequence numbers, so that one is found by its number
-  std::uint64_t first_ = 0;     // the number of records_.front()
-  std::size_t bytes_ = 0;       // what all of it costs
+  detail::BlockQueue<Record, 128>
+      records_;              // numbered without holes, unlike sequence numbers, so that one is found by its number
+  std::uint64_t first_ = 0;  // the number of records_.front()
+  std::size_t bytes_ = 0;    // what all of it costs
   Tracks users_;
   Tracks groups_;
   Track everybody_;
-  std::vector<std::size_t> prefixes_;  // how many groups there are of each length
+  std::vector<Prefixes> prefixes_;  // of groups, by length
   // Named tracks without kept events, the one that lost its last the longest ago first.
   Track* oldest_emptied_ = nullptr;
   Track* newest_emptied_ = nullptr;
   std::size_t remembered_ = 0;  // so many
   std::size_t remembered_bytes_ = 0;
-  // Of users whose tracks are gone, and of everybody: up to where something may have been discarded.
+  // Of users and groups whose tracks are gone, and of everybody: up to where something may have been discarded.
   detail::Watermarks forgotten_users_;
+  detail::Watermarks forgotten_groups_;
   std::uint64_t forgotten_ = 0;
   detail::ProcessMark process_;
   std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
