@@ -178,7 +178,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     if (awake_) return;
     run([](RedisNode& node) {
       {
-        const std::lock_guard lock(node.wake_mutex_);
+        const std::lock_guard woken(node.wake_mutex_);
         node.awake_ = false;
       }
       node.sender_.send_more();
