@@ -10,6 +10,6 @@ void list(spate::Emitter& emitter) {
 #ifdef MUST_NOT_COMPILE
   emitter.async_cluster_users({"ann", "bob"}, [](std::error_code, const std::vector<std::string>&) {});
 #else
-  emitter.async_cluster_users("ann", [](std::error_code, const std::vector<std::string>&) {});
+  emitter.async_cluster_users({}, [](std::error_code, const std::vector<std::string>&) {});
 #endif
 }

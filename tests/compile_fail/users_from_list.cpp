@@ -6,6 +6,7 @@ void list(const spate::Emitter& emitter) {
 #ifdef MUST_NOT_COMPILE
   emitter.users({"ann", "bob"});
 #else
+  emitter.users({});
   emitter.users("ann");
 #endif
 }

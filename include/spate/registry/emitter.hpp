@@ -161,9 +161,11 @@ class Emitter {
   std::size_t remove(Names users) = delete;
   bool remove(Names users, const EventStream& stream) = delete;
   bool contains(Names users) const = delete;
-  void users(Names prefixes) const = delete;
-  template <typename CompletionToken>
-  void async_cluster_users(Names prefixes, CompletionToken&& token) = delete;
+  // The same; `{}` asks for everybody.
+  template <std::size_t count>
+  void users(const char* const (&prefixes)[count]) const = delete;
+  template <std::size_t count, typename CompletionToken>
+  void async_cluster_users(const char* const (&prefixes)[count], CompletionToken&& token) = delete;
 
   /// The users who have a stream, or those of a group, sorted by bytes.
   std::vector<std::string> users(std::string_view prefix = {}) const { return core_->users(prefix); }
