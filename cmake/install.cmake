@@ -12,7 +12,7 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/spate-config-version.cma
   COMPATIBILITY SameMinorVersion
   ARCH_INDEPENDENT)
 
-install(DIRECTORY include/spate TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY include/spate TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
 install(FILES
   "${PROJECT_BINARY_DIR}/spate-config.cmake"
   "${PROJECT_BINARY_DIR}/spate-config-version.cmake"

@@ -5,6 +5,14 @@
 #   spate::redis   spate::spate and hiredis, for <spate/cluster/redis_bus.hpp>; exists only where hiredis does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
 #
+# Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
+# same is compiled once, in a library that is built when something links to it:
+#
+#   spate::compiled         spate::spate
+#   spate::compiled_redis   spate::redis
+#
+# A program takes all of them in one form or in the other.
+#
 # The includer sets `spate_headers` to the folder that holds spate/spate.hpp.
 include_guard(GLOBAL)
 
@@ -31,4 +39,20 @@ if(TARGET spate::libjwt)
   add_library(spate_jwt INTERFACE)
   add_library(spate::jwt ALIAS spate_jwt)
   target_link_libraries(spate_jwt INTERFACE spate::spate spate::libjwt)
+endif()
+
+# spate_add_compiled(<name> <header of all functions> <what it needs>...)
+function(spate_add_compiled name header)
+  set(source "${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp")
+  file(CONFIGURE OUTPUT "${source}" CONTENT "#include <${header}>\n")
+  add_library(${name} STATIC EXCLUDE_FROM_ALL "${source}")
+  string(REPLACE "spate_" "spate::" alias ${name})
+  add_library(${alias} ALIAS ${name})
+  target_compile_definitions(${name} PUBLIC SPATE_SEPARATE_COMPILATION)
+  target_link_libraries(${name} PUBLIC ${ARGN})
+endfunction()
+
+spate_add_compiled(spate_compiled spate/src.hpp spate::spate)
+if(TARGET spate::redis)
+  spate_add_compiled(spate_compiled_redis spate/cluster/redis_src.hpp spate::compiled spate::redis)
 endif()

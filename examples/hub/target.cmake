@@ -5,6 +5,6 @@ if(TARGET spate::jwt)
 endif()
 # Without hiredis the hub is complete but for --redis, which it refuses.
 if(TARGET spate::redis)
-  target_link_libraries(${example} PRIVATE spate::redis)
+  target_link_libraries(${example} PRIVATE spate::compiled_redis)
   target_compile_definitions(${example} PRIVATE HUB_HAS_REDIS)
 endif()

@@ -11,6 +11,8 @@
 #include <string>
 #include <system_error>
 
+#include <spate/config.hpp>
+
 namespace spate {
 
 enum class Errc {
@@ -55,33 +57,13 @@ class ErrorCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "spate"; }
 
-  std::string message(int code) const override {
-    switch (static_cast<Errc>(code)) {
-      case Errc::stream_closed: return "the stream is closed";
-      case Errc::queue_overflow: return "the client reads too slowly: its queue is full";
-      case Errc::write_timeout: return "the client took no byte within the write timeout";
-      case Errc::lifetime_reached: return "the stream reached its lifetime";
-      case Errc::handler_failed: return "the handler threw an exception";
-      case Errc::completed_with_error: return "the program ended the stream with an error";
-      case Errc::shut_down: return "the server has shut down";
-      case Errc::bus_queue_full: return "too many events wait for the bus";
-      case Errc::bus_lost: return "the connection to the bus is lost";
-      case Errc::bus_refused: return "the bus answered with an error";
-      case Errc::bus_garbled: return "a message on the bus could not be read";
-      case Errc::bus_not_replicated: return "too few replicas of the bus have confirmed the event";
-      case Errc::already_added: return "the stream has been added already";
-    }
-    return "unknown spate error " + std::to_string(code);
-  }
+  std::string message(int code) const override;
 };
 
 }  // namespace detail
 
 /// The category of `Errc`. Threads: any. Lifetime: static.
-inline const std::error_category& error_category() noexcept {
-  static const detail::ErrorCategory category;
-  return category;
-}
+SPATE_DECL const std::error_category& error_category() noexcept;
 
 inline std::error_code make_error_code(Errc code) noexcept {
   return {static_cast<int>(code), error_category()};
@@ -91,3 +73,7 @@ inline std::error_code make_error_code(Errc code) noexcept {
 
 template <>
 struct std::is_error_code_enum<spate::Errc> : std::true_type {};
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/impl/error.ipp>
+#endif

@@ -4,12 +4,13 @@
 #   layers.sh INCLUDE_DIRECTORY
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
-# standard library and the roots version.hpp and error.hpp. What only Linux has stays behind stream/detail.
+# standard library and the roots config.hpp, version.hpp and error.hpp. What only Linux has stays in stream/detail and
+# stream/impl.
 # Asio lies below stream, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
 cd "$1/spate"
 
-find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
+find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
   BEGIN {
     may["wire"]     = " "
     may["http"]     = " wire llhttp "
@@ -20,9 +21,13 @@ find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
     may["jwt"]      = " wire http stream registry server asio libjwt "
     may["root"]     = " "
     may["all"]      = " wire http stream registry server asio "
+    may["src"]      = " wire http stream registry server all asio "
   }
   FNR == 1 {
-    layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : FILENAME ~ /^(spate|program)\.hpp$/ ? "all" : "root"
+    layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : "root"
+    if (FILENAME ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/) layer = "all"
+    if (FILENAME ~ /^(error\.hpp|impl\/error\.ipp)$/) layer = "root"
+    if (FILENAME == "src.hpp") layer = "src"
     if (!(layer in may)) fail("lies in no layer")
     files++
   }
@@ -34,13 +39,13 @@ find . -name '*.hpp' | sed 's|^\./||' | LC_ALL=C sort | xargs awk '
     name = substr($0, RSTART + 1, RLENGTH - 2)
     if (quote == "\"") { fail("headers are included as <spate/...>"); next }
     if (name == "asio.hpp") { fail("include the parts of Asio that are needed"); next }
-    if (name ~ /^(linux\/|sys\/(epoll|timerfd|eventfd|signalfd|inotify|sendfile)\.h)/ && FILENAME !~ /^stream\/detail\//)
-      fail("only Linux has this: it belongs in stream/detail")
+    if (name ~ /^(linux\/|sys\/(epoll|timerfd|eventfd|signalfd|inotify|sendfile)\.h)/ && FILENAME !~ /^stream\/(detail|impl)\//)
+      fail("only Linux has this: it belongs in stream/detail or stream/impl")
     needs = ""
     if (name ~ /^spate\//) {
       path = substr(name, 7)
-      if (path == "version.hpp" || path == "error.hpp") next
-      needs = path ~ /\// ? substr(path, 1, index(path, "/") - 1) : "spate.hpp"
+      if (path ~ /^((config|version|error)\.hpp|impl\/error\.ipp)$/) next
+      needs = path ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/ ? "all" : path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
       if (system("test -f \"" path "\"") != 0) fail("there is no such header")
     } else if (name ~ /^asio\//) needs = "asio"
     else if (name ~ /^llhttp/) needs = "llhttp"

@@ -45,20 +45,26 @@ if ldd "$scratch/build/server" | grep -i hiredis; then
   exit 1
 fi
 
-"$scratch/build/server" --port 0 >"$scratch/out" &
-server=$!
+# serve PROGRAM runs it, reads an event and stops it.
+serve() {
+  "$1" --port 0 >"$scratch/out" &
+  server=$!
+  for _ in $(seq 100); do
+    grep -q '^listening on ' "$scratch/out" && break
+    kill -0 $server
+    sleep 0.05
+  done
+  url=$(sed -n '1s/^listening on //p' "$scratch/out")
+  curl --silent --no-buffer --max-time 3 "$url/hello" >"$scratch/events" || true
+  if ! grep -q '^data: ' "$scratch/events"; then
+    echo "no event came from $url/hello, but:"
+    cat "$scratch/events"
+    exit 1
+  fi
+  kill -TERM $server
+  wait $server
+}
 trap 'kill $server 2>/dev/null || true' EXIT
-for _ in $(seq 100); do
-  grep -q '^listening on ' "$scratch/out" && break
-  kill -0 $server
-  sleep 0.05
+for program in server server_compiled; do
+  if [ -x "$scratch/build/$program" ]; then serve "$scratch/build/$program"; fi
 done
-url=$(sed -n '1s/^listening on //p' "$scratch/out")
-curl --silent --no-buffer --max-time 3 "$url/hello" >"$scratch/events" || true
-if ! grep -q '^data: ' "$scratch/events"; then
-  echo "no event came from $url/hello, but:"
-  cat "$scratch/events"
-  exit 1
-fi
-kill -TERM $server
-wait $server

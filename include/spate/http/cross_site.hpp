@@ -13,6 +13,7 @@
 
 #include <string_view>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/request.hpp>
 
@@ -28,16 +29,7 @@ namespace detail {
 
 /// Whether the browser tells that the request was made for a page of another site. A value in which that stands in any
 /// case, among others or on one of several lines, counts: only something between here and the browser can have done so.
-inline bool is_cross_site(const Request& request) noexcept {
-  constexpr std::string_view wanted = "cross-site";
-  for (const auto& [name, value] : request.headers()) {
-    if (!iequals(name, "sec-fetch-site")) continue;
-    for (std::size_t at = 0; at + wanted.size() <= value.size(); ++at) {
-      if (iequals(value.substr(at, wanted.size()), wanted)) return true;
-    }
-  }
-  return false;
-}
+SPATE_DECL bool is_cross_site(const Request& request) noexcept;
 
 /// Whether the field `name` is there once and says `value` exactly: what opens a door is not read with indulgence.
 inline bool says_only(const Request& request, std::string_view name, std::string_view value) noexcept {
@@ -53,11 +45,10 @@ inline bool may_fill_iframe(const Request& request) noexcept {
 
 /// Whether `rule` lets `request` pass. One that has an `Origin` passes: CorsPolicy decides about it. So does one of a
 /// browser, or another program, that tells nothing.
-inline bool admits(CrossSite rule, const Request& request) noexcept {
-  if (rule == CrossSite::allow || !detail::is_cross_site(request) || request.header_count("origin") > 0) return true;
-  const bool safe = request.method() == "GET" || request.method() == "HEAD";
-  return rule == CrossSite::navigate && safe && detail::says_only(request, "sec-fetch-mode", "navigate") &&
-         detail::says_only(request, "sec-fetch-dest", "document");
-}
+SPATE_DECL bool admits(CrossSite rule, const Request& request) noexcept;
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/cross_site.ipp>
+#endif

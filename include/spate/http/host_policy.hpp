@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/loopback.hpp>
 #include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
@@ -36,32 +37,10 @@ class HostPolicy {
   /// `allow_hosts` are host names or addresses, IPv6 ones in brackets, compared in any case. One with a port admits
   /// that port, one without admits all; "*" admits every host.
   /// Throws `std::invalid_argument` on anything else; there are no patterns.
-  HostPolicy(HostCheck check, const std::vector<std::string>& allow_hosts) : check_(check) {
-    for (const std::string& entry : allow_hosts) {
-      if (entry == "*") {
-        check_ = HostCheck::none;
-        continue;
-      }
-      const auto parts = detail::parse_host(entry);
-      if (!parts || entry.find('*') != std::string::npos)
-        throw std::invalid_argument("spate::HostPolicy: not a host: " + detail::quote(entry));
-      listed_.push_back({std::string(parts->host), parts->port});
-    }
-  }
+  HostPolicy(HostCheck check, const std::vector<std::string>& allow_hosts);
 
   /// Whether `request` may be served. One without a host, which HTTP/1.0 allows, passes: browsers always send theirs.
-  bool allows(const Request& request) const noexcept {
-    if (check_ == HostCheck::none) return true;
-    const auto authority = request.authority();
-    if (!authority) return true;
-    const auto host = detail::parse_host(*authority);
-    if (!host) return false;
-    if (check_ == HostCheck::loopback && detail::is_loopback(host->host)) return true;
-    for (const Listed& listed : listed_) {
-      if (detail::iequals(listed.name, host->host) && (!listed.port || listed.port == host->port)) return true;
-    }
-    return false;
-  }
+  bool allows(const Request& request) const noexcept;
 
  private:
   struct Listed {
@@ -74,3 +53,7 @@ class HostPolicy {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/host_policy.ipp>
+#endif

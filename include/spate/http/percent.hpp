@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/percent.hpp>
 #include <spate/http/detail/tokens.hpp>
 
@@ -17,25 +18,13 @@ namespace spate {
 
 /// `text` with everything escaped but letters, digits, `-`, `.`, `_` and `~`: good for one segment of a path, and for a
 /// name or a value of a query.
-inline std::string percent_encode(std::string_view text) {
-  constexpr char hex[] = "0123456789ABCDEF";
-  std::string encoded;
-  encoded.reserve(text.size());
-  for (const char c : text) {
-    if (detail::is_alpha(c) || detail::is_digit(c) || std::string_view("-._~").find(c) != std::string_view::npos) {
-      encoded += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    encoded.append({'%', hex[byte >> 4], hex[byte & 15]});
-  }
-  return encoded;
-}
+SPATE_DECL std::string percent_encode(std::string_view text);
 
 /// `text` decoded, or nothing when a `%` has no two hexadecimal digits behind it. A `+` is itself, as in a path.
-inline std::optional<std::string> percent_decode(std::string_view text) {
-  if (!detail::well_formed_percent(text)) return std::nullopt;
-  return detail::percent_decode(text, detail::Plus::literal);
-}
+SPATE_DECL std::optional<std::string> percent_decode(std::string_view text);
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/percent.ipp>
+#endif

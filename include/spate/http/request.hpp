@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/query.hpp>
 #include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
@@ -43,68 +44,32 @@ class Request {
   /// A request for `target` as it stands in the request line, of HTTP/1.1 until `set_version`.
   /// Throws `std::invalid_argument` when `method` is no token, or `target` is empty or has a byte outside visible
   /// ASCII.
-  Request(std::string method, std::string_view target)
-      : text_(std::move(method)), method_size_(text_.size()), target_end_(text_.size() + target.size()) {
-    if (!detail::is_token(text_)) throw std::invalid_argument("spate::Request: bad method: " + detail::quote(text_));
-    for (const char c : target) {
-      if (c <= ' ' || c > '~') throw std::invalid_argument("spate::Request: bad target: " + detail::quote(target));
-    }
-    if (target.empty()) throw std::invalid_argument("spate::Request: the target is empty");
-    text_ += target;
-  }
+  Request(std::string method, std::string_view target);
 
   /// Adds a header field; a second one of a name stands beside the first.
   /// Throws `std::invalid_argument` when `name` is no token or `value` contains CR, LF, NUL or another control.
-  Request& add_header(std::string_view name, std::string_view value) & {
-    if (!detail::is_token(name) || !detail::is_field_text(value)) {
-      throw std::invalid_argument("spate::Request: bad header field: " + detail::quote(name) + ": " +
-                                  detail::quote(value));
-    }
-    append_name(name);
-    text_ += detail::trim(value);
-    end_field();
-    return *this;
-  }
+  Request& add_header(std::string_view name, std::string_view value) &;
   Request&& add_header(std::string_view name, std::string_view value) && {
     return std::move(this->add_header(name, value));
   }
 
-  Request& set_body(std::string body) & {
-    body_ = std::move(body);
-    return *this;
-  }
+  Request& set_body(std::string body) &;
   Request&& set_body(std::string body) && { return std::move(this->set_body(std::move(body))); }
 
   /// Sets a path parameter, decoded; routes do it for their handlers.
-  Request& set_param(std::string name, std::string value) & {
-    for (auto& [known, old] : params_) {
-      if (known == name) {
-        old = std::move(value);
-        return *this;
-      }
-    }
-    params_.emplace_back(std::move(name), std::move(value));
-    return *this;
-  }
+  Request& set_param(std::string name, std::string value) &;
   Request&& set_param(std::string name, std::string value) && {
     return std::move(this->set_param(std::move(name), std::move(value)));
   }
 
   /// Says until when the credential that admits this request is valid; an authorize hook does it. A stream that answers
   /// the request ends at that moment. (S5)
-  Request& set_expiry(std::chrono::system_clock::time_point moment) & noexcept {
-    expiry_ = moment;
-    return *this;
-  }
+  Request& set_expiry(std::chrono::system_clock::time_point moment) & noexcept;
   Request&& set_expiry(std::chrono::system_clock::time_point moment) && noexcept {
     return std::move(this->set_expiry(moment));
   }
 
-  Request& set_version(int major, int minor) & {
-    version_major_ = static_cast<std::uint8_t>(major);
-    version_minor_ = static_cast<std::uint8_t>(minor);
-    return *this;
-  }
+  Request& set_version(int major, int minor) &;
   Request&& set_version(int major, int minor) && { return std::move(this->set_version(major, minor)); }
 
   std::string_view method() const noexcept { return view(0, method_size_); }
@@ -112,36 +77,17 @@ class Request {
   std::string_view target() const noexcept { return view(method_size_, target_end_); }
 
   /// The target's path, still encoded and without the query: "/" when an absolute form has none, "*" for `OPTIONS *`.
-  std::string_view path() const noexcept {
-    const detail::Target parts = detail::split_target(target());
-    if (!parts.path.empty() || target().empty()) return parts.path;
-    // The absolute form of "*" has neither path nor query. (RFC 9112 3.2.4)
-    return method() == "OPTIONS" && parts.query.empty() ? "*" : "/";
-  }
+  std::string_view path() const noexcept;
 
   /// What follows the first `?` of the target, still encoded.
   std::string_view query_string() const noexcept { return detail::split_target(target()).query; }
 
   /// The first query parameter `name`, decoded (`+` is a space); empty when it has no value, nothing when it is absent.
   /// A broken escape is left as it stands; `well_formed_query` tells.
-  std::optional<std::string> query(std::string_view name) const {
-    std::optional<std::string> found;
-    detail::visit_query(query_string(), [&](std::string_view key, std::string_view value) {
-      if (detail::is_query_name(key, name)) found = detail::percent_decode(value, detail::Plus::space);
-      return found.has_value();
-    });
-    return found;
-  }
+  std::optional<std::string> query(std::string_view name) const;
 
   /// Every query parameter `name`, decoded, in the order of the target.
-  std::vector<std::string> query_all(std::string_view name) const {
-    std::vector<std::string> values;
-    detail::visit_query(query_string(), [&](std::string_view key, std::string_view value) {
-      if (detail::is_query_name(key, name)) values.push_back(detail::percent_decode(value, detail::Plus::space));
-      return false;
-    });
-    return values;
-  }
+  std::vector<std::string> query_all(std::string_view name) const;
 
   /// False when the query has a `%` without two hexadecimal digits after it: answer 400.
   bool well_formed_query() const noexcept { return detail::well_formed_percent(query_string()); }
@@ -160,19 +106,8 @@ class Request {
   /// The path parameter `name`, decoded. Throws std::invalid_argument that quotes a name which the route does not have
   /// and no authorize hook has set; an empty request, as a stream has one later, has every parameter, and all are
   /// empty.
-  std::string_view param(std::string_view name) const {
-    for (const auto& [known, value] : params_) {
-      if (known == name) return value;
-    }
-    if (target().empty()) return {};
-    throw std::invalid_argument("spate::Request: the route has no parameter " + detail::quote(name));
-  }
-  bool has_param(std::string_view name) const noexcept {
-    for (const auto& [known, value] : params_) {
-      if (known == name) return true;
-    }
-    return false;
-  }
+  std::string_view param(std::string_view name) const;
+  bool has_param(std::string_view name) const noexcept;
 
   /// The value of the first cookie `name`, as sent but for quotes around it; names differ by case. Untrusted. (RFC 6265
   /// 4.2.1, 5.4)
@@ -204,10 +139,7 @@ class Request {
   std::string last_event_id() const;
 
   /// Whom the request is for: the authority of an absolute target, else the `Host` field. (RFC 9112 3.2.2)
-  std::optional<std::string_view> authority() const noexcept {
-    const std::string_view absolute = detail::split_target(target()).authority;
-    return absolute.empty() ? header("host") : std::optional(absolute);
-  }
+  std::optional<std::string_view> authority() const noexcept;
 
   int version_major() const noexcept { return version_major_; }
   int version_minor() const noexcept { return version_minor_; }
@@ -235,11 +167,7 @@ class Request {
     return view(fields_[index].name_end, fields_[index].value_end);
   }
 
-  void append_name(std::string_view name) {
-    text_ += name;
-    const auto end = static_cast<std::uint32_t>(text_.size());
-    fields_.push_back(Field{end, end});
-  }
+  void append_name(std::string_view name);
   void end_field() noexcept { fields_.back().value_end = static_cast<std::uint32_t>(text_.size()); }
 
   // The head in one piece: method, target, then each field's name and value, nothing in between.
@@ -267,15 +195,8 @@ class Request::Fields {
 
     iterator() = default;
     value_type operator*() const noexcept { return {request_->name_of(index_), request_->value_of(index_)}; }
-    iterator& operator++() noexcept {
-      ++index_;
-      return *this;
-    }
-    iterator operator++(int) noexcept {
-      iterator old = *this;
-      ++index_;
-      return old;
-    }
+    iterator& operator++() noexcept;
+    iterator operator++(int) noexcept;
     friend bool operator==(const iterator&, const iterator&) = default;
 
    private:
@@ -375,3 +296,7 @@ inline bool Request::keep_alive() const noexcept {
 }
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/request.ipp>
+#endif

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/date.hpp>
 #include <spate/http/detail/status.hpp>
 #include <spate/http/detail/tokens.hpp>
@@ -32,11 +33,7 @@ class Response {
   using Field = std::pair<std::string, std::string>;
 
   /// An answer without fields and body. Throws `std::invalid_argument` unless `status` is 100 to 599.
-  explicit Response(int status = 200) : status_(status) {
-    if (status < 100 || status > 599) {
-      throw std::invalid_argument("spate::Response: status must be 100 to 599, not " + std::to_string(status));
-    }
-  }
+  explicit Response(int status = 200);
 
   static Response text(int status, std::string body) {
     return Response(status).content_type("text/plain; charset=utf-8").body(std::move(body));
@@ -49,30 +46,16 @@ class Response {
     return Response(status).content_type("application/json").header("Cache-Control", "no-store").body(std::move(body));
   }
   /// `{"error":"<message>"}`, as `json`.
-  static Response error(int status, std::string_view message) {
-    std::string body = "{\"error\":";
-    detail::append_json_string(body, message);
-    return json(status, body += '}');
-  }
+  static Response error(int status, std::string_view message);
 
   /// Sets a header field, in place of any of that name.
   /// Throws `std::invalid_argument` when `name` is no token or belongs to the server (Connection, Content-Length,
   /// Transfer-Encoding), or `value` has CR, LF, NUL or another control.
-  Response& header(std::string_view name, std::string_view value) & {
-    check(name, value);
-    std::erase_if(headers_, [&](const Field& field) { return detail::iequals(field.first, name); });
-    if (headers_.empty()) headers_.reserve(usual_header_count);
-    headers_.emplace_back(name, detail::trim(value));
-    return *this;
-  }
+  Response& header(std::string_view name, std::string_view value) &;
   Response&& header(std::string_view name, std::string_view value) && { return std::move(this->header(name, value)); }
 
   /// Adds a header field beside those of that name, as `Set-Cookie` needs. Throws as `header` does.
-  Response& add_header(std::string_view name, std::string_view value) & {
-    check(name, value);
-    headers_.emplace_back(name, detail::trim(value));
-    return *this;
-  }
+  Response& add_header(std::string_view name, std::string_view value) &;
   Response&& add_header(std::string_view name, std::string_view value) && {
     return std::move(this->add_header(name, value));
   }
@@ -82,48 +65,28 @@ class Response {
   void add_header(std::string_view name, std::initializer_list<std::string_view> values) = delete;
 
   /// Adds those of `fields` that it lacks: a field that a handler has set is not doubled. `Vary` gets one more line.
-  Response& add_missing_headers(const HeaderFields& fields) & {
-    for (const auto& [name, value] : fields) check(name, value);
-    detail::add_missing_fields(headers_, fields);
-    return *this;
-  }
+  Response& add_missing_headers(const HeaderFields& fields) &;
 
   Response& content_type(std::string_view type) & { return header("Content-Type", type); }
   Response&& content_type(std::string_view type) && { return std::move(this->content_type(type)); }
 
-  Response& body(std::string body) & {
-    body_ = std::move(body);
-    shared_body_.reset();
-    return *this;
-  }
+  Response& body(std::string body) &;
   Response&& body(std::string body) && { return std::move(this->body(std::move(body))); }
 
   /// Sets a body that several answers share without copying it; it must not change any more.
-  Response& shared_body(std::shared_ptr<const std::string> body) & {
-    body_.clear();
-    shared_body_ = std::move(body);
-    return *this;
-  }
+  Response& shared_body(std::shared_ptr<const std::string> body) &;
   Response&& shared_body(std::shared_ptr<const std::string> body) && {
     return std::move(this->shared_body(std::move(body)));
   }
 
   /// Closes the connection after this answer. (H12)
-  Response& close_connection() & {
-    closes_ = true;
-    return *this;
-  }
+  Response& close_connection() &;
   Response&& close_connection() && { return std::move(this->close_connection()); }
 
   int status() const noexcept { return status_; }
   const std::vector<Field>& headers() const noexcept { return headers_; }
   /// The value of the first field `name`; empty when there is none.
-  std::string_view header(std::string_view name) const noexcept {
-    for (const Field& field : headers_) {
-      if (detail::iequals(field.first, name)) return field.second;
-    }
-    return {};
-  }
+  std::string_view header(std::string_view name) const noexcept;
   std::string_view content_type() const noexcept { return header("Content-Type"); }
   std::string_view body() const noexcept { return shared_body_ ? std::string_view(*shared_body_) : body_; }
   bool closes() const noexcept { return closes_; }
@@ -161,26 +124,10 @@ inline std::string_view payload(const Response& response, const HeadContext& con
 }
 
 /// Appends the head of `response` to `out`, empty line included.
-inline void serialize_head(std::string& out, const Response& response, const HeadContext& context) {
-  const int status = response.status();
-  const bool informational = status < 200;
-  detail::append_status_line(out, status);
-  // (H12)
-  if (!informational && response.header("Date").empty()) detail::append_field(out, "Date", detail::current_date());
-  for (const auto& [name, value] : response.headers()) detail::append_field(out, name, value);
-  if (detail::allows_body(status) && context.length == HeadContext::Length::known) {
-    detail::append_field(out, "Content-Length", std::to_string(response.body().size()));
-  } else if (status == 205) {
-    detail::append_field(out, "Content-Length", "0");  // RFC 9110 15.3.6
-  }
-  if (!informational) {
-    if (!context.keep_alive || response.closes()) {
-      detail::append_field(out, "Connection", "close");
-    } else if (context.http_minor_version == 0) {
-      detail::append_field(out, "Connection", "keep-alive");
-    }
-  }
-  out += "\r\n";
-}
+SPATE_DECL void serialize_head(std::string& out, const Response& response, const HeadContext& context);
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/response.ipp>
+#endif

@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
+
 namespace spate {
 
 class Audience {
@@ -36,19 +38,7 @@ class Audience {
   /// The ids of Kind::users.
   std::span<const std::string> names() const noexcept { return names_; }
 
-  bool includes(std::string_view user) const noexcept {
-    switch (kind_) {
-      case Kind::user: return user == name_;
-      case Kind::group: return user.substr(0, name_.size()) == name_;
-      case Kind::everybody: return true;
-      case Kind::users:
-        for (const std::string& name : names_) {
-          if (user == name) return true;
-        }
-        return false;
-    }
-    return false;
-  }
+  bool includes(std::string_view user) const noexcept;
 
  private:
   Audience(Kind kind, std::string_view name, std::span<const std::string> names) noexcept
@@ -60,3 +50,7 @@ class Audience {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/audience.ipp>
+#endif

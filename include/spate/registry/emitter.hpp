@@ -31,6 +31,7 @@
 #include <asio/async_result.hpp>
 #include <asio/post.hpp>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/event_stream.hpp>
@@ -172,10 +173,7 @@ class Emitter {
 
   /// Users and streams at one moment.
   using Counts = UserCounts;
-  Counts counts() const {
-    const auto [users, streams] = core_->counts();
-    return {users, streams};
-  }
+  Counts counts() const;
 
   /// The users of all nodes, or those of a group, sorted by bytes. A node that died counts for some seconds yet. With a
   /// bus, whoever asks within a second of another is given the same answer.
@@ -232,3 +230,7 @@ class Emitter {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/emitter.ipp>
+#endif

@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/block_queue.hpp>
 #include <spate/registry/detail/process_mark.hpp>
 #include <spate/registry/detail/watermarks.hpp>
@@ -59,71 +60,22 @@ class MemoryReplayStore final : public ReplayStore {
   using Clock = std::chrono::steady_clock;
 
   /// `now` is for tests; by default the steady clock. Throws std::invalid_argument when `max_age` is negative.
-  explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now)
-      : limits_(limits),
-        now_(std::move(now)),
-        epoch_(make_epoch()),
-        forgotten_users_(places_within(limits.max_bytes)),
-        forgotten_groups_(places_within(limits.max_bytes)) {
-    if (limits.max_age.count() < 0) {
-      throw std::invalid_argument(
-          "spate::ReplayLimits: max_age must not be negative: " + std::to_string(limits.max_age.count()) + " ms");
-    }
-  }
+  explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now);
 
-  std::string_view epoch() const override {
-    begin();
-    return epoch_;
-  }
-  std::uint64_t newest() const override {
-    begin();
-    return newest_;
-  }
+  std::string_view epoch() const override;
+  std::uint64_t newest() const override;
 
-  void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
-    begin();
-    if (event.has_data() && cost_of(audience, event) > limits_.max_bytes) {
-      discard_at_once(sequence, audience);
-    } else if (event.has_data()) {
-      keep(sequence, audience, event);
-    }
-    newest_ = sequence;
-    trim(work_of(audience));
-  }
+  void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override;
 
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
-                      std::vector<StoredEvent>& events) override {
-    return for_each_owed(user, after, most_bytes, [&](const Record& record) {
-      events.push_back({record.sequence, record.event});
-    });
-  }
+                      std::vector<StoredEvent>& events) override;
 
   std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t most_bytes,
-                                               std::vector<std::uint64_t>& sequences) override {
-    return for_each_owed(user, after, most_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
-  }
+                                               std::vector<std::uint64_t>& sequences) override;
 
-  bool restart(std::string_view epoch) override {
-    process_.renew();
-    epoch_ = epoch;
-    newest_ = forgotten_ = 0;
-    forgotten_users_.clear();
-    forgotten_groups_.clear();
-    records_.clear();
-    first_ = 0;
-    bytes_ = remembered_bytes_ = remembered_ = 0;
-    oldest_emptied_ = newest_emptied_ = nullptr;
-    users_.clear();
-    groups_.clear();
-    everybody_ = Track();
-    prefixes_.clear();
-    return true;
-  }
+  bool restart(std::string_view epoch) override;
 
-  void skip(std::uint64_t sequence) override {
-    newest_ = std::max(newest_, sequence);
-    forgotten_ = std::max(forgotten_, sequence);
-  }
+  void skip(std::uint64_t sequence) override;
 
   std::size_t size() const noexcept { return records_.size(); }
   /// What they cost, index included.
@@ -179,20 +131,7 @@ class MemoryReplayStore final : public ReplayStore {
     std::uint64_t number;  // there
   };
 
-  std::string make_epoch() const {
-    // The moment, so that epochs differ over time, and what no other store of that moment has, in this process or
-    // another: the clock's last digits, where this object lies, and whose it is.
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    const auto moment = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-    const auto ticks = static_cast<std::uint64_t>(Clock::now().time_since_epoch().count());
-    std::uint64_t mix =
-        ticks ^ (reinterpret_cast<std::uintptr_t>(this) << 20) ^ (static_cast<std::uint64_t>(::getpid()) << 40);
-    mix = (mix ^ (mix >> 31)) * 0x9E3779B97F4A7C15;
-    std::array<char, 32> digits{};
-    char* end = std::to_chars(digits.data(), digits.data() + 16, moment, 36).ptr;
-    end = std::to_chars(end, digits.data() + digits.size(), mix >> 24, 36).ptr;
-    return std::string(digits.data(), end);
-  }
+  std::string make_epoch() const;
 
   // A process that was forked from the one whose history this is has none, and may not go on with its ids.
   void begin() const {
@@ -213,190 +152,61 @@ class MemoryReplayStore final : public ReplayStore {
   static std::size_t cost_of(const Numbers& numbers) noexcept {
     return cost_of_numbers(numbers.full_blocks(), numbers.capacity());
   }
-  static std::size_t cost_of_numbers(std::size_t full, std::size_t capacity) noexcept {
-    constexpr std::size_t block = allocated(numbers_in_block * sizeof(std::uint64_t)) + 2 * sizeof(void*);
-    constexpr std::size_t first_block = allocated(4 * sizeof(void*)) + allocated(4 * sizeof(void*));
-    return (capacity == 0 ? 0 : allocated(capacity * sizeof(std::uint64_t))) +
-           (full == 0 ? 0 : first_block + full * block);
-  }
+  static std::size_t cost_of_numbers(std::size_t full, std::size_t capacity) noexcept;
   // Without its numbers: a node of the map, its place in the table, and a name that does not fit into the node.
-  static std::size_t cost_of_track(std::string_view name) noexcept {
-    constexpr std::size_t within = 15;
-    return allocated(sizeof(Tracks::value_type) + 2 * sizeof(void*)) + 2 * sizeof(void*) +
-           (name.size() > within ? allocated(name.size() + 1) : 0);
-  }
+  static std::size_t cost_of_track(std::string_view name) noexcept;
   static std::size_t cost_of(const EncodedEvent& event) noexcept {
     return sizeof(Record) + sizeof(void*) + allocated(event.footprint());
   }
 
   // What keeping `event` will cost. Of one name it is taken for granted that nothing is kept for it yet.
-  std::size_t cost_of(const Audience& audience, const EncodedEvent& event) const {
-    std::size_t cost = cost_of(event);
-    switch (audience.kind()) {
-      case Audience::Kind::user:
-      case Audience::Kind::group: cost += cost_of_track(audience.name()) + allocated(sizeof(std::uint64_t)); break;
-      case Audience::Kind::everybody: break;
-      case Audience::Kind::users:
-        cost += allocated(audience.names().size() * sizeof(Track*));
-        for (const std::string& name : audience.names()) {
-          if (cost > limits_.max_bytes) break;
-          cost += sizeof(std::uint64_t);
-          if (users_.find(std::string_view(name)) == users_.end()) {
-            cost += cost_of_track(name) + allocated(sizeof(std::uint64_t));
-          }
-        }
-    }
-    return cost;
-  }
+  std::size_t cost_of(const Audience& audience, const EncodedEvent& event) const;
 
   // ---- keeping ----
 
-  void keep(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) {
-    const std::uint64_t number = first_ + records_.size();
-    const Clock::time_point now = now_();
-    Record& record = records_.push();
-    record.event = event;
-    record.size = static_cast<std::uint32_t>(event.bytes().size());
-    record.at = now;
-    record.sequence = sequence;
-    try {
-      enter(record, number, audience);
-    } catch (...) {
-      // Without memory for all of it, all is as before: a number left behind would be the next event's.
-      take_back(record, number);
-      records_.pop_back();
-      throw;
-    }
-    bytes_ += cost_of(record);
-  }
+  void keep(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event);
 
   // Throws before it changes anything, or not at all; so do the two below it.
-  Track& track(Tracks& tracks, std::string_view name) {
-    const auto found = tracks.find(name);
-    if (found != tracks.end()) return found->second;
-    const bool is_group = &tracks == &groups_;
-    if (is_group) know_length(name.size());
-    const auto made = tracks.try_emplace(std::string(name)).first;
-    Track& fresh = made->second;
-    fresh.name = &made->first;
-    fresh.is_group = is_group;
-    if (is_group) ++prefixes_[name.size()].groups;
-    bytes_ += cost_of_track(name);
-    remember(fresh);
-    return fresh;
-  }
+  Track& track(Tracks& tracks, std::string_view name);
 
-  void push(Track& of, std::uint64_t number) {
-    const bool was_empty = of.empty();
-    if (of.numbers.is_full()) {
-      const std::size_t before = cost_of(of.numbers);
-      of.numbers.push() = number;
-      bytes_ += cost_of(of.numbers) - before;
-    } else {
-      of.numbers.push() = number;
-    }
-    if (was_empty && of.name != nullptr) no_longer_remember(of);
-  }
+  void push(Track& of, std::uint64_t number);
 
   // Puts `number` into the tracks of `audience`, and these into `record`.
-  void enter(Record& record, std::uint64_t number, const Audience& audience) {
-    switch (audience.kind()) {
-      case Audience::Kind::user: record.track = &track(users_, audience.name()); break;
-      case Audience::Kind::group: record.track = &track(groups_, audience.name()); break;
-      case Audience::Kind::everybody: record.track = &everybody_; break;
-      case Audience::Kind::users:
-        record.tracks.reserve(audience.names().size());
-        for (const std::string& name : audience.names()) {
-          Track& of = track(users_, name);
-          if (!of.empty() && of.numbers.back() == number) continue;  // named twice
-          push(of, number);
-          record.tracks.push_back(&of);
-        }
-        return;
-    }
-    push(*record.track, number);
-  }
+  void enter(Record& record, std::uint64_t number, const Audience& audience);
 
-  void take_back(const Record& record, std::uint64_t number) noexcept {
-    const auto from = [&](Track& of) {
-      if (of.empty() || of.numbers.back() != number) return;
-      of.numbers.pop_back();
-      if (of.empty() && of.name != nullptr) remember(of);
-    };
-    if (record.track != nullptr) from(*record.track);
-    for (Track* of : record.tracks) from(*of);
-  }
+  void take_back(const Record& record, std::uint64_t number) noexcept;
 
-  static std::size_t cost_of(const Record& record) noexcept {
-    return cost_of(record.event) +
-           (record.tracks.capacity() == 0 ? 0 : allocated(record.tracks.capacity() * sizeof(Track*)));
-  }
+  static std::size_t cost_of(const Record& record) noexcept;
 
   // ---- remembering what is not kept ----
 
   // An event that is larger than all that may be kept: its audience alone misses it.
-  void discard_at_once(std::uint64_t sequence, const Audience& audience) {
-    switch (audience.kind()) {
-      case Audience::Kind::user: discard_at_once(sequence, users_, audience.name()); break;
-      case Audience::Kind::group: discard_at_once(sequence, groups_, audience.name()); break;
-      case Audience::Kind::everybody: everybody_.discarded = sequence; break;
-      case Audience::Kind::users:
-        for (const std::string& name : audience.names()) discard_at_once(sequence, users_, name);
-    }
-  }
+  void discard_at_once(std::uint64_t sequence, const Audience& audience);
 
-  void discard_at_once(std::uint64_t sequence, Tracks& tracks, std::string_view name) {
-    if (const auto known = tracks.find(name); known != tracks.end()) {
-      known->second.discarded = sequence;
-    } else if (!has_room_to_remember(cost_of_track(name))) {
-      const bool is_group = &tracks == &groups_;
-      if (is_group) know_length(name.size());
-      forget(name, is_group, sequence);
-    } else {
-      track(tracks, name).discarded = sequence;
-    }
-  }
+  void discard_at_once(std::uint64_t sequence, Tracks& tracks, std::string_view name);
 
   void know_length(std::size_t length) {
     if (prefixes_.size() <= length) prefixes_.resize(length + 1);
   }
 
   // Notes what was discarded of one that has no track any more.
-  void forget(std::string_view name, bool is_group, std::uint64_t sequence) noexcept {
-    if (is_group) prefixes_[name.size()].forgotten = true;
-    (is_group ? forgotten_groups_ : forgotten_users_).raise(name, sequence);
-  }
+  void forget(std::string_view name, bool is_group, std::uint64_t sequence) noexcept;
 
   bool has_room_to_remember(std::size_t cost) const noexcept {
     return remembered_ < limits_.max_remembered && remembered_bytes_ + cost <= limits_.max_bytes / 8;
   }
 
   // Puts `of`, for which nothing is kept, behind the others of its kind.
-  void remember(Track& of) noexcept {
-    of.emptied_before = newest_emptied_;
-    of.emptied_behind = nullptr;
-    (newest_emptied_ == nullptr ? oldest_emptied_ : newest_emptied_->emptied_behind) = &of;
-    newest_emptied_ = &of;
-    ++remembered_;
-    remembered_bytes_ += cost_of_track(*of.name);
-  }
+  void remember(Track& of) noexcept;
 
-  void no_longer_remember(Track& of) noexcept {
-    (of.emptied_before == nullptr ? oldest_emptied_ : of.emptied_before->emptied_behind) = of.emptied_behind;
-    (of.emptied_behind == nullptr ? newest_emptied_ : of.emptied_behind->emptied_before) = of.emptied_before;
-    --remembered_;
-    remembered_bytes_ -= cost_of_track(*of.name);
-  }
+  void no_longer_remember(Track& of) noexcept;
 
   // The number of the first record whose sequence number is greater than `after`.
   std::uint64_t first_after(std::uint64_t after) const {
     return first_ + records_.count_before([after](const Record& record) { return record.sequence <= after; });
   }
   // The number of the first record that is not too old.
-  std::uint64_t first_of_age() const {
-    if (limits_.max_age.count() == 0) return first_;
-    return first_ + records_.count_before([this, now = now_()](const Record& record) { return too_old(record, now); });
-  }
+  std::uint64_t first_of_age() const;
   const Record& record(std::uint64_t number) const { return records_[static_cast<std::size_t>(number - first_)]; }
 
   // Visits the records that `fetch` speaks of, in its order, and returns what it does.
@@ -437,13 +247,7 @@ class MemoryReplayStore final : public ReplayStore {
     return discarded;
   }
 
-  std::uint64_t forgotten_of(std::string_view user) const noexcept {
-    std::uint64_t newest = forgotten_users_.of(user);
-    for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
-      if (prefixes_[size].forgotten) newest = std::max(newest, forgotten_groups_.of(user.substr(0, size)));
-    }
-    return newest;
-  }
+  std::uint64_t forgotten_of(std::string_view user) const noexcept;
 
   template <typename Visit>
   void for_each_track(std::string_view user, Visit&& visit) {
@@ -455,10 +259,7 @@ class MemoryReplayStore final : public ReplayStore {
     visit(everybody_);
   }
 
-  bool too_old(const Record& record, Clock::time_point now) const {
-    return limits_.max_age.count() > 0 &&
-           std::chrono::duration_cast<std::chrono::milliseconds>(now - record.at) >= limits_.max_age;
-  }
+  bool too_old(const Record& record, Clock::time_point now) const;
 
   static std::size_t work_of(const Audience& audience) {
     return audience.kind() == Audience::Kind::users ? 1 + audience.names().size() : 1;
@@ -466,65 +267,18 @@ class MemoryReplayStore final : public ReplayStore {
 
   // Goes back below the limits, with so many steps more than what `brought` took at the most; returns whether it is
   // there. A step is a name that an event is kept for.
-  bool trim(std::size_t brought) {
-    std::size_t steps = most_steps + brought;
-    const auto took = [&steps](std::size_t work) { steps -= std::min(steps, work); };
-    const Clock::time_point now = limits_.max_age.count() > 0 ? now_() : Clock::time_point();
-    while (!records_.empty() && (records_.size() > limits_.max_events || too_old(records_.front(), now))) {
-      if (steps == 0) return false;
-      took(discard_oldest());
-    }
-    while (bytes_ > limits_.max_bytes && !records_.empty()) {
-      if (steps == 0) return false;
-      // The newest event fits when it is alone.
-      if (records_.size() == 1 && remembered_ > 0) {
-        forget(*oldest_emptied_);
-        took(1);
-      } else {
-        took(discard_oldest());
-      }
-    }
-    limit_remembered();
-    return true;
-  }
+  bool trim(std::size_t brought);
 
   void limit_remembered() noexcept {
     while (remembered_ > limits_.max_remembered || remembered_bytes_ > limits_.max_bytes / 8) forget(*oldest_emptied_);
   }
 
   // Returns the steps that it took.
-  std::size_t discard_oldest() {
-    const Record& oldest = records_.front();
-    const std::size_t steps = 1 + oldest.tracks.size();
-    if (oldest.track != nullptr) discard(*oldest.track, oldest.sequence);
-    for (Track* of : oldest.tracks) discard(*of, oldest.sequence);
-    bytes_ -= cost_of(oldest);
-    records_.pop_front();
-    ++first_;
-    return steps;
-  }
+  std::size_t discard_oldest();
 
-  void discard(Track& of, std::uint64_t sequence) {
-    of.discarded = std::max(of.discarded, sequence);
-    const std::size_t full = of.numbers.full_blocks(), capacity = of.numbers.capacity();
-    of.numbers.pop_front();
-    if (full != of.numbers.full_blocks() || capacity != of.numbers.capacity()) {
-      bytes_ -= cost_of_numbers(full, capacity) - cost_of(of.numbers);
-    }
-    // That something was discarded is remembered of those for whom nothing is kept any more.
-    if (!of.empty() || of.name == nullptr) return;
-    remember(of);
-    limit_remembered();
-  }
+  void discard(Track& of, std::uint64_t sequence);
 
-  void forget(Track& of) noexcept {
-    no_longer_remember(of);
-    bytes_ -= cost_of_track(*of.name) + cost_of(of.numbers);
-    forget(*of.name, of.is_group, of.discarded);
-    if (of.is_group) --prefixes_[of.name->size()].groups;
-    Tracks& tracks = of.is_group ? groups_ : users_;
-    tracks.erase(tracks.find(*of.name));
-  }
+  void forget(Track& of) noexcept;
 
   static constexpr std::size_t most_steps = 256;
 
@@ -554,3 +308,7 @@ class MemoryReplayStore final : public ReplayStore {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/memory_replay_store.ipp>
+#endif

@@ -17,6 +17,7 @@
 
 #include <asio/ip/address.hpp>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/loopback.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/wire/detail/quote.hpp>
@@ -25,41 +26,18 @@ namespace spate {
 
 /// The address that `ServerOptions::address` names: IPv4, IPv6, or `localhost`, which is 127.0.0.1.
 /// Throws std::invalid_argument that quotes `text` when it is none of them.
-inline asio::ip::address parse_listen_address(const std::string& text) {
-  std::error_code error;
-  const bool by_name = detail::iequals(text, "localhost") || detail::iequals(text, "localhost.");
-  asio::ip::address address = asio::ip::make_address(by_name ? "127.0.0.1" : text, error);
-  if (error) throw std::invalid_argument("spate::Server: not an IP address: " + detail::quote(text));
-  return address;
-}
+SPATE_DECL asio::ip::address parse_listen_address(const std::string& text);
 
 /// The path of a Unix socket that `ServerOptions::address` names as "unix:/path"; nothing when it names none.
 /// Throws std::invalid_argument that quotes `text` when the path is empty, has a NUL, or is longer than a path of a
 /// socket may be: 107 bytes on Linux.
-inline std::optional<std::string> unix_path_of(const std::string& text) {
-  constexpr std::string_view scheme = "unix:";
-  if (!text.starts_with(scheme)) return std::nullopt;
-  std::string path = text.substr(scheme.size());
-  if (path.empty() || path.find('\0') != std::string::npos) {
-    throw std::invalid_argument("spate::Server: not the path of a Unix socket: " + detail::quote(text));
-  }
-  constexpr std::size_t most = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.size() > most) {
-    throw std::invalid_argument("spate::Server: the path of a Unix socket has at most " + std::to_string(most) +
-                                " bytes: " + detail::quote(text));
-  }
-  return path;
-}
+SPATE_DECL std::optional<std::string> unix_path_of(const std::string& text);
 
 /// Whether only this machine can reach `address`: 127.0.0.0/8, ::1, and the first within IPv6, ::ffff:127.0.0.1.
-inline bool is_loopback(const asio::ip::address& address) noexcept {
-  if (address.is_v4()) return address.to_v4().is_loopback();
-  const auto bytes = address.to_v6().to_bytes();
-  detail::Ipv6 groups{};
-  for (std::size_t group = 0; group < groups.size(); ++group) {
-    groups[group] = static_cast<std::uint16_t>(bytes[2 * group] << 8 | bytes[2 * group + 1]);
-  }
-  return detail::is_loopback(groups);
-}
+SPATE_DECL bool is_loopback(const asio::ip::address& address) noexcept;
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/listen_address.ipp>
+#endif

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_core.hpp>
@@ -34,78 +35,31 @@ class PendingCore final : public Resident {
   PendingCore(Ref<Shard> shard, Ref<StreamOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
 
   // Any thread.
-  bool respond(Response response) {
-    if (answered_.exchange(true, std::memory_order_acq_rel)) return false;
-    response_ = std::move(response);  // nobody else writes it any more, and the shard reads it behind the post
-    return shard_->post(Ref<PendingCore>(this), 0);
-  }
+  bool respond(Response response);
   bool open() const noexcept { return !answered_.load(std::memory_order_acquire); }
 
-  void expire_after(Clock::duration wait, Response otherwise) {
-    shard_->run([self = Ref<PendingCore>(this), at = Clock::now() + wait, otherwise = std::move(otherwise)]() mutable {
-      if (!self->origin_) return;
-      self->otherwise_ = std::make_unique<Response>(std::move(otherwise));
-      self->shard_->set_timer(*self, at);
-    });
-  }
+  void expire_after(Clock::duration wait, Response otherwise);
 
-  void on_timeout(std::function<void()> callback) {
-    shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
-      if (self->timed_out_) return self->shard_->call_back(std::move(callback));
-      if (self->origin_) self->timeout_callbacks_.push_back(std::move(callback));
-    });
-  }
-  void on_error(std::function<void(std::error_code)> callback) {
-    shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
-      if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-      if (self->origin_) self->error_callbacks_.push_back(std::move(callback));
-    });
-  }
+  void on_timeout(std::function<void()> callback);
+  void on_error(std::function<void(std::error_code)> callback);
 
   asio::any_io_executor executor() const { return shard_->executor(); }
 
   void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
-  void drop_handle() {
-    if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 1 && open()) {
-      respond(Response::error(500, "the request was not answered"));
-    }
-  }
+  void drop_handle();
 
   // Shard only.
   void receive(std::uint32_t, EncodedEvent&&) override { finish(std::move(response_)); }
 
-  void on_timer(TimePoint) override {
-    if (answered_.exchange(true, std::memory_order_acq_rel)) return;
-    timed_out_ = true;
-    for (auto& callback : std::exchange(timeout_callbacks_, {})) shard_->call_back(std::move(callback));
-    finish(std::move(*otherwise_));
-  }
+  void on_timer(TimePoint) override;
 
   /// The client has gone before it was answered. What another thread answers at this very moment reaches nobody.
-  void connection_lost(std::error_code error) {
-    if (answered_.exchange(true, std::memory_order_acq_rel)) return let_go();
-    error_ = error;
-    for (auto& callback : std::exchange(error_callbacks_, {})) {
-      shard_->call_back([callback = std::move(callback), error] { callback(error); });
-    }
-    let_go();
-  }
+  void connection_lost(std::error_code error);
 
  private:
-  void finish(Response response) {
-    if (!origin_) return;
-    const Ref<StreamOrigin> origin = origin_;
-    let_go();
-    origin->answer(std::move(response));
-  }
+  void finish(Response response);
 
-  void let_go() {
-    shard_->set_timer(*this, never);
-    origin_ = nullptr;
-    // They may hold a PendingResponse, and with it this.
-    timeout_callbacks_.clear();
-    error_callbacks_.clear();
-  }
+  void let_go();
 
   const Ref<Shard> shard_;
   std::atomic<bool> answered_{false};
@@ -133,16 +87,10 @@ class PendingResponse {
 
   /// Runs `callback` when the wait has expired.
   /// Throws std::invalid_argument, like `on_error`, when `callback` is empty.
-  void on_timeout(std::function<void()> callback) const {
-    detail::require_callable("spate::PendingResponse: the callback of on_timeout", callback);
-    core_->on_timeout(std::move(callback));
-  }
+  void on_timeout(std::function<void()> callback) const;
 
   /// Runs `callback` when the connection broke before the answer. A client that only ended its own side may still read.
-  void on_error(std::function<void(std::error_code)> callback) const {
-    detail::require_callable("spate::PendingResponse: the callback of on_error", callback);
-    core_->on_error(std::move(callback));
-  }
+  void on_error(std::function<void(std::error_code)> callback) const;
 
   /// Whether an answer given now has a chance to arrive.
   bool is_open() const noexcept { return core_->open(); }
@@ -154,10 +102,7 @@ class PendingResponse {
   explicit PendingResponse(detail::Ref<detail::PendingCore> core) : core_(std::move(core)) { core_->add_handle(); }
   PendingResponse(const PendingResponse& other) : PendingResponse(other.core_) {}
   PendingResponse(PendingResponse&& other) noexcept = default;
-  PendingResponse& operator=(PendingResponse other) noexcept {
-    std::swap(core_, other.core_);
-    return *this;
-  }
+  PendingResponse& operator=(PendingResponse other) noexcept;
   ~PendingResponse() {
     if (core_) core_->drop_handle();
   }
@@ -167,3 +112,7 @@ class PendingResponse {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/pending_response.ipp>
+#endif

@@ -46,6 +46,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
 
+#include <spate/config.hpp>
 #include <spate/server/detail/listener.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
@@ -195,16 +196,9 @@ class Server {
   }
 
   void add_route(std::vector<std::string> methods, std::string_view pattern, detail::Handler handler,
-                 RouteOptions options) {
-    require_not_serving(detail::quote(pattern));
-    core_->router.add(
-        {std::move(methods), PathPattern(pattern), std::move(handler), std::move(options), core_->options});
-  }
+                 RouteOptions options);
 
-  void require_not_serving(const std::string& what) const {
-    if (!serving_.load(std::memory_order_relaxed)) return;
-    throw std::invalid_argument("spate::Server: routes are added before it starts, this one came later: " + what);
-  }
+  void require_not_serving(const std::string& what) const;
 
   /// One loop on a thread of the server's own.
   struct Loop {
@@ -242,4 +236,7 @@ class Server {
 
 }  // namespace spate
 
-#include <spate/server/detail/server_impl.hpp>
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/server.ipp>
+#include <spate/server/impl/server_impl.ipp>
+#endif

@@ -28,6 +28,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
 
+#include <spate/config.hpp>
 #include <spate/error.hpp>
 #include <spate/http/detail/status.hpp>
 #include <spate/http/response.hpp>
@@ -57,43 +58,13 @@ class StreamedCore final : public Resident {
   StreamedCore(Ref<Shard> shard, Ref<PieceOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
 
   // Any thread.
-  bool begin(Response head) {
-    if (begun_.exchange(true, std::memory_order_acq_rel)) return false;
-    return run([head = std::move(head)](PieceOrigin& origin) mutable { origin.begin_pieces(std::move(head)); });
-  }
+  bool begin(Response head);
 
-  void write(std::string piece, const Ref<SendWaiter>& waiter) {
-    begin(Response(200));
-    const bool posted =
-        is_open() && shard_->run(
-                         [self = Ref<StreamedCore>(this), piece = std::move(piece), to_tell = waiter]() mutable {
-                           if (!self->origin_) return to_tell->done(Errc::stream_closed);
-                           self->origin_->write_piece(std::move(piece), std::move(to_tell));
-                         },
-                         Ref<Resident>(this));
-    if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
-  }
+  void write(std::string piece, const Ref<SendWaiter>& waiter);
 
-  void end(PieceOrigin::Pieces pieces) {
-    if (pieces == PieceOrigin::Pieces::whole) begin(Response(200));
-    if (!open_.exchange(false, std::memory_order_acq_rel)) return;
-    const bool begun = begun_.exchange(true, std::memory_order_acq_rel);
-    run([self = this, pieces, begun](PieceOrigin& origin) {
-      const Ref<PieceOrigin> alive(&origin);
-      self->origin_ = nullptr;
-      if (begun) return alive->end_pieces(pieces);
-      alive->answer(Response::error(500, "the request was not answered"));
-    });
-  }
+  void end(PieceOrigin::Pieces pieces);
 
-  void on_error(std::function<void(std::error_code)> callback) {
-    shard_->run(
-        [self = Ref<StreamedCore>(this), callback = std::move(callback)]() mutable {
-          if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-          if (self->origin_) self->error_callback_ = std::move(callback);
-        },
-        Ref<Resident>(this));
-  }
+  void on_error(std::function<void(std::error_code)> callback);
 
   bool begun() const noexcept { return begun_.load(std::memory_order_acquire); }
   bool is_open() const noexcept { return open_.load(std::memory_order_acquire); }
@@ -107,18 +78,8 @@ class StreamedCore final : public Resident {
   // Shard only.
 
   /// Nothing more can be written: the client has gone, or wants the head alone.
-  void over(std::error_code error) {
-    open_.store(false, std::memory_order_release);
-    origin_ = nullptr;
-    error_ = error;
-    if (auto callback = std::exchange(error_callback_, nullptr); callback && error) {
-      shard_->call_back([callback = std::move(callback), error] { callback(error); });
-    }
-  }
-  void on_failure(std::error_code error) override {
-    if (const Ref<PieceOrigin> origin = origin_) origin->end_pieces(PieceOrigin::Pieces::broken);
-    over(error);
-  }
+  void over(std::error_code error);
+  void on_failure(std::error_code error) override;
 
  private:
   template <typename Step>
@@ -148,13 +109,7 @@ class StreamedResponse {
   ///
   /// Returns      false when the head has gone out already, or the client has gone
   /// Throws       std::invalid_argument that names a status whose answers have no body: that is a plain Response
-  bool begin(Response head) const {
-    if (!detail::allows_body(head.status())) {
-      throw std::invalid_argument("spate::StreamedResponse: no body follows the status " +
-                                  std::to_string(head.status()));
-    }
-    return core_->begin(std::move(head));
-  }
+  bool begin(Response head) const;
 
   /// Writes `piece` behind those before it, and completes when all of them are with the kernel, so that who awaits each
   /// one goes at the client's pace. Who does not await keeps in memory what the client has not taken.
@@ -184,10 +139,7 @@ class StreamedResponse {
 
   /// Runs `callback` when the client has gone before the end; one at most. Throws std::invalid_argument for an empty
   /// one.
-  void on_error(std::function<void(std::error_code)> callback) const {
-    detail::require_callable("spate::StreamedResponse: the callback of on_error", callback);
-    core_->on_error(std::move(callback));
-  }
+  void on_error(std::function<void(std::error_code)> callback) const;
 
   /// Whether something written now has a chance to arrive.
   bool is_open() const noexcept { return core_->is_open(); }
@@ -200,10 +152,7 @@ class StreamedResponse {
   const detail::Ref<detail::StreamedCore>& core() const noexcept { return core_; }
   StreamedResponse(const StreamedResponse& other) : StreamedResponse(other.core_) {}
   StreamedResponse(StreamedResponse&& other) noexcept = default;
-  StreamedResponse& operator=(StreamedResponse other) noexcept {
-    std::swap(core_, other.core_);
-    return *this;
-  }
+  StreamedResponse& operator=(StreamedResponse other) noexcept;
   ~StreamedResponse() {
     if (core_) core_->drop_handle();
   }
@@ -213,3 +162,7 @@ class StreamedResponse {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/streamed_response.ipp>
+#endif

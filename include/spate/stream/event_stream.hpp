@@ -27,6 +27,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
@@ -138,23 +139,14 @@ class EventStream {
   /// was the cause. Registered late, it runs soon, unless the server is gone by then. Several may be registered; they
   /// run in that order.
   /// Throws std::invalid_argument, like those that follow, when `callback` is empty.
-  void on_complete(std::function<void()> callback) const {
-    detail::require_callable("spate::EventStream: the callback of on_complete", callback);
-    core_->on(detail::StreamCore::Moment::complete, [run = std::move(callback)](std::error_code) { run(); });
-  }
+  void on_complete(std::function<void()> callback) const;
 
   /// Runs `callback` when a write timeout or the lifetime ended the stream.
-  void on_timeout(std::function<void()> callback) const {
-    detail::require_callable("spate::EventStream: the callback of on_timeout", callback);
-    core_->on(detail::StreamCore::Moment::timeout, [run = std::move(callback)](std::error_code) { run(); });
-  }
+  void on_timeout(std::function<void()> callback) const;
 
   /// Runs `callback` when an error ended the stream: of the network, of the queue, of the handler. A client that just
   /// closes its connection is no error.
-  void on_error(std::function<void(std::error_code)> callback) const {
-    detail::require_callable("spate::EventStream: the callback of on_error", callback);
-    core_->on(detail::StreamCore::Moment::error, std::move(callback));
-  }
+  void on_error(std::function<void(std::error_code)> callback) const;
 
   /// Completes when the stream is over, whatever ended it: for a coroutine that has nothing to send itself.
   ///
@@ -204,3 +196,7 @@ class EventStream {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/event_stream.ipp>
+#endif

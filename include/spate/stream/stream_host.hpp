@@ -23,6 +23,7 @@
 #include <asio/local/stream_protocol.hpp>
 #include <asio/strand.hpp>
 
+#include <spate/config.hpp>
 #include <spate/http/header_fields.hpp>
 #include <spate/stream/detail/adopted_socket.hpp>
 #include <spate/stream/detail/stream_head.hpp>
@@ -50,26 +51,14 @@ class StreamHost {
   ///              field is none, which it quotes. std::system_error with Errc::shut_down after `drain`: answer 503. The
   ///              socket is still the caller's then
   /// Lifetime     the socket is the stream's from now on, also when it fails: `on_error` tells
-  EventStream open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields = {}) {
-    return open_on(std::move(request), std::move(fields),
-                   [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
-  }
+  EventStream open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields = {});
   /// The same for a connection over a Unix socket.
-  EventStream open(asio::local::stream_protocol::socket&& socket, Request request, HeaderFields fields = {}) {
-    return open_on(std::move(request), std::move(fields),
-                   [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
-  }
+  EventStream open(asio::local::stream_protocol::socket&& socket, Request request, HeaderFields fields = {});
   /// The same for a connected socket of the system, of either kind, as another library knows it.
-  EventStream open(asio::ip::tcp::socket::native_handle_type socket, Request request, HeaderFields fields = {}) {
-    return open_on(std::move(request), std::move(fields),
-                   [&](std::error_code& error) { return detail::OwnedSocket::from(socket, error); });
-  }
+  EventStream open(asio::ip::tcp::socket::native_handle_type socket, Request request, HeaderFields fields = {});
 
   /// Ends every stream with EndReason::shutdown, its farewell included. From now on `open` refuses.
-  void drain() {
-    draining_->store(true);
-    shard_->run([shard = shard_] { shard->drain(); });
-  }
+  void drain();
 
  private:
   template <typename TakeSocket>
@@ -109,3 +98,7 @@ class StreamHost {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/stream_host.ipp>
+#endif

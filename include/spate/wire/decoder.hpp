@@ -19,6 +19,7 @@
 #include <system_error>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/wire/detail/utf8.hpp>
 
 namespace spate {
@@ -106,20 +107,10 @@ class EventDecoder {
 
   /// Forgets what is unfinished and expects a new stream, as after a reconnection: the id and the reconnection time
   /// stay in force, as they do in browsers.
-  void restart() {
-    line_.clear();
-    clear_block();
-    first_line_ = true;
-    after_cr_ = false;
-    error_ = {};
-  }
+  void restart();
 
  private:
-  static std::size_t find(std::string_view bytes, char wanted, std::size_t from, std::size_t to) noexcept {
-    if (from == to) return to;
-    const void* found = std::memchr(bytes.data() + from, wanted, to - from);
-    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - bytes.data()) : to;
-  }
+  static std::size_t find(std::string_view bytes, char wanted, std::size_t from, std::size_t to) noexcept;
 
   // stream        = [ bom ] *event
   // event         = *( comment / field ) end-of-line
@@ -161,16 +152,7 @@ class EventDecoder {
     }
   }
 
-  void take_retry(std::string_view value) {
-    if (value.empty()) return;
-    std::chrono::milliseconds retry{0};
-    for (const char digit : value) {
-      if (digit < '0' || digit > '9') return;
-      if (retry < max_retry) retry = retry * 10 + std::chrono::milliseconds(digit - '0');
-    }
-    // Unlike an id, it counts at once and not only with the blank line.
-    block_retry_ = reconnection_time_ = std::min(retry, max_retry);
-  }
+  void take_retry(std::string_view value);
 
   template <typename Sink>
   void end_block(Sink& sink) {
@@ -186,13 +168,7 @@ class EventDecoder {
     sink(std::as_const(event));
   }
 
-  void clear_block() {
-    data_.clear();
-    name_.clear();
-    block_id_.reset();
-    block_retry_.reset();
-    has_data_ = false;
-  }
+  void clear_block();
 
   DecoderOptions options_;
   std::string line_;  // the beginning of a line whose end has not come
@@ -209,3 +185,7 @@ class EventDecoder {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/wire/impl/decoder.ipp>
+#endif

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/utf8.hpp>
 
@@ -53,41 +54,24 @@ class Event {
 
   /// Sets the event's name, its type in the browser. Empty means absent: the client sees `message`. (E15)
   /// Throws `std::invalid_argument` on CR, LF or invalid UTF-8.
-  Event& name(std::string_view name) & {
-    refuse(name, "\r\n", "name");
-    name_ = checked(std::string(name), "name");
-    return *this;
-  }
+  Event& name(std::string_view name) &;
   Event&& name(std::string_view name) && { return std::move(this->name(name)); }
 
   /// Sets the id that the client gives back in `Last-Event-ID`. An empty id is not an absent one: it makes the
   /// client forget the last. (E12) Visible ASCII of at most 128 bytes reconnects across origins without a
   /// preflight. (E18)
   /// Throws `std::invalid_argument` on CR, LF, NUL (E11) or invalid UTF-8.
-  Event& id(std::string_view id) & {
-    refuse(id, std::string_view("\r\n\0", 3), "id");
-    id_ = checked(std::string(id), "id");
-    return *this;
-  }
+  Event& id(std::string_view id) &;
   Event&& id(std::string_view id) && { return std::move(this->id(id)); }
 
   /// Sets the time after which the client reconnects, to the millisecond. (E14)
   /// Throws `std::invalid_argument` when it is negative or above `max_retry`.
-  Event& retry(std::chrono::milliseconds retry) & {
-    if (retry.count() < 0 || retry > max_retry) {
-      throw std::invalid_argument("spate::Event: retry must be 0 to 86400000 ms, not " + std::to_string(retry.count()));
-    }
-    retry_ = retry;
-    return *this;
-  }
+  Event& retry(std::chrono::milliseconds retry) &;
   Event&& retry(std::chrono::milliseconds retry) && { return std::move(this->retry(retry)); }
 
   /// Sets a comment, which clients ignore; each line of it is sent as a comment of its own. (E5, E16)
   /// Throws `std::invalid_argument` on invalid UTF-8.
-  Event& comment(std::string_view comment) & {
-    comment_ = checked(normalised(std::string(comment)), "comment");
-    return *this;
-  }
+  Event& comment(std::string_view comment) &;
   Event&& comment(std::string_view comment) && { return std::move(this->comment(comment)); }
 
   /// The data with its line ends normalised, or nothing for an event without data.
@@ -101,40 +85,11 @@ class Event {
   friend bool operator==(const Event&, const Event&) = default;
 
  private:
-  static void refuse(std::string_view text, std::string_view forbidden, const char* field) {
-    if (text.find_first_of(forbidden) != std::string_view::npos) {
-      throw std::invalid_argument(std::string("spate::Event: ") + field + " must not contain a line end" +
-                                  (forbidden.size() > 2 ? " or NUL" : "") + ": " + detail::quote(text));
-    }
-  }
+  static void refuse(std::string_view text, std::string_view forbidden, const char* field);
 
-  static std::string checked(std::string&& text, const char* field) {
-    if (text.size() > max_bytes) {
-      throw std::invalid_argument(std::string("spate::Event: ") + field +
-                                  " is larger than 256 MiB: " + detail::quote(text));
-    }
-    const std::size_t valid = detail::valid_utf8_prefix(text);
-    if (valid != text.size()) {
-      throw std::invalid_argument(std::string("spate::Event: ") + field + " is not valid UTF-8 at byte " +
-                                  std::to_string(valid) + ": " + detail::quote(text));
-    }
-    return std::move(text);
-  }
+  static std::string checked(std::string&& text, const char* field);
 
-  static std::string normalised(std::string&& text) {
-    std::size_t from = text.find('\r');
-    if (from == std::string::npos) return std::move(text);
-    std::size_t to = from;
-    for (; from < text.size(); ++from) {
-      if (text[from] != '\r') {
-        text[to++] = text[from];
-      } else if (from + 1 == text.size() || text[from + 1] != '\n') {
-        text[to++] = '\n';
-      }
-    }
-    text.resize(to);
-    return std::move(text);
-  }
+  static std::string normalised(std::string&& text);
 
   std::optional<std::string> data_;
   std::string name_;
@@ -144,3 +99,7 @@ class Event {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/wire/impl/event.ipp>
+#endif

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
 #include <spate/wire/detail/json.hpp>
 #include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/utf8.hpp>
@@ -17,11 +18,7 @@ namespace spate {
 
 /// `text` as a JSON string, quotes included: what `JSON.parse` reads back. It may also stand inside an HTML script
 /// element. An ill-formed UTF-8 sequence becomes U+FFFD. (RFC 8259 7)
-inline std::string json_string(std::string_view text) {
-  std::string json;
-  detail::append_json_string(json, text);
-  return json;
-}
+SPATE_DECL std::string json_string(std::string_view text);
 
 /// `text` between double quotes for a message to people: what is not printable ASCII is escaped, and no more than 80
 /// bytes are shown.
@@ -35,3 +32,7 @@ inline bool is_valid_utf8(std::string_view text) noexcept {
 }
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/wire/impl/text.ipp>
+#endif

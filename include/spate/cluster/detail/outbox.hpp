@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/registry/bus.hpp>
 
 namespace spate::detail {
@@ -32,49 +33,26 @@ class Outbox {
   }
   /// The number of the event that is pushed next.
   std::uint64_t next_counter() const noexcept { return counter_ + 1; }
-  void push(std::string message, std::string user, Bus::Published done) {
-    const std::size_t size = message.size();
-    items_.push_back({next_counter(), std::move(message), std::move(user), std::move(done)});
-    ++counter_;
-    bytes_ += size;
-  }
+  void push(std::string message, std::string user, Bus::Published done);
 
   /// The next one to send, which counts as sent from now on; null when there is none. It stays where it is until it is
   /// popped.
-  Item* next() {
-    if (sent_ == items_.size()) return nullptr;
-    if (put_back_ > 0) --put_back_;
-    return &items_[sent_++];
-  }
+  Item* next();
 
   /// None is on its way any more: they are sent again.
   void rewind() noexcept { sent_ = put_back_ = 0; }
 
   /// The one whose number is `counter`, if it is still here.
-  Item* find(std::uint64_t counter) {
-    const std::uint64_t first = counter_ + 1 - items_.size();
-    return counter < first || counter > counter_ ? nullptr : &items_[static_cast<std::size_t>(counter - first)];
-  }
+  Item* find(std::uint64_t counter);
 
   /// The oldest; there must be one.
   const Item& front() const noexcept { return items_.front(); }
   /// Takes the oldest.
-  Item pop() {
-    Item item = std::move(items_.front());
-    items_.pop_front();
-    bytes_ -= item.message.size();
-    if (sent_ > 0) --sent_;
-    return item;
-  }
+  Item pop();
 
   /// The oldest, which was on its way, counts as not sent. It is the next one, but for those that were put back before
   /// it. Its number means nothing any more.
-  void put_back() {
-    const auto oldest = items_.begin();
-    std::rotate(oldest, oldest + 1, oldest + static_cast<std::ptrdiff_t>(sent_ + put_back_));
-    --sent_;
-    ++put_back_;
-  }
+  void put_back();
 
   /// How many are on their way.
   std::size_t sent() const noexcept { return sent_; }
@@ -90,3 +68,7 @@ class Outbox {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/outbox.ipp>
+#endif

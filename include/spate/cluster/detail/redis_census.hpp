@@ -20,6 +20,7 @@
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
+#include <spate/config.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -46,38 +47,16 @@ class RedisCensus {
   RedisCensus(const RedisKeys& keys, std::string origin) : keys_(keys), origin_(std::move(origin)) {}
 
   void begin(std::shared_ptr<RedisSession> session) { session_ = std::move(session); }
-  void end() {
-    session_ = nullptr;
-    sweeping_ = false;
-    const auto dropped = std::exchange(counting_, {});
-  }
+  void end();
 
   /// Takes the users of nodes that are gone out of what is counted.
-  void sweep() {
-    if (!session_ || std::exchange(sweeping_, true)) return;
-    sweep_some();
-  }
+  void sweep();
 
   /// How many users and streams there are on all nodes.
-  void count(std::shared_ptr<RedisAnswer<UserCounts>> answer) {
-    if (!session_) return;
-    counting_.push_back(std::move(answer));
-    sweep();
-  }
+  void count(std::shared_ptr<RedisAnswer<UserCounts>> answer);
 
   /// The users of the other nodes, in the order of their bytes.
-  void list(std::shared_ptr<RedisAnswer<std::vector<UserStreams>>> answer) {
-    if (!session_) return;
-    auto listing = std::make_shared<Listing>(std::move(answer));
-    session_->eval(RedisScript::others, 2, {keys_.nodes, keys_.origins, origin_},
-                   [this, listing = std::move(listing)](const redisReply& reply) {
-                     if (reply.type != REDIS_REPLY_ARRAY) return;
-                     for (std::size_t i = 0; i < reply.elements; ++i) {
-                       listing->nodes.emplace_back(text_of(*reply.element[i]));
-                     }
-                     read_page(listing);
-                   });
-  }
+  void list(std::shared_ptr<RedisAnswer<std::vector<UserStreams>>> answer);
 
  private:
   /// Users in one piece.
@@ -98,65 +77,13 @@ class RedisCensus {
     std::map<std::string, Found, std::less<>> found;
   };
 
-  void sweep_some() {
-    session_->eval(RedisScript::forget, 5,
-                   {keys_.nodes, keys_.origins, keys_.streams, keys_.left, keys_.members, keys_.prefix, at_a_time},
-                   [this](const redisReply& reply) {
-                     if (!session_) return;
-                     const bool refused = reply.type == REDIS_REPLY_ERROR;
-                     // One that takes no writes is left as it is for now.
-                     if (refused && !RedisServerInfo::takes_no_writes(text_of(reply))) {
-                       return session_->fail(Errc::bus_refused, std::string(text_of(reply)));
-                     }
-                     if (!refused && reply.integer > 0) return sweep_some();
-                     sweeping_ = false;
-                     count_now();
-                   });
-  }
+  void sweep_some();
 
-  void count_now() {
-    if (counting_.empty()) return;
-    session_->eval(RedisScript::counts, 3, {keys_.nodes, keys_.streams, keys_.members, keys_.prefix},
-                   [answers = std::exchange(counting_, {})](const redisReply& reply) {
-                     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) return;
-                     const UserCounts counts{static_cast<std::size_t>(reply.element[0]->integer),
-                                             static_cast<std::size_t>(reply.element[1]->integer)};
-                     for (const auto& answer : answers) answer->give(counts);
-                   });
-  }
+  void count_now();
 
-  void read_page(const std::shared_ptr<Listing>& listing) {
-    if (!session_) return;
-    if (listing->node == listing->nodes.size()) {
-      std::vector<UserStreams> users;
-      users.reserve(listing->found.size());
-      for (const auto& [user, found] : listing->found) users.emplace_back(user, found.streams);
-      return listing->answer->give(std::move(users));
-    }
-    const std::string table = keys_.prefix + "node:" + listing->nodes[listing->node];
-    session_->commands().command({"HSCAN", table, listing->cursor, "COUNT", at_a_time},
-                                 [this, listing](const redisReply& reply) { took_page(listing, reply); });
-  }
+  void read_page(const std::shared_ptr<Listing>& listing);
 
-  void took_page(const std::shared_ptr<Listing>& listing, const redisReply& reply) {
-    // page = [ cursor, [ *( user, streams ) ] ]
-    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 2) return;
-    listing->cursor = text_of(*reply.element[0]);
-    const redisReply& users = *reply.element[1];
-    for (std::size_t i = 0; i + 1 < users.elements; i += 2) {
-      const std::string_view user = text_of(*users.element[i]), count = text_of(*users.element[i + 1]);
-      std::size_t streams = 0;
-      std::from_chars(count.data(), count.data() + count.size(), streams);
-      Found& found = listing->found[std::string(user)];
-      // A scan may give one twice.
-      if (found.node == listing->node + 1) found.streams -= found.from_node;
-      found.node = listing->node + 1;
-      found.from_node = streams;
-      found.streams += streams;
-    }
-    if (listing->cursor == "0") ++listing->node;
-    read_page(listing);
-  }
+  void took_page(const std::shared_ptr<Listing>& listing, const redisReply& reply);
 
   const RedisKeys& keys_;
   const std::string origin_;
@@ -166,3 +93,7 @@ class RedisCensus {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_census.ipp>
+#endif

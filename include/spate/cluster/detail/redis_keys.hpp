@@ -4,27 +4,12 @@
 #include <string>
 #include <utility>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 struct RedisKeys {
-  RedisKeys(std::string begins_with, std::string own_name)
-      : prefix(std::move(begins_with)),
-        node(std::move(own_name)),
-        epoch(prefix + "epoch"),
-        log(prefix + "log"),
-        lineage(prefix + "lineage"),
-        round(prefix + "round"),
-        offers(prefix + "offers"),
-        mark(prefix + "mark"),
-        publisher(prefix + "publisher:"),
-        nodes(prefix + "nodes"),
-        origins(prefix + "origins"),
-        streams(prefix + "streams"),
-        left(prefix + "left"),
-        members(prefix + "users"),
-        users(prefix + "node:" + node),
-        to_all(prefix + "all"),
-        to_node(prefix + "to:" + node) {}
+  RedisKeys(std::string begins_with, std::string own_name);
 
   const std::string prefix;
   const std::string node;
@@ -46,3 +31,7 @@ struct RedisKeys {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_keys.ipp>
+#endif

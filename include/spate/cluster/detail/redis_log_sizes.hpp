@@ -7,6 +7,8 @@
 #include <deque>
 #include <optional>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 class RedisLogSizes {
@@ -20,12 +22,7 @@ class RedisLogSizes {
   std::size_t bytes() const noexcept { return bytes_; }
   std::size_t entries() const noexcept { return entries_.size(); }
 
-  void add(std::uint64_t sequence, std::size_t message_bytes) {
-    if (!entries_.empty() && sequence <= entries_.back().sequence) return;  // read again after a fault
-    entries_.push_back({sequence, message_bytes + overhead});
-    bytes_ += entries_.back().bytes;
-    if (entries_.size() > most_entries_) drop_oldest();
-  }
+  void add(std::uint64_t sequence, std::size_t message_bytes);
 
   /// The entries up to this one are gone.
   void trimmed(std::uint64_t sequence) {
@@ -34,17 +31,10 @@ class RedisLogSizes {
 
   /// Counts the oldest entries as gone until no more than `most_bytes` are left, but for the newest, which stays
   /// whatever its size. Returns the first that stays; nothing when none has to go.
-  std::optional<std::uint64_t> trim_to(std::size_t most_bytes) {
-    if (bytes_ <= most_bytes || entries_.size() < 2) return std::nullopt;
-    while (bytes_ > most_bytes && entries_.size() > 1) drop_oldest();
-    return entries_.front().sequence;
-  }
+  std::optional<std::uint64_t> trim_to(std::size_t most_bytes);
 
   /// The log is another one.
-  void clear() {
-    entries_.clear();
-    bytes_ = 0;
-  }
+  void clear();
 
  private:
   struct Entry {
@@ -52,10 +42,7 @@ class RedisLogSizes {
     std::size_t bytes;
   };
 
-  void drop_oldest() {
-    bytes_ -= entries_.front().bytes;
-    entries_.pop_front();
-  }
+  void drop_oldest();
 
   const std::size_t most_entries_;
   std::deque<Entry> entries_;
@@ -63,3 +50,7 @@ class RedisLogSizes {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_log_sizes.ipp>
+#endif

@@ -17,6 +17,7 @@
 
 #include <spate/cluster/detail/bus_message.hpp>
 #include <spate/cluster/detail/log_id.hpp>
+#include <spate/config.hpp>
 
 namespace spate::detail {
 
@@ -28,28 +29,14 @@ class RedisLogTail {
   static constexpr std::chrono::seconds kept_for{10};
   static constexpr std::size_t most_bytes = 16 * 1024 * 1024;
 
-  void add(std::uint64_t sequence, std::string_view message, Clock::time_point now) {
-    drop_older_than(now - kept_for);
-    if (sequence > newest_) {
-      newest_ = sequence;
-      stamp_ = BusMessageCodec::stamp_of(message);
-    }
-    const auto [at, is_new] = entries_.try_emplace(sequence, Entry{std::string(message), now});
-    if (is_new) bytes_ += at->second.message.size();
-    while (bytes_ > most_bytes) drop_oldest();
-  }
+  void add(std::uint64_t sequence, std::string_view message, Clock::time_point now);
 
   void drop_older_than(Clock::time_point then) {
     while (!entries_.empty() && entries_.begin()->second.at < then) drop_oldest();
   }
 
   /// The log is another one.
-  void clear() {
-    entries_.clear();
-    bytes_ = 0;
-    newest_ = dropped_ = 0;
-    stamp_.clear();
-  }
+  void clear();
 
   /// The newest entry ever added; 0 when there is none.
   std::uint64_t newest() const noexcept { return newest_; }
@@ -72,11 +59,7 @@ class RedisLogTail {
     Clock::time_point at;
   };
 
-  void drop_oldest() {
-    dropped_ = std::max(dropped_, entries_.begin()->first);
-    bytes_ -= entries_.begin()->second.message.size();
-    entries_.erase(entries_.begin());
-  }
+  void drop_oldest();
 
   std::map<std::uint64_t, Entry> entries_;  // by sequence number: confirmations and readings come in any order
   std::size_t bytes_ = 0;
@@ -86,3 +69,7 @@ class RedisLogTail {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_log_tail.ipp>
+#endif

@@ -16,6 +16,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/cluster/detail/redis_session.hpp>
+#include <spate/config.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -27,33 +28,11 @@ class RedisPulse {
       : interval_(std::min<std::chrono::milliseconds>(timeout / 4, std::chrono::milliseconds(500))), timer_(strand) {}
 
   /// `session` listens to `channel`, and nobody else does.
-  void begin(std::shared_ptr<RedisSession> session, std::string channel) {
-    session_ = std::move(session);
-    channel_ = std::move(channel);
-    beat();
-  }
-  void end() {
-    session_ = nullptr;
-    timer_.cancel();
-  }
+  void begin(std::shared_ptr<RedisSession> session, std::string channel);
+  void end();
 
  private:
-  void beat() {
-    session_->listening().command({"PING"}, [](const redisReply&) {});
-    session_->commands().command({"PUBSUB", "NUMSUB", channel_}, [this](const redisReply& reply) {
-      if (!session_) return;
-      if (reply.type == REDIS_REPLY_ERROR) return session_->fail(Errc::bus_refused, std::string(text_of(reply)));
-      if (reply.elements == 2 && reply.element[1]->integer > 0) return;
-      session_->fail(Errc::bus_lost, "the Redis that takes commands does not know the connection that listens");
-    });
-    if (!session_) return;
-    timer_.expires_after(interval_);
-    timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-      // A session that lives has an owner who lives, and this with him.
-      const auto session = weak.lock();
-      if (!cancelled && session && session == session_) session->guarded([this] { beat(); });
-    });
-  }
+  void beat();
 
   const std::chrono::milliseconds interval_;
   asio::steady_timer timer_;
@@ -62,3 +41,7 @@ class RedisPulse {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_pulse.ipp>
+#endif

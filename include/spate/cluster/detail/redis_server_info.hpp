@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 struct RedisServerInfo {
@@ -25,23 +27,7 @@ struct RedisServerInfo {
   std::string lineage() const { return run_id.empty() ? std::string() : run_id + " " + replication_id; }
 
   /// Reads the answer to INFO. What it does not say counts as well: a user who may not ask is not refused.
-  static RedisServerInfo parse(std::string_view info) {
-    RedisServerInfo server;
-    server.run_id = field(info, "run_id");
-    server.replication_id = field(info, "master_replid");
-    server.took_over = field(info, "master_replid2").find_first_not_of('0') != std::string_view::npos;
-    if (field(info, "cluster_enabled") == "1") {
-      server.unusable = "Redis Cluster is not supported: name a Redis that is no part of one";
-    } else if (field(info, "role") == "slave") {
-      server.unusable = "it is a replica, which takes no events: name its master, or an address that leads to it";
-    }
-    const std::string_view policy = field(info, "maxmemory_policy");
-    if (!policy.empty() && policy != "noeviction") {
-      server.warning = "maxmemory-policy is " + std::string(policy) +
-                       ", so that Redis may evict what nodes rely on: set it to noeviction";
-    }
-    return server;
-  }
+  static RedisServerInfo parse(std::string_view info);
 
   /// Whether `error` says that Redis takes no writes for now, though it may be read: it is full, has too few replicas,
   /// or cannot write to its disk.
@@ -50,27 +36,15 @@ struct RedisServerInfo {
   }
 
   /// An error that Redis answered, without the place in a script, and with what to do where its words do not say it.
-  static std::string explained(std::string_view error) {
-    std::string text(error.substr(0, error.find(" script: ")));
-    if (error.starts_with("READONLY")) text += " (name its master, or an address that leads to it)";
-    if (error.starts_with("MOVED") || error.starts_with("CROSSSLOT") || error.starts_with("CLUSTERDOWN")) {
-      text += " (Redis Cluster is not supported: name a Redis that is no part of one)";
-    }
-    return text;
-  }
+  static std::string explained(std::string_view error);
 
  private:
   // line = name ":" value CRLF
-  static std::string_view field(std::string_view info, std::string_view name) {
-    while (!info.empty()) {
-      const std::string_view line = info.substr(0, info.find("\r\n"));
-      info.remove_prefix(line.size() == info.size() ? line.size() : line.size() + 2);
-      if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') {
-        return line.substr(name.size() + 1);
-      }
-    }
-    return {};
-  }
+  static std::string_view field(std::string_view info, std::string_view name);
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_server_info.ipp>
+#endif

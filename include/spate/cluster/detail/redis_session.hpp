@@ -22,6 +22,7 @@
 #include <spate/cluster/detail/redis_connection.hpp>
 #include <spate/cluster/detail/redis_scripts.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
+#include <spate/config.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -56,33 +57,16 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
   RedisSession(asio::any_io_executor strand, RedisUrl url, std::chrono::milliseconds timeout, Events events)
       : strand_(std::move(strand)), url_(std::move(url)), timeout_(timeout), events_(std::move(events)) {}
 
-  void start() {
-    try {
-      commands_ = connection();
-      listening_ = connection();
-      commands_->start();
-      listening_->start();
-    } catch (...) {
-      close();
-      throw;
-    }
-  }
+  void start();
 
   RedisConnection& commands() const noexcept { return *commands_; }
   RedisConnection& listening() const noexcept { return *listening_; }
 
   /// Runs a script whose first `keys` words are its keys.
   void eval(RedisScript script, std::size_t keys, const std::vector<std::string_view>& words,
-            RedisConnection::Reply reply) const {
-    eval_on(*commands_, script, keys, words, std::move(reply));
-  }
+            RedisConnection::Reply reply) const;
   void eval_on(RedisConnection& connection, RedisScript script, std::size_t keys,
-               const std::vector<std::string_view>& words, RedisConnection::Reply reply) const {
-    const std::string key_count = std::to_string(keys);
-    std::vector<std::string_view> all{"EVALSHA", names_[static_cast<std::size_t>(script)], key_count};
-    all.insert(all.end(), words.begin(), words.end());
-    connection.command(all, std::move(reply));
-  }
+               const std::vector<std::string_view>& words, RedisConnection::Reply reply) const;
 
   /// Redis has forgotten the scripts; whatever comes behind this finds them again.
   void load_again() const {
@@ -90,12 +74,7 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
   }
 
   /// Somebody has seen a fault.
-  void fail(std::error_code error, const std::string& why) {
-    if (over_) return;
-    const auto self = shared_from_this();
-    close();
-    events_.lost(error, why);
-  }
+  void fail(std::error_code error, const std::string& why);
 
   /// Runs `function`, and fails when it throws, as for want of memory: what was to be sent is not, or only in part.
   /// When the session is over already, the exception goes on.
@@ -109,18 +88,9 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
     }
   }
 
-  void close() {
-    if (std::exchange(over_, true)) return;
-    // One that could not be started has them not.
-    if (commands_) commands_->close();
-    if (listening_) listening_->close();
-  }
+  void close();
   /// Ends it once all commands are written.
-  void close_when_written() {
-    if (std::exchange(over_, true)) return;
-    commands_->close_when_written();
-    listening_->close();
-  }
+  void close_when_written();
 
  private:
   static constexpr std::size_t script_count = static_cast<std::size_t>(RedisScript::count);
@@ -129,32 +99,9 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
       redis_scripts::read,   redis_scripts::route, redis_scripts::lease,  redis_scripts::presence,
       redis_scripts::forget, redis_scripts::leave, redis_scripts::counts, redis_scripts::others};
 
-  std::shared_ptr<RedisConnection> connection() {
-    RedisConnection::Events events;
-    const std::weak_ptr<RedisSession> weak = weak_from_this();
-    events.ready = [weak] {
-      const auto self = weak.lock();
-      if (self && !self->over_ && ++self->connected_ == 2) self->load_scripts();
-    };
-    events.lost = [weak](std::error_code error, const std::string& why) {
-      if (const auto self = weak.lock()) self->fail(error, why);
-    };
-    events.message = [weak](std::string_view message) {
-      const auto self = weak.lock();
-      if (self && !self->over_) self->events_.message(message);
-    };
-    return std::make_shared<RedisConnection>(strand_, url_, timeout_, std::move(events));
-  }
+  std::shared_ptr<RedisConnection> connection();
 
-  void load_scripts() {
-    for (std::size_t i = 0; i < script_count; ++i) {
-      load(i, [this, i](const redisReply& reply) {
-        if (reply.type == REDIS_REPLY_ERROR) return fail(Errc::bus_refused, std::string(text_of(reply)));
-        names_[i] = text_of(reply);
-        if (i + 1 == script_count) events_.ready();
-      });
-    }
-  }
+  void load_scripts();
   void load(std::size_t script, RedisConnection::Reply reply) const {
     commands_->command({"SCRIPT", "LOAD", texts[script]}, std::move(reply));
   }
@@ -171,3 +118,7 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/cluster/impl/redis_session.ipp>
+#endif

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 /// What a `+` stands for: itself in a path, a space in a query (`application/x-www-form-urlencoded`).
@@ -26,24 +28,10 @@ constexpr bool well_formed_percent(std::string_view text) noexcept {
 }
 
 /// `text` decoded. A `%` that begins no escape stands for itself; ask `well_formed_percent` first where it must not.
-inline std::string percent_decode(std::string_view text, Plus plus) {
-  const bool has_space = plus == Plus::space && text.find('+') != std::string_view::npos;
-  if (!has_space && text.find('%') == std::string_view::npos) return std::string(text);
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '%' && text.size() - at >= 3) {
-      const int high = hex_digit(text[at + 1]);
-      const int low = hex_digit(text[at + 2]);
-      if (high >= 0 && low >= 0) {
-        decoded += static_cast<char>(high * 16 + low);
-        at += 2;
-        continue;
-      }
-    }
-    decoded += text[at] == '+' && plus == Plus::space ? ' ' : text[at];
-  }
-  return decoded;
-}
+SPATE_DECL std::string percent_decode(std::string_view text, Plus plus);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/percent_decode.ipp>
+#endif

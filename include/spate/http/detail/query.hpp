@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include <spate/config.hpp>
 #include <spate/http/detail/percent.hpp>
 
 namespace spate::detail {
@@ -26,9 +27,10 @@ bool visit_query(std::string_view query, Visitor&& visit) {
 }
 
 /// Whether the encoded `name` is `wanted`; almost always it needs no decoding.
-inline bool is_query_name(std::string_view name, std::string_view wanted) {
-  if (name.find_first_of("%+") == std::string_view::npos) return name == wanted;
-  return percent_decode(name, Plus::space) == wanted;
-}
+SPATE_DECL bool is_query_name(std::string_view name, std::string_view wanted);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/query.ipp>
+#endif

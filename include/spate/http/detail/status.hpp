@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 // IANA's registry, as far as anybody sends it; a reason phrase may be empty. (RFC 9112 4)
@@ -72,13 +74,7 @@ constexpr bool allows_body(int status) noexcept {
 }
 
 /// Appends `parts`, one behind the other, with room made for all of them at once.
-inline void append_all(std::string& out, std::initializer_list<std::string_view> parts) {
-  std::size_t size = 0;
-  for (const std::string_view part : parts) size += part.size();
-  std::size_t at = out.size();
-  out.resize(at + size);
-  for (const std::string_view part : parts) at += part.copy(out.data() + at, part.size());
-}
+SPATE_DECL void append_all(std::string& out, std::initializer_list<std::string_view> parts);
 
 /// Appends "HTTP/1.1 200 OK" and the line end. The version is the server's own, whatever the client's. (RFC 9110 6.2)
 inline void append_status_line(std::string& out, int status) {
@@ -90,3 +86,7 @@ inline void append_field(std::string& out, std::string_view name, std::string_vi
 }
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/http/impl/status.ipp>
+#endif

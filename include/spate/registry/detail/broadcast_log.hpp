@@ -12,6 +12,7 @@
 #include <deque>
 #include <string_view>
 
+#include <spate/config.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
@@ -35,30 +36,7 @@ class BroadcastLog {
   /// Bytes of the newest event.
   std::size_t newest_size() const noexcept { return newest_size_; }
 
-  void append(const EncodedEvent& event) {
-    const std::string_view chunk = event.chunk();
-    if (chunk.size() > block_size / 2) {
-      // Copying a large event would cost more than a piece of its own.
-      segments_.push_back({event.block(), chunk.data(), 0, 0, end_});
-      room_ = 0;
-    } else if (room_ < chunk.size()) {
-      const Ref<Block> block = Block::make(block_size);
-      segments_.push_back({block, block->data(), 0, 0, end_});
-      room_ = block_size;
-    }
-    Segment& last = segments_.back();
-    if (room_ > 0) {
-      // Bytes behind `size` have been seen by nobody, so a shared block may still grow.
-      std::memcpy(const_cast<char*>(last.data) + last.size, chunk.data(), chunk.size());
-      room_ -= chunk.size();
-    }
-    const std::uint32_t count = event.has_data() ? 1 : 0;
-    last.size += static_cast<std::uint32_t>(chunk.size());
-    last.events += count;
-    newest_size_ = chunk.size();
-    end_.byte += chunk.size();
-    end_.event += count;
-  }
+  void append(const EncodedEvent& event);
 
   /// Visits what stands from `from` on, piece by piece, while `visit(piece)` returns true.
   template <typename Visit>
@@ -82,13 +60,7 @@ class BroadcastLog {
   }
 
   /// Forgets what lies before `position`, block by block. Queues that refer to it keep it alive.
-  void trim(Position position) {
-    while (!segments_.empty() && segments_.front().start.byte + segments_.front().size <= position.byte) {
-      // The last block goes on being filled.
-      if (segments_.size() == 1 && room_ > 0) return;
-      segments_.pop_front();
-    }
-  }
+  void trim(Position position);
 
  private:
   static constexpr std::size_t block_size = 64 * 1024;
@@ -108,3 +80,7 @@ class BroadcastLog {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/broadcast_log.ipp>
+#endif

@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/event_id.hpp>
 #include <spate/registry/detail/feed.hpp>
 #include <spate/registry/detail/hook_queue.hpp>
@@ -53,195 +54,61 @@ namespace detail {
 
 class EmitterCore final : public RefCounted<EmitterCore> {
  public:
-  explicit EmitterCore(EmitterOptions options)
-      : options_(completed(std::move(options))),
-        store_(options_.replay.get()),
-        bus_(options_.bus.get()),
-        mirrors_(bus_ != nullptr && bus_->keeps_log()),
-        hooks_(std::make_shared<HookQueue>()),
-        store_claim_(claimed(store_, "replay store")),
-        bus_claim_(claimed(bus_, "bus")),
-        mutex_(store_ == nullptr ? own_mutex_ : store_->mutex_),
-        history_(store_ == nullptr ? own_history_ : store_->history_) {
-    if (!mirrors_) return;
-    const std::lock_guard lock(mutex_);
-    if (!store_->restart(std::string(store_->epoch()))) {
-      throw std::invalid_argument("spate::Emitter: this replay store cannot mirror the log of a bus");
-    }
-    ++history_;
-  }
+  explicit EmitterCore(EmitterOptions options);
 
   const EmitterOptions& options() const noexcept { return options_; }
 
-  SendReport send(const Audience& audience, const Event& event) {
-    refuse_nobody(audience);
-    return goes_by_bus(event) ? send_by_bus(audience, event, {}) : send_here(audience, event);
-  }
+  SendReport send(const Audience& audience, const Event& event);
 
   /// What somebody awaits; without a bus there is no receipt.
   struct Sent {
     SendReport report;
     std::shared_ptr<Receipt> receipt;
   };
-  inline Sent send_awaited(const Audience& audience, const Event& event);
+  Sent send_awaited(const Audience& audience, const Event& event);
   /// Completes `waiter`, which may be null, when the bus has the event and no shard is behind.
   template <typename Waiter>
   void await_sent(Ref<Waiter> waiter, Sent sent);
 
-  SendReport send_here(const Audience& audience, const Event& event) {
-    EventEncoder encoder = encoder_for(event);  // the costly part, before the lock
-    SendReport report;
-    const std::lock_guard lock(mutex_);
-    Delivery delivery(*this, audience, event.name());
-    EncodedEvent encoded;
-    if (store_ != nullptr && event.data()) {
-      const std::uint64_t sequence = store_->newest() + 1;
-      report.id = format_event_id(store_->epoch(), sequence);
-      encoded = std::move(encoder).finish(report.id);
-      store_->append(sequence, audience, encoded);
-    } else {
-      encoded = std::move(encoder).finish();
-      report.id = encoded.id();
-    }
-    ++events_;
-    report.streams = delivery.post(encoded);
-    return report;
-  }
+  SendReport send_here(const Audience& audience, const Event& event);
 
-  inline std::error_code add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
+  std::error_code add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
 
   /// Ends every stream of `user` for `reason`, and the grace of every poll; returns how many.
-  std::size_t close(std::string_view user_id, EndReason reason) {
-    const std::lock_guard lock(mutex_);
-    User* user = index_.find(user_id);
-    if (user == nullptr) return 0;
-    // The user goes with the last of them.
-    const std::size_t streams = user->streams;
-    for (std::size_t closed = 0; closed < streams; ++closed) {
-      if (user->first) {
-        replace(Ref<Subscription>(user->first), reason);
-      } else {
-        forget(*user->polls->first_graced());
-      }
-    }
-    return streams;
-  }
+  std::size_t close(std::string_view user_id, EndReason reason);
 
   /// Takes `stream` out of the registry and leaves it open.
-  bool remove(std::string_view user_id, const StreamCore& stream) {
-    const std::lock_guard lock(mutex_);
-    const Ref<Subscription> subscription = registered(stream);
-    if (!subscription || subscription->user->id != user_id) return false;
-    part(subscription);
-    return true;
-  }
+  bool remove(std::string_view user_id, const StreamCore& stream);
 
   /// Shard only. The stream of `subscription` ends once it has got what was accepted for it before. Returns whether
   /// that has to be drawn yet.
-  bool leave(Subscription& subscription) {
-    const std::lock_guard lock(mutex_);
-    if (subscription.user != nullptr && !subscription.live) depart(subscription);
-    return subscription.departed;
-  }
+  bool leave(Subscription& subscription);
 
   /// Shard only. `subscription`, which is out of the registry, has drawn all that was owed to it.
-  void forget(Subscription& subscription) {
-    const std::lock_guard lock(mutex_);
-    forget_departure(subscription);
-  }
+  void forget(Subscription& subscription);
 
   /// Any thread. The newest event there is.
-  std::uint64_t newest() const {
-    const std::lock_guard lock(mutex_);
-    return store_ == nullptr ? 0 : store_->newest();
-  }
+  std::uint64_t newest() const;
 
   /// Takes every stream out of the registry, for good. No hook begins any more.
-  void close_all() {
-    hooks_->close();
-    if (bus_ != nullptr) bus_->detach();
-    bus_claim_.release();
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    store_claim_.release();
-    while (index_.users() > 0) {
-      const User& user = index_.any();
-      if (!user.first) {
-        forget(*user.polls->first_graced());
-        continue;
-      }
-      const Ref<Subscription> subscription = user.first;
-      erase(*subscription);
-      try {
-        subscription->feed().shard().post(subscription, Subscription::what_detach);
-      } catch (const std::bad_alloc&) {
-        // It gets nothing more all the same, and goes with its stream.
-      }
-    }
-    feeds_.clear();
-    release_waiters(Errc::shut_down);
-  }
+  void close_all();
 
-  std::vector<std::string> users(std::string_view prefix) const {
-    const std::lock_guard lock(mutex_);
-    std::vector<std::string> ids;
-    index_.for_each(prefix, [&](const User& user) { ids.push_back(user.id); });
-    return ids;
-  }
-  bool contains(std::string_view user) const {
-    const std::lock_guard lock(mutex_);
-    return index_.contains(user);
-  }
-  std::pair<std::size_t, std::size_t> counts() const {
-    const std::lock_guard lock(mutex_);
-    return {index_.users(), index_.streams()};
-  }
-  std::size_t user_count() const {
-    const std::lock_guard lock(mutex_);
-    return index_.users();
-  }
-  std::size_t stream_count() const {
-    const std::lock_guard lock(mutex_);
-    return index_.streams();
-  }
-  std::uint64_t events() const {
-    const std::lock_guard lock(mutex_);
-    return events_;
-  }
-  std::string position() const {
-    const std::lock_guard lock(mutex_);
-    if (store_ == nullptr || (mirrors_ && mirror_ != Mirror::complete)) return {};
-    return id_of(store_->newest());
-  }
+  std::vector<std::string> users(std::string_view prefix) const;
+  bool contains(std::string_view user) const;
+  std::pair<std::size_t, std::size_t> counts() const;
+  std::size_t user_count() const;
+  std::size_t stream_count() const;
+  std::uint64_t events() const;
+  std::string position() const;
 
   /// Any thread. Whether no shard is behind.
-  bool room() const {
-    const std::lock_guard lock(mutex_);
-    return has_room();
-  }
+  bool room() const;
 
   /// Any thread. Tells `waiter` as soon as no shard is behind.
-  void await_room(Ref<SendWaiter> waiter) {
-    {
-      const std::lock_guard lock(mutex_);
-      // Announced before the backlogs are looked at, while a feed lowers its backlog before it looks for waiters: so
-      // one of the two sees the other. Hence the sequentially consistent order, here and in Feed.
-      waiting_.store(true);
-      if (!has_room()) {
-        waiters_.push_back(std::move(waiter));
-        return;
-      }
-      waiting_.store(!waiters_.empty());
-    }
-    waiter->done({});
-  }
+  void await_room(Ref<SendWaiter> waiter);
 
   /// Shard only. A feed's backlog has become smaller.
-  void backlog_released() {
-    if (!waiting_.load()) return;
-    const std::lock_guard lock(mutex_);
-    if (has_room()) release_waiters({});
-  }
+  void backlog_released();
 
   // ---- for subscriptions, on their shards ----
 
@@ -255,45 +122,39 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   };
   /// Draws what `subscription` has to get next, up to the event `up_to`: a piece of `packed`, which may be null, or
   /// else into `batch`. When there is nothing more it becomes live, in order with all that is published.
-  inline Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
-                    std::vector<StoredEvent>& batch);
+  Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+             std::vector<StoredEvent>& batch);
 
   /// The stream of `subscription` has ended, for `reason`. Returns what stays registered in its place, if its client
   /// polls and is given the time to ask again.
-  inline Ref<Poll> unregister(Subscription& subscription, EndReason reason);
+  Ref<Poll> unregister(Subscription& subscription, EndReason reason);
 
   /// The client of `poll` did not ask again, or cannot.
-  void expire(Poll& poll) {
-    const std::lock_guard lock(mutex_);
-    erase(poll);
-  }
+  void expire(Poll& poll);
 
   /// It could not be said in time where it resumes: that is unknown, then.
-  inline void stop_waiting(Subscription& subscription);
+  void stop_waiting(Subscription& subscription);
 
   // ---- for the bus ----
 
-  inline void attach_bus();
-  inline void relayed(const Audience& audience, const Event& event);
-  inline void missed();
-  inline void restarted(std::string_view epoch);
-  inline void trimmed(std::uint64_t sequence);
-  inline void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
-  inline void caught_up(std::uint64_t newest);
-  inline std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const;
+  void attach_bus();
+  void relayed(const Audience& audience, const Event& event);
+  void missed();
+  void restarted(std::string_view epoch);
+  void trimmed(std::uint64_t sequence);
+  void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
+  void caught_up(std::uint64_t newest);
+  std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const;
   /// Asks for the users of all nodes, sorted, with how many streams each has.
   using UsersQuestion = SharedQuestion<std::vector<UserStreams>>;
-  inline void ask_users(UsersQuestion::Done done);
+  void ask_users(UsersQuestion::Done done);
   /// Asks how many users and streams there are on all nodes.
   using CountsQuestion = SharedQuestion<UserCounts>;
-  inline void ask_counts(CountsQuestion::Done done);
+  void ask_counts(CountsQuestion::Done done);
   /// The ids that begin with `prefix`, of users who are sorted.
-  static inline std::vector<std::string> ids_of(const std::vector<UserStreams>& users, std::string_view prefix);
+  static std::vector<std::string> ids_of(const std::vector<UserStreams>& users, std::string_view prefix);
   /// The id of the event that the log gave `sequence`.
-  std::string id_for(std::uint64_t sequence) const {
-    const std::lock_guard lock(mutex_);
-    return closed_ ? std::string() : id_of(sequence);  // the store may be another emitter's by then
-  }
+  std::string id_for(std::uint64_t sequence) const;
 
  private:
   /// What a stream begins with.
@@ -314,20 +175,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   static constexpr std::size_t most_per_draw = 32 * 1024;
 
   // Beside a bus that keeps a log there is a store that mirrors it.
-  static EmitterOptions completed(EmitterOptions&& options) {
-    refuse_negative("resume_wait", options.resume_wait);
-    refuse_negative("poll_grace", options.poll_grace);
-    if (!options.replay && options.bus && options.bus->keeps_log()) {
-      options.replay = std::make_shared<MemoryReplayStore>();
-    }
-    return std::move(options);
-  }
+  static EmitterOptions completed(EmitterOptions&& options);
 
-  static void refuse_negative(const char* option, std::chrono::milliseconds value) {
-    if (value.count() >= 0) return;
-    throw std::invalid_argument(std::string("spate::EmitterOptions: ") + option +
-                                " must not be negative: " + std::to_string(value.count()) + " ms");
-  }
+  static void refuse_negative(const char* option, std::chrono::milliseconds value);
 
   template <typename Used>
   static SoleUse* claimed(Used* used, const char* what) {
@@ -343,109 +193,64 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     if (user.empty()) throw std::invalid_argument("spate::Emitter: the user is empty (\"\"); name one, or broadcast");
   }
 
-  static void refuse_nobody(const Audience& audience) {
-    if (audience.kind() == Audience::Kind::user) refuse_empty(audience.name());
-    for (const std::string& name : audience.names()) refuse_empty(name);
-  }
+  static void refuse_nobody(const Audience& audience);
 
-  static inline void refuse_filter(const std::vector<std::string>& names);
+  static void refuse_filter(const std::vector<std::string>& names);
 
   // A log keeps what it carries, and what has no data is not to be kept.
   bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
 
-  inline SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
-  inline std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
-  inline void wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead, Greeting&& greeting);
-  inline void asked_newest(Subscription& subscription, std::uint64_t newest);
-  inline void resume_up_to(std::uint64_t newest);
-  inline void resume(Latecomers::Latecomer&& latecomer);
+  SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
+  std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
+  void wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead, Greeting&& greeting);
+  void asked_newest(Subscription& subscription, std::uint64_t newest);
+  void resume_up_to(std::uint64_t newest);
+  void resume(Latecomers::Latecomer&& latecomer);
   template <typename Visit>
   void for_each_live(Visit&& visit);
-  inline void tell_of_restart();
-  inline void tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason);
-  inline std::size_t matching(const Audience& audience, std::string_view name) const;
-  inline EncodedEvent follow_restart(Subscription& subscription);
+  void tell_of_restart();
+  void tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason);
+  std::size_t matching(const Audience& audience, std::string_view name) const;
+  EncodedEvent follow_restart(Subscription& subscription);
 
-  inline std::vector<UserStreams> with_users_here(std::vector<UserStreams>&& others) const;
+  std::vector<UserStreams> with_users_here(std::vector<UserStreams>&& others) const;
 
   /// Empty without a store, which is what gives ids.
   std::string id_of(std::uint64_t sequence) const {
     return store_ == nullptr ? std::string() : format_event_id(store_->epoch(), sequence);
   }
 
-  void refuse_id(const Event& event) const {
-    if (store_ != nullptr && event.id()) {
-      throw std::invalid_argument("spate::Emitter: the emitter gives the ids, the event has one: " +
-                                  quote(*event.id()));
-    }
-  }
+  void refuse_id(const Event& event) const;
 
-  EventEncoder encoder_for(const Event& event) const {
-    refuse_id(event);
-    return EventEncoder(event);
-  }
+  EventEncoder encoder_for(const Event& event) const;
 
   // Just before what follows.
   std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
 
-  inline std::optional<Start> start_of(std::string_view user, const Subscription& subscription,
-                                       std::string_view requested, StartSearch& search);
-  inline std::uint64_t first_after(std::string_view user, std::uint64_t after);
-  static inline std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);
-  inline Opening open(Subscription& subscription, Greeting&& greeting, const Start& start);
-  static inline void post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept;
-  static inline void post(const Ref<Subscription>& subscription, Opening&& opening);
-  inline EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
-                                std::uint64_t position, GapReason reason);
+  std::optional<Start> start_of(std::string_view user, const Subscription& subscription, std::string_view requested,
+                                StartSearch& search);
+  std::uint64_t first_after(std::string_view user, std::uint64_t after);
+  static std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);
+  Opening open(Subscription& subscription, Greeting&& greeting, const Start& start);
+  static void post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept;
+  static void post(const Ref<Subscription>& subscription, Opening&& opening);
+  EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
+                         std::uint64_t position, GapReason reason);
 
   /// Those an event is for, found before it is kept, with a place for it in each inbox that it goes to: from then on
   /// nothing fails, so whoever has its id gets it.
   class Delivery {
    public:
-    Delivery(EmitterCore& core, const Audience& audience, std::string_view name) : core_(core) {
-      core.receivers_.clear();
-      try {
-        find(audience, name);
-        for (const Ref<Feed>& feed : core.feeds_) feed->keep_places();
-      } catch (...) {
-        give_back();
-        throw;
-      }
-    }
+    Delivery(EmitterCore& core, const Audience& audience, std::string_view name);
     Delivery(const Delivery&) = delete;
     Delivery& operator=(const Delivery&) = delete;
     ~Delivery() { give_back(); }
 
     /// Posts `event` to all of them; returns how many streams that are.
-    std::size_t post(const EncodedEvent& event) noexcept {
-      if (to_everybody_) {
-        for (const Ref<Feed>& feed : core_.feeds_) feed->post(feed, 0, event);
-      }
-      for (Subscription* each : core_.receivers_) {
-        each->feed().post(Ref<Subscription>(each), Subscription::what_event, event);
-      }
-      return streams_;
-    }
+    std::size_t post(const EncodedEvent& event) noexcept;
 
    private:
-    void find(const Audience& audience, std::string_view name) {
-      to_everybody_ = audience.kind() == Audience::Kind::everybody;
-      if (to_everybody_) {
-        for (const Ref<Feed>& feed : core_.feeds_) feed->want_place();
-        streams_ = core_.index_.listeners(name);
-        return;
-      }
-      core_.index_.for_each(audience, [&](const User& user) {
-        streams_ += user.graced();  // they will ask the store for it
-        user.for_each([&](Subscription& each) {
-          if (!each.accepts(name)) return;
-          ++streams_;
-          if (!each.live) return;  // it will draw the event from the store
-          core_.receivers_.push_back(&each);
-          each.feed().want_place();
-        });
-      });
-    }
+    void find(const Audience& audience, std::string_view name);
 
     void give_back() noexcept {
       for (const Ref<Feed>& feed : core_.feeds_) feed->give_back_places();
@@ -456,36 +261,29 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     bool to_everybody_ = false;
   };
 
-  Ref<Feed> feed_of(Shard& shard) {
-    for (const Ref<Feed>& feed : feeds_) {
-      if (&feed->shard() == &shard) return feed;
-    }
-    std::erase_if(feeds_, [](const Ref<Feed>& feed) { return feed->shard().stopped(); });
-    feeds_.push_back(make_ref<Feed>(Ref<Shard>(&shard), Ref<EmitterCore>(this)));
-    return feeds_.back();
-  }
+  Ref<Feed> feed_of(Shard& shard);
 
-  inline std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
-                                                   const SubscribeOptions& wanted, Greeting& greeting,
-                                                   Ref<Subscription>& subscription, StartSearch& search);
-  inline void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
-                    Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted,
-                    HookQueue::Hooks& leave);
-  inline void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
+  std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
+                                            const SubscribeOptions& wanted, Greeting& greeting,
+                                            Ref<Subscription>& subscription, StartSearch& search);
+  void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
+             Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted,
+             HookQueue::Hooks& leave);
+  void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
 
-  inline Ref<Subscription> registered(const StreamCore& stream) const;
-  static inline std::error_code refuse_twice(const StreamCore& stream, const std::string& user);
-  inline void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave);
-  inline void insert_poll(User& user, Subscription& subscription);
-  inline void replace_oldest(User& user);
-  inline void replace(const Ref<Subscription>& subscription, EndReason reason);
-  static inline Poll* poll_of(const Subscription& subscription);
-  inline void take_out(Subscription& subscription);
-  inline void erase(Subscription& subscription);
-  inline void erase(Poll& poll);
-  inline void forget(Poll& poll);
-  inline HookQueue::Hooks before_leaving(const User& user);
-  inline void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
+  Ref<Subscription> registered(const StreamCore& stream) const;
+  static std::error_code refuse_twice(const StreamCore& stream, const std::string& user);
+  void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave);
+  void insert_poll(User& user, Subscription& subscription);
+  void replace_oldest(User& user);
+  void replace(const Ref<Subscription>& subscription, EndReason reason);
+  static Poll* poll_of(const Subscription& subscription);
+  void take_out(Subscription& subscription);
+  void erase(Subscription& subscription);
+  void erase(Poll& poll);
+  void forget(Poll& poll);
+  HookQueue::Hooks before_leaving(const User& user);
+  void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
 
   /// Whose `subscription` is, or was until it left.
   const std::string& owner(const Subscription& subscription) const {
@@ -493,16 +291,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   /// Takes `subscription` out of the registry. What was accepted for it goes on being drawn by its stream.
-  void depart(Subscription& subscription) {
-    departures_.try_emplace(&subscription, Departure{subscription.user->id, store_->newest()});
-    subscription.departed = true;
-    try {
-      erase(subscription);
-    } catch (...) {
-      forget_departure(subscription);
-      throw;
-    }
-  }
+  void depart(Subscription& subscription);
 
   /// It has drawn everything, or will draw no more.
   void forget_departure(Subscription& subscription) {
@@ -510,37 +299,16 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   }
 
   /// Takes `subscription` out so that nothing accepted for it before is lost. A poll asks again for what it is owed.
-  void part(const Ref<Subscription>& subscription) {
-    if (subscription->live || subscription->stream().transport() == Transport::poll) {
-      detach(subscription);
-    } else {
-      depart(*subscription);
-    }
-  }
+  void part(const Ref<Subscription>& subscription);
 
-  void detach(Ref<Subscription> subscription) {
-    Shard& shard = subscription->feed().shard();
-    Places places(shard, 1);
-    erase(*subscription);
-    places.post(subscription, Subscription::what_detach);
-  }
+  void detach(Ref<Subscription> subscription);
 
   // The hook `function`, which may be empty, for `user`: to be queued when all that may fail has been done.
-  static HookQueue::Hooks hook(const std::function<void(const std::string&)>& function, const std::string& user) {
-    HookQueue::Hooks hooks;
-    if (function) hooks.push_back([function, user] { function(user); });
-    return hooks;
-  }
+  static HookQueue::Hooks hook(const std::function<void(const std::string&)>& function, const std::string& user);
 
-  bool has_room() const noexcept {
-    return std::all_of(feeds_.begin(), feeds_.end(),
-                       [&](const Ref<Feed>& feed) { return feed->has_room(options_.max_backlog_bytes); });
-  }
+  bool has_room() const noexcept;
 
-  void release_waiters(std::error_code error) {
-    waiting_.store(false);
-    for (const Ref<SendWaiter>& waiter : std::exchange(waiters_, {})) waiter->done(error);
-  }
+  void release_waiters(std::error_code error);
 
   const EmitterOptions options_;
   ReplayStore* const store_;
@@ -583,11 +351,28 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   Latecomers latecomers_;
 };
 
+template <typename Waiter>
+void EmitterCore::await_sent(Ref<Waiter> waiter, Sent sent) {
+  if (!waiter) return;  // it has nowhere to complete
+  if (!sent.receipt) return await_room(waiter);
+  if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
+  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
+                          std::error_code error, std::uint64_t sequence) mutable {
+    if (sequence != 0) report.id = core->id_for(sequence);
+    report.error = error;
+    if (error) return waiter->done(error, std::move(report));
+    core->await_room(
+        make_ref<FunctionWaiter>([waiter, report](std::error_code no_room) { waiter->done(no_room, report); }));
+  });
+}
+
 }  // namespace detail
 }  // namespace spate
 
-// The members declared inline, and those of feeds and subscriptions that call the emitter.
-#include <spate/registry/detail/emitter_bus.hpp>
-#include <spate/registry/detail/emitter_members.hpp>
-#include <spate/registry/detail/emitter_replay.hpp>
-#include <spate/registry/detail/subscription_flow.hpp>
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/emitter_bus.ipp>
+#include <spate/registry/impl/emitter_core.ipp>
+#include <spate/registry/impl/emitter_members.ipp>
+#include <spate/registry/impl/emitter_replay.ipp>
+#include <spate/registry/impl/subscription_flow.ipp>
+#endif

@@ -16,6 +16,7 @@
 
 #include <asio/buffer.hpp>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
 #include <spate/registry/detail/replay_packer.hpp>
 #include <spate/registry/detail/roster.hpp>
@@ -28,8 +29,8 @@ class EmitterCore;
 
 class Feed final : public Resident {
  public:
-  inline Feed(Ref<Shard> shard, Ref<EmitterCore> emitter);
-  inline ~Feed() override;  // where EmitterCore is complete
+  Feed(Ref<Shard> shard, Ref<EmitterCore> emitter);
+  ~Feed() override;  // where EmitterCore is complete
 
   Shard& shard() const noexcept { return *shard_; }
   EmitterCore& emitter() const noexcept { return *emitter_; }
@@ -47,92 +48,30 @@ class Feed final : public Resident {
     if (const std::size_t wanted = std::exchange(wanted_, 0); wanted > 0 && shard_->keep_places(wanted)) kept_ = wanted;
   }
   /// Gives back what was not used.
-  void give_back_places() noexcept {
-    wanted_ = 0;
-    if (const std::size_t unused = std::exchange(kept_, 0); unused > 0) shard_->give_back_places(unused);
-  }
+  void give_back_places() noexcept;
   /// Posts `event` to this feed or to a subscription on its shard, into a place that was kept.
-  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept {
-    if (kept_ == 0) return;  // the shard has stopped
-    --kept_;
-    const std::size_t size = event.chunk().size();
-    backlog_.fetch_add(size, std::memory_order_relaxed);
-    if (!shard_->post_kept(to, what, event)) backlog_.fetch_sub(size, std::memory_order_relaxed);
-  }
+  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept;
 
   /// Shard only.
-  inline void release_backlog(std::size_t bytes);
+  void release_backlog(std::size_t bytes);
 
   // ---- shard only ----
 
-  void join(Subscription& subscription) {
-    StreamCore& stream = subscription.stream();
-    const StreamOptions& options = stream.options();
-    // The log holds the bytes of an event stream: polls and frames are written otherwise.
-    subscription.reads_log = subscription.filter() == nullptr && stream.transport() == Transport::sse &&
-                             stream.framing() == Framing::chunked && options.overflow == Overflow::close &&
-                             options.max_queued_events == 0;
-    subscription.position = log_.end();
-    (subscription.reads_log ? members_ : others_).add(subscription);
-    subscription.joined = true;
-  }
+  void join(Subscription& subscription);
 
-  void leave(Subscription& subscription) {
-    subscription.joined = false;
-    (subscription.reads_log ? members_ : others_).remove(subscription);
-    // A shard that stops flushes no more: nobody is to wait for a lap without members.
-    if (members_.empty() && in_lap_) end_lap();
-  }
+  void leave(Subscription& subscription);
 
   /// A broadcast has arrived.
-  void receive(std::uint32_t, EncodedEvent&& event) override {
-    try {
-      others_.restart();
-      while (!others_.round_over()) {
-        const Subscription& other = others_.next();
-        if (other.accepts(event.name())) other.stream().deliver(event, QueueNode::Kind::event);
-      }
-      if (!members_.empty()) log_.append(event);
-    } catch (...) {
-      release_backlog(event.chunk().size());
-      throw;
-    }
-    if (members_.empty()) return release_backlog(event.chunk().size());
-    if (in_lap_) return;
-    begin_lap();
-    shard_->mark_dirty(Ref<Resident>(this));
-  }
+  void receive(std::uint32_t, EncodedEvent&& event) override;
 
-  Left flush(int& budget) override {
-    while (in_lap_) {
-      while (!members_.round_over()) {
-        if (budget <= 0) return Left::some;
-        Subscription& member = members_.next();
-        prefetch_next();
-        give(member, budget);
-      }
-      if (in_lap_) end_lap();
-      if (log_.end().byte != lap_end_.byte) begin_lap();
-    }
-    return Left::nothing;
-  }
+  Left flush(int& budget) override;
 
-  void on_timer(TimePoint now) override {
-    const double overrun = shard_->overrun();
-    if (now < held_since_ + overrun * longest_hold) return shard_->set_timer(*this, now + hold_look);
-    end_hold();
-  }
+  void on_timer(TimePoint now) override;
 
-  bool on_cut() override {
-    end_hold();
-    return false;
-  }
+  bool on_cut() override;
 
   // Not everybody may have had a broadcast: they come back, and hear again what they missed.
-  void on_failure(std::error_code error) override {
-    while (!members_.empty()) members_.any().stream().on_failure(error);
-    while (!others_.empty()) others_.any().stream().on_failure(error);
-  }
+  void on_failure(std::error_code error) override;
 
   BroadcastLog::Position end() const noexcept { return log_.end(); }
 
@@ -143,74 +82,27 @@ class Feed final : public Resident {
   ReplayPacker& packer() noexcept { return packer_; }
 
   /// Queues for `member` what it has not had, because something is to be queued behind it.
-  void settle(Subscription& member) {
-    if (member.position.byte == log_.end().byte) return;
-    count(member);
-    log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
-      member.stream().deliver_range(*piece.block, piece.bytes, piece.events);
-      return true;
-    });
-    member.position = log_.end();
-  }
+  void settle(Subscription& member);
 
  private:
-  void begin_lap() {
-    in_lap_ = true;
-    members_.restart();
-    lap_begin_ = lap_end_;
-    lap_end_ = log_.end();
-  }
+  void begin_lap();
 
-  void end_lap() {
-    in_lap_ = false;
-    // What came during the lap of members who have all left is nobody's.
-    if (members_.empty()) lap_end_ = log_.end();
-    log_.trim(lap_end_);
-    release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
-  }
+  void end_lap();
 
   // How often it is looked whether the streams have caught up, and how long they are waited for when all of them lag;
   // the fewer, the shorter: clients that only seem to read must not stop a publisher.
   static constexpr std::chrono::milliseconds hold_look{5};
   static constexpr std::chrono::duration<double> longest_hold{1};
 
-  inline void hold_back();
-  inline void end_hold();
+  void hold_back();
+  void end_hold();
 
   // Of ten thousand members none is in a cache when its turn comes. They are on their way there while the kernel works
   // for the one before: first the subscription, a turn later the stream that it points to.
-  void prefetch_next() const noexcept {
-    if (const Subscription* second = members_.ahead(1)) second->prefetch();
-    if (const Subscription* first = members_.ahead(0)) first->stream().prefetch();
-  }
+  void prefetch_next() const noexcept;
 
   // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.
-  void give(Subscription& member, int& budget) {
-    if (member.position.byte == log_.end().byte) return;
-    StreamCore& stream = member.stream();
-    const std::size_t members = members_.size();
-    const auto left = [&] { return members_.size() != members; };  // its stream has ended, and `member` with it
-    if (stream.queue_empty() && !stream.blocked()) {
-      asio::const_buffer buffers[Poller::max_buffers];
-      std::size_t pieces = 0, size = 0;
-      log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
-        buffers[pieces++] = asio::const_buffer(piece.bytes.data(), piece.bytes.size());
-        size += piece.bytes.size();
-        return pieces < Poller::max_buffers;
-      });
-      const std::size_t written = stream.write_through(buffers, pieces, size, budget);
-      if (left()) return;
-      if (written == size && pieces < Poller::max_buffers) {
-        count(member);
-        member.position = log_.end();
-        return;
-      }
-      member.position.byte += written;
-    }
-    settle(member);
-    stream.mark_dirty();
-    if (stream.blocked()) stream.check_limits(log_.newest_size());
-  }
+  void give(Subscription& member, int& budget);
 
   void count(const Subscription& member) noexcept {
     shard_->counters().deliveries.add(log_.end().event - member.position.event);
@@ -237,5 +129,7 @@ class Feed final : public Resident {
 
 }  // namespace spate::detail
 
-// Where the members declared inline are defined.
+#if defined(SPATE_HEADER_ONLY)
 #include <spate/registry/detail/emitter_core.hpp>
+#include <spate/registry/impl/feed.ipp>
+#endif

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/wire/encoded_event.hpp>
@@ -36,45 +37,23 @@ class Latecomers {
 
   bool empty() const noexcept { return waiting_.empty(); }
 
-  void add(std::uint64_t cursor, Latecomer latecomer) {
-    Subscription& subscription = *latecomer.subscription;
-    waiting_.emplace(cursor, std::move(latecomer));
-    subscription.late = true;
-  }
+  void add(std::uint64_t cursor, Latecomer latecomer);
 
   /// Takes those who wait for nothing beyond `newest`.
-  std::vector<Latecomer> take_up_to(std::uint64_t newest) {
-    std::vector<Latecomer> taken;
-    while (!waiting_.empty() && waiting_.begin()->first <= newest) {
-      taken.push_back(std::move(waiting_.begin()->second));
-      taken.back().subscription->late = false;
-      waiting_.erase(waiting_.begin());
-    }
-    return taken;
-  }
+  std::vector<Latecomer> take_up_to(std::uint64_t newest);
 
   /// All wait until the copy is complete.
-  void wait_for_the_end() {
-    std::multimap<std::uint64_t, Latecomer> waiting;
-    for (auto& [cursor, latecomer] : waiting_) waiting.emplace(the_end, std::move(latecomer));
-    waiting_.swap(waiting);
-  }
+  void wait_for_the_end();
 
   /// Takes `subscription` if it waits, and for something beyond `newest`.
-  std::optional<Latecomer> take(Subscription& subscription, std::uint64_t newest = 0) {
-    if (!subscription.late) return std::nullopt;
-    for (auto at = waiting_.upper_bound(newest); at != waiting_.end(); ++at) {
-      if (at->second.subscription.get() != &subscription) continue;
-      std::optional<Latecomer> taken(std::move(at->second));
-      waiting_.erase(at);
-      subscription.late = false;
-      return taken;
-    }
-    return std::nullopt;
-  }
+  std::optional<Latecomer> take(Subscription& subscription, std::uint64_t newest = 0);
 
  private:
   std::multimap<std::uint64_t, Latecomer> waiting_;  // by cursor
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/latecomers.ipp>
+#endif

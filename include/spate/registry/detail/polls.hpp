@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/resident.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -27,8 +28,8 @@ class Poll final : public Resident {
   enum : std::uint32_t { what_forget };
 
   // Both where Feed is complete.
-  inline Poll(Ref<Feed> feed, std::string_view name);
-  inline ~Poll() override;
+  Poll(Ref<Feed> feed, std::string_view name);
+  ~Poll() override;
 
   const std::string& client() const noexcept { return client_; }
   Feed& feed() const noexcept { return *feed_; }
@@ -41,14 +42,14 @@ class Poll final : public Resident {
   // ---- shard only ----
 
   /// The grace begins.
-  inline void begin_grace();
-  inline void receive(std::uint32_t what, EncodedEvent&& event) override;
-  inline void on_timer(TimePoint now) override;
-  inline bool on_cut() override;
+  void begin_grace();
+  void receive(std::uint32_t what, EncodedEvent&& event) override;
+  void on_timer(TimePoint now) override;
+  bool on_cut() override;
 
  private:
   friend class Polls;
-  inline void end_grace();
+  void end_grace();
 
   const Ref<Feed> feed_;
   const std::string client_;
@@ -63,46 +64,23 @@ class Polls {
   std::size_t graced() const noexcept { return graced_.size(); }
 
   /// Null when there is none of that name.
-  Poll* find(std::string_view client) const {
-    const auto found = clients_.find(client);
-    return found == clients_.end() ? nullptr : found->second;
-  }
+  Poll* find(std::string_view client) const;
 
   /// What keeping a poll needs, so that nothing can fail once the one is gone whose place it takes.
   struct Place {
     std::list<Ref<Poll>> poll;
     std::unordered_map<std::string_view, Poll*>::node_type client;
   };
-  Place prepare(Ref<Poll> poll) {
-    Place place;
-    std::unordered_map<std::string_view, Poll*> client;
-    client.emplace(poll->client(), poll.get());
-    place.client = client.extract(client.begin());
-    place.poll.push_back(std::move(poll));
-    clients_.reserve(clients_.size() + 1);
-    return place;
-  }
+  Place prepare(Ref<Poll> poll);
 
   /// Adds one that waits, whose client has no other.
-  void add(Place&& place) noexcept {
-    place.poll.front()->place_ = place.poll.begin();
-    waiting_.splice(waiting_.end(), place.poll);
-    clients_.insert(std::move(place.client));
-  }
+  void add(Place&& place) noexcept;
 
   /// `poll` has its answer.
-  void grace(Poll& poll) noexcept {
-    graced_.splice(graced_.end(), waiting_, poll.place_);
-    poll.waiting = nullptr;
-  }
+  void grace(Poll& poll) noexcept;
 
   /// Takes out `poll`; it is gone with the call unless the caller holds a reference.
-  void remove(Poll& poll) noexcept {
-    const Ref<Poll> held(&poll);  // the list's may be the last
-    clients_.erase(poll.client());
-    (poll.waiting == nullptr ? graced_ : waiting_).erase(poll.place_);
-    poll.waiting = nullptr;
-  }
+  void remove(Poll& poll) noexcept;
 
   /// The one whose grace ends first, or null.
   Poll* first_graced() const noexcept { return graced_.empty() ? nullptr : graced_.front().get(); }
@@ -116,3 +94,7 @@ class Polls {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/polls.ipp>
+#endif

@@ -8,22 +8,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 class ProcessMark {
  public:
-  ProcessMark() noexcept : pid_(::getpid()) {
-#if defined(MADV_WIPEONFORK) && !defined(SPATE_PORTABLE)
-    void* const page = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) return;
-    if (::madvise(page, size, MADV_WIPEONFORK) != 0) {
-      ::munmap(page, size);
-      return;
-    }
-    mark_ = static_cast<volatile char*>(page);
-    *mark_ = 1;
-#endif
-  }
+  ProcessMark() noexcept;
   ProcessMark(const ProcessMark&) = delete;
   ProcessMark& operator=(const ProcessMark&) = delete;
   ~ProcessMark() {
@@ -34,10 +25,7 @@ class ProcessMark {
   bool forked() const noexcept { return mark_ != nullptr ? *mark_ == 0 : ::getpid() != pid_; }
 
   /// Makes it the mark of this process.
-  void renew() noexcept {
-    pid_ = ::getpid();
-    if (mark_ != nullptr) *mark_ = 1;
-  }
+  void renew() noexcept;
 
  private:
   static constexpr std::size_t size = 1;  // the kernel gives whole pages
@@ -47,3 +35,7 @@ class ProcessMark {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/process_mark.ipp>
+#endif

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 
 namespace spate::detail {
@@ -17,27 +18,10 @@ class Receipt {
  public:
   using Then = std::function<void(std::error_code, std::uint64_t)>;
 
-  void settle(std::error_code error, std::uint64_t sequence) {
-    Then then;
-    {
-      const std::lock_guard lock(mutex_);
-      result_ = {error, sequence};
-      then.swap(then_);
-    }
-    if (then) then(error, sequence);
-  }
+  void settle(std::error_code error, std::uint64_t sequence);
 
   /// `then` runs in the call that settles it, or here when it is settled.
-  void await(Then then) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!result_) {
-        then_ = std::move(then);
-        return;
-      }
-    }
-    then(result_->first, result_->second);
-  }
+  void await(Then then);
 
  private:
   std::mutex mutex_;
@@ -56,3 +40,7 @@ class FunctionWaiter final : public SendWaiter {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/receipt.ipp>
+#endif

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/registry/emitter_options.hpp>
 #include <spate/registry/replay_store.hpp>
@@ -20,15 +21,7 @@ struct StartSearch {
   static constexpr std::size_t step = 8 * 1024;
 
   /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
-  void look(const Subscription& subscription) {
-    for (const StoredEvent& stored : batch) {
-      if (!subscription.accepts(stored.event.name())) continue;
-      found = stored.sequence;
-      break;
-    }
-    if (found == 0 && !batch.empty()) after = batch.back().sequence;
-    batch.clear();
-  }
+  void look(const Subscription& subscription);
 
   std::optional<std::uint32_t> history;  // of the emitter's logs, the one that is searched
   std::optional<GapReason> gap;          // what is to be told, whatever is found
@@ -38,3 +31,7 @@ struct StartSearch {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/start_search.ipp>
+#endif

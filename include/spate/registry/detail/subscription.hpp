@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
@@ -38,25 +39,18 @@ class Subscription final : public StreamSource {
   };
 
   // Both where Feed is complete.
-  inline Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events);
-  inline ~Subscription() override;
+  Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events);
+  ~Subscription() override;
 
   // ---- any thread ----
 
-  bool accepts(std::string_view name) const noexcept {
-    if (!filter_) return true;
-    if (name.empty()) name = "message";
-    return std::binary_search(filter_->names.begin(), filter_->names.end(), name);
-  }
+  bool accepts(std::string_view name) const noexcept;
   /// The names of the events it takes, sorted and each once; null when it takes all.
   const std::vector<std::string>* filter() const noexcept { return filter_ ? &filter_->names : nullptr; }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
   /// Asks the processor for what a lap of the feed needs of it.
-  void prefetch() const noexcept {
-    detail::prefetch(&stream_);
-    detail::prefetch(&position);
-  }
+  void prefetch() const noexcept;
 
   // ---- under the emitter's lock ----
 
@@ -74,15 +68,15 @@ class Subscription final : public StreamSource {
   // ---- shard only ----
 
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
-  inline void receive(std::uint32_t what, EncodedEvent&& event) override;
-  inline std::uint64_t accepted() const override;
+  void receive(std::uint32_t what, EncodedEvent&& event) override;
+  std::uint64_t accepted() const override;
   bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
-  inline bool pull(std::uint64_t up_to) override;
-  inline bool leave() override;
-  inline void settle() override;
-  inline void stream_ended(EndReason reason) override;
-  inline void on_timer(TimePoint now) override;
-  inline void on_failure(std::error_code error) override;
+  bool pull(std::uint64_t up_to) override;
+  bool leave() override;
+  void settle() override;
+  void stream_ended(EndReason reason) override;
+  void on_timer(TimePoint now) override;
+  void on_failure(std::error_code error) override;
 
   struct Replay {
     std::uint64_t cursor = 0;  // the newest event drawn from the store
@@ -111,8 +105,8 @@ class Subscription final : public StreamSource {
     std::optional<std::uint64_t> gap_after;
   };
 
-  inline void end_wait();
-  inline void catch_up();
+  void end_wait();
+  void catch_up();
 
   bool attached_ = false;  // it is among its stream's sources
   bool waiting_ = false;   // until it is known where it resumes
@@ -122,3 +116,7 @@ class Subscription final : public StreamSource {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/subscription.ipp>
+#endif

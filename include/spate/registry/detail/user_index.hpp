@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/audience.hpp>
 #include <spate/registry/detail/ordered_index.hpp>
 #include <spate/registry/detail/user.hpp>
@@ -26,77 +27,25 @@ class UserIndex {
   bool contains(std::string_view id) const { return users_.contains(id); }
 
   /// Null when there is none.
-  User* find(std::string_view id) const {
-    const auto found = users_.find(id);
-    return found == users_.end() ? nullptr : &changeable(*found);
-  }
+  User* find(std::string_view id) const;
 
   /// Any user; there must be one.
   User& any() const { return changeable(*users_.begin()); }
 
   /// The user, who is there from now on; `first` becomes whether they were not. Throws before it changes anything.
-  User& obtain(std::string&& id, bool& first) {
-    if (User* user = find(id)) return *user;
-    first = true;
-    User& user = changeable(*users_.emplace(std::move(id)).first);
-    try {
-      order_.insert(&user);
-    } catch (...) {
-      users_.erase(users_.find(std::string_view(user.id)));
-      throw;
-    }
-    return user;
-  }
+  User& obtain(std::string&& id, bool& first);
 
   /// Puts `subscription` behind the others of `user`. Throws before it changes anything.
-  void append(User& user, const Ref<Subscription>& subscription) {
-    count_filter(*subscription);
-    subscription->user = &user;
-    if (user.first) {
-      Subscription& last = *std::exchange(user.first->previous, subscription.get());
-      subscription->previous = &last;
-      last.next = subscription;
-    } else {
-      subscription->previous = subscription.get();
-      user.first = subscription;
-    }
-    ++user.streams;
-    ++streams_;
-  }
+  void append(User& user, const Ref<Subscription>& subscription);
 
   /// Takes `subscription`, to which the caller holds a reference, out of the list of its user, who stays even without.
-  void remove(Subscription& subscription) noexcept {
-    User& user = *std::exchange(subscription.user, nullptr);
-    Subscription* const previous = std::exchange(subscription.previous, nullptr);
-    Ref<Subscription> next = std::exchange(subscription.next, nullptr);
-    const bool was_first = user.first.get() == &subscription;
-    if (next) {
-      next->previous = previous;
-    } else if (!was_first) {
-      user.first->previous = previous;  // the last one now
-    }
-    (was_first ? user.first : previous->next) = std::move(next);
-    --user.streams;
-    --streams_;
-    uncount_filter(subscription);
-  }
+  void remove(Subscription& subscription) noexcept;
 
   /// The poll of a subscription that was taken out goes on counting, as one stream that takes every event.
-  void count_graced(User& user) noexcept {
-    ++user.streams;
-    ++streams_;
-    ++unfiltered_;
-  }
-  void uncount_graced(User& user) noexcept {
-    --user.streams;
-    --streams_;
-    --unfiltered_;
-  }
+  void count_graced(User& user) noexcept;
+  void uncount_graced(User& user) noexcept;
 
-  void erase(User& user) {
-    order_.erase(&user);
-    users_.erase(users_.find(std::string_view(user.id)));
-  }
+  void erase(User& user);
 
   /// Visits the users of a group, sorted by bytes.
   template <typename Visit>
@@ -132,10 +81,7 @@ class UserIndex {
   }
 
   /// How many streams take events of that name.
-  std::size_t listeners(std::string_view name) const {
-    const auto found = filters_.find(name.empty() ? std::string_view("message") : name);
-    return unfiltered_ + (found == filters_.end() ? 0 : found->second);
-  }
+  std::size_t listeners(std::string_view name) const;
 
  private:
   // Not noexcept: then the common libraries keep each hash beside its user, and a look-up visits no other user.
@@ -157,35 +103,11 @@ class UserIndex {
   // The set goes by the id alone, which is constant in itself.
   static User& changeable(const User& user) noexcept { return const_cast<User&>(user); }
 
-  void count_filter(const Subscription& subscription) {
-    if (subscription.filter() == nullptr) {
-      ++unfiltered_;
-      return;
-    }
-    const std::vector<std::string>& names = *subscription.filter();
-    std::size_t counted = 0;
-    try {
-      for (; counted < names.size(); ++counted) ++filters_[names[counted]];
-    } catch (...) {
-      uncount({names.data(), counted});
-      throw;
-    }
-  }
+  void count_filter(const Subscription& subscription);
 
-  void uncount_filter(const Subscription& subscription) noexcept {
-    if (subscription.filter() == nullptr) {
-      --unfiltered_;
-    } else {
-      uncount(*subscription.filter());
-    }
-  }
+  void uncount_filter(const Subscription& subscription) noexcept;
 
-  void uncount(std::span<const std::string> names) noexcept {
-    for (const std::string& name : names) {
-      const auto found = filters_.find(name);
-      if (--found->second == 0) filters_.erase(found);
-    }
-  }
+  void uncount(std::span<const std::string> names) noexcept;
 
   std::unordered_set<User, Hash, Equal> users_;
   OrderedIndex<User> order_;
@@ -196,3 +118,7 @@ class UserIndex {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/user_index.ipp>
+#endif

@@ -10,16 +10,15 @@
 #include <string_view>
 #include <vector>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 class Watermarks {
  public:
   explicit Watermarks(std::size_t places) : places_(std::max<std::size_t>(places, 1)) {}
 
-  void raise(std::string_view name, std::uint64_t number) noexcept {
-    std::uint64_t& mark = places_[place(name)];
-    mark = std::max(mark, number);
-  }
+  void raise(std::string_view name, std::uint64_t number) noexcept;
   std::uint64_t of(std::string_view name) const noexcept { return places_[place(name)]; }
   void clear() noexcept { std::fill(places_.begin(), places_.end(), 0); }
 
@@ -32,3 +31,7 @@ class Watermarks {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/watermarks.ipp>
+#endif

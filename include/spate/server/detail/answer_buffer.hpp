@@ -16,6 +16,7 @@
 
 #include <asio/buffer.hpp>
 
+#include <spate/config.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/stream_head.hpp>
@@ -25,11 +26,7 @@ namespace spate::detail {
 class AnswerBuffer {
  public:
   /// What is put next answers `request`.
-  void begin(const Request& request) {
-    context_.http_minor_version = request.version_minor();
-    context_.head_only = request.method() == "HEAD";
-    if (!request.keep_alive()) close_after();
-  }
+  void begin(const Request& request);
 
   /// What is put next answers something that is no request. It is the last answer: who knows where another would begin?
   void begin_refusal() { context_ = HeadContext{1, false}; }
@@ -45,49 +42,20 @@ class AnswerBuffer {
   /// Whether the connection closes when everything has been sent.
   bool closes() const noexcept { return !context_.keep_alive; }
 
-  void put(const Response& response) {
-    if (response.closes()) close_after();
-    const std::size_t before = bytes_.size();
-    try {
-      serialize_head(bytes_, response, context_);
-      bytes_ += payload(response, context_);
-    } catch (...) {
-      bytes_.resize(before);  // no answer follows half of another
-      throw;
-    }
-  }
+  void put(const Response& response);
 
   /// Puts the head that a stream would begin with, which is the whole answer to a HEAD.
-  void put_stream_head(Framing framing, const HeaderFields& fields, Transport transport) {
-    close_after_http_1_0();
-    bytes_ += stream_head(framing, fields, transport, closes() ? AfterStream::close : AfterStream::keep);
-  }
+  void put_stream_head(Framing framing, const HeaderFields& fields, Transport transport);
 
   /// Puts the head of `response`, whose body nobody knows as long as the request is a HEAD: without a length, as a
   /// length is that of GET's body or none. (RFC 9110 8.6)
-  void put_head(const Response& response) {
-    close_after_http_1_0();
-    HeadContext context = context_;
-    context.length = HeadContext::Length::unknown;
-    serialize_head(bytes_, response, context);
-  }
+  void put_head(const Response& response);
 
   /// Puts the head of an answer whose body follows in pieces.
-  void put_head_of_pieces(const Response& response) {
-    if (response.closes()) close_after();
-    put_head(response);
-    if (!chunks()) return;
-    constexpr std::string_view end = "\r\n";
-    bytes_.insert(bytes_.size() - end.size(), "Transfer-Encoding: chunked\r\n");
-  }
+  void put_head_of_pieces(const Response& response);
 
   /// Puts a piece of that body; an empty one is nothing, as an empty chunk would be the end. (RFC 9112 7.1)
-  void put_piece(std::string_view piece) {
-    if (piece.empty() || context_.head_only) return;
-    if (chunks()) append_hex(bytes_, piece.size());
-    bytes_ += piece;
-    if (chunks()) bytes_ += "\r\n";
-  }
+  void put_piece(std::string_view piece);
 
   void put_last_piece() {
     if (chunks() && !context_.head_only) bytes_ += "0\r\n\r\n";
@@ -97,14 +65,7 @@ class AnswerBuffer {
   asio::const_buffer unsent() const noexcept { return {bytes_.data() + sent_, bytes_.size() - sent_}; }
 
   /// The kernel has taken so much of `unsent`.
-  void sent(std::size_t size) {
-    sent_ += size;
-    if (sent_ < bytes_.size()) return;
-    sent_ = 0;
-    // An idle connection keeps room for an ordinary answer, but not what a large one took.
-    if (bytes_.capacity() > most_kept) bytes_ = {};
-    bytes_.clear();
-  }
+  void sent(std::size_t size);
 
  private:
   static constexpr std::size_t most_kept = 16 * 1024;
@@ -112,12 +73,7 @@ class AnswerBuffer {
   bool chunks() const noexcept { return context_.http_minor_version > 0; }
 
   // The line of a chunk's size.
-  static void append_hex(std::string& out, std::size_t size) {
-    char digits[2 * sizeof size];
-    const auto [end, error] = std::to_chars(digits, digits + sizeof digits, size, 16);
-    static_cast<void>(error);  // there is room for every size
-    out.append(digits, end).append("\r\n");
-  }
+  static void append_hex(std::string& out, std::size_t size);
 
   // There a message without a length ends with its connection.
   void close_after_http_1_0() noexcept {
@@ -130,3 +86,7 @@ class AnswerBuffer {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/answer_buffer.ipp>
+#endif

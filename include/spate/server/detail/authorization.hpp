@@ -17,6 +17,7 @@
 #include <asio/cancellation_type.hpp>
 #include <asio/error.hpp>
 
+#include <spate/config.hpp>
 #include <spate/server/detail/router.hpp>
 #include <spate/server/streamed_response.hpp>
 #include <spate/stream/detail/language.hpp>
@@ -34,10 +35,7 @@ struct Authorization {
   bool for_stream() const noexcept { return std::holds_alternative<StreamHandler>(route.handler); }
 
   /// The request as it came.
-  Request whole() {
-    if (route.options.authorize_on == AuthorizeOn::head) request.set_body(std::move(body));
-    return std::move(request);
-  }
+  Request whole();
 
   const Route& route;  // of the server, which outlives its sessions
   Request request;
@@ -55,17 +53,8 @@ class RequestOrigin : public PieceOrigin {
 };
 
 /// Asks `hook` about `asked`. `origin` is told the verdict in a turn of `shard`.
-inline void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked, const Ref<Shard>& shard,
-                const Ref<RequestOrigin>& origin) {
-  auto decided = [asked, shard, origin](std::exception_ptr failure, std::optional<Response> refused) {
-    shard->run([asked, origin, failure,
-                refused = std::move(refused)]() mutable { origin->decided(*asked, failure, std::move(refused)); },
-               origin);
-  };
-  spawn(
-      shard->executor(), [asked, &hook] { return hook(asked->request); },
-      asio::bind_cancellation_slot(asked->client_left.slot(), std::move(decided)));
-}
+SPATE_DECL void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
+                    const Ref<Shard>& shard, const Ref<RequestOrigin>& origin);
 
 /// Cancels the coroutine of `asked`, whose client has left: outside of every turn, as that runs user code.
 inline void cancel(std::shared_ptr<Authorization> asked, Shard& shard) {
@@ -73,14 +62,10 @@ inline void cancel(std::shared_ptr<Authorization> asked, Shard& shard) {
 }
 
 /// Whether a coroutine only passes on that it was cancelled.
-inline bool is_cancellation(const std::exception_ptr& exception) noexcept {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::system_error& error) {
-    return error.code() == asio::error::operation_aborted;
-  } catch (...) {
-    return false;
-  }
-}
+SPATE_DECL bool is_cancellation(const std::exception_ptr& exception) noexcept;
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/authorization.ipp>
+#endif

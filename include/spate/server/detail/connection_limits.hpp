@@ -17,21 +17,14 @@
 
 #include <asio/ip/address.hpp>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/resident.hpp>
 
 namespace spate::detail {
 
 /// What counts as one address: IPv4 within IPv6 is IPv4, and of IPv6 it is the first 64 bits, since whoever has one
 /// such address has all that begin with these (RFC 4291 2.5.4).
-inline asio::ip::address counted_address(const asio::ip::address& address) noexcept {
-  if (address.is_v4()) return address;
-  asio::ip::address_v6::bytes_type bytes = address.to_v6().to_bytes();
-  if (address.to_v6().is_v4_mapped()) {
-    return asio::ip::address_v4({bytes[12], bytes[13], bytes[14], bytes[15]});
-  }
-  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
-  return asio::ip::address_v6(bytes);
-}
+SPATE_DECL asio::ip::address counted_address(const asio::ip::address& address) noexcept;
 
 class ConnectionLimits final : public RefCounted<ConnectionLimits> {
  public:
@@ -55,26 +48,7 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
   };
 
   /// Decides about one more connection from `remote`; that of a Unix socket has no address and counts in all only.
-  Entry enter(const std::optional<asio::ip::address>& remote) {
-    if (in_all_ == 0 && (per_address_ == 0 || !remote)) return {};
-    const auto place = make_ref<Place>(Ref<ConnectionLimits>(this));
-    const asio::ip::address address = remote ? counted_address(*remote) : asio::ip::address();
-    const std::lock_guard lock(mutex_);
-    if (in_all_ == 0 || open_ < in_all_) {
-      const auto here = by_address_.try_emplace(address, 0).first;
-      if (per_address_ == 0 || !remote || here->second < per_address_) {
-        ++open_;
-        ++here->second;
-        place->address = address;
-        place->counts = true;
-        return {Verdict::serve, place};
-      }
-    }
-    if (refused_ == most_refused) return {Verdict::turn_away};
-    ++refused_;
-    place->counts = true;
-    return {Verdict::refuse, place};
-  }
+  Entry enter(const std::optional<asio::ip::address>& remote);
 
  private:
   struct Place final : Resident {
@@ -87,16 +61,7 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
     bool counts = false;
   };
 
-  void leave(const std::optional<asio::ip::address>& address) {
-    const std::lock_guard lock(mutex_);
-    if (!address) {
-      --refused_;
-      return;
-    }
-    --open_;
-    const auto found = by_address_.find(*address);
-    if (--found->second == 0) by_address_.erase(found);
-  }
+  void leave(const std::optional<asio::ip::address>& address);
 
   const std::size_t in_all_;
   const std::size_t per_address_;
@@ -107,3 +72,7 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/connection_limits.ipp>
+#endif

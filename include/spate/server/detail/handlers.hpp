@@ -14,6 +14,7 @@
 #include <asio/cancellation_type.hpp>
 #include <asio/error.hpp>
 
+#include <spate/config.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/server/pending_response.hpp>
@@ -36,25 +37,11 @@ using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler, Pieces
 
 /// Whether a coroutine only passes on that its stream is over, or that it was cancelled because of that, as one that
 /// awaits its sends or a timer does when the client leaves.
-inline bool tells_the_end(const std::exception_ptr& exception) noexcept {
-  try {
-    std::rethrow_exception(exception);
-  } catch (const std::system_error& error) {
-    return error.code() == Errc::stream_closed || error.code() == Errc::shut_down ||
-           error.code() == asio::error::operation_aborted;
-  } catch (...) {
-    return false;
-  }
-}
+SPATE_DECL bool tells_the_end(const std::exception_ptr& exception) noexcept;
 
 /// A handler let an exception out: the client gets 500 when nothing has been sent yet, else the stream ends.
-inline void stream_handler_failed(const EventStream& stream, const OnException& on_exception,
-                                  std::exception_ptr exception) {
-  report(on_exception, std::move(exception));
-  if (!stream.reject(Response::error(500, "the handler failed"))) {
-    stream.complete_with_error(Errc::handler_failed);
-  }
-}
+SPATE_DECL void stream_handler_failed(const EventStream& stream, const OnException& on_exception,
+                                      std::exception_ptr exception);
 
 // What runs a handler that is a coroutine, until its client leaves: then it is cancelled. Shared: the coroutine may
 // outlive the route, and a lambda's captures must live as long as its coroutine, as must the request.
@@ -206,3 +193,7 @@ Handler make_handler(Function function) {
 }
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/handlers.ipp>
+#endif

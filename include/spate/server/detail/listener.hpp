@@ -13,6 +13,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <spate/config.hpp>
 #include <spate/server/detail/session.hpp>
 #include <spate/server/detail/unix_listener.hpp>
 
@@ -20,138 +21,41 @@ namespace spate::detail {
 
 /// The place of a connection from `remote` that was accepted; nothing when there is none for it. Then it is closed, at
 /// once: whoever opens connections faster than they can be refused in words is not owed a word. Any thread.
-inline std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
-                                                     const AnyStream::endpoint& remote) {
-  ConnectionLimits::Entry entry = server.limits->enter(ip_address_of(remote));
-  if (entry.verdict != ConnectionLimits::Verdict::serve) server.rejected.fetch_add(1, std::memory_order_relaxed);
-  if (entry.verdict != ConnectionLimits::Verdict::turn_away) return entry;
-  accepted.abort();
-  return std::nullopt;
-}
+SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
+                                                         const AnyStream::endpoint& remote);
 
 /// Answers with 503 whatever was or will be asked, and lets go of the socket.
-inline void refuse_connection(Shard& shard, SocketId socket, std::string_view why) {
-  std::string answer;
-  const Response refusal = Response::error(503, why).close_connection();
-  serialize_head(answer, refusal, HeadContext{1, false});
-  answer += refusal.body();
-  const asio::const_buffer buffer(answer.data(), answer.size());
-  std::error_code error;
-  shard.poller().write(socket, &buffer, 1, error);  // a fresh socket takes it, or its client has gone
-  linger(shard, socket);
-}
+SPATE_DECL void refuse_connection(Shard& shard, SocketId socket, std::string_view why);
 
 /// Begins a session on `shard` for a connection that was let in, whoever accepted it, where `hosts` of `server` may be
 /// asked for; or refuses it, as `entry` says. `read` is the request that was read from it already, if one was. Every
 /// connection comes in here. Shard only.
-inline void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                          const HostPolicy& hosts, ConnectionLimits::Entry entry,
-                          std::optional<Request> read = std::nullopt) {
-  std::error_code error;
-  const SocketId socket = shard->poller().attach(std::move(accepted), error);
-  if (error) {
-    server->accept_errors.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  if (server->draining.load(std::memory_order_relaxed)) {
-    if (!read) return shard->poller().close(socket);
-    return refuse_connection(*shard, socket, "the server shuts down");  // who has asked is answered
-  }
-  server->connections.fetch_add(1, std::memory_order_relaxed);
-  Ref<Session> session;
-  try {
-    if (entry.place) shard->poller().hold(socket, std::move(entry.place));
-    if (entry.verdict == ConnectionLimits::Verdict::refuse) {
-      return refuse_connection(*shard, socket, "too many connections");
-    }
-    session = make_ref<Session>(shard, server, hosts, socket);
-    read ? session->start(std::move(*read)) : session->start();
-  } catch (...) {
-    if (session) {
-      session->on_cut();
-    } else {
-      shard->poller().close(socket);
-    }
-    throw;
-  }
-}
+SPATE_DECL void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
+                              const HostPolicy& hosts, ConnectionLimits::Entry entry,
+                              std::optional<Request> read = std::nullopt);
 
 class Listener final : public RefCounted<Listener> {
  public:
   /// `file` is that of a Unix socket, and goes with the listener.
-  Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerCore> server, std::vector<Ref<Shard>> shards)
-      : acceptor_(std::move(acceptor)),
-        file_(std::move(file)),
-        timer_(acceptor_.get_executor()),
-        server_(std::move(server)),
-        hosts_(server_->hosts_of(ip_address_of(acceptor_.local_endpoint()))),
-        shards_(std::move(shards)) {
-    acceptor_.non_blocking(true);
-    std::error_code ignored;                                       // of a kind of socket that has no such option
-    acceptor_.set_option(asio::ip::tcp::no_delay(true), ignored);  // inherited by what it accepts, where it is (C5)
-    Poller::limit_silence(acceptor_, server_->options.stream.write_timeout);
-  }
+  Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerCore> server, std::vector<Ref<Shard>> shards);
 
   /// On the first shard's executor, which is the acceptor's, like everything that follows.
   void start() { wait(); }
 
-  void stop() {
-    std::error_code ignored;  // closing is all that can be done
-    acceptor_.close(ignored);
-    file_.remove();
-    timer_.cancel();
-  }
+  void stop();
 
  private:
   // Accepted in one go, so that a rush of clients does not wait for as many turns of the loop.
   static constexpr int batch = 64;
   static constexpr std::chrono::milliseconds pause{100};
 
-  void wait() {
-    const WaitHandler ready = [self = Ref<Listener>(this)](const std::error_code& error) {
-      if (!error) self->accept();
-    };
-    acceptor_.async_wait(asio::socket_base::wait_read, ready);
-  }
+  void wait();
 
-  void accept() {
-    for (int i = 0; i < batch && acceptor_.is_open(); ++i) {
-      AnyStream::endpoint remote;
-      std::error_code error;
-      OwnedSocket accepted = Poller::accept(acceptor_, remote, error);
-      if (error == asio::error::would_block) break;
-      if (error == std::errc::connection_aborted) continue;  // its client has gone already
-      if (error) {
-        // Descriptors or memory are exhausted: those that are open go on, new ones wait in the kernel's queue.
-        server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
-        return insist([&] { wait_a_while(); });
-      }
-      deal_out(std::move(accepted), remote);
-    }
-    if (acceptor_.is_open()) insist([&] { wait(); });
-  }
+  void accept();
 
-  void wait_a_while() {
-    timer_.expires_after(pause);
-    timer_.async_wait(WaitHandler([self = Ref<Listener>(this)](const std::error_code& cancelled) {
-      if (!cancelled) self->accept();
-    }));
-  }
+  void wait_a_while();
 
-  void deal_out(OwnedSocket accepted, const AnyStream::endpoint& remote) {
-    const Ref<Shard>& shard = shards_[next_];
-    next_ = (next_ + 1) % shards_.size();
-    try {
-      auto entry = let_in(*server_, accepted, remote);
-      if (!entry) return;
-      shard->run([shard, server = server_, &hosts = hosts_, accepted = std::move(accepted),
-                  entry = std::move(*entry)]() mutable {
-        begin_session(shard, server, std::move(accepted), hosts, std::move(entry));
-      });
-    } catch (const std::bad_alloc&) {
-      server_->accept_errors.fetch_add(1, std::memory_order_relaxed);
-    }
-  }
+  void deal_out(OwnedSocket accepted, const AnyStream::endpoint& remote);
 
   AnyAcceptor acceptor_;
   SocketFile file_;
@@ -163,3 +67,7 @@ class Listener final : public RefCounted<Listener> {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/listener.ipp>
+#endif

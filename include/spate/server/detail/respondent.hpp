@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/error.hpp>
 #include <spate/server/detail/authorization.hpp>
 #include <spate/server/pending_response.hpp>
@@ -28,21 +29,17 @@ struct Respondent {
   void input_ended() const {
     if (stream) stream->input_ended();
   }
-  void connection_lost(std::error_code error) const {
-    if (stream) stream->connection_lost(error);
-    if (pending) pending->connection_lost(error);
-    if (pieces) pieces->over(error ? error : make_error_code(Errc::stream_closed));
-  }
+  void connection_lost(std::error_code error) const;
 
   /// The server was told to end, or its time to do so has passed.
   void drain() const {
     if (stream) stream->on_drain();
   }
-  void cut() const {
-    if (stream) stream->on_cut();
-    if (pending) pending->connection_lost(Errc::shut_down);
-    if (pieces) pieces->over(Errc::shut_down);
-  }
+  void cut() const;
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/respondent.ipp>
+#endif

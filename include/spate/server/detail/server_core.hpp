@@ -9,6 +9,7 @@
 
 #include <asio/ip/address.hpp>
 
+#include <spate/config.hpp>
 #include <spate/http/host_policy.hpp>
 #include <spate/server/detail/connection_limits.hpp>
 #include <spate/server/detail/router.hpp>
@@ -19,16 +20,7 @@ namespace spate::detail {
 
 class ServerCore final : public RefCounted<ServerCore> {
  public:
-  explicit ServerCore(ServerOptions chosen)
-      : options(std::move(chosen)),
-        cors(options.cors),
-        limits(make_ref<ConnectionLimits>(options.max_connections, options.max_connections_per_address)),
-        stream_settings(make_ref<StreamSettings>(options.stream, options.on_exception)),
-        hosts_on_loopback_(HostCheck::loopback, options.allow_hosts),
-        hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts) {
-    require_not_negative("spate::ServerOptions::request_timeout", options.request_timeout);
-    require_not_negative("spate::ServerOptions::idle_timeout", options.idle_timeout);
-  }
+  explicit ServerCore(ServerOptions chosen);
 
   const ServerOptions options;
   const CorsPolicy cors;
@@ -45,10 +37,7 @@ class ServerCore final : public RefCounted<ServerCore> {
   /// Which hosts may be asked for on what is bound to `local`: a listening socket, or a connection where that is not
   /// known. What has no address is a Unix socket. No page can reach it, so that every host passes unless some are
   /// listed; and if some are, what is on this machine may still name it as it does on loopback.
-  const HostPolicy& hosts_of(const std::optional<asio::ip::address>& local) const noexcept {
-    const bool on_loopback = local ? spate::is_loopback(*local) : !options.allow_hosts.empty();
-    return on_loopback ? hosts_on_loopback_ : hosts_beyond_;
-  }
+  const HostPolicy& hosts_of(const std::optional<asio::ip::address>& local) const noexcept;
 
   void report(std::exception_ptr exception) const { detail::report(options.on_exception, std::move(exception)); }
 
@@ -58,3 +47,7 @@ class ServerCore final : public RefCounted<ServerCore> {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/server_core.ipp>
+#endif

@@ -6,24 +6,17 @@
 
 #include <asio/error.hpp>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/poller.hpp>
 
 namespace spate::detail {
 
 /// Takes what `socket` has to read. Returns false when the connection is at its end; then `error` says why, and is
 /// empty when the client closed it.
-inline bool discard_input(Poller& poller, SocketId socket, std::error_code& error) {
-  constexpr int most_reads = 16;
-  char ignored[4096];
-  for (int i = 0; i < most_reads; ++i) {
-    poller.read(socket, ignored, sizeof ignored, error);
-    if (!error) continue;
-    const bool open = error == asio::error::would_block;
-    if (open || error == asio::error::eof) error.clear();
-    return open;
-  }
-  poller.await_readable(socket);  // others have their turn first
-  return true;
-}
+SPATE_DECL bool discard_input(Poller& poller, SocketId socket, std::error_code& error);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/discard_input.ipp>
+#endif

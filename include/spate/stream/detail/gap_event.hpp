@@ -4,32 +4,18 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
 #include <spate/wire/detail/json.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
 
 /// Empty `requested` and `oldest` become null; an empty `position` leaves the event without an id.
-inline EncodedEvent encode_gap(std::string_view name, std::string_view requested, std::string_view oldest,
-                               std::string_view reason, std::string_view position) {
-  const auto text_or_null = [](std::string& out, std::string_view text) {
-    if (text.empty()) {
-      out += "null";
-    } else {
-      append_json_string(out, text);
-    }
-  };
-  std::string data = "{\"requested\":";
-  text_or_null(data, requested);
-  data += ",\"oldest\":";
-  text_or_null(data, oldest);
-  data += ",\"reason\":";
-  append_json_string(data, reason);
-  data += '}';
-  // The cursor that was asked for is text from outside.
-  Event event = Event::repaired(data).name(name);
-  if (!position.empty()) event.id(position);
-  return EncodedEvent(event);
-}
+SPATE_DECL EncodedEvent encode_gap(std::string_view name, std::string_view requested, std::string_view oldest,
+                                   std::string_view reason, std::string_view position);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/gap_event.ipp>
+#endif

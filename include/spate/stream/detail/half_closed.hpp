@@ -12,6 +12,7 @@
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/shard.hpp>
 
 namespace spate::detail {
@@ -21,12 +22,10 @@ inline constexpr std::chrono::seconds first_probe{2};
 
 /// Invites the client to go on, whether it asked for that or not. Returns why that cannot be written whole, if it
 /// cannot.
-inline std::error_code say_go_on(Poller& poller, SocketId socket) {
-  constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-  const asio::const_buffer buffer(go_on.data(), go_on.size());
-  std::error_code error;
-  if (poller.write(socket, &buffer, 1, error) == go_on.size()) return {};
-  return error ? error : asio::error::no_buffer_space;
-}
+SPATE_DECL std::error_code say_go_on(Poller& poller, SocketId socket);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/half_closed.ipp>
+#endif

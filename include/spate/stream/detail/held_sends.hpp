@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 #include <spate/wire/encoded_event.hpp>
@@ -41,19 +42,11 @@ class HeldSends {
   /// Of those that may be dropped.
   std::size_t bytes() const noexcept { return bytes_; }
 
-  void push(EncodedEvent event, Ref<SendWaiter> waiter, Place place) {
-    entries_.push_back({std::move(event), std::move(waiter), std::move(place), std::exchange(gap_, false)});
-    count(entries_.back(), 1);
-  }
+  void push(EncodedEvent event, Ref<SendWaiter> waiter, Place place);
 
   const Entry& front() const noexcept { return entries_.front(); }
 
-  Entry pop() {
-    Entry entry = std::move(entries_.front());
-    count(entry, -1);
-    entries_.pop_front();
-    return entry;
-  }
+  Entry pop();
 
   /// What is dropped now leaves a gap before the entry that is pushed next.
   void gap() noexcept { gap_ = true; }
@@ -61,32 +54,13 @@ class HeldSends {
   bool gap_at_end() const noexcept { return gap_; }
 
   /// Drops the oldest event that may be dropped, leaving a gap where it stood; returns its size, 0 when there is none.
-  std::size_t drop_oldest() {
-    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-      if (!entry->droppable()) continue;
-      const std::size_t size = entry->size();
-      count(*entry, -1);
-      const auto behind = entries_.erase(entry);
-      (behind == entries_.end() ? gap_ : behind->behind_gap) = true;
-      return size;
-    }
-    return 0;
-  }
+  std::size_t drop_oldest();
 
   /// Tells everybody who waits `error`.
-  void clear(std::error_code error) {
-    for (Entry& entry : std::exchange(entries_, {})) {
-      if (entry.waiter) entry.waiter->done(error);
-    }
-    events_ = bytes_ = 0;
-  }
+  void clear(std::error_code error);
 
  private:
-  void count(const Entry& entry, int by) noexcept {
-    if (!entry.droppable()) return;
-    events_ += static_cast<std::size_t>(by);
-    bytes_ += static_cast<std::size_t>(by) * entry.size();
-  }
+  void count(const Entry& entry, int by) noexcept;
 
   std::list<Entry> entries_;
   std::size_t events_ = 0;
@@ -95,3 +69,7 @@ class HeldSends {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/held_sends.ipp>
+#endif

@@ -5,16 +5,18 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 /// An id of an emitter is far shorter. (E18)
 inline constexpr std::size_t max_cursor_bytes = 128;
 
 /// `cursor`, or, in place of one that is longer than an id may be, its beginning and its length: no id of any history.
-inline std::string kept_cursor(std::string_view cursor) {
-  if (cursor.size() <= max_cursor_bytes) return std::string(cursor);
-  constexpr std::size_t shown = 32;
-  return std::string(cursor.substr(0, shown)).append("... (").append(std::to_string(cursor.size())).append(" bytes)");
-}
+SPATE_DECL std::string kept_cursor(std::string_view cursor);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/kept_cursor.ipp>
+#endif

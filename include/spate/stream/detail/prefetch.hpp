@@ -1,15 +1,15 @@
 // A hint to the processor.
 #pragma once
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 /// Asks for the cache line of `address`, which is needed soon. Any address will do: none is ever an error.
-inline void prefetch(const void* address) noexcept {
-#if defined(__GNUC__)
-  __builtin_prefetch(address);
-#else
-  static_cast<void>(address);
-#endif
-}
+SPATE_DECL void prefetch(const void* address) noexcept;
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/prefetch.ipp>
+#endif

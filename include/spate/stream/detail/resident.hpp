@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/wire/detail/ref.hpp>
 #include <spate/wire/encoded_event.hpp>
@@ -24,10 +25,7 @@ class Resident : public RefCounted<Resident> {
   virtual ~Resident() = default;
 
   /// A message posted from any thread has arrived; `what` is the receiver's own code for it.
-  virtual void receive(std::uint32_t what, EncodedEvent&& event) {
-    static_cast<void>(what);
-    static_cast<void>(event);
-  }
+  virtual void receive(std::uint32_t what, EncodedEvent&& event);
 
   /// The socket has bytes, or an end, to read. Returns whether to be told of more.
   virtual bool on_readable() { return true; }
@@ -40,15 +38,9 @@ class Resident : public RefCounted<Resident> {
   /// The drain's deadline has passed: close now. Returns whether something was cut short.
   virtual bool on_cut() { return false; }
   /// What was done for it has thrown, and may be half done: it is over. May be called again when it throws itself.
-  virtual void on_failure(std::error_code error) {
-    static_cast<void>(error);
-    on_cut();
-  }
+  virtual void on_failure(std::error_code error);
   /// The work asked for with Shard::mark_dirty: write what waits, at the cost of `budget`.
-  virtual Left flush(int& budget) {
-    static_cast<void>(budget);
-    return Left::nothing;
-  }
+  virtual Left flush(int& budget);
   /// The moment set with Shard::set_timer has come.
   virtual void on_timer(TimePoint now) { static_cast<void>(now); }
 
@@ -59,3 +51,7 @@ class Resident : public RefCounted<Resident> {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/resident.ipp>
+#endif

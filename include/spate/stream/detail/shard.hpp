@@ -30,6 +30,7 @@
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/counters.hpp>
 #include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/jitter.hpp>
@@ -70,29 +71,13 @@ class Shard final : public RefCounted<Shard> {
 
   /// Any thread. Keeps places in the inbox for so many messages, so that posting them later cannot fail. Returns false,
   /// and keeps none, once the shard has stopped. They are kept for some instructions only: the loop turns meanwhile.
-  bool keep_places(std::size_t count) {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    make_room(count);
-    schedule();
-    kept_ += count;
-    return true;
-  }
+  bool keep_places(std::size_t count);
 
   /// Any thread. The same as `post`, into a place that was kept.
-  bool post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    --kept_;
-    inbox_.push_back({std::move(to), what, std::move(event)});
-    return true;
-  }
+  bool post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
 
   /// Any thread. Gives back places that were kept and are not used.
-  void give_back_places(std::size_t count) noexcept {
-    const std::lock_guard lock(mutex_);
-    if (!stopped_) kept_ -= count;
-  }
+  void give_back_places(std::size_t count) noexcept;
 
   /// Any thread. Runs `function` in a turn of the shard, for `owner` if there is one: that fails with it.
   template <typename Function>
@@ -128,20 +113,10 @@ class Shard final : public RefCounted<Shard> {
   }
 
   /// Asks for `resident.flush` in this turn or one that follows soon. The resident keeps track of whether it asked.
-  void mark_dirty(Ref<Resident> resident) {
-    dirty_.push_back(std::move(resident));
-    if (!in_turn_) {
-      const std::lock_guard lock(mutex_);
-      schedule();
-    }
-  }
+  void mark_dirty(Ref<Resident> resident);
 
   /// Sets the one moment at which `resident.on_timer` runs; `never` takes it back.
-  void set_timer(Resident& resident, TimePoint at) {
-    if (stopping_) return;
-    timers_.set(resident, at);
-    if (!in_turn_) arm();
-  }
+  void set_timer(Resident& resident, TimePoint at);
   TimePoint timer_at(const Resident& resident) const noexcept { return timers_.at(resident); }
 
   /// What the clock on the wall says, unlike `now`, which nobody sets.
@@ -159,12 +134,7 @@ class Shard final : public RefCounted<Shard> {
 
   /// How much of all streams lags, from 0 to 1; nothing when it is a few, who are slow clients. When it is more, no
   /// client is to blame: all of them together are sent more than the network, or their host, can take.
-  double overrun() const noexcept {
-    if (lagging_ < least_overrun) return 0;
-    std::uint64_t open = counters_.opened.get();
-    for (const Counter& ended : counters_.ended) open -= ended.get();
-    return std::min(1.0, lagging_ / static_cast<double>(std::max<std::uint64_t>(open, 1)));
-  }
+  double overrun() const noexcept;
 
   Poller& poller() noexcept { return poller_; }
   NodePool& nodes() noexcept { return nodes_; }
@@ -173,10 +143,7 @@ class Shard final : public RefCounted<Shard> {
   const ShardCounters& counters() const noexcept { return counters_; }
   /// Any thread. Where the shard runs; empty once it has stopped, because the io_context may be gone then. On other
   /// threads than the shard's it may go at any moment: they post with `call_back` instead.
-  asio::any_io_executor executor() const {
-    const std::lock_guard lock(mutex_);
-    return executor_;
-  }
+  asio::any_io_executor executor() const;
 
   /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
   std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
@@ -184,10 +151,7 @@ class Shard final : public RefCounted<Shard> {
   Jitter& jitter() noexcept { return jitter_; }
 
   /// Calls `idle` back, once, as soon as no socket is left.
-  void when_idle(std::function<void()> idle) {
-    idle_ = std::move(idle);
-    tell_idle();
-  }
+  void when_idle(std::function<void()> idle);
 
   /// Asks everything that has a socket to finish.
   void drain() {
@@ -195,37 +159,14 @@ class Shard final : public RefCounted<Shard> {
   }
 
   /// Cuts everything that has a socket; returns how many streams and answers that cost their end.
-  std::size_t cut() {
-    std::size_t count = 0;
-    for (const Ref<Resident>& resident : poller_.residents()) count += resident->on_cut() ? 1U : 0U;
-    return count;
-  }
+  std::size_t cut();
 
   /// Cuts everything, and lets go of Asio, at the end of the turn if in one. What was posted before is delivered, so
   /// that nobody waits in vain; from now on posting fails. Returns what `cut` does.
-  std::size_t stop() {
-    if (std::exchange(stopping_, true)) return 0;
-    std::vector<Ref<Resident>> waiting;  // for a moment that will not come
-    while (Resident* resident = timers_.take_due(never)) waiting.emplace_back(resident);
-    std::vector<Message> rest;
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-      rest.swap(inbox_);
-    }
-    const Ref<Shard> alive(this);
-    for (Message& message : rest) message.to->receive(message.what, std::move(message.event));
-    const std::size_t count = cut();
-    for (const Ref<Resident>& resident : waiting) resident->on_cut();
-    if (!in_turn_) let_go();
-    return count;
-  }
+  std::size_t stop();
 
   /// Any thread.
-  bool stopped() const {
-    const std::lock_guard lock(mutex_);
-    return stopped_;
-  }
+  bool stopped() const;
 
  private:
   struct Message {
@@ -257,189 +198,40 @@ class Shard final : public RefCounted<Shard> {
   static constexpr std::chrono::milliseconds most_grace{500};
 
   // With the mutex held. Room in the inbox for so many messages more, besides the places that are kept.
-  void make_room(std::size_t count) {
-    const std::size_t needed = inbox_.size() + kept_ + count;
-    if (needed > inbox_.capacity()) inbox_.reserve(std::max(needed, inbox_.capacity() * 2));
-  }
+  void make_room(std::size_t count);
 
   // With the mutex held.
-  void schedule() {
-    if (posted_ || turning_ || stopped_) return;
-    asio::post(executor_, [self = Ref<Shard>(this)] {
-      {
-        const std::lock_guard lock(self->mutex_);
-        self->posted_ = false;
-      }
-      self->turn();
-    });
-    posted_ = true;
-  }
+  void schedule();
 
-  void turn() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopped_) return;
-      turning_ = true;
-    }
-    const Ref<Shard> alive(this);
-    std::exception_ptr failure;
-    in_turn_ = true;
-    now_ = Clock::now();
-    for (int written = 0; written < turn_budget; written += round_budget) {
-      look((dirty_.empty() && bulk_.empty()) || held_up_ ? Poller::max_dispatch : round_dispatch, failure);
-      deliver(failure);
-      if (written == 0) let_moments_come(failure);
-      flush(failure);
-      flush_bulk(failure);
-      if (dirty_.empty() && bulk_.empty()) break;
-    }
-    end_turn();
-    if (failure) std::rethrow_exception(failure);  // for whoever runs the loop
-  }
+  void turn();
 
-  void end_turn() {
-    in_turn_ = false;
-    if (stopping_) return let_go();
-    insist([&] { arm(); });
-    insist([&] { tell_idle(); });
-    // The lock is not held while memory is waited for: who frees some may need it.
-    insist([&] {
-      const std::lock_guard lock(mutex_);
-      turning_ = false;
-      const bool more = !inbox_.empty() || kept_ > 0 || !dirty_.empty() || !bulk_.empty() || poller_.more();
-      try {
-        if (more) schedule();
-      } catch (...) {
-        turning_ = true;
-        throw;
-      }
-    });
-  }
+  void end_turn();
 
   // Tells residents of `most` sockets, and notes up to when all that sockets had to tell has been told.
-  void look(int most, std::exception_ptr& failure) {
-    poller_.dispatch(most, failure);
-    if (!poller_.more()) {
-      heard_ = now_;
-      untold_ = 0;
-    } else if (untold_ <= 0) {
-      looking_since_ = now_;
-      untold_ = 2 * static_cast<std::ptrdiff_t>(poller_.count());  // each has something to read, and room to write
-    } else {
-      untold_ -= most;
-      if (untold_ <= 0) heard_ = looking_since_;  // nobody is told of twice before all others are told of once
-    }
-  }
+  void look(int most, std::exception_ptr& failure);
 
-  void let_moments_come(std::exception_ptr& failure) {
-    const TimePoint first = timers_.next();
-    if (first > now_) return;
-    if (!held_up_ && now_ - first > standstill) {
-      held_up_ = true;
-      goes_on_ = now_ + std::min<Clock::duration>(now_ - first, most_grace);
-    }
-    if (held_up_ && now_ < goes_on_) return;
-    for (int moments = 0; moments < most_moments; ++moments) {
-      const Ref<Resident> resident(timers_.take_due(heard_));
-      if (!resident) break;
-      run_for(*resident, failure, [&] { resident->on_timer(heard_); });
-    }
-    if (timers_.next() > heard_) held_up_ = false;
-  }
+  void let_moments_come(std::exception_ptr& failure);
 
-  void let_go() {
-    if (idle_) call_back(std::exchange(idle_, nullptr));
-    poller_.stop();
-    timer_.reset();
-    dirty_.clear();
-    bulk_.clear();
-    const std::lock_guard lock(mutex_);
-    executor_ = {};  // a strand must not outlive its io_context; handles, and with them the shard, may
-  }
+  void let_go();
 
   // With the mutex held. Whether the other half of the inbox has the places that are kept in this one; without memory
   // for them the messages wait until the places have been used.
-  bool can_swap() {
-    if (delivering_.capacity() >= kept_) return true;
-    try {
-      delivering_.reserve(kept_);
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
-    return true;
-  }
+  bool can_swap();
 
-  void deliver(std::exception_ptr& failure) {
-    for (int round = 0; round < most_rounds; ++round) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (inbox_.empty() || !can_swap()) return;
-        inbox_.swap(delivering_);
-      }
-      for (Message& message : delivering_) {
-        run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
-      }
-      delivering_.clear();
-    }
-  }
+  void deliver(std::exception_ptr& failure);
 
   // Each of the two queues has a share of every round, so that neither starves: not live events behind ten thousand
   // replays, and not the replays behind a publisher at full speed.
-  void flush(std::exception_ptr& failure) {
-    for (int budget = round_budget; budget > 0 && !dirty_.empty();) {
-      const Ref<Resident> next = std::move(dirty_.front());
-      dirty_.pop_front();
-      run_for(*next, failure, [&] {
-        const Left left = next->flush(budget);
-        if (left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(next);
-      });
-    }
-  }
+  void flush(std::exception_ptr& failure);
 
   // Who is first stays first for a good while: of clients that return together the first are done early, instead of
   // all of them late, and what was drawn for one is still at hand for the next.
-  void flush_bulk(std::exception_ptr& failure) {
-    for (int budget = round_budget; budget > 0 && !bulk_.empty();) {
-      const Ref<Resident> first = bulk_.front();
-      const int before = budget;
-      bool goes_on = false;
-      run_for(*first, failure, [&] {
-        const Left left = first->flush(budget);
-        bulk_spent_ += before - budget;
-        goes_on = left == Left::bulk && bulk_spent_ < bulk_slice;
-        if (!goes_on && left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(first);
-      });
-      if (goes_on) continue;
-      bulk_spent_ = 0;
-      bulk_.pop_front();
-    }
-  }
+  void flush_bulk(std::exception_ptr& failure);
 
-  void tell_idle() {
-    if (!idle_ || poller_.count() > 0) return;
-    call_back(idle_);
-    idle_ = nullptr;
-  }
+  void tell_idle();
 
   // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
-  void arm() {
-    if (!timer_) return;
-    const TimePoint next = held_up_ ? std::max(timers_.next(), goes_on_) : timers_.next();
-    if (next == never) {
-      if (armed_ != never) timer_->cancel();
-      armed_ = never;
-      return;
-    }
-    if (next >= armed_) return;
-    armed_ = never;
-    timer_->expires_at(next);
-    timer_->async_wait(WaitHandler([self = Ref<Shard>(this)](const std::error_code& error) {
-      if (error) return;  // cancelled or moved: whoever did it knows
-      self->armed_ = never;
-      self->turn();
-    }));
-    armed_ = next;
-  }
+  void arm();
 
   asio::any_io_executor executor_;
   Poller poller_;
@@ -486,11 +278,7 @@ class Places {
   }
 
   /// Returns false when the shard has stopped.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept {
-    if (left_ == 0) return false;
-    --left_;
-    return shard_.post_kept(std::move(to), what, std::move(event));
-  }
+  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
 
  private:
   Shard& shard_;
@@ -498,3 +286,7 @@ class Places {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/shard.ipp>
+#endif

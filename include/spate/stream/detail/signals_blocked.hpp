@@ -6,6 +6,8 @@
 
 #if !defined(_WIN32)
 #include <csignal>
+
+#include <spate/config.hpp>
 #endif
 
 namespace spate::detail {
@@ -17,11 +19,7 @@ class SignalsBlocked {
 #if defined(_WIN32)
   SignalsBlocked() noexcept = default;
 #else
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
+  SignalsBlocked() noexcept;
   ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
  private:
@@ -30,3 +28,7 @@ class SignalsBlocked {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/signals_blocked.ipp>
+#endif

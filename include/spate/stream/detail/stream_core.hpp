@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -47,16 +48,7 @@ class StreamCore final : public Resident {
   enum class State : std::uint8_t { pending, open, rejected, finishing, closed };
 
   StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<StreamOrigin> origin,
-             std::shared_ptr<const Request> request, HeaderFields inherited = {}, TransportChoice choice = {})
-      : shard_(std::move(shard)), framing_(framing), settings_(std::move(settings)) {
-    const std::string id = request->last_event_id();
-    if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
-    if (choice.transport != Transport::sse) {
-      PollAnswer answer(id.size() <= max_cursor_bytes ? id : std::string());
-      fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), std::move(answer)});
-    }
-    opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
-  }
+             std::shared_ptr<const Request> request, HeaderFields inherited = {}, TransportChoice choice = {});
 
   // ---- any thread ----
 
@@ -65,19 +57,9 @@ class StreamCore final : public Resident {
   const StreamOptions& options() const noexcept { return settings_->options; }
 
   /// Whether the caller is on the thread of the stream's handler, and that has not returned.
-  bool in_handler() const {
-    const std::lock_guard lock(shard_->shared_mutex());
-    return opening_ && opening_->handler == std::this_thread::get_id();
-  }
+  bool in_handler() const;
 
-  std::shared_ptr<const Request> request() const {
-    {
-      const std::lock_guard lock(shard_->shared_mutex());
-      if (opening_ && opening_->request) return opening_->request;
-    }
-    static const auto none = std::make_shared<const Request>();
-    return none;
-  }
+  std::shared_ptr<const Request> request() const;
 
   Transport transport() const noexcept { return fallback_ ? fallback_->choice.transport : Transport::sse; }
   /// Of a poll: what tells apart the clients of one user.
@@ -89,83 +71,26 @@ class StreamCore final : public Resident {
 
   std::size_t queued_bytes() const noexcept { return waiting_.load(std::memory_order_relaxed); }
 
-  void open() {
-    if (state_.load(std::memory_order_acquire) != State::pending) return;
-    if (framing_ == Framing::none) return end(EndReason::completed);  // the head is all
-    // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
-    shard_->post_if([this] { return advance(State::pending, State::open); }, Ref<StreamCore>(this), what_open);
-  }
+  void open();
 
-  bool reject(Response response) {
-    if (!advance(State::pending, State::rejected)) return false;
-    return shard_->run([self = Ref<StreamCore>(this),
-                        response = std::move(response)]() mutable { self->do_reject(std::move(response)); },
-                       Ref<Resident>(this));
-  }
+  bool reject(Response response);
 
   enum class Beside : std::uint8_t { replaces, adds };
 
   /// Gives the head one more field, in place of those of that name or beside them. False when the head has gone.
-  bool set_header(std::string_view name, std::string_view value, Beside beside) {
-    check_stream_field(name, value);
-    const std::lock_guard lock(shard_->shared_mutex());
-    if (!opening_ || opening_->head_taken || state_.load(std::memory_order_acquire) != State::pending) return false;
-    HeaderFields& fields = opening_->fields;
-    if (beside == Beside::replaces) {
-      std::erase_if(fields, [&](const auto& field) { return iequals(field.first, name); });
-    }
-    fields.emplace_back(name, trim(value));
-    return true;
-  }
+  bool set_header(std::string_view name, std::string_view value, Beside beside);
 
-  SendResult send(EncodedEvent event) {
-    open();
-    if (!is_open()) return SendResult::closed;
-    const StreamOptions& limits = options();
-    const std::size_t size = event.chunk().size();
-    // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
-    const std::size_t before = waiting_.fetch_add(size, std::memory_order_relaxed);
-    const bool full = before > 0 && before + size > limits.max_queued_bytes;
-    if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
-      waiting_.fetch_sub(size, std::memory_order_relaxed);
-      if (limits.overflow == Overflow::close) {
-        shard_->post_if([this] { return advance(State::open, State::finishing); }, Ref<StreamCore>(this),
-                        what_overflow);
-        return SendResult::closed;
-      }
-      if (event.has_data()) post(what_dropped);  // else nobody misses it
-      return SendResult::dropped;
-    }
-    try {
-      return post_event(std::move(event)) ? SendResult::queued : SendResult::closed;
-    } catch (...) {
-      waiting_.fetch_sub(size, std::memory_order_relaxed);
-      throw;
-    }
-  }
+  SendResult send(EncodedEvent event);
 
   /// Sends without regard to the overflow policy; `waiter` is told when the event is with the kernel.
-  void send(EncodedEvent event, Ref<SendWaiter> waiter) {
-    open();
-    if (is_open() && post_in_place(std::move(event), waiter)) return;
-    waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
-  }
+  void send(EncodedEvent event, Ref<SendWaiter> waiter);
 
   /// Tells `waiter` when everything that has been accepted for this stream so far, by an emitter too, is with the
   /// kernel.
   void await_caught_up(Ref<SendWaiter> waiter) { send(EncodedEvent(), std::move(waiter)); }
 
   /// Ends the stream on purpose, for `reason`, after all that was sent before.
-  void end(EndReason reason, std::error_code error = {}, EncodedEvent last = {}) {
-    if (!unended()) return;  // that of a HEAD ends too, though it is never open
-    // In one step with the post, which may fail: then nobody has asked.
-    shard_->run_if(
-        [this] { return advance(State::open, State::finishing) || advance(State::pending, State::finishing); },
-        [self = Ref<StreamCore>(this), reason, error, last = std::move(last)]() mutable {
-          self->do_finish(reason, error, std::move(last));
-        },
-        Ref<Resident>(this));
-  }
+  void end(EndReason reason, std::error_code error = {}, EncodedEvent last = {});
 
   void expire_at(WallTime moment) {
     shard_->run([self = Ref<StreamCore>(this), moment] { self->set_expiry(moment); }, Ref<Resident>(this));
@@ -174,54 +99,21 @@ class StreamCore final : public Resident {
   using Moment = StreamWatchers::Moment;
 
   /// Registers a callback, which runs at once (posted) when its moment has passed.
-  void on(Moment moment, StreamWatchers::Callback callback) {
-    shard_->run(
-        [self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
-          self->watchers().add(moment, std::move(callback));
-          if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
-        },
-        Ref<Resident>(this));
-  }
+  void on(Moment moment, StreamWatchers::Callback callback);
 
   /// Tells `waiter` when the stream is over.
-  void when_ended(Ref<SendWaiter> waiter) {
-    const bool posted = shard_->run(
-        [self = Ref<StreamCore>(this), waiter]() mutable {
-          if (self->ended_) return waiter->done({});
-          self->watchers().add(std::move(waiter));
-        },
-        Ref<Resident>(this));
-    if (!posted) waiter->done(Errc::shut_down);
-  }
+  void when_ended(Ref<SendWaiter> waiter);
 
 #if SPATE_HAS_STOP_TOKEN
-  std::stop_token stop_token() {
-    const std::lock_guard lock(shard_->shared_mutex());
-    if (!stop_) stop_ = std::make_unique<std::stop_source>();
-    if (stopped_) stop_->request_stop();
-    return stop_->get_token();
-  }
+  std::stop_token stop_token();
 #endif
 
   /// Where an emitter finds its subscription without a search. There is one place, for the first emitter that comes:
   /// false when it is taken.
-  bool claim(Ref<StreamSource> registration) {
-    const std::lock_guard lock(shard_->shared_mutex());
-    if (registration_) return false;
-    registration_ = std::move(registration);
-    return true;
-  }
+  bool claim(Ref<StreamSource> registration);
   /// Gives the place up if `registration` has it.
-  bool unclaim(const StreamSource& registration) {
-    const std::lock_guard lock(shard_->shared_mutex());
-    if (registration_.get() != &registration) return false;
-    registration_ = nullptr;  // which its emitter holds as well
-    return true;
-  }
-  Ref<StreamSource> registration() const {
-    const std::lock_guard lock(shard_->shared_mutex());
-    return registration_;
-  }
+  bool unclaim(const StreamSource& registration);
+  Ref<StreamSource> registration() const;
 
   /// An emitter has accepted events for this stream that it does not post to it, but that the stream is to pull: what
   /// is sent directly from now on waits for them. To be taken back, on the shard, by `caught_up`.
@@ -242,32 +134,23 @@ class StreamCore final : public Resident {
   Framing framing() const noexcept { return framing_; }
 
   /// The handler has returned, so the stream goes live unless it was rejected, and its request is no longer needed.
-  void handler_returned() {
-    open();
-    handler_finished();
-  }
+  void handler_returned();
 
   /// The handler is done with the request, whatever it did.
-  void handler_finished() {
-    handler_done_ = true;
-    release_opening();
-  }
+  void handler_finished();
 
   /// Draws events from `source` whenever nothing else waits; tells it at once when the stream has ended.
-  inline void add_source(Ref<StreamSource> source);
-  inline void remove_source(StreamSource& source);
+  void add_source(Ref<StreamSource> source);
+  void remove_source(StreamSource& source);
 
   /// Queues `event` under the overflow policy; one with a waiter, or from a store, is exempt from it.
-  inline void deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter = nullptr);
+  void deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter = nullptr);
 
   /// Queues events drawn from a store, of which `first` is the first, in one piece. For chunked event streams.
-  inline void deliver_replay(const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events);
+  void deliver_replay(const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events);
 
   /// Queues neighbouring chunks of `block`: what several streams are owed alike. Only for Overflow::close.
-  void deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {
-    queue_.push_range(shard_->nodes(), block, data, events);
-    queue_changed();
-  }
+  void deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events);
 
   /// Writes `buffers` past the queue, which must be empty, and returns how many bytes the kernel took.
   std::size_t write_through(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget) {
@@ -275,10 +158,7 @@ class StreamCore final : public Resident {
   }
 
   /// Asks the processor for what write_through needs, while it does something else.
-  void prefetch() const noexcept {
-    detail::prefetch(&fsm_);
-    detail::prefetch(&queue_);
-  }
+  void prefetch() const noexcept;
 
   /// Ends the stream with Errc::queue_overflow when more waits than it may. `newest` is the size of the event queued
   /// last: when no more than that waits, it found nothing waiting and is taken, whatever its size.
@@ -287,36 +167,29 @@ class StreamCore final : public Resident {
   }
 
   /// Tells the client that events are missing.
-  void push_gap(const EncodedEvent& gap) {
-    shard_->counters().gaps.add(1);
-    push(QueueNode::Kind::notice, gap, 0);
-  }
+  void push_gap(const EncodedEvent& gap);
 
   /// Queues a piece that the limits do not count: a greeting, a position.
   void push_raw(const EncodedEvent& event) { push(QueueNode::Kind::raw, event, 0); }
 
-  void mark_dirty() {
-    if (dirty_ || (socket_ == no_socket && !polling())) return;
-    dirty_ = true;
-    shard_->mark_dirty(Ref<Resident>(this));
-  }
+  void mark_dirty();
 
   /// The client has gone, or the connection to it.
-  inline void connection_lost(std::error_code error);
+  void connection_lost(std::error_code error);
   /// The client has ended its side before the head went out. A poll is answered soon.
-  inline void input_ended();
+  void input_ended();
 
-  inline void receive(std::uint32_t what, EncodedEvent&& event) override;
-  inline Left flush(int& budget) override;
-  inline void on_writable() override;
-  inline bool on_readable() override;
-  inline void on_hangup() override;
-  inline void on_timer(TimePoint now) override;
+  void receive(std::uint32_t what, EncodedEvent&& event) override;
+  Left flush(int& budget) override;
+  void on_writable() override;
+  bool on_readable() override;
+  void on_hangup() override;
+  void on_timer(TimePoint now) override;
   void on_drain() override {
     if (!settings_->finish_on_drain) end(EndReason::shutdown);
   }
-  inline bool on_cut() override;
-  inline void on_failure(std::error_code error) override;
+  bool on_cut() override;
+  void on_failure(std::error_code error) override;
 
  private:
   enum : std::uint32_t { what_open, what_send, what_dropped, what_overflow };
@@ -354,23 +227,17 @@ class StreamCore final : public Resident {
     return shard_->post(Ref<StreamCore>(this), what, std::move(event));
   }
 
-  inline bool post_event(EncodedEvent&& event);
-  inline bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
-  inline Place place() const;
+  bool post_event(EncodedEvent&& event);
+  bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
+  Place place() const;
 
-  bool unended() const noexcept {
-    const State state = state_.load(std::memory_order_acquire);
-    return state == State::pending || state == State::open;
-  }
+  bool unended() const noexcept;
 
   bool advance(State from, State to) noexcept {
     return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel);
   }
 
-  Seldom& seldom() {
-    if (!seldom_) seldom_ = std::make_unique<Seldom>();
-    return *seldom_;
-  }
+  Seldom& seldom();
   StreamWatchers& watchers() { return seldom().watchers; }
   /// Null unless something is held, or an end waits.
   Held* held() const noexcept { return seldom_ ? seldom_->held.get() : nullptr; }
@@ -380,49 +247,49 @@ class StreamCore final : public Resident {
 
   // The beginning and the end.
 
-  inline void do_open();
-  inline HeaderFields take_fields();
-  inline void begin_poll();
-  inline void do_reject(Response response);
-  inline void release_opening();
-  inline void set_expiry(WallTime moment);
-  inline void forget_expiry() noexcept;
-  inline WallTime::duration until_expiry() const;
-  inline TimePoint next_moment() const;
-  inline void do_finish(EndReason reason, std::error_code error, EncodedEvent last);
-  inline bool leave_sources();
-  inline void finish(const EncodedEvent& last);
-  inline void push_farewell(EndReason reason);
-  inline void finished();
-  inline void broken(EndReason reason, std::error_code error);
-  inline void overflow();
-  inline void ended(EndReason reason, std::error_code error);
-  inline void stop();
-  inline void detach_sources();
+  void do_open();
+  HeaderFields take_fields();
+  void begin_poll();
+  void do_reject(Response response);
+  void release_opening();
+  void set_expiry(WallTime moment);
+  void forget_expiry() noexcept;
+  WallTime::duration until_expiry() const;
+  TimePoint next_moment() const;
+  void do_finish(EndReason reason, std::error_code error, EncodedEvent last);
+  bool leave_sources();
+  void finish(const EncodedEvent& last);
+  void push_farewell(EndReason reason);
+  void finished();
+  void broken(EndReason reason, std::error_code error);
+  void overflow();
+  void ended(EndReason reason, std::error_code error);
+  void stop();
+  void detach_sources();
 
   // From an event to the kernel.
 
   /// What of `event` goes over the wire, and what keeps it alive if not the event itself.
-  inline std::pair<std::string_view, Ref<Block>> framed(const EncodedEvent& event) const;
-  inline QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
-  inline void push_text(std::string_view text);
-  inline bool over(std::size_t size) const noexcept;
-  inline bool make_room(const EncodedEvent& event);
-  inline EncodedEvent overflow_gap(std::string_view oldest) const;
-  inline void resolve_gaps();
-  inline void queue_changed() noexcept;
-  inline void settle();
-  inline bool pull();
-  inline Held& hold();
-  inline bool owed(const Place& place) const;
-  inline bool in_debt() const;
-  inline void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
-  inline bool make_room_to_hold(std::size_t size);
-  inline bool release_held();
-  inline bool write_out(int& budget);
-  inline std::size_t write(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget);
+  std::pair<std::string_view, Ref<Block>> framed(const EncodedEvent& event) const;
+  QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
+  void push_text(std::string_view text);
+  bool over(std::size_t size) const noexcept;
+  bool make_room(const EncodedEvent& event);
+  EncodedEvent overflow_gap(std::string_view oldest) const;
+  void resolve_gaps();
+  void queue_changed() noexcept;
+  void settle();
+  bool pull();
+  Held& hold();
+  bool owed(const Place& place) const;
+  bool in_debt() const;
+  void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
+  bool make_room_to_hold(std::size_t size);
+  bool release_held();
+  bool write_out(int& budget);
+  std::size_t write(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget);
   enum class PollEnd : std::uint8_t { when_there_is_something, due };
-  inline void answer_poll(PollEnd end = PollEnd::when_there_is_something);
+  void answer_poll(PollEnd end = PollEnd::when_there_is_something);
 
   // How long a poll waits for a client that has ended its side: that may have gone, and then counts as reached.
   static constexpr std::chrono::seconds half_closed_wait{1};
@@ -468,6 +335,8 @@ class StreamCore final : public Resident {
 
 }  // namespace spate::detail
 
-// Where the members declared inline are defined.
-#include <spate/stream/detail/stream_life.hpp>
-#include <spate/stream/detail/stream_output.hpp>
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/stream_core.ipp>
+#include <spate/stream/impl/stream_life.ipp>
+#include <spate/stream/impl/stream_output.ipp>
+#endif

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <limits>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 using Clock = std::chrono::steady_clock;
@@ -44,62 +46,28 @@ class StreamFsm {
   void forget_end_of_life() noexcept { end_of_life_ = never; }
 
   /// The kernel took all that there was.
-  void wrote(TimePoint now) noexcept {
-    since_ = now;
-    blocked_ = false;
-  }
+  void wrote(TimePoint now) noexcept;
 
   /// The kernel refused bytes, after it took `size`; of what it has, the client has not acknowledged `unacknowledged`
   /// yet, which counts only when nothing was refused before: time with nothing to write is no time of the client's.
-  void stalled(TimePoint now, std::size_t size, std::size_t unacknowledged) noexcept {
-    if (blocked_) {
-      owed_ = clamped(std::uint64_t{owed_} + size);
-      return;
-    }
-    blocked_ = true;
-    since_ = now;
-    owed_ = clamped(unacknowledged);
-  }
+  void stalled(TimePoint now, std::size_t size, std::size_t unacknowledged) noexcept;
 
   /// Whether a blocked client has acknowledged enough since the last look; if so, its next write deadline begins. The
   /// kernel holds megabytes and asks for more only when a good part of them has gone: whether it takes bytes says
   /// little about the client. Where it can't tell what is unacknowledged, zero counts what it has taken instead.
-  bool keeps_up(TimePoint now, std::size_t unacknowledged, const StreamLimits& limits) noexcept {
-    if (owed_ < unacknowledged + limits.least_progress) return false;
-    since_ = now;
-    owed_ = clamped(unacknowledged);
-    return true;
-  }
+  bool keeps_up(TimePoint now, std::size_t unacknowledged, const StreamLimits& limits) noexcept;
 
   bool blocked() const noexcept { return blocked_; }
 
   /// What is due at `now`. A timer that fires early, because bytes moved since it was set, finds nothing.
-  Due timer_fired(TimePoint now, const StreamLimits& limits) const noexcept {
-    if (blocked_ && limits.write_timeout.count() > 0 && now >= since_ + limits.write_timeout) return Due::progress;
-    if (now >= end_of_life_) return Due::end_of_life;
-    if (!blocked_ && limits.heartbeat.count() > 0 && now >= since_ + limits.heartbeat) return Due::heartbeat;
-    return Due::nothing;
-  }
+  Due timer_fired(TimePoint now, const StreamLimits& limits) const noexcept;
 
   /// The moment at which something may be due next, or `never`.
-  TimePoint next(const StreamLimits& limits) const noexcept {
-    // A blocked stream needs no heartbeat: bytes are waiting already.
-    const Clock::duration quiet = blocked_ ? limits.write_timeout : limits.heartbeat;
-    if (quiet.count() == 0) return end_of_life_;
-    const TimePoint at = since_ + quiet;
-    return std::min(end_of_life_, blocked_ ? at : together(at, quiet / heartbeat_slots));
-  }
+  TimePoint next(const StreamLimits& limits) const noexcept;
 
   /// When to look at the wall clock, if the stream ends `left` of its time from `now`: by then, unless somebody sets it
   /// or the machine sleeps, and therefore as often as heartbeats come, and soon in any case.
-  static TimePoint look_at_wall(TimePoint now, std::chrono::system_clock::duration left, const StreamLimits& limits) {
-    using Wall = std::chrono::system_clock::duration;
-    Wall most = unlooked;
-    if (const Clock::duration beat = limits.heartbeat; beat.count() > 0) {
-      most = std::min(most, std::chrono::ceil<Wall>(beat + beat / heartbeat_slots));
-    }
-    return now + std::chrono::ceil<Clock::duration>(std::clamp(left, Wall(0), most));
-  }
+  static TimePoint look_at_wall(TimePoint now, std::chrono::system_clock::duration left, const StreamLimits& limits);
   /// A little more than the usual heartbeat takes, which then is the time to look.
   static constexpr std::chrono::seconds unlooked{16};
 
@@ -108,11 +76,7 @@ class StreamFsm {
   static constexpr int heartbeat_slots = 32;
 
  private:
-  static TimePoint together(TimePoint at, Clock::duration slot) noexcept {
-    if (slot.count() == 0) return at;
-    const Clock::duration into = at.time_since_epoch() % slot;
-    return into.count() == 0 ? at : at + (slot - into);
-  }
+  static TimePoint together(TimePoint at, Clock::duration slot) noexcept;
 
   static std::uint32_t clamped(std::uint64_t size) noexcept {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(size, std::numeric_limits<std::uint32_t>::max()));
@@ -125,3 +89,7 @@ class StreamFsm {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/stream_fsm.ipp>
+#endif

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/end_reason.hpp>
 
@@ -20,10 +21,7 @@ class StreamWatchers {
   void add(Moment moment, Callback callback) { callbacks_.emplace_back(moment, std::move(callback)); }
 
   /// `waiter` is told of the end, after the callbacks. Those that wait no more are forgotten.
-  void add(Ref<SendWaiter> waiter) {
-    std::erase_if(waiters_, [](const Ref<SendWaiter>& each) { return each->is_done(); });
-    waiters_.push_back(std::move(waiter));
-  }
+  void add(Ref<SendWaiter> waiter);
 
   /// Keeps `error` as the cause of the end, unless there is one.
   void blame(std::error_code error) {
@@ -31,19 +29,7 @@ class StreamWatchers {
   }
 
   /// Posts the callbacks whose moment the end for `reason` is, once each: cause first, completion last. (Promise 5)
-  void call_back(Shard& shard, EndReason reason) {
-    auto callbacks = std::exchange(callbacks_, {});
-    const auto waiters = std::exchange(waiters_, {});
-    const bool timeout = reason == EndReason::write_timeout || reason == EndReason::lifetime;
-    for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
-      if (moment == Moment::timeout && !timeout) continue;
-      if (moment == Moment::error && (timeout || !error_)) continue;
-      for (auto& [of, registered] : callbacks) {
-        if (of == moment) shard.call_back([callback = std::move(registered), error = error_] { callback(error); });
-      }
-    }
-    for (const Ref<SendWaiter>& waiter : waiters) waiter->done({});
-  }
+  void call_back(Shard& shard, EndReason reason);
 
  private:
   std::vector<std::pair<Moment, Callback>> callbacks_;
@@ -52,3 +38,7 @@ class StreamWatchers {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/stream_watchers.ipp>
+#endif

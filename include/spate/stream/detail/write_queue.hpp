@@ -15,6 +15,7 @@
 
 #include <asio/buffer.hpp>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/resident.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -70,25 +71,9 @@ class NodePool {
     while (free_ != nullptr) delete std::exchange(free_, free_->next);
   }
 
-  QueueNode* take() {
-    if (free_ == nullptr) return new QueueNode;
-    --kept_;
-    QueueNode* node = std::exchange(free_, free_->next);
-    node->next = nullptr;
-    return node;
-  }
+  QueueNode* take();
 
-  void give(QueueNode* node) noexcept {
-    if (kept_ == most_kept) {
-      delete node;
-      return;
-    }
-    node->event = EncodedEvent();
-    node->block = nullptr;
-    node->waiter = nullptr;
-    node->next = std::exchange(free_, node);
-    ++kept_;
-  }
+  void give(QueueNode* node) noexcept;
 
  private:
   // Half a mebibyte of nodes: enough for a burst to every stream of a full shard, little enough to keep.
@@ -113,60 +98,16 @@ class WriteQueue {
 
   /// Queues one piece. `owner` or `event` keeps `data` alive.
   QueueNode& push(NodePool& pool, QueueNode::Kind kind, std::string_view data, EncodedEvent event, Ref<Block> owner,
-                  std::uint32_t events) {
-    QueueNode* node = pool.take();
-    node->event = std::move(event);
-    node->block = std::move(owner);
-    node->data = data.data();
-    node->size = static_cast<std::uint32_t>(data.size());
-    node->events = events;
-    node->kind = kind;
-    (tail_ == nullptr ? head_ : tail_->next) = node;
-    tail_ = node;
-    count(*node);
-    if (kind == QueueNode::Kind::event && !node->event.has_data()) may_have_comments_ = 1;
-    return *node;
-  }
+                  std::uint32_t events);
 
   /// Queues neighbouring events of `block`, growing the last range where they follow it.
-  void push_range(NodePool& pool, const Ref<Block>& block, std::string_view data, std::uint32_t events) {
-    if (tail_ != nullptr && tail_->kind == QueueNode::Kind::range && tail_->block == block &&
-        tail_->data + tail_->size == data.data()) {
-      tail_->size += static_cast<std::uint32_t>(data.size());
-      tail_->events += events;
-      bytes_ += data.size();
-      events_ += events;
-      return;
-    }
-    push(pool, QueueNode::Kind::range, data, EncodedEvent(), block, events);
-  }
+  void push_range(NodePool& pool, const Ref<Block>& block, std::string_view data, std::uint32_t events);
 
   /// Fills `buffers` with what goes out next; returns how many it filled.
-  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t most_bytes) const noexcept {
-    std::size_t filled = 0, bytes = 0;
-    for (const QueueNode* node = head_; node != nullptr && filled < most && bytes < most_bytes; node = node->next) {
-      if (node->size == 0) continue;  // a gap whose end is not known yet
-      buffers[filled++] = asio::const_buffer(node->data, node->size);
-      bytes += node->size;
-    }
-    return filled;
-  }
+  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t most_bytes) const noexcept;
 
   /// Takes `written` bytes off the front and tells those who waited for them.
-  void consume(NodePool& pool, std::size_t written) {
-    while (head_ != nullptr && written >= head_->size) {
-      written -= head_->size;
-      front_started_ = false;
-      const Ref<SendWaiter> waiter = std::move(head_->waiter);
-      drop_front(pool);
-      if (waiter) waiter->done({});
-    }
-    if (written == 0) return;
-    head_->data += written;
-    head_->size -= static_cast<std::uint32_t>(written);
-    if (head_->counted()) bytes_ -= written;
-    front_started_ = true;
-  }
+  void consume(NodePool& pool, std::size_t written);
 
   /// Drops the oldest event that may be dropped, leaving a gap where it stood. Returns whether there was one.
   bool drop_oldest(NodePool& pool) {
@@ -174,52 +115,14 @@ class WriteQueue {
   }
 
   /// Drops what has no data, as nobody misses it. Returns whether there was anything of the kind.
-  bool drop_comments(NodePool& pool) {
-    if (may_have_comments_ == 0) return false;
-    may_have_comments_ = 0;
-    bool dropped = false;
-    QueueNode* before = nullptr;
-    for (QueueNode *node = head_, *next; node != nullptr; node = next) {
-      next = node->next;
-      if (node->kind != QueueNode::Kind::event || node->event.has_data() || node->waiter || started(node)) {
-        before = node;
-        continue;
-      }
-      dropped = true;
-      uncount(*node);
-      (before == nullptr ? head_ : before->next) = next;
-      if (tail_ == node) tail_ = before;
-      pool.give(node);
-    }
-    return dropped;
-  }
+  bool drop_comments(NodePool& pool);
 
   /// Drops every event that a later one of the same name supersedes, `coming` being the name of the one about to be
   /// queued. Returns how many it dropped.
-  std::size_t drop_superseded(NodePool& pool, std::string_view coming) {
-    // Owned keys: a name lies in its event, which may go in between.
-    std::unordered_map<std::string, const QueueNode*> newest;
-    for (const QueueNode* node = head_; node != nullptr; node = node->next) {
-      if (node->kind == QueueNode::Kind::event) newest[std::string(node->event.name())] = node;
-    }
-    return drop(pool, events_, [&](const QueueNode& node) {
-      const std::string_view name = node.event.name();
-      return name == coming || newest[std::string(name)] != &node;
-    });
-  }
+  std::size_t drop_superseded(NodePool& pool, std::string_view coming);
 
   /// Takes back a gap at the very end: what was dropped there and what is dropped next are one gap.
-  void drop_last_gap(NodePool& pool) {
-    QueueNode* before = nullptr;
-    for (QueueNode* node = head_; node != nullptr; before = node, node = node->next) {
-      if (node->next != nullptr || node->kind != QueueNode::Kind::gap || started(node)) continue;
-      (before == nullptr ? head_ : before->next) = nullptr;
-      tail_ = before;
-      if (node->size == 0) --unresolved_;
-      pool.give(node);
-      return;
-    }
-  }
+  void drop_last_gap(NodePool& pool);
 
   /// Gives the gaps that drops have left their bytes: `encode(id of the event behind)` returns an EncodedEvent, the
   /// bytes to write, and what keeps them alive if not the event. To be called before `gather`. Returns how many gaps
@@ -248,35 +151,14 @@ class WriteQueue {
   }
 
   /// Empties the queue and tells everybody who waited `error`, or nothing but that it is done.
-  void clear(NodePool& pool, std::error_code error) {
-    while (head_ != nullptr) {
-      const Ref<SendWaiter> waiter = std::move(head_->waiter);
-      drop_front(pool);
-      if (waiter) waiter->done(error);
-    }
-    front_started_ = false;
-  }
+  void clear(NodePool& pool, std::error_code error);
 
  private:
-  void count(const QueueNode& node) noexcept {
-    if (!node.counted()) return;
-    bytes_ += node.size;
-    events_ += node.events;
-  }
+  void count(const QueueNode& node) noexcept;
 
-  void uncount(const QueueNode& node) noexcept {
-    if (!node.counted()) return;
-    bytes_ -= node.size;
-    events_ -= node.events;
-  }
+  void uncount(const QueueNode& node) noexcept;
 
-  void drop_front(NodePool& pool) noexcept {
-    QueueNode* node = head_;
-    head_ = node->next;
-    if (head_ == nullptr) tail_ = nullptr;
-    uncount(*node);
-    pool.give(node);
-  }
+  void drop_front(NodePool& pool) noexcept;
 
   bool started(const QueueNode* node) const noexcept { return node == head_ && front_started_; }
 
@@ -325,3 +207,7 @@ class WriteQueue {
 };
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/write_queue.ipp>
+#endif

@@ -5,32 +5,15 @@
 #include <string>
 #include <string_view>
 
+#include <spate/config.hpp>
+
 namespace spate::detail {
 
 /// `text` between double quotes, with everything but printable ASCII escaped and at most 80 bytes of it shown.
-inline std::string quote(std::string_view text) {
-  constexpr std::size_t shown = 80;
-  constexpr char hex[] = "0123456789abcdef";
-  std::string quoted = "\"";
-  for (const char c : text.substr(0, shown)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (c == '\n') {
-      quoted += "\\n";
-    } else if (c == '\r') {
-      quoted += "\\r";
-    } else if (byte < 0x20 || byte >= 0x7F) {
-      quoted += "\\x";
-      quoted += hex[byte >> 4];
-      quoted += hex[byte & 15];
-    } else {
-      quoted += c;
-    }
-  }
-  quoted += text.size() > shown ? "\"..." : "\"";
-  return quoted;
-}
+SPATE_DECL std::string quote(std::string_view text);
 
 }  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/wire/impl/quote.ipp>
+#endif

@@ -13,22 +13,23 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 #include <spate/stream/detail/insist.hpp>
 
 namespace spate::detail {
 
-inline Feed::Feed(Ref<Shard> shard, Ref<EmitterCore> emitter)
+SPATE_DECL Feed::Feed(Ref<Shard> shard, Ref<EmitterCore> emitter)
     : shard_(std::move(shard)), emitter_(std::move(emitter)) {}
-inline Feed::~Feed() = default;
+SPATE_DECL Feed::~Feed() = default;
 
-inline void Feed::release_backlog(std::size_t bytes) {
+SPATE_DECL void Feed::release_backlog(std::size_t bytes) {
   backlog_.fetch_sub(bytes);
   if (shard_->overrun() > 0) hold_back();
   emitter_->backlog_released();
 }
 
-inline void Feed::hold_back() {
+SPATE_DECL void Feed::hold_back() {
   if (held_back_.load(std::memory_order_relaxed)) return;
   try {
     shard_->set_timer(*this, shard_->now() + hold_look);
@@ -41,16 +42,16 @@ inline void Feed::hold_back() {
   held_back_.store(true);
 }
 
-inline void Feed::end_hold() {
+SPATE_DECL void Feed::end_hold() {
   const Ref<Feed> alive = std::move(self_);
   held_back_.store(false);
   emitter_->backlog_released();
 }
 
-inline Poll::Poll(Ref<Feed> feed, std::string_view name) : feed_(std::move(feed)), client_(name) {}
-inline Poll::~Poll() = default;
+SPATE_DECL Poll::Poll(Ref<Feed> feed, std::string_view name) : feed_(std::move(feed)), client_(name) {}
+SPATE_DECL Poll::~Poll() = default;
 
-inline void Poll::begin_grace() {
+SPATE_DECL void Poll::begin_grace() {
   Shard& shard = feed_->shard();
   try {
     shard.set_timer(*this, shard.now() + feed_->emitter().options().poll_grace);
@@ -61,39 +62,39 @@ inline void Poll::begin_grace() {
   self_ = Ref<Poll>(this);
 }
 
-inline void Poll::end_grace() {
+SPATE_DECL void Poll::end_grace() {
   const Ref<Poll> alive = std::move(self_);
   insist([&] { feed_->emitter().expire(*this); });  // nobody would do it later
 }
 
-inline void Poll::receive(std::uint32_t, EncodedEvent&&) {
+SPATE_DECL void Poll::receive(std::uint32_t, EncodedEvent&&) {
   feed_->shard().set_timer(*this, never);
   self_ = nullptr;
 }
 
-inline void Poll::on_timer(TimePoint) {
+SPATE_DECL void Poll::on_timer(TimePoint) {
   end_grace();
 }
 
-inline bool Poll::on_cut() {
+SPATE_DECL bool Poll::on_cut() {
   end_grace();  // its client cannot ask again
   return false;
 }
 
-inline Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events)
+SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events)
     : feed_(std::move(feed)), stream_(std::move(stream)) {
   if (events.empty()) return;
   std::sort(events.begin(), events.end());
   events.erase(std::unique(events.begin(), events.end()), events.end());
   filter_ = std::make_unique<Filter>(Filter{std::move(events), std::nullopt});
 }
-inline Subscription::~Subscription() = default;
+SPATE_DECL Subscription::~Subscription() = default;
 
-inline void Subscription::on_failure(std::error_code error) {
+SPATE_DECL void Subscription::on_failure(std::error_code error) {
   stream_->on_failure(error);
 }
 
-inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
+SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
     case what_greet:
       if (!stream_->takes_events()) return;
@@ -153,26 +154,26 @@ inline void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
   }
 }
 
-inline void Subscription::end_wait() {
+SPATE_DECL void Subscription::end_wait() {
   if (std::exchange(waiting_, false)) feed_->shard().set_timer(*this, never);
 }
 
 // Its stream need not hold anything for it any more.
-inline void Subscription::catch_up() {
+SPATE_DECL void Subscription::catch_up() {
   if (!std::exchange(behind, false)) return;
   stream_->caught_up();
   stream_->mark_dirty();
 }
 
-inline std::uint64_t Subscription::accepted() const {
+SPATE_DECL std::uint64_t Subscription::accepted() const {
   return feed_->emitter().newest();
 }
 
-inline bool Subscription::leave() {
+SPATE_DECL bool Subscription::leave() {
   return (replaying || waiting_) && feed_->emitter().leave(*this);
 }
 
-inline bool Subscription::pull(std::uint64_t up_to) {
+SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   if (joined) {
     if (!reads_log || position.byte == feed_->end().byte) return false;
     settle();
@@ -202,11 +203,11 @@ inline bool Subscription::pull(std::uint64_t up_to) {
   return false;
 }
 
-inline void Subscription::settle() {
+SPATE_DECL void Subscription::settle() {
   if (joined && reads_log) feed_->settle(*this);
 }
 
-inline void Subscription::stream_ended(EndReason reason) {
+SPATE_DECL void Subscription::stream_ended(EndReason reason) {
   if (joined) feed_->leave(*this);
   end_wait();
   attached_ = false;
@@ -218,7 +219,7 @@ inline void Subscription::stream_ended(EndReason reason) {
 }
 
 // It has waited as long as it may.
-inline void Subscription::on_timer(TimePoint) {
+SPATE_DECL void Subscription::on_timer(TimePoint) {
   if (waiting_) feed_->emitter().stop_waiting(*this);
 }
 

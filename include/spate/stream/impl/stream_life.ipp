@@ -12,11 +12,12 @@
 #include <system_error>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
 
-inline void StreamCore::do_open() {
+SPATE_DECL void StreamCore::do_open() {
   if (ended_ || opened_ || !opening_) return;
   if (framing_ == Framing::none) {
     const Ref<StreamOrigin> origin = opening_->origin;
@@ -53,7 +54,7 @@ inline void StreamCore::do_open() {
 }
 
 // The fields of the head, which now goes out.
-inline HeaderFields StreamCore::take_fields() {
+SPATE_DECL HeaderFields StreamCore::take_fields() {
   const std::lock_guard lock(shard_->shared_mutex());
   opening_->head_taken = true;
   HeaderFields fields = std::move(opening_->fields);
@@ -62,7 +63,7 @@ inline HeaderFields StreamCore::take_fields() {
 }
 
 // A poll sends no head: it waits until there is something to answer with, and no longer than its client said.
-inline void StreamCore::begin_poll() {
+SPATE_DECL void StreamCore::begin_poll() {
   opened_ = true;
   shard_->counters().opened.add(1);
   if (fallback_->choice.timeout.count() > 0) {
@@ -78,14 +79,14 @@ inline void StreamCore::begin_poll() {
   mark_dirty();
 }
 
-inline void StreamCore::do_reject(Response response) {
+SPATE_DECL void StreamCore::do_reject(Response response) {
   if (ended_) return;
   const Ref<StreamOrigin> origin = opening_->origin;
   ended(EndReason::completed, {});
   origin->answer(std::move(response));
 }
 
-inline void StreamCore::release_opening() {
+SPATE_DECL void StreamCore::release_opening() {
   if (!handler_done_ || (socket_ == no_socket && !ended_) || !opening_) return;
   const std::unique_ptr<Opening> released = [&] {
     const std::lock_guard lock(shard_->shared_mutex());
@@ -94,7 +95,7 @@ inline void StreamCore::release_opening() {
 }
 
 // Kept beside the streams, as few have one. The earliest counts.
-inline void StreamCore::set_expiry(WallTime moment) {
+SPATE_DECL void StreamCore::set_expiry(WallTime moment) {
   if (ended_) return;
   WallTime& expiry = shard_->expiries()[this];
   if (!expires_ || moment < expiry) expiry = moment;
@@ -102,22 +103,22 @@ inline void StreamCore::set_expiry(WallTime moment) {
   if (socket_ != no_socket || polling()) shard_->set_timer(*this, next_moment());
 }
 
-inline void StreamCore::forget_expiry() noexcept {
+SPATE_DECL void StreamCore::forget_expiry() noexcept {
   if (std::exchange(expires_, false)) shard_->expiries().erase(this);
 }
 
 /// What is left of the credential, by the wall clock: it may be set, and goes on while the machine sleeps.
-inline WallTime::duration StreamCore::until_expiry() const {
+SPATE_DECL WallTime::duration StreamCore::until_expiry() const {
   const WallTime now = shard_->wall_now(), expiry = shard_->expiries().find(this)->second;
   return expiry > now ? expiry - now : WallTime::duration(0);
 }
 
-inline TimePoint StreamCore::next_moment() const {
+SPATE_DECL TimePoint StreamCore::next_moment() const {
   const TimePoint at = polling() ? fsm_.end_of_life() : fsm_.next(settings_->limits);
   return expires_ ? std::min(at, StreamFsm::look_at_wall(shard_->now(), until_expiry(), settings_->limits)) : at;
 }
 
-inline void StreamCore::on_timer(TimePoint now) {
+SPATE_DECL void StreamCore::on_timer(TimePoint now) {
   const bool expired = expires_ && until_expiry().count() == 0;
   if (polling()) {
     if (expired || now >= fsm_.end_of_life()) return answer_poll(PollEnd::due);
@@ -153,7 +154,7 @@ inline void StreamCore::on_timer(TimePoint now) {
 
 // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
 // that closing does not turn into a reset. (H9)
-inline bool StreamCore::on_readable() {
+SPATE_DECL bool StreamCore::on_readable() {
   if (socket_ == no_socket) return false;
   std::error_code error;
   if (discard_input(shard_->poller(), socket_, error)) return true;
@@ -161,52 +162,52 @@ inline bool StreamCore::on_readable() {
   return false;
 }
 
-inline void StreamCore::on_hangup() {
+SPATE_DECL void StreamCore::on_hangup() {
   if (socket_ == no_socket) return;
   std::error_code error;  // FIN or RST? Only the socket knows.
   discard_input(shard_->poller(), socket_, error);
   connection_lost(error);
 }
 
-inline void StreamCore::connection_lost(std::error_code error) {
+SPATE_DECL void StreamCore::connection_lost(std::error_code error) {
   // The kernel has waited as long as this stream would, for its host to acknowledge something.
   if (error == std::errc::timed_out) return broken(EndReason::write_timeout, Errc::write_timeout);
   broken(EndReason::client, error);
 }
 
-inline void StreamCore::input_ended() {
+SPATE_DECL void StreamCore::input_ended() {
   if (!polling()) return;
   fsm_.live_until(shard_->now() + half_closed_wait);
   shard_->set_timer(*this, next_moment());
 }
 
-inline bool StreamCore::on_cut() {
+SPATE_DECL bool StreamCore::on_cut() {
   if (ended_) return false;
   broken(EndReason::shutdown, {});
   return true;
 }
 
 // The client comes back, and hears again what it may have missed.
-inline void StreamCore::on_failure(std::error_code error) {
+SPATE_DECL void StreamCore::on_failure(std::error_code error) {
   const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
   broken(EndReason::error, error);
   if (origin) origin->answer(Response::error(500, "the server failed"));
 }
 
 // Over before its time. A stream that was being ended has its cause already.
-inline void StreamCore::broken(EndReason reason, std::error_code error) {
+SPATE_DECL void StreamCore::broken(EndReason reason, std::error_code error) {
   if (finishing_ || ending()) return ended(reason_, {});
   ended(reason, error);
 }
 
-inline void StreamCore::overflow() {
+SPATE_DECL void StreamCore::overflow() {
   if (polling()) return answer_poll(PollEnd::due);  // its client asks for the rest at once
   ended(EndReason::overflow, Errc::queue_overflow);
 }
 
 // Everything that was sent before has been queued by now, or is held or owed: that is waited for, except when the
 // client's credential has run out.
-inline void StreamCore::do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
+SPATE_DECL void StreamCore::do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
   if (ended_ || finishing_ || ending()) return;
   do_open();
   if (ended_) return;
@@ -223,7 +224,7 @@ inline void StreamCore::do_finish(EndReason reason, std::error_code error, Encod
 }
 
 // Returns whether anything is still owed to the client.
-inline bool StreamCore::leave_sources() {
+SPATE_DECL bool StreamCore::leave_sources() {
   bool owes = held() != nullptr && !held()->sends.empty();
   for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
     if (source->leave()) owes = true;
@@ -232,7 +233,7 @@ inline bool StreamCore::leave_sources() {
 }
 
 // Nothing more is waited for: a last event, a farewell and the last chunk follow what is queued.
-inline void StreamCore::finish(const EncodedEvent& last) {
+SPATE_DECL void StreamCore::finish(const EncodedEvent& last) {
   finishing_ = true;
   if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
   detach_sources();
@@ -248,7 +249,7 @@ inline void StreamCore::finish(const EncodedEvent& last) {
   if (queue_.empty()) finished();
 }
 
-inline void StreamCore::push_farewell(EndReason reason) {
+SPATE_DECL void StreamCore::push_farewell(EndReason reason) {
   std::optional<Event> farewell;
   try {
     if (options().farewell) farewell = options().farewell(reason);
@@ -264,14 +265,14 @@ inline void StreamCore::push_farewell(EndReason reason) {
   if (farewell && !ended_) push_raw(EncodedEvent(*farewell));
 }
 
-inline void StreamCore::finished() {
+SPATE_DECL void StreamCore::finished() {
   // Closed in stages, so that the last bytes are not lost to a reset. (H13)
   linger(*shard_, std::exchange(socket_, no_socket));
   ended(reason_, {});
 }
 
 // The end, reached once, whatever came first.
-inline void StreamCore::ended(EndReason reason, std::error_code error) {
+SPATE_DECL void StreamCore::ended(EndReason reason, std::error_code error) {
   if (ended_) return;
   ended_ = true;
   const Ref<StreamCore> alive(this);
@@ -292,7 +293,7 @@ inline void StreamCore::ended(EndReason reason, std::error_code error) {
   release_opening();
 }
 
-inline void StreamCore::detach_sources() {
+SPATE_DECL void StreamCore::detach_sources() {
   while (sources_) {
     const Ref<StreamSource> source = std::move(sources_);
     sources_ = std::move(source->next_source);
@@ -300,7 +301,7 @@ inline void StreamCore::detach_sources() {
   }
 }
 
-inline void StreamCore::stop() {
+SPATE_DECL void StreamCore::stop() {
 #if SPATE_HAS_STOP_TOKEN
   std::shared_ptr<std::stop_source> source;
   {

@@ -12,14 +12,16 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 
 namespace spate::detail {
 
 // One step of the search for where `subscription` begins. Returns nothing when `search` is to look at what it was
 // given, and another step is to follow.
-inline std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view user, const Subscription& subscription,
-                                                               std::string_view requested, StartSearch& search) {
+SPATE_DECL std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view user,
+                                                                   const Subscription& subscription,
+                                                                   std::string_view requested, StartSearch& search) {
   const std::uint64_t newest = store_->newest();
   if (requested.empty()) return Start{newest, 0, std::nullopt, newest};
   if (search.history != history_) {
@@ -50,7 +52,7 @@ inline std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view 
 }
 
 // The first event for `user` behind `after`; 0 when there is none.
-inline std::uint64_t EmitterCore::first_after(std::string_view user, std::uint64_t after) {
+SPATE_DECL std::uint64_t EmitterCore::first_after(std::string_view user, std::uint64_t after) {
   sequences_.clear();
   if (store_->fetch_sequences(user, after, 0, sequences_)) return sequences_.empty() ? 0 : sequences_.front();
   probe_.clear();
@@ -61,7 +63,8 @@ inline std::uint64_t EmitterCore::first_after(std::string_view user, std::uint64
 }
 
 // The first of `events` that passes the filter; 0 when none does.
-inline std::uint64_t EmitterCore::first_for(const Subscription& subscription, const std::vector<StoredEvent>& events) {
+SPATE_DECL std::uint64_t EmitterCore::first_for(const Subscription& subscription,
+                                                const std::vector<StoredEvent>& events) {
   for (const StoredEvent& stored : events) {
     if (subscription.accepts(stored.event.name())) return stored.sequence;
   }
@@ -69,7 +72,7 @@ inline std::uint64_t EmitterCore::first_for(const Subscription& subscription, co
 }
 
 // Lets `subscription` begin at `start` and makes what tells its client. It is live, or else draws from the store first.
-inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeting&& greeting, const Start& start) {
+SPATE_DECL EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeting&& greeting, const Start& start) {
   Opening opening;
   EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
   opening.greeting = std::move(encoder).finish(id_of(start.position));
@@ -81,18 +84,18 @@ inline EmitterCore::Opening EmitterCore::open(Subscription& subscription, Greeti
   return opening;
 }
 
-inline void EmitterCore::post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept {
+SPATE_DECL void EmitterCore::post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept {
   if (opening.greeting) places.post(subscription, Subscription::what_greet, std::move(opening.greeting));
   if (opening.gap) places.post(subscription, Subscription::what_gap, std::move(opening.gap));
 }
 
-inline void EmitterCore::post(const Ref<Subscription>& subscription, Opening&& opening) {
+SPATE_DECL void EmitterCore::post(const Ref<Subscription>& subscription, Opening&& opening) {
   Places places(subscription->feed().shard(), 2);
   post(places, subscription, std::move(opening));
 }
 
-inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
-                                            std::vector<StoredEvent>& batch) {
+SPATE_DECL EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to,
+                                                const ReplayPacker* packed, std::vector<StoredEvent>& batch) {
   const std::lock_guard lock(mutex_);
   Drawn drawn;
   if (subscription.user == nullptr && !subscription.departed) return drawn;
@@ -153,8 +156,8 @@ inline EmitterCore::Drawn EmitterCore::draw(Subscription& subscription, std::uin
 }
 
 // Tells the program of a gap and makes the event that tells the client, if there is to be one.
-inline EncodedEvent EmitterCore::gap_event(const Subscription& subscription, const std::string& requested,
-                                           std::uint64_t next, std::uint64_t position, GapReason reason) {
+SPATE_DECL EncodedEvent EmitterCore::gap_event(const Subscription& subscription, const std::string& requested,
+                                               std::uint64_t next, std::uint64_t position, GapReason reason) {
   const StreamCore& stream = subscription.stream();
   const std::string oldest = next == 0 ? std::string() : id_of(next);
   if (options_.on_gap) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <sstream>
 
+#include <spate/config.hpp>
 #include <spate/server/server.hpp>
 #include <spate/stream/detail/close_on_exec.hpp>
 #include <spate/stream/detail/signals_blocked.hpp>
@@ -56,7 +57,7 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
   bool finished = false;
 };
 
-inline Server::Server(asio::any_io_executor executor, ServerOptions options)
+SPATE_DECL Server::Server(asio::any_io_executor executor, ServerOptions options)
     : core_(detail::make_ref<detail::ServerCore>(options)) {
   if (!unix_path_of(options.address)) parse_listen_address(options.address);  // throws when it is none
   for (std::size_t i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<Loop>());
@@ -66,13 +67,13 @@ inline Server::Server(asio::any_io_executor executor, ServerOptions options)
   if (loops_.empty()) shards_.push_back(detail::make_ref<detail::Shard>(asio::make_strand(executor)));
 }
 
-inline Server::Server(ServerOptions options)
+SPATE_DECL Server::Server(ServerOptions options)
     : Server(asio::any_io_executor(), [&] {
         options.threads = std::max<std::size_t>(options.threads, 1);
         return std::move(options);
       }()) {}
 
-inline void Server::start() {
+SPATE_DECL void Server::start() {
   {
     const std::lock_guard lock(mutex_);
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
@@ -94,7 +95,7 @@ inline void Server::start() {
   started_ = true;
 }
 
-inline void Server::listen_by_tcp(detail::AnyAcceptor& acceptor) {
+SPATE_DECL void Server::listen_by_tcp(detail::AnyAcceptor& acceptor) {
   const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
   std::error_code no_socket;
   detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
@@ -107,18 +108,18 @@ inline void Server::listen_by_tcp(detail::AnyAcceptor& acceptor) {
   std::memcpy(endpoint_.data(), bound.data(), bound.size());
 }
 
-inline std::string Server::listens_on() const {
+SPATE_DECL std::string Server::listens_on() const {
   if (unix_path_of(core_->options.address)) return core_->options.address;
   std::ostringstream text;
   text << "http://" << endpoint_;
   return text.str();
 }
 
-inline void Server::adopt(asio::ip::tcp::acceptor acceptor) {
+SPATE_DECL void Server::adopt(asio::ip::tcp::acceptor acceptor) {
   adopt_acceptor(std::move(acceptor));
 }
 
-inline void Server::adopt(asio::local::stream_protocol::acceptor acceptor) {
+SPATE_DECL void Server::adopt(asio::local::stream_protocol::acceptor acceptor) {
   adopt_acceptor(std::move(acceptor));
 }
 
@@ -130,7 +131,7 @@ void Server::adopt_acceptor(Acceptor acceptor) {
   listen(detail::AnyAcceptor(executor, protocol, acceptor.release()), {});
 }
 
-inline void Server::listen(detail::AnyAcceptor acceptor, detail::SocketFile file) {
+SPATE_DECL void Server::listen(detail::AnyAcceptor acceptor, detail::SocketFile file) {
   const auto& shard = shards_.front();
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
@@ -143,22 +144,22 @@ inline void Server::listen(detail::AnyAcceptor acceptor, detail::SocketFile file
   shard->run([listener] { listener->start(); });
 }
 
-inline void Server::adopt(asio::ip::tcp::socket socket) {
+SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket) {
   adopt_object(std::move(socket), std::nullopt);
 }
-inline void Server::adopt(asio::ip::tcp::socket socket, Request request) {
+SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, Request request) {
   adopt_object(std::move(socket), std::move(request));
 }
-inline void Server::adopt(asio::local::stream_protocol::socket socket) {
+SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket) {
   adopt_object(std::move(socket), std::nullopt);
 }
-inline void Server::adopt(asio::local::stream_protocol::socket socket, Request request) {
+SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, Request request) {
   adopt_object(std::move(socket), std::move(request));
 }
-inline void Server::adopt(NativeSocket socket) {
+SPATE_DECL void Server::adopt(NativeSocket socket) {
   adopt_native(socket, std::nullopt);
 }
-inline void Server::adopt(NativeSocket socket, Request request) {
+SPATE_DECL void Server::adopt(NativeSocket socket, Request request) {
   adopt_native(socket, std::move(request));
 }
 
@@ -169,7 +170,7 @@ void Server::adopt_object(Socket socket, std::optional<Request> read) {
   if (!error) take_over(std::move(owned), std::move(read));  // else its client has gone
 }
 
-inline void Server::adopt_native(NativeSocket socket, std::optional<Request> read) {
+SPATE_DECL void Server::adopt_native(NativeSocket socket, std::optional<Request> read) {
   std::error_code error;
   auto owned = detail::OwnedSocket::from(socket, error);
   if (error) {
@@ -178,7 +179,7 @@ inline void Server::adopt_native(NativeSocket socket, std::optional<Request> rea
   take_over(std::move(owned), std::move(read));
 }
 
-inline void Server::take_over(detail::OwnedSocket owned, std::optional<Request> read) {
+SPATE_DECL void Server::take_over(detail::OwnedSocket owned, std::optional<Request> read) {
   std::error_code unnamed, gone;
   const auto local = detail::ip_address_of(detail::endpoint_of(owned.native(), ::getsockname, unnamed));
   const auto remote = detail::endpoint_of(owned.native(), ::getpeername, gone);
@@ -192,7 +193,7 @@ inline void Server::take_over(detail::OwnedSocket owned, std::optional<Request> 
   });
 }
 
-inline const detail::Ref<detail::Shard>& Server::next_shard() {
+SPATE_DECL const detail::Ref<detail::Shard>& Server::next_shard() {
   {
     const std::lock_guard lock(mutex_);
     serving_.store(true, std::memory_order_relaxed);
@@ -201,7 +202,7 @@ inline const detail::Ref<detail::Shard>& Server::next_shard() {
   return shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
 }
 
-inline void Server::start_threads() {
+SPATE_DECL void Server::start_threads() {
   // What was posted as the loop stopped; nobody who posts again and again may keep it from ending.
   static constexpr int most_left = 100'000;
   const detail::SignalsBlocked blocked;
@@ -227,7 +228,7 @@ inline void Server::start_threads() {
   }
 }
 
-inline void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
+SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
   detail::require_not_negative("spate::Server::shutdown: the deadline", deadline);
   const std::lock_guard lock(mutex_);
   if (drain_ || stopped_) return;
@@ -240,7 +241,7 @@ inline void Server::shutdown(std::chrono::milliseconds deadline, std::function<v
   drain_->begin(deadline);
 }
 
-inline void Server::stop() {
+SPATE_DECL void Server::stop() {
   std::vector<detail::Ref<detail::Listener>> listeners;
   std::shared_ptr<Drain> drain;
   {
@@ -270,7 +271,7 @@ inline void Server::stop() {
   }
 }
 
-inline ServerStats Server::stats() const {
+SPATE_DECL ServerStats Server::stats() const {
   ServerStats stats;
   stats.connections = core_->connections.load(std::memory_order_relaxed);
   stats.requests = core_->requests.load(std::memory_order_relaxed);

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/bus.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 
@@ -51,13 +52,13 @@ class BusLink final : public BusListener {
   const Ref<EmitterCore> emitter_;
 };
 
-inline void EmitterCore::attach_bus() {
+SPATE_DECL void EmitterCore::attach_bus() {
   if (bus_ != nullptr) bus_->attach(std::make_shared<BusLink>(Ref<EmitterCore>(this)));
 }
 
 // ---- sending ----
 
-inline SendReport EmitterCore::send_by_bus(const Audience& audience, const Event& event, Bus::Published done) {
+SPATE_DECL SendReport EmitterCore::send_by_bus(const Audience& audience, const Event& event, Bus::Published done) {
   SendReport report;
   if (mirrors_) {
     refuse_id(event);
@@ -78,7 +79,7 @@ inline SendReport EmitterCore::send_by_bus(const Audience& audience, const Event
   return report;
 }
 
-inline EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
+SPATE_DECL EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
   if (!goes_by_bus(event)) return {send_here(audience, event), nullptr};
   auto receipt = std::make_shared<Receipt>();
@@ -87,22 +88,7 @@ inline EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience, con
   return {std::move(report), std::move(receipt)};
 }
 
-template <typename Waiter>
-void EmitterCore::await_sent(Ref<Waiter> waiter, Sent sent) {
-  if (!waiter) return;  // it has nowhere to complete
-  if (!sent.receipt) return await_room(waiter);
-  if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
-  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
-                          std::error_code error, std::uint64_t sequence) mutable {
-    if (sequence != 0) report.id = core->id_for(sequence);
-    report.error = error;
-    if (error) return waiter->done(error, std::move(report));
-    core->await_room(
-        make_ref<FunctionWaiter>([waiter, report](std::error_code no_room) { waiter->done(no_room, report); }));
-  });
-}
-
-inline std::size_t EmitterCore::matching(const Audience& audience, std::string_view name) const {
+SPATE_DECL std::size_t EmitterCore::matching(const Audience& audience, std::string_view name) const {
   if (audience.kind() == Audience::Kind::everybody) return index_.listeners(name);
   std::size_t streams = 0;
   index_.for_each(audience, [&](const User& user) {
@@ -114,7 +100,7 @@ inline std::size_t EmitterCore::matching(const Audience& audience, std::string_v
 
 // ---- receiving ----
 
-inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
+SPATE_DECL void EmitterCore::relayed(const Audience& audience, const Event& event) {
   EventEncoder encoder(event);
   const std::lock_guard lock(mutex_);
   if (closed_) return;
@@ -133,7 +119,7 @@ inline void EmitterCore::relayed(const Audience& audience, const Event& event) {
 
 // What was lost has no number of its own here, so it is given one: who resumes from before it is told as well, and who
 // draws from the store is told by what it draws.
-inline void EmitterCore::missed() {
+SPATE_DECL void EmitterCore::missed() {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   const std::uint64_t before = store_ == nullptr ? 0 : store_->newest();
@@ -142,7 +128,7 @@ inline void EmitterCore::missed() {
   for_each_live([&](Subscription& subscription) { tell_of_gap(subscription, requested, GapReason::trimmed); });
 }
 
-inline void EmitterCore::restarted(std::string_view epoch) {
+SPATE_DECL void EmitterCore::restarted(std::string_view epoch) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   if (mirror_ != Mirror::filling) {
@@ -160,7 +146,7 @@ inline void EmitterCore::restarted(std::string_view epoch) {
 }
 
 // What is left of `event` when it gets its id elsewhere.
-inline Event without_id(const Event& event) {
+SPATE_DECL Event without_id(const Event& event) {
   Event rest = event.data() ? Event(*event.data()) : Event();
   rest.name(event.name());
   if (event.retry()) rest.retry(*event.retry());
@@ -168,7 +154,7 @@ inline Event without_id(const Event& event) {
   return rest;
 }
 
-inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
+SPATE_DECL void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
   // No emitter with a store sends one that has an id of its own, but others may. The log gives the ids.
   EventEncoder encoder = event.id() ? EventEncoder(without_id(event)) : EventEncoder(event);
   const std::lock_guard lock(mutex_);
@@ -183,7 +169,7 @@ inline void EmitterCore::appended(std::uint64_t sequence, const Audience& audien
   if (mirror_ == Mirror::complete) resume_up_to(sequence);
 }
 
-inline void EmitterCore::trimmed(std::uint64_t sequence) {
+SPATE_DECL void EmitterCore::trimmed(std::uint64_t sequence) {
   const std::lock_guard lock(mutex_);
   if (closed_ || sequence <= store_->newest()) return;
   const std::string before = id_of(store_->newest());
@@ -194,7 +180,7 @@ inline void EmitterCore::trimmed(std::uint64_t sequence) {
   if (mirror_ == Mirror::complete) resume_up_to(sequence);
 }
 
-inline void EmitterCore::caught_up(std::uint64_t newest) {
+SPATE_DECL void EmitterCore::caught_up(std::uint64_t newest) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   if (newest > store_->newest()) store_->skip(newest);
@@ -217,7 +203,7 @@ void EmitterCore::for_each_live(Visit&& visit) {
 
 // Tells those who were here before the log that they go on in it from `begins_at_`. Who draws from the store is told
 // when it draws next.
-inline void EmitterCore::tell_of_restart() {
+SPATE_DECL void EmitterCore::tell_of_restart() {
   for_each_live([&](Subscription& subscription) {
     if (subscription.history == history_) return;
     subscription.history = history_;
@@ -233,14 +219,14 @@ inline void EmitterCore::tell_of_restart() {
 }
 
 // Tells one that is in the middle of its stream that what follows begins with the next event.
-inline void EmitterCore::tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason) {
+SPATE_DECL void EmitterCore::tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason) {
   const std::uint64_t position = store_ == nullptr ? 0 : store_->newest();
   EncodedEvent gap = gap_event(subscription, requested, 0, position, reason);
   if (gap) post(Ref<Subscription>(&subscription), {{}, std::move(gap)});
 }
 
 // Returns what to tell one whose cursor counts in a log that is no more.
-inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
+SPATE_DECL EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
   if (subscription.history == history_) return {};
   subscription.replay.told = 0;
   if (closed_) {
@@ -263,7 +249,7 @@ inline EncodedEvent EmitterCore::follow_restart(Subscription& subscription) {
 
 // ---- resuming ----
 
-inline std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string_view requested) const {
+SPATE_DECL std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string_view requested) const {
   switch (mirror_) {
     case Mirror::blank: return requested.empty() ? std::nullopt : std::optional(Latecomers::the_end);
     case Mirror::filling: return Latecomers::the_end;
@@ -273,8 +259,8 @@ inline std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string_vie
   return cursor && *cursor > store_->newest() ? cursor : std::nullopt;
 }
 
-inline void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead,
-                                        Greeting&& greeting) {
+SPATE_DECL void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead,
+                                            Greeting&& greeting) {
   if (!subscription->feed().shard().post(subscription, Subscription::what_wait)) return erase(*subscription);
   latecomers_.add(ahead, {subscription, std::move(greeting), {}});
   if (ahead == Latecomers::the_end) return;
@@ -284,23 +270,23 @@ inline void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, s
 }
 
 // The log has given out nothing beyond `newest`, at a time after `subscription` began to wait.
-inline void EmitterCore::asked_newest(Subscription& subscription, std::uint64_t newest) {
+SPATE_DECL void EmitterCore::asked_newest(Subscription& subscription, std::uint64_t newest) {
   const std::lock_guard lock(mutex_);
   if (closed_ || mirror_ != Mirror::complete) return;
   if (auto latecomer = latecomers_.take(subscription, newest)) resume(std::move(*latecomer));
 }
 
-inline void EmitterCore::stop_waiting(Subscription& subscription) {
+SPATE_DECL void EmitterCore::stop_waiting(Subscription& subscription) {
   const std::lock_guard lock(mutex_);
   if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
 }
 
-inline void EmitterCore::resume_up_to(std::uint64_t newest) {
+SPATE_DECL void EmitterCore::resume_up_to(std::uint64_t newest) {
   if (latecomers_.empty()) return;
   for (Latecomers::Latecomer& latecomer : latecomers_.take_up_to(newest)) resume(std::move(latecomer));
 }
 
-inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
+SPATE_DECL void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
   const Ref<Subscription> subscription = latecomer.subscription;
   if (subscription->user == nullptr && !subscription->departed) return;
   Shard& shard = subscription->feed().shard();
@@ -323,14 +309,14 @@ inline void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
 
 // ---- asking ----
 
-inline std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t most) const {
+SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t most) const {
   const std::lock_guard lock(mutex_);
   std::vector<UserStreams> users;
   index_.for_each_after(after, most, [&](const User& user) { users.emplace_back(user.id, user.streams); });
   return users;
 }
 
-inline void EmitterCore::ask_users(UsersQuestion::Done done) {
+SPATE_DECL void EmitterCore::ask_users(UsersQuestion::Done done) {
   if (bus_ == nullptr) return done({}, std::make_shared<const std::vector<UserStreams>>(with_users_here({})));
   if (!users_question_.add(std::move(done), UsersQuestion::Clock::now())) return;
   bus_->ask_users([core = Ref<EmitterCore>(this)](std::error_code error, std::vector<UserStreams> others) {
@@ -340,7 +326,7 @@ inline void EmitterCore::ask_users(UsersQuestion::Done done) {
   });
 }
 
-inline void EmitterCore::ask_counts(CountsQuestion::Done done) {
+SPATE_DECL void EmitterCore::ask_counts(CountsQuestion::Done done) {
   if (bus_ == nullptr) {
     const auto [users, streams] = counts();
     return done({}, std::make_shared<const UserCounts>(UserCounts{users, streams}));
@@ -352,7 +338,7 @@ inline void EmitterCore::ask_counts(CountsQuestion::Done done) {
 }
 
 // Merges the users of this node into those of all others, both sorted.
-inline std::vector<UserStreams> EmitterCore::with_users_here(std::vector<UserStreams>&& others) const {
+SPATE_DECL std::vector<UserStreams> EmitterCore::with_users_here(std::vector<UserStreams>&& others) const {
   // In pieces: nobody waits long for the lock.
   constexpr std::size_t at_a_time = 500;
   std::vector<UserStreams> here;
@@ -379,7 +365,8 @@ inline std::vector<UserStreams> EmitterCore::with_users_here(std::vector<UserStr
   return all;
 }
 
-inline std::vector<std::string> EmitterCore::ids_of(const std::vector<UserStreams>& users, std::string_view prefix) {
+SPATE_DECL std::vector<std::string> EmitterCore::ids_of(const std::vector<UserStreams>& users,
+                                                        std::string_view prefix) {
   std::vector<std::string> ids;
   const auto before = [](const UserStreams& user, std::string_view id) { return std::string_view(user.first) < id; };
   for (auto at = std::lower_bound(users.begin(), users.end(), prefix, before);

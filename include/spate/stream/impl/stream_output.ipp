@@ -10,11 +10,12 @@
 #include <tuple>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
 
-inline void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
+SPATE_DECL void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
   switch (what) {
     case what_open: return do_open();
     case what_send:
@@ -35,7 +36,7 @@ inline void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
   }
 }
 
-inline void StreamCore::add_source(Ref<StreamSource> source) {
+SPATE_DECL void StreamCore::add_source(Ref<StreamSource> source) {
   if (!takes_events() || ending()) {
     source->stream_ended(reason_);
     return;
@@ -45,7 +46,7 @@ inline void StreamCore::add_source(Ref<StreamSource> source) {
   mark_dirty();
 }
 
-inline void StreamCore::remove_source(StreamSource& source) {
+SPATE_DECL void StreamCore::remove_source(StreamSource& source) {
   for (Ref<StreamSource>* at = &sources_; *at; at = &(*at)->next_source) {
     if (at->get() != &source) continue;
     Ref<StreamSource> next = std::move(source.next_source);
@@ -54,7 +55,7 @@ inline void StreamCore::remove_source(StreamSource& source) {
   }
 }
 
-inline void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter) {
+SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter) {
   if (!takes_events()) {
     if (waiter) waiter->done(Errc::stream_closed);
     return;
@@ -70,7 +71,8 @@ inline void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Ref<Se
   mark_dirty();
 }
 
-inline void StreamCore::deliver_replay(const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events) {
+SPATE_DECL void StreamCore::deliver_replay(const PackedChunks& chunks, const EncodedEvent& first,
+                                           std::uint32_t events) {
   if (!takes_events()) return;
   if (std::exchange(gap_due_, false)) push_gap(overflow_gap(first.id()));
   shard_->counters().deliveries.add(events);
@@ -79,11 +81,11 @@ inline void StreamCore::deliver_replay(const PackedChunks& chunks, const Encoded
   mark_dirty();
 }
 
-inline void StreamCore::settle() {
+SPATE_DECL void StreamCore::settle() {
   for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->settle();
 }
 
-inline bool StreamCore::pull() {
+SPATE_DECL bool StreamCore::pull() {
   // No further than what was sent directly meanwhile, which has its place there.
   const HeldSends::Entry* const next = held() != nullptr && !held()->sends.empty() ? &held()->sends.front() : nullptr;
   for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
@@ -93,18 +95,18 @@ inline bool StreamCore::pull() {
   return !queue_.empty() || (held() != nullptr && release_held());
 }
 
-inline Place StreamCore::place() const {
+SPATE_DECL Place StreamCore::place() const {
   Ref<StreamSource> source = registration();
   const std::uint64_t position = source ? source->accepted() : 0;
   return {std::move(source), position};
 }
 
-inline bool StreamCore::post_event(EncodedEvent&& event) {
+SPATE_DECL bool StreamCore::post_event(EncodedEvent&& event) {
   if (behind_sources_.load(std::memory_order_acquire) == 0) return post(what_send, std::move(event));
   return post_in_place(std::move(event), nullptr);
 }
 
-inline bool StreamCore::post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter) {
+SPATE_DECL bool StreamCore::post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter) {
   Place behind = behind_sources_.load(std::memory_order_acquire) == 0 ? Place() : place();
   return shard_->run(
       [self = Ref<StreamCore>(this), event = std::move(event), waiter = std::move(waiter),
@@ -112,24 +114,24 @@ inline bool StreamCore::post_in_place(EncodedEvent&& event, Ref<SendWaiter> wait
       Ref<Resident>(this));
 }
 
-inline StreamCore::Held& StreamCore::hold() {
+SPATE_DECL StreamCore::Held& StreamCore::hold() {
   if (!seldom().held) seldom_->held = std::make_unique<Held>();
   return *seldom_->held;
 }
 
-inline bool StreamCore::owed(const Place& place) const {
+SPATE_DECL bool StreamCore::owed(const Place& place) const {
   for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
     if (source->owes(place.source.get() == source ? place.position : StreamSource::everything)) return true;
   }
   return false;
 }
 
-inline bool StreamCore::in_debt() const {
+SPATE_DECL bool StreamCore::in_debt() const {
   return !held()->sends.empty() || owed({nullptr, StreamSource::everything});
 }
 
 // Queues what was sent directly, or holds it until what was accepted before it has been queued.
-inline void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place) {
+SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place) {
   const bool counted = event && !waiter;  // by the sender, among what waits
   const std::size_t size = event ? event.chunk().size() : 0;
   if (!takes_events() || ending()) {
@@ -152,7 +154,7 @@ inline void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place
 }
 
 // The overflow policy for what is held. Bytes were looked at when it was sent, for the policies that refuse.
-inline bool StreamCore::make_room_to_hold(std::size_t size) {
+SPATE_DECL bool StreamCore::make_room_to_hold(std::size_t size) {
   const StreamOptions& limits = options();
   HeldSends& sends = hold().sends;
   const auto full = [&] {
@@ -177,7 +179,7 @@ inline bool StreamCore::make_room_to_hold(std::size_t size) {
 }
 
 // Queues what waits for nothing any more. The queue is empty, so that what was accepted before is with the kernel.
-inline bool StreamCore::release_held() {
+SPATE_DECL bool StreamCore::release_held() {
   while (held() != nullptr && !held()->sends.empty() && !owed(held()->sends.front().place)) {
     // Somebody who waits for the place itself waits for the events before it to be written.
     if (!held()->sends.front().event && !queue_.empty()) break;
@@ -198,7 +200,7 @@ inline bool StreamCore::release_held() {
   return !queue_.empty();
 }
 
-inline std::pair<std::string_view, Ref<Block>> StreamCore::framed(const EncodedEvent& event) const {
+SPATE_DECL std::pair<std::string_view, Ref<Block>> StreamCore::framed(const EncodedEvent& event) const {
   if (transport() == Transport::iframe) {
     const std::string script = iframe_script(event, fallback_->choice.callback);
     const std::string bytes = framing_ == Framing::chunked ? chunk_of(script) : script;
@@ -208,17 +210,17 @@ inline std::pair<std::string_view, Ref<Block>> StreamCore::framed(const EncodedE
   return {framing_ == Framing::chunked ? event.chunk() : event.bytes(), nullptr};
 }
 
-inline QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
+SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
   auto [data, block] = framed(event);
   return queue_.push(shard_->nodes(), kind, data, event, std::move(block), count);
 }
 
-inline void StreamCore::push_text(std::string_view text) {
+SPATE_DECL void StreamCore::push_text(std::string_view text) {
   const Ref<Block> block = make_block(text);
   queue_.push(shard_->nodes(), QueueNode::Kind::raw, {block->data(), text.size()}, {}, block, 0);
 }
 
-inline bool StreamCore::over(std::size_t size) const noexcept {
+SPATE_DECL bool StreamCore::over(std::size_t size) const noexcept {
   const StreamOptions& limits = options();
   // What finds nothing waiting is always taken, whatever its size.
   return queue_.events() > 0 && (queue_.bytes() + size > limits.max_queued_bytes ||
@@ -226,7 +228,7 @@ inline bool StreamCore::over(std::size_t size) const noexcept {
 }
 
 // Whether `event` may be queued, after the policy did what it does.
-inline bool StreamCore::make_room(const EncodedEvent& event) {
+SPATE_DECL bool StreamCore::make_room(const EncodedEvent& event) {
   const std::size_t size = event.chunk().size();
   if (!over(size)) return true;
   // What has not been offered to the kernel yet does not wait for the client.
@@ -261,12 +263,12 @@ inline bool StreamCore::make_room(const EncodedEvent& event) {
 }
 
 // A comment where the program wants no event, so that the place in the queue has bytes all the same.
-inline EncodedEvent StreamCore::overflow_gap(std::string_view oldest) const {
+SPATE_DECL EncodedEvent StreamCore::overflow_gap(std::string_view oldest) const {
   if (options().gap_event.empty()) return EncodedEvent(Event().comment("gap"));
   return encode_gap(options().gap_event, {}, oldest, "overflow", {});
 }
 
-inline void StreamCore::resolve_gaps() {
+SPATE_DECL void StreamCore::resolve_gaps() {
   shard_->counters().gaps.add(queue_.resolve_gaps([this](std::string_view id) {
     EncodedEvent gap = overflow_gap(id);
     auto [data, block] = framed(gap);
@@ -274,7 +276,7 @@ inline void StreamCore::resolve_gaps() {
   }));
 }
 
-inline void StreamCore::queue_changed() noexcept {
+SPATE_DECL void StreamCore::queue_changed() noexcept {
   const std::size_t before = std::exchange(counted_, queue_.bytes());
   if (counted_ != before) waiting_.fetch_add(counted_ - before, std::memory_order_relaxed);
   // It lags with a quarter of what ends it. One that drops instead is never waited for.
@@ -284,7 +286,7 @@ inline void StreamCore::queue_changed() noexcept {
 }
 
 // Dirty until it is done, so that what is pulled meanwhile does not ask again.
-inline Left StreamCore::flush(int& budget) {
+SPATE_DECL Left StreamCore::flush(int& budget) {
   if (polling()) {
     --budget;
     answer_poll();
@@ -295,14 +297,14 @@ inline Left StreamCore::flush(int& budget) {
   return Left::nothing;
 }
 
-inline void StreamCore::on_writable() {
+SPATE_DECL void StreamCore::on_writable() {
   if (socket_ == no_socket || !fsm_.blocked()) return;
   int budget = 16;
   if (write_out(budget)) mark_dirty();
 }
 
 // Writes until nothing is left, the kernel refuses, or the budget is spent. Returns whether more can be done now.
-inline bool StreamCore::write_out(int& budget) {
+SPATE_DECL bool StreamCore::write_out(int& budget) {
   while (socket_ != no_socket) {
     if (queue_.empty()) {
       if (finishing_) {
@@ -330,8 +332,8 @@ inline bool StreamCore::write_out(int& budget) {
 }
 
 // One system call. Less than all means that the socket is full: nothing more until on_writable.
-inline std::size_t StreamCore::write(const asio::const_buffer* buffers, std::size_t count, std::size_t size,
-                                     int& budget) {
+SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std::size_t count, std::size_t size,
+                                         int& budget) {
   std::error_code error;
   const std::size_t written = shard_->poller().write(socket_, buffers, count, error);
   budget -= 1 + static_cast<int>(written / bytes_per_budget);
@@ -353,7 +355,7 @@ inline std::size_t StreamCore::write(const asio::const_buffer* buffers, std::siz
   return written;
 }
 
-inline void StreamCore::answer_poll(PollEnd end) {
+SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
   if (ended_) return;
   do {
     resolve_gaps();

@@ -12,11 +12,12 @@
 #include <utility>
 #include <vector>
 
+#include <spate/config.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 
 namespace spate::detail {
 
-inline void EmitterCore::refuse_filter(const std::vector<std::string>& names) {
+SPATE_DECL void EmitterCore::refuse_filter(const std::vector<std::string>& names) {
   constexpr std::size_t most = SubscribeOptions::max_event_names, most_bytes = SubscribeOptions::max_event_name_bytes;
   if (names.size() > most) {
     throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(names.size()) +
@@ -31,8 +32,8 @@ inline void EmitterCore::refuse_filter(const std::vector<std::string>& names) {
   }
 }
 
-inline std::error_code EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
-                                        const SubscribeOptions& wanted) {
+SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<StreamCore>& stream,
+                                            const SubscribeOptions& wanted) {
   refuse_empty(user_id);
   refuse_filter(wanted.events);
   if (stream->framing() == Framing::none) {  // a HEAD: nobody listens
@@ -55,9 +56,10 @@ inline std::error_code EmitterCore::add(std::string user_id, const Ref<StreamCor
 
 // What `add` does with the lock held. Returns nothing when it is to be called again, after `search` has looked at what
 // it was given: meanwhile others have their turn.
-inline std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
-                                                              const SubscribeOptions& wanted, Greeting& greeting,
-                                                              Ref<Subscription>& subscription, StartSearch& search) {
+SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
+                                                                  const SubscribeOptions& wanted, Greeting& greeting,
+                                                                  Ref<Subscription>& subscription,
+                                                                  StartSearch& search) {
   const std::lock_guard lock(mutex_);
   if (closed_ || stream->shard().stopped()) return make_error_code(Errc::shut_down);
   if (const Ref<Subscription> there = registered(*stream)) return refuse_twice(*stream, there->user->id);
@@ -84,10 +86,10 @@ inline std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_
 
 // The steps of `add` that change something, with the lock held. `leave` becomes what is to be told if they fail after
 // it was told that the user has come.
-inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& subscription,
-                               std::optional<std::uint64_t> ahead, Greeting&& greeting,
-                               const std::optional<Start>& start, const SubscribeOptions& wanted,
-                               HookQueue::Hooks& leave) {
+SPATE_DECL void EmitterCore::enter(std::string user_id, const Ref<Subscription>& subscription,
+                                   std::optional<std::uint64_t> ahead, Greeting&& greeting,
+                                   const std::optional<Start>& start, const SubscribeOptions& wanted,
+                                   HookQueue::Hooks& leave) {
   StreamCore& stream = subscription->stream();
   Places places(stream.own_shard(), 3);
   insert(std::move(user_id), subscription, leave);
@@ -112,8 +114,8 @@ inline void EmitterCore::enter(std::string user_id, const Ref<Subscription>& sub
 }
 
 // As if `subscription` had never come.
-inline void EmitterCore::withdraw(const std::string& id, Subscription& subscription,
-                                  HookQueue::Hooks&& leave) noexcept {
+SPATE_DECL void EmitterCore::withdraw(const std::string& id, Subscription& subscription,
+                                      HookQueue::Hooks&& leave) noexcept {
   if (std::exchange(subscription.behind, false)) subscription.stream().caught_up();
   User* const user = index_.find(id);
   if (user == nullptr) return;
@@ -137,7 +139,7 @@ inline void EmitterCore::withdraw(const std::string& id, Subscription& subscript
 }
 
 // The subscription of `stream` here, or null.
-inline Ref<Subscription> EmitterCore::registered(const StreamCore& stream) const {
+SPATE_DECL Ref<Subscription> EmitterCore::registered(const StreamCore& stream) const {
   if (const Ref<StreamSource> first = stream.registration()) {
     Ref<Subscription> subscription(static_cast<Subscription*>(first.get()));
     if (&subscription->feed().emitter() == this) return subscription;
@@ -148,14 +150,14 @@ inline Ref<Subscription> EmitterCore::registered(const StreamCore& stream) const
 
 // A stream has one place in the order of events, so it is here once. Its handler, which is called once, is mistaken
 // when it adds it again; elsewhere another thread may have been faster.
-inline std::error_code EmitterCore::refuse_twice(const StreamCore& stream, const std::string& user) {
+SPATE_DECL std::error_code EmitterCore::refuse_twice(const StreamCore& stream, const std::string& user) {
   if (stream.in_handler()) {
     throw std::invalid_argument("spate::Emitter: the stream has been added already, for the user " + quote(user));
   }
   return make_error_code(Errc::already_added);
 }
 
-inline void EmitterCore::insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave) {
+SPATE_DECL void EmitterCore::insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave) {
   StreamCore& stream = subscription->stream();
   bool first = false;
   User& user = index_.obtain(std::move(id), first);
@@ -173,7 +175,7 @@ inline void EmitterCore::insert(std::string id, const Ref<Subscription>& subscri
 
 // A new poll takes the place of the last one of the same client, answered or still waiting; or, when the user has too
 // many, of the oldest of any client.
-inline void EmitterCore::insert_poll(User& user, Subscription& subscription) {
+SPATE_DECL void EmitterCore::insert_poll(User& user, Subscription& subscription) {
   if (!user.polls) user.polls = std::make_unique<Polls>();
   Polls& polls = *user.polls;
   const auto poll = make_ref<Poll>(Ref<Feed>(&subscription.feed()), subscription.stream().poll_client());
@@ -196,7 +198,7 @@ inline void EmitterCore::insert_poll(User& user, Subscription& subscription) {
 }
 
 // Of graced polls, where nobody waits, the one whose grace ends first; else the oldest stream.
-inline void EmitterCore::replace_oldest(User& user) {
+SPATE_DECL void EmitterCore::replace_oldest(User& user) {
   if (user.graced() > 0) {
     forget(*user.polls->first_graced());
   } else {
@@ -204,13 +206,13 @@ inline void EmitterCore::replace_oldest(User& user) {
   }
 }
 
-inline void EmitterCore::replace(const Ref<Subscription>& subscription, EndReason reason) {
+SPATE_DECL void EmitterCore::replace(const Ref<Subscription>& subscription, EndReason reason) {
   // Whichever of the two fails, nothing is left half done: a stream that ends leaves by itself.
   subscription->stream().end(reason);
   part(subscription);
 }
 
-inline Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
+SPATE_DECL Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
   const std::lock_guard lock(mutex_);
   latecomers_.take(subscription);
   forget_departure(subscription);
@@ -228,7 +230,7 @@ inline Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason r
 }
 
 // The poll that `subscription` is, or null.
-inline Poll* EmitterCore::poll_of(const Subscription& subscription) {
+SPATE_DECL Poll* EmitterCore::poll_of(const Subscription& subscription) {
   if (subscription.user == nullptr || !subscription.user->polls) return nullptr;
   if (subscription.stream().transport() != Transport::poll) return nullptr;
   Poll* const poll = subscription.user->polls->find(subscription.stream().poll_client());
@@ -236,14 +238,14 @@ inline Poll* EmitterCore::poll_of(const Subscription& subscription) {
 }
 
 // Takes out what finds `subscription`.
-inline void EmitterCore::take_out(Subscription& subscription) {
+SPATE_DECL void EmitterCore::take_out(Subscription& subscription) {
   if (!subscription.departed) latecomers_.take(subscription);
   if (!subscription.stream().unclaim(subscription)) shared_.erase(&subscription.stream());
   index_.remove(subscription);
 }
 
 // The caller holds a reference to `subscription`. Throws before it changes anything.
-inline void EmitterCore::erase(Subscription& subscription) {
+SPATE_DECL void EmitterCore::erase(Subscription& subscription) {
   User* const user = subscription.user;
   if (user == nullptr) return;
   HookQueue::Hooks leave = before_leaving(*user);
@@ -256,7 +258,7 @@ inline void EmitterCore::erase(Subscription& subscription) {
 }
 
 // The same for `poll`, whose client does not wait.
-inline void EmitterCore::erase(Poll& poll) {
+SPATE_DECL void EmitterCore::erase(Poll& poll) {
   User* const user = poll.user;
   if (user == nullptr) return;
   HookQueue::Hooks leave = before_leaving(*user);
@@ -267,7 +269,7 @@ inline void EmitterCore::erase(Poll& poll) {
 }
 
 // Ends the grace of `poll` before its time.
-inline void EmitterCore::forget(Poll& poll) {
+SPATE_DECL void EmitterCore::forget(Poll& poll) {
   const Ref<Poll> forgotten(&poll);
   erase(poll);
   try {
@@ -278,7 +280,7 @@ inline void EmitterCore::forget(Poll& poll) {
 }
 
 // What may fail when `user` is to have one stream less. Returns what is to be told then.
-inline HookQueue::Hooks EmitterCore::before_leaving(const User& user) {
+SPATE_DECL HookQueue::Hooks EmitterCore::before_leaving(const User& user) {
   if (closed_) return {};  // nobody listens any more
   HookQueue::Hooks leave;
   if (user.streams == 1) leave = hook(options_.on_leave, user.id);
@@ -287,7 +289,7 @@ inline HookQueue::Hooks EmitterCore::before_leaving(const User& user) {
 }
 
 // `user` has one stream less, which was on `shard`.
-inline void EmitterCore::left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
+SPATE_DECL void EmitterCore::left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
   if (user.streams > 0) return;
   index_.erase(user);
   hooks_->push(Ref<Shard>(&shard), std::move(leave));

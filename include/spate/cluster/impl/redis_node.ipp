@@ -1,0 +1,492 @@
+// The functions of redis_node.hpp.
+#pragma once
+
+#include <spate/cluster/detail/redis_node.hpp>
+#include <spate/config.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL RedisNode::RedisNode(const asio::any_io_executor& executor, RedisOptions options)
+    : origin_(draw()),
+      url_(parse_redis_url(options.url)),
+      options_(checked(std::move(options), hex(origin_))),
+      logs_(options_.mode == ClusterMode::durable),
+      keys_(options_.prefix, options_.node),
+      strand_(asio::make_strand(executor)),
+      random_(draw()),
+      retry_timer_(strand_),
+      look_timer_(strand_),
+      sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
+      presence_(strand_, options_, keys_, hex(origin_), presence_events()),
+      census_(keys_, hex(origin_)),
+      pulse_(strand_, options_.reply_timeout),
+      sizes_(options_.log_events),
+      recovery_(strand_, keys_, tail_),
+      follower_(keys_.epoch, keys_.log, follower_events()) {
+  status_.reason = "not connected yet";
+}
+
+SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
+  {
+    const std::lock_guard lock(mutex_);
+    listener_ = std::move(listener);
+  }
+  run([](RedisNode& node) {
+    // Another listener knows nothing of the log.
+    node.forget_log({});
+    node.end_session();
+    node.connect_or_wait();
+  });
+}
+
+SPATE_DECL void RedisNode::detach() {
+  std::shared_ptr<BusListener> dropped;  // behind the lock
+  const std::lock_guard lock(mutex_);
+  dropped.swap(listener_);
+}
+
+SPATE_DECL void RedisNode::ask_newest(Bus::Published done) {
+  auto answer = std::make_shared<RedisAnswer<std::uint64_t>>(std::move(done));
+  run([answer = std::move(answer)](const RedisNode& node) {
+    if (!node.up_) return;
+    node.session_->commands().command({"XINFO", "STREAM", node.keys_.log}, [answer](const redisReply& reply) {
+      for (std::size_t i = 0; i + 1 < reply.elements; i += 2) {
+        if (text_of(*reply.element[i]) != "last-generated-id") continue;
+        return answer->give(LogId::parse(text_of(*reply.element[i + 1])).value_or(0));
+      }
+      // Without a log nothing was given out.
+      if (reply.type == REDIS_REPLY_ERROR && text_of(reply) == "ERR no such key") answer->give(0);
+    });
+  });
+}
+
+SPATE_DECL void RedisNode::ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) {
+  auto answer = std::make_shared<RedisAnswer<std::vector<UserStreams>>>(std::move(done));
+  run([answer = std::move(answer)](RedisNode& node) {
+    if (node.may_ask_who_is_there()) node.census_.list(answer);
+  });
+}
+
+SPATE_DECL void RedisNode::ask_counts(std::function<void(std::error_code, UserCounts)> done) {
+  auto answer = std::make_shared<RedisAnswer<UserCounts>>(std::move(done));
+  run([answer = std::move(answer)](RedisNode& node) {
+    if (node.may_ask_who_is_there()) node.census_.count(answer);
+  });
+}
+
+SPATE_DECL BusStatus RedisNode::status() const {
+  BusStatus status;
+  {
+    const std::lock_guard lock(mutex_);
+    status = status_;
+    if (status.reason.empty()) status.reason = trouble_;
+  }
+  sender_.report(status);
+  return status;
+}
+
+SPATE_DECL void RedisNode::close() {
+  if (closed_.exchange(true)) return;
+  try {
+    run([](RedisNode& node) { node.leave(); });
+  } catch (...) {
+    closed_ = false;
+    throw;
+  }
+}
+
+SPATE_DECL std::uint64_t RedisNode::draw() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+SPATE_DECL std::string RedisNode::hex(std::uint64_t number) {
+  std::array<char, 16> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
+  return std::string(digits.data(), end);
+}
+
+SPATE_DECL void RedisNode::run(std::function<void(RedisNode&)> function) {
+  post_function(strand_, [self = shared_from_this(), function = std::move(function)] {
+    if (const auto session = self->session_) {
+      session->guarded([&] { function(*self); });
+    } else {
+      function(*self);
+    }
+  });
+}
+
+SPATE_DECL void RedisNode::wake() {
+  const std::lock_guard lock(wake_mutex_);
+  if (awake_) return;
+  run([](RedisNode& node) {
+    {
+      const std::lock_guard woken(node.wake_mutex_);
+      node.awake_ = false;
+    }
+    node.sender_.send_more();
+    node.presence_.tell_changes();
+  });
+  awake_ = true;
+}
+
+SPATE_DECL std::shared_ptr<BusListener> RedisNode::listener() const {
+  const std::lock_guard lock(mutex_);
+  return listener_;
+}
+
+SPATE_DECL void RedisNode::connect() {
+  if (left_) return;
+  RedisSession::Events events;
+  const std::weak_ptr<RedisNode> weak = weak_from_this();
+  events.ready = [weak] {
+    if (const auto self = weak.lock()) self->begin();
+  };
+  events.lost = [weak](std::error_code error, const std::string& why) {
+    if (const auto self = weak.lock()) self->lost(error, why);
+  };
+  events.message = [weak](std::string_view message) {
+    if (const auto self = weak.lock()) self->take_relayed(message);
+  };
+  auto session = std::make_shared<RedisSession>(strand_, url_, options_.reply_timeout, std::move(events));
+  session->start();
+  session_ = std::move(session);
+}
+
+SPATE_DECL void RedisNode::connect_or_wait() {
+  try {
+    connect();
+  } catch (const std::exception& error) {
+    lost(Errc::bus_lost, error.what());
+  }
+}
+
+SPATE_DECL void RedisNode::begin() {
+  census_.begin(session_);
+  ask_server([this](RedisServerInfo&& server) {
+    server_ = std::move(server);
+    if (logs_) return say_hello();
+    begin_listening();
+  });
+}
+
+SPATE_DECL void RedisNode::ask_server(std::function<void(RedisServerInfo&&)> then) {
+  const std::vector<std::string_view> ask{"INFO", RedisServerInfo::process, RedisServerInfo::memory,
+                                          RedisServerInfo::replication, RedisServerInfo::cluster};
+  session_->commands().command(ask, [this, then = std::move(then)](const redisReply& reply) {
+    RedisServerInfo server;
+    if (reply.type != REDIS_REPLY_ERROR) server = RedisServerInfo::parse(text_of(reply));
+    if (!server.unusable.empty()) return session_->fail(Errc::bus_refused, server.unusable);
+    then(std::move(server));
+  });
+}
+
+SPATE_DECL void RedisNode::look_again_later() {
+  look_timer_.expires_after(look_again_after);
+  look_timer_.async_wait([weak = weak_from_this(), of = std::weak_ptr(session_)](std::error_code cancelled) {
+    const auto self = weak.lock();
+    const auto session = of.lock();
+    if (!cancelled && self && session && session == self->session_) session->guarded([&] { self->look_again(); });
+  });
+}
+
+SPATE_DECL void RedisNode::look_again() {
+  ask_server([this](RedisServerInfo&& server) {
+    if (logs_ && server.took_over && server.replication_id != server_.replication_id) {
+      return session_->fail(Errc::bus_lost, "it follows another history than before");
+    }
+    if (server.warning != server_.warning) {
+      if (!server.warning.empty()) tell(Errc::bus_refused, server.warning);
+      const std::lock_guard lock(mutex_);
+      status_.reason = server.warning;
+    }
+    server_ = std::move(server);
+    look_again_later();
+  });
+}
+
+SPATE_DECL void RedisNode::say_hello() {
+  const std::string proposed = hex(random_()), known = LogId::format(known_position()),
+                    newest = LogId::format(tail_.newest()), restarts = std::to_string(agreement_after_restart.count()),
+                    lease = std::to_string(options_.lease.count()),
+                    takes_over = std::to_string((options_.max_retry + agreement_after_restart).count());
+  session_->eval(RedisScript::hello, 7,
+                 {keys_.epoch, keys_.log, keys_.lineage, keys_.round, keys_.offers, keys_.mark, keys_.nodes, proposed,
+                  follower_.epoch(), known, newest, tail_.stamp(), server_.lineage(), server_.took_over ? "1" : "0",
+                  takes_over, restarts, lease},
+                 [this](const redisReply& reply) {
+                   if (reply.type == REDIS_REPLY_ERROR) {
+                     return session_->fail(Errc::bus_refused, RedisServerInfo::explained(text_of(reply)));
+                   }
+                   if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) {
+                     return session_->fail(Errc::bus_refused, "the log cannot be read");
+                   }
+                   const bool knows = text_of(*reply.element[0]) == follower_.epoch() && was_up_;
+                   begin_log(text_of(*reply.element[0]));
+                   presence_.begin(session_);
+                   // What waits is sent once the log has been read: so streams that were here before are given it.
+                   if (reply.element[1]->integer == 0) return follower_.follow(session_);
+                   const std::uint64_t end = LogId::parse(text_of(*reply.element[2])).value_or(0);
+                   recovery_.begin(session_, {follower_.epoch(), known_position(), knows}, end,
+                                   [this] { follower_.follow(session_); });
+                 });
+}
+
+SPATE_DECL void RedisNode::begin_log(std::string_view epoch) {
+  if (epoch == follower_.epoch()) return;
+  forget_log(epoch);
+  sender_.log_lost();
+  if (const auto to = listener()) to->restarted(epoch);
+}
+
+SPATE_DECL void RedisNode::begin_listening() {
+  const std::string own = keys_.prefix + "session:" + hex(random_());
+  session_->listening().subscribe({keys_.to_all, keys_.to_node, own}, [this, own] {
+    follows_ = true;
+    presence_.begin(session_);
+    pulse_.begin(session_, own);
+  });
+}
+
+SPATE_DECL void RedisNode::look_whether_up() {
+  const RedisPresence::State state = presence_.state();
+  const bool may = state == RedisPresence::State::told ||
+                   (options_.mode != ClusterMode::directed && state != RedisPresence::State::asking);
+  if (!up_ && session_ && follows_ && may) up();
+}
+
+SPATE_DECL bool RedisNode::may_ask_who_is_there() const noexcept {
+  const RedisPresence::State state = presence_.state();
+  return up_ && (state == RedisPresence::State::told || state == RedisPresence::State::waiting);
+}
+
+SPATE_DECL void RedisNode::presence_changed() {
+  const std::string trouble = presence_.trouble();
+  bool news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    news = !trouble.empty() && trouble != trouble_;
+    trouble_ = trouble;
+    if (!trouble.empty() && !up_) status_.reason.clear();  // that of an earlier session
+  }
+  if (news) tell(Errc::bus_refused, quote(keys_.node) + ": " + trouble);
+  const RedisPresence::State state = presence_.state();
+  // While the others do not know who is here, what is routed goes past.
+  if (state == RedisPresence::State::waiting && options_.mode == ClusterMode::directed) {
+    (up_ ? passed_by_ : was_lost_) = true;
+  }
+  look_whether_up();
+  if (state == RedisPresence::State::told && std::exchange(passed_by_, false)) {
+    if (const auto to = listener()) to->missed();
+  }
+}
+
+SPATE_DECL void RedisNode::forget_log(std::string_view epoch) {
+  follower_.restart(epoch);
+  tail_.clear();
+  sizes_.clear();
+  newest_of_.clear();
+}
+
+SPATE_DECL void RedisNode::up() {
+  up_ = true;
+  // Before it is said that all is well again. What others sent before this moment may not have come.
+  if (std::exchange(was_lost_, false) && !logs_) {
+    if (const auto to = listener()) to->missed();
+  }
+  up_since_ = RedisConnection::Clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    status_.connected = true;
+    status_.reason = server_.warning;
+    if (was_up_) ++status_.reconnects;
+  }
+  was_up_ = true;
+  if (!server_.warning.empty()) tell(Errc::bus_refused, server_.warning);
+  look_again_later();
+  sender_.begin(session_, follower_.epoch());
+  if (logs_) trim_to(options_.log_bytes);
+}
+
+SPATE_DECL void RedisNode::lost(std::error_code error, const std::string& why) {
+  const bool lasted = up_ && RedisConnection::Clock::now() - up_since_ > std::chrono::seconds(1);
+  end_session();
+  was_lost_ = true;
+  connect_later(lasted);  // before what else may fail for want of memory
+  {
+    const std::lock_guard lock(mutex_);
+    status_.reason = reason_of(error, why);
+  }
+  tell(error, url_.host + ":" + std::to_string(url_.port) + ": " + why);
+}
+
+SPATE_DECL void RedisNode::connect_later(bool lasted) {
+  if (left_) return;
+  const bool first = lasted || retry_delay_.count() == 0;
+  retry_delay_ = first ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
+  const auto most = std::max<std::int64_t>(retry_delay_.count(), 1);
+  retry_timer_.expires_after(
+      std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_)));
+  try {
+    retry_timer_.async_wait([weak = weak_from_this()](std::error_code cancelled) {
+      const auto self = weak.lock();
+      if (!cancelled && self && !self->session_) self->connect_or_wait();
+    });
+  } catch (const std::bad_alloc&) {
+    connect();  // there is no memory to wait
+  }
+}
+
+SPATE_DECL std::string RedisNode::reason_of(std::error_code error, const std::string& why) {
+  for (const char* code : {"MOVED ", "ASK ", "CROSSSLOT "}) {
+    if (why.find(code) != std::string::npos) return "Redis Cluster is not supported";
+  }
+  return (error == Errc::bus_lost ? "no connection to Redis: " : "Redis refuses: ") + why;
+}
+
+SPATE_DECL void RedisNode::end_session() {
+  up_ = follows_ = passed_by_ = false;
+  follower_.stop();
+  recovery_.end();
+  presence_.end();
+  census_.end();
+  pulse_.end();
+  retry_timer_.cancel();
+  look_timer_.cancel();
+  if (const auto session = std::exchange(session_, nullptr)) session->close();
+  {
+    const std::lock_guard lock(mutex_);
+    status_.connected = false;
+    trouble_.clear();
+  }
+  sender_.end();
+}
+
+SPATE_DECL void RedisNode::leave() {
+  left_ = true;
+  if (session_ && presence_.state() != RedisPresence::State::asking) {
+    presence_.leave();
+    session_->close_when_written();
+  }
+  end_session();
+  sender_.close();
+  const std::lock_guard lock(mutex_);
+  status_.reason = "closed";
+}
+
+SPATE_DECL RedisSender::Events RedisNode::sender_events() {
+  RedisSender::Events events;
+  events.refused = refusal_teller();
+  events.appended = [this](std::uint64_t sequence, std::string_view message) {
+    tail_.add(sequence, message, RedisLogTail::Clock::now());
+  };
+  events.make_room = [this](std::size_t bytes) { return make_room(bytes); };
+  events.wake = [this] { wake(); };
+  return events;
+}
+
+SPATE_DECL RedisPresence::Events RedisNode::presence_events() {
+  RedisPresence::Events events;
+  events.users_here = [this](std::string_view after, std::size_t most) {
+    const auto to = listener();
+    return to ? to->users_here(after, most) : std::vector<UserStreams>();
+  };
+  events.streams_here = [this] {
+    const auto to = listener();
+    return to ? to->counts_here().streams : 0;
+  };
+  events.changed = [this] { presence_changed(); };
+  events.renewed = [this] { census_.sweep(); };
+  events.make_room = [this] { return make_room(0); };
+  events.wake = [this] { wake(); };
+  return events;
+}
+
+SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
+  RedisLogFollower::Events events;
+  events.entry = [this](std::uint64_t sequence, std::string_view message) { take_entry(sequence, message); };
+  events.trimmed = [this](std::uint64_t sequence) {
+    sizes_.trimmed(sequence);
+    if (const auto to = listener()) to->trimmed(sequence);
+  };
+  events.garbled = [this](std::string_view id) { skip("an entry of the log, " + std::string(id)); };
+  events.caught_up = [this](std::uint64_t newest) {
+    if (const auto to = listener()) to->caught_up(newest);
+    sender_.caught_up(newest);
+    tail_.drop_older_than(RedisLogTail::Clock::now() - RedisLogTail::kept_for);
+    follows_ = true;
+    look_whether_up();
+  };
+  return events;
+}
+
+SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view text) {
+  sizes_.add(sequence, text.size());
+  const auto message = decode(text);
+  if (!message) return;
+  // The log gives the ids.
+  if (message->event.id()) return skip("an entry of the log, " + LogId::format(sequence) + ", with an id of its own");
+  count(*message);
+  tail_.add(sequence, text, RedisLogTail::Clock::now());
+  const bool own = message->origin == origin_;
+  // Each publisher trims for what it brings, some at a time.
+  if (own && sizes_.bytes() > options_.log_bytes) trim_to(options_.log_bytes - options_.log_bytes / 16);
+  // A publisher's events are numbered as they are appended. One that is here already has been sent again, because the
+  // Redis that had it is gone, and its publisher had no answer.
+  if (std::uint64_t& newest = newest_from(message->origin); message->counter > newest) {
+    if (const auto to = listener()) to->appended(sequence, message->audience(), message->event);
+    newest = message->counter;
+  }
+  if (own) sender_.seen(message->counter, sequence);
+}
+
+SPATE_DECL std::uint64_t& RedisNode::newest_from(std::uint64_t origin) {
+  if (newest_of_.size() > most_publishers) newest_of_.clear();
+  return newest_of_[origin];
+}
+
+SPATE_DECL bool RedisNode::trim_to(std::size_t bytes) {
+  const std::optional<std::uint64_t> first = sizes_.trim_to(bytes);
+  if (!first || !session_) return false;
+  const std::string id = LogId::format(*first);
+  session_->commands().command({"XTRIM", keys_.log, "MINID", "~", id}, [this](const redisReply& reply) {
+    if (reply.type == REDIS_REPLY_ERROR) tell(Errc::bus_refused, std::string(text_of(reply)));
+  });
+  return true;
+}
+
+SPATE_DECL bool RedisNode::make_room(std::size_t bytes) {
+  const std::size_t kept = sizes_.bytes(), least = std::max(least_log_bytes, 4 * bytes);
+  const std::size_t wanted = std::max(kept / 16, 2 * bytes + least_room);
+  return kept > least && trim_to(std::max(least, kept - std::min(kept, wanted)));
+}
+
+SPATE_DECL void RedisNode::take_relayed(std::string_view text) {
+  const auto message = decode(text);
+  if (!message || message->origin == origin_) return;
+  count(*message);
+  if (const auto to = listener()) to->relayed(message->audience(), message->event);
+}
+
+SPATE_DECL std::optional<BusMessage> RedisNode::decode(std::string_view text) {
+  std::string why;
+  auto message = BusMessageCodec::decode(text, why);
+  if (!message) skip("a message of " + std::to_string(text.size()) + " bytes: " + why);
+  return message;
+}
+
+SPATE_DECL void RedisNode::count(const BusMessage& message) {
+  if (message.origin == origin_) return;
+  const std::lock_guard lock(mutex_);
+  ++status_.received;
+}
+
+SPATE_DECL void RedisNode::skip(const std::string& what) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++status_.skipped;
+  }
+  tell(Errc::bus_garbled, "skipped " + what);
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,42 @@
+// The functions of broadcast_log.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/registry/detail/broadcast_log.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void BroadcastLog::append(const EncodedEvent& event) {
+  const std::string_view chunk = event.chunk();
+  if (chunk.size() > block_size / 2) {
+    // Copying a large event would cost more than a piece of its own.
+    segments_.push_back({event.block(), chunk.data(), 0, 0, end_});
+    room_ = 0;
+  } else if (room_ < chunk.size()) {
+    const Ref<Block> block = Block::make(block_size);
+    segments_.push_back({block, block->data(), 0, 0, end_});
+    room_ = block_size;
+  }
+  Segment& last = segments_.back();
+  if (room_ > 0) {
+    // Bytes behind `size` have been seen by nobody, so a shared block may still grow.
+    std::memcpy(const_cast<char*>(last.data) + last.size, chunk.data(), chunk.size());
+    room_ -= chunk.size();
+  }
+  const std::uint32_t count = event.has_data() ? 1 : 0;
+  last.size += static_cast<std::uint32_t>(chunk.size());
+  last.events += count;
+  newest_size_ = chunk.size();
+  end_.byte += chunk.size();
+  end_.event += count;
+}
+
+SPATE_DECL void BroadcastLog::trim(Position position) {
+  while (!segments_.empty() && segments_.front().start.byte + segments_.front().size <= position.byte) {
+    // The last block goes on being filled.
+    if (segments_.size() == 1 && room_ > 0) return;
+    segments_.pop_front();
+  }
+}
+
+}  // namespace spate::detail

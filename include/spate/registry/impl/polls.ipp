@@ -1,0 +1,42 @@
+// The functions of polls.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/registry/detail/polls.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL Poll* Polls::find(std::string_view client) const {
+  const auto found = clients_.find(client);
+  return found == clients_.end() ? nullptr : found->second;
+}
+
+SPATE_DECL Polls::Place Polls::prepare(Ref<Poll> poll) {
+  Place place;
+  std::unordered_map<std::string_view, Poll*> client;
+  client.emplace(poll->client(), poll.get());
+  place.client = client.extract(client.begin());
+  place.poll.push_back(std::move(poll));
+  clients_.reserve(clients_.size() + 1);
+  return place;
+}
+
+SPATE_DECL void Polls::add(Place&& place) noexcept {
+  place.poll.front()->place_ = place.poll.begin();
+  waiting_.splice(waiting_.end(), place.poll);
+  clients_.insert(std::move(place.client));
+}
+
+SPATE_DECL void Polls::grace(Poll& poll) noexcept {
+  graced_.splice(graced_.end(), waiting_, poll.place_);
+  poll.waiting = nullptr;
+}
+
+SPATE_DECL void Polls::remove(Poll& poll) noexcept {
+  const Ref<Poll> held(&poll);  // the list's may be the last
+  clients_.erase(poll.client());
+  (poll.waiting == nullptr ? graced_ : waiting_).erase(poll.place_);
+  poll.waiting = nullptr;
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,30 @@
+// The functions of receipt.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/registry/detail/receipt.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void Receipt::settle(std::error_code error, std::uint64_t sequence) {
+  Then then;
+  {
+    const std::lock_guard lock(mutex_);
+    result_ = {error, sequence};
+    then.swap(then_);
+  }
+  if (then) then(error, sequence);
+}
+
+SPATE_DECL void Receipt::await(Then then) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!result_) {
+      then_ = std::move(then);
+      return;
+    }
+  }
+  then(result_->first, result_->second);
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,36 @@
+// The functions of authorization.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/server/detail/authorization.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL Request Authorization::whole() {
+  if (route.options.authorize_on == AuthorizeOn::head) request.set_body(std::move(body));
+  return std::move(request);
+}
+
+SPATE_DECL void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
+                    const Ref<Shard>& shard, const Ref<RequestOrigin>& origin) {
+  auto decided = [asked, shard, origin](std::exception_ptr failure, std::optional<Response> refused) {
+    shard->run([asked, origin, failure,
+                refused = std::move(refused)]() mutable { origin->decided(*asked, failure, std::move(refused)); },
+               origin);
+  };
+  spawn(
+      shard->executor(), [asked, &hook] { return hook(asked->request); },
+      asio::bind_cancellation_slot(asked->client_left.slot(), std::move(decided)));
+}
+
+SPATE_DECL bool is_cancellation(const std::exception_ptr& exception) noexcept {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const std::system_error& error) {
+    return error.code() == asio::error::operation_aborted;
+  } catch (...) {
+    return false;
+  }
+}
+
+}  // namespace spate::detail

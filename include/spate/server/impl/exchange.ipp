@@ -1,0 +1,156 @@
+// The functions of exchange.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/server/detail/exchange.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void Exchange::begin(Request request) {
+  answers_.begin(request);
+  or_fail([&] {
+    if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
+    RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+    if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
+    authorize(*std::get<const Route*>(found), std::move(request));
+  });
+}
+
+SPATE_DECL std::optional<Request> Exchange::decided(const std::exception_ptr& failure,
+                                                    std::optional<Response> refused) {
+  const std::shared_ptr<Authorization> asked = std::move(respondent_.hook);
+  std::optional<Request> head;
+  body_awaited_ = asked->body_awaited;
+  or_fail([&] {
+    if (failure) std::rethrow_exception(failure);
+    if (refused) return put(std::move(*refused));
+    if (!asked->body_awaited) return handle(asked->route, asked->whole());
+    if (admit(asked->route, asked->request)) head = asked->whole();
+  });
+  body_awaited_ = false;
+  return head;
+}
+
+SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
+  answers_.begin(request);
+  body_awaited_ = true;
+  or_fail([&] {
+    RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+    if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
+    const Route& route = *std::get<const Route*>(found);
+    const AuthorizeHook& hook = route.options.authorize;
+    if (route.options.authorize_on == AuthorizeOn::whole_request) return;
+    if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+      respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
+      respondent_.hook->body_awaited = true;
+      return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+    }
+    if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+      if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
+    }
+    admit(route, request);
+  });
+  body_awaited_ = false;
+  if (!answers_.empty()) return AfterHead::answer;
+  return respondent_.hook ? AfterHead::verdict : AfterHead::body;
+}
+
+SPATE_DECL void Exchange::refuse(int status, std::string_view reason) {
+  answers_.begin_refusal();
+  cors_ = {};
+  put(Response::error(status, reason));
+}
+
+SPATE_DECL void Exchange::put(Response response) {
+  respondent_ = {};
+  if (draining() || body_awaited_) answers_.close_after();  // a body may come all the same
+  cors_.apply(response);
+  answers_.put(response);
+}
+
+SPATE_DECL bool Exchange::put_head_of_pieces(Response response) {
+  const std::string first(response.body());
+  if (draining() || body_awaited_) answers_.close_after();
+  cors_.apply(response);
+  answers_.put_head_of_pieces(response.body({}));
+  answers_.put_piece(first);
+  if (!answers_.head_only()) return true;
+  if (const Respondent asked = std::exchange(respondent_, {}); asked.pieces) asked.pieces->over({});
+  return false;
+}
+
+SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
+  const AuthorizeHook& hook = route.options.authorize;
+  if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+    respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
+    return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+  }
+  if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+    Authorization asked(route, std::move(request));
+    if (std::optional<Response> refused = function(asked.request)) return put(std::move(*refused));
+    return handle(route, asked.whole());
+  }
+  handle(route, std::move(request));
+}
+
+SPATE_DECL bool Exchange::admit(const Route& route, const Request& request) {
+  if (std::holds_alternative<StreamHandler>(route.handler) && !choice_of(request)) return false;
+  admitted_ = &route;
+  return true;
+}
+
+SPATE_DECL void Exchange::handle(const Route& route, Request&& request) {
+  if (const auto* now = std::get_if<ValueHandler>(&route.handler)) return put((*now)(request));
+  if (const auto* later = std::get_if<RequestHandler>(&route.handler)) {
+    const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<StreamOrigin>(&origin_));
+    respondent_.pending = core;
+    return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
+                    server_.options.on_exception);
+  }
+  if (const auto* pieces = std::get_if<PiecesHandler>(&route.handler)) {
+    const auto core = make_ref<StreamedCore>(Ref<Shard>(&shard_), Ref<PieceOrigin>(&origin_));
+    respondent_.pieces = core;
+    return (*pieces)(std::make_shared<const Request>(std::move(request)), StreamedResponse(core),
+                     server_.options.on_exception);
+  }
+  open_stream(route, std::move(request));
+}
+
+SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
+  std::optional<TransportChoice> choice = choice_of(request);
+  if (!choice) return;
+  const Framing framing = framing_for(request);
+  HeaderFields fields = cors_.fields;
+  if (choice->transport == Transport::iframe) {
+    fields.emplace_back("Content-Security-Policy", (route.cors ? *route.cors : server_.cors).frame_ancestors());
+  }
+  if (answers_.head_only()) {
+    // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
+    if (draining()) answers_.close_after();
+    if (choice->transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice->transport);
+    Response response = Response::json(200, {});
+    cors_.apply(response);
+    return answers_.put_head(response);
+  }
+  const auto expiry = request.expiry();
+  const Ref<StreamSettings>& settings = route.streams ? route.streams : server_.stream_settings;
+  respondent_.stream =
+      make_ref<StreamCore>(Ref<Shard>(&shard_), settings, framing, Ref<StreamOrigin>(&origin_),
+                           std::make_shared<const Request>(std::move(request)), std::move(fields), *std::move(choice));
+  const EventStream stream(respondent_.stream);
+  if (expiry) stream.expire_at(*expiry);
+  std::get<StreamHandler>(route.handler)(stream, server_.options.on_exception);
+  // The drain has passed already; the client gets its farewell all the same.
+  if (draining()) stream.core()->on_drain();
+}
+
+SPATE_DECL std::optional<TransportChoice> Exchange::choice_of(const Request& request) {
+  try {
+    return choose_transport(request);
+  } catch (const TransportRefused& error) {
+    put(Response::error(error.status, error.what()));
+    return std::nullopt;
+  }
+}
+
+}  // namespace spate::detail

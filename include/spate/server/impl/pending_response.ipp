@@ -1,0 +1,93 @@
+// The functions of pending_response.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/server/pending_response.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL bool PendingCore::respond(Response response) {
+  if (answered_.exchange(true, std::memory_order_acq_rel)) return false;
+  response_ = std::move(response);  // nobody else writes it any more, and the shard reads it behind the post
+  return shard_->post(Ref<PendingCore>(this), 0);
+}
+
+SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {
+  shard_->run([self = Ref<PendingCore>(this), at = Clock::now() + wait, otherwise = std::move(otherwise)]() mutable {
+    if (!self->origin_) return;
+    self->otherwise_ = std::make_unique<Response>(std::move(otherwise));
+    self->shard_->set_timer(*self, at);
+  });
+}
+
+SPATE_DECL void PendingCore::on_timeout(std::function<void()> callback) {
+  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
+    if (self->timed_out_) return self->shard_->call_back(std::move(callback));
+    if (self->origin_) self->timeout_callbacks_.push_back(std::move(callback));
+  });
+}
+
+SPATE_DECL void PendingCore::on_error(std::function<void(std::error_code)> callback) {
+  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
+    if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
+    if (self->origin_) self->error_callbacks_.push_back(std::move(callback));
+  });
+}
+
+SPATE_DECL void PendingCore::drop_handle() {
+  if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 1 && open()) {
+    respond(Response::error(500, "the request was not answered"));
+  }
+}
+
+SPATE_DECL void PendingCore::on_timer(TimePoint) {
+  if (answered_.exchange(true, std::memory_order_acq_rel)) return;
+  timed_out_ = true;
+  for (auto& callback : std::exchange(timeout_callbacks_, {})) shard_->call_back(std::move(callback));
+  finish(std::move(*otherwise_));
+}
+
+SPATE_DECL void PendingCore::connection_lost(std::error_code error) {
+  if (answered_.exchange(true, std::memory_order_acq_rel)) return let_go();
+  error_ = error;
+  for (auto& callback : std::exchange(error_callbacks_, {})) {
+    shard_->call_back([callback = std::move(callback), error] { callback(error); });
+  }
+  let_go();
+}
+
+SPATE_DECL void PendingCore::finish(Response response) {
+  if (!origin_) return;
+  const Ref<StreamOrigin> origin = origin_;
+  let_go();
+  origin->answer(std::move(response));
+}
+
+SPATE_DECL void PendingCore::let_go() {
+  shard_->set_timer(*this, never);
+  origin_ = nullptr;
+  // They may hold a PendingResponse, and with it this.
+  timeout_callbacks_.clear();
+  error_callbacks_.clear();
+}
+
+}  // namespace spate::detail
+
+namespace spate {
+
+SPATE_DECL void PendingResponse::on_timeout(std::function<void()> callback) const {
+  detail::require_callable("spate::PendingResponse: the callback of on_timeout", callback);
+  core_->on_timeout(std::move(callback));
+}
+
+SPATE_DECL void PendingResponse::on_error(std::function<void(std::error_code)> callback) const {
+  detail::require_callable("spate::PendingResponse: the callback of on_error", callback);
+  core_->on_error(std::move(callback));
+}
+
+SPATE_DECL PendingResponse& PendingResponse::operator=(PendingResponse other) noexcept {
+  std::swap(core_, other.core_);
+  return *this;
+}
+
+}  // namespace spate

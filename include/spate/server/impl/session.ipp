@@ -1,0 +1,347 @@
+// The functions of session.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/server/detail/session.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL Session::Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, SocketId socket)
+    : shard_(std::move(shard)),
+      server_(std::move(server)),
+      socket_(socket),
+      exchange_(*this, *shard_, *server_, hosts, answers_) {}
+
+SPATE_DECL void Session::start() {
+  shard_->poller().set_resident(socket_, Ref<Resident>(this));
+  set_deadline(server_->options.request_timeout);
+  read();
+}
+
+SPATE_DECL void Session::start(Request request) {
+  shard_->poller().set_resident(socket_, Ref<Resident>(this));
+  dispatch(std::move(request));
+  advance();
+}
+
+SPATE_DECL bool Session::on_readable() {
+  read();
+  return socket_ != no_socket && !ended_ && !paused_;
+}
+
+SPATE_DECL void Session::on_writable() {
+  if (socket_ == no_socket || state_ != State::answering) return;
+  write();
+  advance();
+}
+
+SPATE_DECL void Session::on_hangup() {
+  if (!ended_ || socket_ == no_socket) return read();
+  // Its client may have gone altogether now.
+  if (const std::error_code error = shard_->poller().broken(socket_)) end_of_input(error);
+}
+
+SPATE_DECL Left Session::flush(int& budget) {
+  if (has_next()) {
+    std::string input = std::exchange(input_, {});  // a stream may take the connection meanwhile
+    const std::size_t rest = consume(input, budget).size();
+    if (socket_ != no_socket) {
+      input.erase(0, input.size() - rest);
+      input_ = std::move(input);
+      if (paused_ && input_.size() < most_input / 2) {
+        paused_ = false;
+        shard_->poller().await_readable(socket_);
+      }
+    }
+  }
+  dirty_ = has_next();
+  return dirty_ ? Left::bulk : Left::nothing;
+}
+
+SPATE_DECL void Session::on_timer(TimePoint now) {
+  switch (state_) {
+    case State::reading:
+      if (has_next()) return;  // not idle: it is the server that has not come to it
+      // Nothing of a request has come: there is nothing to answer. (H14)
+      if (parser().started()) return fail(408, "the request took too long");
+      return close();
+    case State::handling: return probe();
+    case State::answering:
+      if (!writing_.keeps_up(now, shard_->poller().unacknowledged(socket_), write_limits())) return close();
+      return shard_->set_timer(*this, writing_.next(write_limits()));
+    default: return;
+  }
+}
+
+SPATE_DECL void Session::on_drain() {
+  answers_.close_after();
+  if (state_ == State::reading && !parser().started()) return close();
+  exchange_.respondent().drain();
+}
+
+SPATE_DECL bool Session::on_cut() {
+  const bool busy = state_ == State::handling || state_ == State::answering;
+  const Respondent left = exchange_.respondent();
+  close();
+  left.cut();
+  return busy;
+}
+
+SPATE_DECL SocketId Session::surrender() {
+  // A client that has ended its side before its stream began has left it. (Promise 5)
+  if (ended_) close();
+  // There may be an end behind what was not read. The stream has to look for it.
+  if (socket_ != no_socket && paused_) shard_->poller().await_readable(socket_);
+  shard_->set_timer(*this, never);
+  state_ = State::over;
+  exchange_.let_go();
+  parser_.reset();
+  input_ = {};
+  return std::exchange(socket_, no_socket);
+}
+
+SPATE_DECL void Session::answer(Response response) {
+  if (socket_ == no_socket || state_ != State::handling) return;
+  try {
+    exchange_.put(std::move(response));
+    write();
+    advance();
+  } catch (...) {
+    close();  // whoever answers has nothing to do with it any more
+    throw;
+  }
+}
+
+SPATE_DECL void Session::begin_pieces(Response head) {
+  if (socket_ == no_socket || state_ != State::handling) return;
+  if (exchange_.put_head_of_pieces(std::move(head))) pieces_ = std::make_unique<PiecesUnderWay>();
+  write();
+  advance();
+}
+
+SPATE_DECL void Session::write_piece(std::string piece, Ref<SendWaiter> waiter) {
+  if (socket_ == no_socket || !pieces_) return waiter->done(Errc::stream_closed);
+  const bool blocked = !answers_.empty();
+  pieces_->waiters.push_back(std::move(waiter));
+  answers_.put_piece(piece);
+  if (!blocked) write();  // else it is written when the socket takes bytes again, and its deadline runs
+}
+
+SPATE_DECL void Session::end_pieces(Pieces pieces) {
+  if (socket_ == no_socket || !pieces_) return;
+  if (pieces == Pieces::broken) return close();
+  const bool blocked = !answers_.empty();
+  answers_.put_last_piece();
+  pieces_->whole = true;
+  exchange_.let_go();
+  if (!blocked) write();
+  advance();
+}
+
+SPATE_DECL void Session::decided(const Authorization& asked, const std::exception_ptr& failure,
+                                 std::optional<Response> refused) {
+  if (exchange_.respondent().hook.get() != &asked) {
+    // The client has left; that its departure ended the coroutine is no failure.
+    if (failure && !is_cancellation(failure)) server_->report(failure);
+    return;
+  }
+  if (std::optional<Request> head = exchange_.decided(failure, std::move(refused))) {
+    take_body_of(std::move(*head));
+  } else if (!answers_.empty()) {
+    write();
+  }
+  advance();
+}
+
+SPATE_DECL RequestParser& Session::parser() {
+  if (!parser_) parser_ = std::make_unique<RequestParser>(server_->options.limits);
+  return *parser_;
+}
+
+SPATE_DECL void Session::read() {
+  const Ref<Session> alive(this);
+  char buffer[read_size];
+  int budget = 1;
+  for (int reads = 0; socket_ != no_socket && !ended_; ++reads) {
+    if (input_.size() >= most_input) {
+      paused_ = true;
+      return;
+    }
+    if (reads == most_reads) return shard_->poller().await_readable(socket_);
+    std::error_code error;
+    const std::size_t size = shard_->poller().read(socket_, buffer, sizeof buffer, error);
+    if (error == asio::error::would_block) return;
+    if (error) return end_of_input(error == asio::error::eof ? std::error_code() : error);
+    std::string_view bytes(buffer, size);
+    if (state_ == State::reading && input_.empty()) bytes = consume(bytes, budget);
+    if (socket_ != no_socket) input_.append(bytes);
+    advance();
+    // A short read has emptied the socket; what comes later is a new edge, and an end behind it a hangup.
+    if (size < sizeof buffer) return;
+  }
+}
+
+SPATE_DECL void Session::end_of_input(std::error_code error) {
+  const bool had_ended = std::exchange(ended_, true);
+  if (input_.empty()) answers_.close_after();
+  switch (state_) {
+    case State::reading:
+      if (error || input_.empty()) close();
+      return;
+    case State::handling: {
+      const Respondent left = exchange_.respondent();
+      if (!error) {
+        left.input_ended();
+        return await_departure();
+      }
+      close();
+      // To leave is no error, and only afterwards the connection broke.
+      return left.connection_lost(had_ended && left.stream ? std::error_code() : error);
+    }
+    case State::answering:
+      if (error) close();
+      return;
+    case State::over: return;
+  }
+}
+
+SPATE_DECL void Session::await_departure() {
+  if (!ended_ || state_ != State::handling || !exchange_.respondent().awaits_stream()) return;
+  if (!answers_.may_be_interim()) return;
+  probe_wait_ = first_probe;
+  set_deadline(probe_wait_);
+}
+
+SPATE_DECL void Session::probe() {
+  if (!exchange_.respondent().awaits_stream()) return;
+  if (const std::error_code error = say_go_on(shard_->poller(), socket_)) return end_of_input(error);
+  probe_wait_ *= 2;
+  set_deadline(probe_wait_);
+}
+
+SPATE_DECL void Session::advance() {
+  if (dirty_ || !has_next()) return;
+  dirty_ = true;
+  shard_->mark_dirty(Ref<Resident>(this));
+}
+
+SPATE_DECL std::string_view Session::consume(std::string_view bytes, int& budget) {
+  bool fresh = !parser().started();
+  while (state_ == State::reading && budget > 0) {
+    const RequestParser::Step step = parser().parse(bytes);
+    bytes.remove_prefix(step.consumed);
+    switch (step.progress) {
+      case RequestParser::Progress::need_more:
+        if (ended_) {
+          close();
+        } else if (fresh && parser().started() && served_) {
+          set_deadline(server_->options.request_timeout);
+        }
+        return bytes;
+      case RequestParser::Progress::head_complete:
+        if (parser().expects_continue() && bytes.empty()) look_at_head();
+        break;
+      case RequestParser::Progress::failed: fail(parser().status(), parser().reason()); return {};
+      case RequestParser::Progress::complete:
+        if (ended_ && bytes.empty()) answers_.close_after();
+        budget -= 1 + static_cast<int>(dispatch(parser().take()) / bytes_per_budget);
+        fresh = true;
+        break;
+    }
+  }
+  return bytes;
+}
+
+SPATE_DECL void Session::look_at_head() {
+  switch (exchange_.begin_with_head(parser().request())) {
+    case Exchange::AfterHead::body: return invite_body();
+    case Exchange::AfterHead::answer: return write();
+    case Exchange::AfterHead::verdict:
+      shard_->set_timer(*this, never);
+      state_ = State::handling;
+      return;
+  }
+}
+
+SPATE_DECL void Session::take_body_of(Request head) {
+  parser().request() = std::move(head);
+  state_ = State::reading;
+  set_deadline(server_->options.request_timeout);
+  if (!input_.empty()) return;  // it did not wait
+  ended_ ? close() : invite_body();
+}
+
+SPATE_DECL void Session::invite_body() {
+  // Every earlier answer has been taken, so there is room; a client with none for a line cannot be served.
+  if (say_go_on(shard_->poller(), socket_)) close();
+}
+
+SPATE_DECL std::size_t Session::dispatch(Request request) {
+  server_->requests.fetch_add(1, std::memory_order_relaxed);
+  shard_->set_timer(*this, never);
+  state_ = State::handling;
+  served_ = true;
+  exchange_.begin(std::move(request));
+  const std::size_t size = answers_.unsent().size();
+  if (size > 0) {
+    write();
+  } else {
+    await_departure();
+  }
+  return size;
+}
+
+SPATE_DECL void Session::fail(int status, std::string_view reason) {
+  exchange_.refuse(status, reason);
+  write();
+}
+
+SPATE_DECL void Session::write() {
+  if (socket_ == no_socket) return;  // the server was stopped by the handler
+  state_ = State::answering;
+  while (!answers_.empty()) {
+    const asio::const_buffer buffer = answers_.unsent();
+    std::error_code error;
+    const std::size_t written = shard_->poller().write(socket_, &buffer, 1, error);
+    if (error && error != asio::error::would_block) return close();
+    answers_.sent(written);
+    if (error) {
+      const bool anew = !writing_.blocked();
+      writing_.stalled(shard_->now(), 0, anew ? shard_->poller().unacknowledged(socket_) : 0);
+      if (anew) shard_->set_timer(*this, writing_.next(write_limits()));
+      return shard_->poller().await_writable(socket_);
+    }
+    if (writing_.blocked()) writing_.stalled(shard_->now(), written, 0);
+  }
+  writing_.wrote(shard_->now());
+  if (pieces_) {
+    for (const Ref<SendWaiter>& waiter : std::exchange(pieces_->waiters, {})) waiter->done({});
+    if (!pieces_->whole) return shard_->set_timer(*this, never);
+    pieces_.reset();
+  }
+  if (answers_.closes()) {
+    shard_->set_timer(*this, never);
+    state_ = State::over;
+    return linger(*shard_, std::exchange(socket_, no_socket));
+  }
+  state_ = State::reading;
+  exchange_.end();
+  parser().reset();
+  set_deadline(server_->options.idle_timeout);
+}
+
+SPATE_DECL void Session::close() {
+  state_ = State::over;
+  const Ref<Session> alive(this);
+  Respondent left = exchange_.let_go();
+  if (left.hook) cancel(std::move(left.hook), *shard_);
+  if (left.pieces) left.pieces->over(Errc::stream_closed);
+  if (const auto pieces = std::move(pieces_)) {
+    for (const Ref<SendWaiter>& waiter : pieces->waiters) waiter->done(Errc::stream_closed);
+  }
+  if (socket_ == no_socket) return;
+  shard_->set_timer(*this, never);
+  shard_->poller().close(std::exchange(socket_, no_socket));
+}
+
+}  // namespace spate::detail

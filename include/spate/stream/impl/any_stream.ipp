@@ -1,0 +1,31 @@
+// The functions of any_stream.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/stream/detail/any_stream.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL std::optional<asio::ip::address> ip_address_of(const AnyStream::endpoint& endpoint) {
+  const int family = endpoint.data()->sa_family;
+  if (endpoint.size() == 0 || (family != AF_INET && family != AF_INET6)) return std::nullopt;
+  asio::ip::tcp::endpoint ip;
+  if (endpoint.size() > ip.capacity()) return std::nullopt;
+  std::memcpy(ip.data(), endpoint.data(), endpoint.size());
+  ip.resize(endpoint.size());
+  return ip.address();
+}
+
+SPATE_DECL AnyStream::endpoint endpoint_of(int native, int (*get)(int, sockaddr*, socklen_t*), std::error_code& error) {
+  AnyStream::endpoint endpoint;
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  if (get(native, endpoint.data(), &size) != 0) {
+    error.assign(errno, std::system_category());
+    return {};
+  }
+  error.clear();
+  endpoint.resize(size);
+  return endpoint;
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,24 @@
+// The functions of resident.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/stream/detail/resident.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void Resident::receive(std::uint32_t what, EncodedEvent&& event) {
+  static_cast<void>(what);
+  static_cast<void>(event);
+}
+
+SPATE_DECL void Resident::on_failure(std::error_code error) {
+  static_cast<void>(error);
+  on_cut();
+}
+
+SPATE_DECL Left Resident::flush(int& budget) {
+  static_cast<void>(budget);
+  return Left::nothing;
+}
+
+}  // namespace spate::detail

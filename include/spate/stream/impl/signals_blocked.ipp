@@ -1,0 +1,15 @@
+// The functions of signals_blocked.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/stream/detail/signals_blocked.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL SignalsBlocked::SignalsBlocked() noexcept {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+}
+
+}  // namespace spate::detail

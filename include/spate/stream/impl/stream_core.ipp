@@ -1,0 +1,189 @@
+// The functions of stream_core.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing,
+                                  Ref<StreamOrigin> origin, std::shared_ptr<const Request> request,
+                                  HeaderFields inherited, TransportChoice choice)
+    : shard_(std::move(shard)), framing_(framing), settings_(std::move(settings)) {
+  const std::string id = request->last_event_id();
+  if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
+  if (choice.transport != Transport::sse) {
+    PollAnswer answer(id.size() <= max_cursor_bytes ? id : std::string());
+    fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), std::move(answer)});
+  }
+  opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
+}
+
+SPATE_DECL bool StreamCore::in_handler() const {
+  const std::lock_guard lock(shard_->shared_mutex());
+  return opening_ && opening_->handler == std::this_thread::get_id();
+}
+
+SPATE_DECL std::shared_ptr<const Request> StreamCore::request() const {
+  {
+    const std::lock_guard lock(shard_->shared_mutex());
+    if (opening_ && opening_->request) return opening_->request;
+  }
+  static const auto none = std::make_shared<const Request>();
+  return none;
+}
+
+SPATE_DECL void StreamCore::open() {
+  if (state_.load(std::memory_order_acquire) != State::pending) return;
+  if (framing_ == Framing::none) return end(EndReason::completed);  // the head is all
+  // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
+  shard_->post_if([this] { return advance(State::pending, State::open); }, Ref<StreamCore>(this), what_open);
+}
+
+SPATE_DECL bool StreamCore::reject(Response response) {
+  if (!advance(State::pending, State::rejected)) return false;
+  return shard_->run([self = Ref<StreamCore>(this),
+                      response = std::move(response)]() mutable { self->do_reject(std::move(response)); },
+                     Ref<Resident>(this));
+}
+
+SPATE_DECL bool StreamCore::set_header(std::string_view name, std::string_view value, Beside beside) {
+  check_stream_field(name, value);
+  const std::lock_guard lock(shard_->shared_mutex());
+  if (!opening_ || opening_->head_taken || state_.load(std::memory_order_acquire) != State::pending) return false;
+  HeaderFields& fields = opening_->fields;
+  if (beside == Beside::replaces) {
+    std::erase_if(fields, [&](const auto& field) { return iequals(field.first, name); });
+  }
+  fields.emplace_back(name, trim(value));
+  return true;
+}
+
+SPATE_DECL SendResult StreamCore::send(EncodedEvent event) {
+  open();
+  if (!is_open()) return SendResult::closed;
+  const StreamOptions& limits = options();
+  const std::size_t size = event.chunk().size();
+  // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
+  const std::size_t before = waiting_.fetch_add(size, std::memory_order_relaxed);
+  const bool full = before > 0 && before + size > limits.max_queued_bytes;
+  if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
+    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    if (limits.overflow == Overflow::close) {
+      shard_->post_if([this] { return advance(State::open, State::finishing); }, Ref<StreamCore>(this), what_overflow);
+      return SendResult::closed;
+    }
+    if (event.has_data()) post(what_dropped);  // else nobody misses it
+    return SendResult::dropped;
+  }
+  try {
+    return post_event(std::move(event)) ? SendResult::queued : SendResult::closed;
+  } catch (...) {
+    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+SPATE_DECL void StreamCore::send(EncodedEvent event, Ref<SendWaiter> waiter) {
+  open();
+  if (is_open() && post_in_place(std::move(event), waiter)) return;
+  waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
+}
+
+SPATE_DECL void StreamCore::end(EndReason reason, std::error_code error, EncodedEvent last) {
+  if (!unended()) return;  // that of a HEAD ends too, though it is never open
+  // In one step with the post, which may fail: then nobody has asked.
+  shard_->run_if([this] { return advance(State::open, State::finishing) || advance(State::pending, State::finishing); },
+                 [self = Ref<StreamCore>(this), reason, error, last = std::move(last)]() mutable {
+                   self->do_finish(reason, error, std::move(last));
+                 },
+                 Ref<Resident>(this));
+}
+
+SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback) {
+  shard_->run(
+      [self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
+        self->watchers().add(moment, std::move(callback));
+        if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
+      },
+      Ref<Resident>(this));
+}
+
+SPATE_DECL void StreamCore::when_ended(Ref<SendWaiter> waiter) {
+  const bool posted = shard_->run(
+      [self = Ref<StreamCore>(this), waiter]() mutable {
+        if (self->ended_) return waiter->done({});
+        self->watchers().add(std::move(waiter));
+      },
+      Ref<Resident>(this));
+  if (!posted) waiter->done(Errc::shut_down);
+}
+
+SPATE_DECL std::stop_token StreamCore::stop_token() {
+  const std::lock_guard lock(shard_->shared_mutex());
+  if (!stop_) stop_ = std::make_unique<std::stop_source>();
+  if (stopped_) stop_->request_stop();
+  return stop_->get_token();
+}
+
+SPATE_DECL bool StreamCore::claim(Ref<StreamSource> registration) {
+  const std::lock_guard lock(shard_->shared_mutex());
+  if (registration_) return false;
+  registration_ = std::move(registration);
+  return true;
+}
+
+SPATE_DECL bool StreamCore::unclaim(const StreamSource& registration) {
+  const std::lock_guard lock(shard_->shared_mutex());
+  if (registration_.get() != &registration) return false;
+  registration_ = nullptr;  // which its emitter holds as well
+  return true;
+}
+
+SPATE_DECL Ref<StreamSource> StreamCore::registration() const {
+  const std::lock_guard lock(shard_->shared_mutex());
+  return registration_;
+}
+
+SPATE_DECL void StreamCore::handler_returned() {
+  open();
+  handler_finished();
+}
+
+SPATE_DECL void StreamCore::handler_finished() {
+  handler_done_ = true;
+  release_opening();
+}
+
+SPATE_DECL void StreamCore::deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {
+  queue_.push_range(shard_->nodes(), block, data, events);
+  queue_changed();
+}
+
+SPATE_DECL void StreamCore::prefetch() const noexcept {
+  detail::prefetch(&fsm_);
+  detail::prefetch(&queue_);
+}
+
+SPATE_DECL void StreamCore::push_gap(const EncodedEvent& gap) {
+  shard_->counters().gaps.add(1);
+  push(QueueNode::Kind::notice, gap, 0);
+}
+
+SPATE_DECL void StreamCore::mark_dirty() {
+  if (dirty_ || (socket_ == no_socket && !polling())) return;
+  dirty_ = true;
+  shard_->mark_dirty(Ref<Resident>(this));
+}
+
+SPATE_DECL bool StreamCore::unended() const noexcept {
+  const State state = state_.load(std::memory_order_acquire);
+  return state == State::pending || state == State::open;
+}
+
+SPATE_DECL StreamCore::Seldom& StreamCore::seldom() {
+  if (!seldom_) seldom_ = std::make_unique<Seldom>();
+  return *seldom_;
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,28 @@
+// The functions of stream_watchers.hpp.
+#pragma once
+
+#include <spate/config.hpp>
+#include <spate/stream/detail/stream_watchers.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void StreamWatchers::add(Ref<SendWaiter> waiter) {
+  std::erase_if(waiters_, [](const Ref<SendWaiter>& each) { return each->is_done(); });
+  waiters_.push_back(std::move(waiter));
+}
+
+SPATE_DECL void StreamWatchers::call_back(Shard& shard, EndReason reason) {
+  auto callbacks = std::exchange(callbacks_, {});
+  const auto waiters = std::exchange(waiters_, {});
+  const bool timeout = reason == EndReason::write_timeout || reason == EndReason::lifetime;
+  for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
+    if (moment == Moment::timeout && !timeout) continue;
+    if (moment == Moment::error && (timeout || !error_)) continue;
+    for (auto& [of, registered] : callbacks) {
+      if (of == moment) shard.call_back([callback = std::move(registered), error = error_] { callback(error); });
+    }
+  }
+  for (const Ref<SendWaiter>& waiter : waiters) waiter->done({});
+}
+
+}  // namespace spate::detail
