@@ -66,7 +66,6 @@
 #include <spate/stream/impl/adopted_socket.ipp>
 #include <spate/stream/impl/any_stream.ipp>
 #include <spate/stream/impl/discard_input.ipp>
-#include <spate/stream/impl/epoll_poller.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
@@ -100,3 +99,7 @@
 #include <spate/wire/impl/require.ipp>
 #include <spate/wire/impl/text.ipp>
 #include <spate/wire/impl/utf8.ipp>
+
+#if defined(__linux__) && !SPATE_PORTABLE
+#include <spate/stream/impl/epoll_poller.ipp>
+#endif
