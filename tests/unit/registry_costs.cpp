@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <spate/registry/detail/latecomers.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
@@ -87,6 +89,25 @@ TEST_CASE("a broadcast costs its publisher a post to each loop, however many str
     });
   };
   CHECK(to_all(large, many) < allowed * to_all(small, few));
+}
+
+TEST_CASE("a stream that waits for the log of a bus goes at the same cost however many wait with it",
+          "[registry][cost]") {
+  using namespace spate::detail;
+  const auto take_newest = [](std::size_t waiting) {
+    Latecomers latecomers;
+    std::vector<Ref<Subscription>> all;
+    for (std::size_t i = 0; i < waiting; ++i) {
+      all.push_back(make_ref<Subscription>(Ref<Feed>(), Ref<StreamCore>(), std::vector<std::string>()));
+      latecomers.add(Latecomers::the_end, {all.back(), {"", spate::EventEncoder(spate::Event()), std::nullopt}, {}});
+    }
+    return Registered::least_time([&](std::size_t) {
+      const auto taken = latecomers.take(*all.back());
+      if (!taken || taken->subscription != all.back() || all.back()->late) std::abort();
+      all.pop_back();
+    });
+  };
+  CHECK(take_newest(100'000) < allowed * take_newest(4'000));
 }
 
 namespace {

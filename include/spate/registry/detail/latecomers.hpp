@@ -2,11 +2,14 @@
 // log does not reach so far yet. Guarded by the emitter's lock.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -49,7 +52,12 @@ class Latecomers {
   std::optional<Latecomer> take(Subscription& subscription, std::uint64_t newest = 0);
 
  private:
-  std::multimap<std::uint64_t, Latecomer> waiting_;  // by cursor
+  using Waiting = std::multimap<std::uint64_t, Latecomer>;
+
+  Latecomer take_out(Waiting::iterator at);
+
+  Waiting waiting_;                                                    // by cursor
+  std::unordered_map<const Subscription*, Waiting::iterator> places_;  // so that who goes is found at once
 };
 
 }  // namespace spate::detail

@@ -8,36 +8,48 @@ namespace spate::detail {
 
 SPATE_DECL void Latecomers::add(std::uint64_t cursor, Latecomer latecomer) {
   Subscription& subscription = *latecomer.subscription;
-  waiting_.emplace(cursor, std::move(latecomer));
+  const auto place = places_.try_emplace(&subscription).first;
+  try {
+    place->second = waiting_.emplace(cursor, std::move(latecomer));
+  } catch (...) {
+    places_.erase(place);
+    throw;
+  }
   subscription.late = true;
 }
 
 SPATE_DECL std::vector<Latecomers::Latecomer> Latecomers::take_up_to(std::uint64_t newest) {
   std::vector<Latecomer> taken;
-  while (!waiting_.empty() && waiting_.begin()->first <= newest) {
-    taken.push_back(std::move(waiting_.begin()->second));
-    taken.back().subscription->late = false;
-    waiting_.erase(waiting_.begin());
-  }
+  const auto end = waiting_.upper_bound(newest);
+  taken.reserve(static_cast<std::size_t>(std::distance(waiting_.begin(), end)));
+  while (waiting_.begin() != end) taken.push_back(take_out(waiting_.begin()));
   return taken;
 }
 
 SPATE_DECL void Latecomers::wait_for_the_end() {
-  std::multimap<std::uint64_t, Latecomer> waiting;
-  for (auto& [cursor, latecomer] : waiting_) waiting.emplace(the_end, std::move(latecomer));
+  Waiting waiting;
+  while (!waiting_.empty()) {
+    auto node = waiting_.extract(waiting_.begin());
+    node.key() = the_end;
+    const Subscription* const subscription = node.mapped().subscription.get();
+    places_.find(subscription)->second = waiting.insert(std::move(node));
+  }
   waiting_.swap(waiting);
 }
 
 SPATE_DECL std::optional<Latecomers::Latecomer> Latecomers::take(Subscription& subscription, std::uint64_t newest) {
   if (!subscription.late) return std::nullopt;
-  for (auto at = waiting_.upper_bound(newest); at != waiting_.end(); ++at) {
-    if (at->second.subscription.get() != &subscription) continue;
-    std::optional<Latecomer> taken(std::move(at->second));
-    waiting_.erase(at);
-    subscription.late = false;
-    return taken;
-  }
-  return std::nullopt;
+  const Waiting::iterator at = places_.find(&subscription)->second;
+  if (at->first <= newest) return std::nullopt;
+  return take_out(at);
+}
+
+SPATE_DECL Latecomers::Latecomer Latecomers::take_out(Waiting::iterator at) {
+  Latecomer taken = std::move(at->second);
+  places_.erase(taken.subscription.get());
+  waiting_.erase(at);
+  taken.subscription->late = false;
+  return taken;
 }
 
 }  // namespace spate::detail
