@@ -541,6 +541,7 @@ TEST_CASE("an open stream is not idle", "[loopback][server][timeout]") {
 TEST_CASE("a client that does not take its answer is given up", "[loopback][server][timeout]") {
   ServerOptions options;
   options.stream.write_timeout = 50ms;
+  options.max_connections = 1;  // so that another one is let in when it is given up
   std::atomic<bool> asked{false};
   Serving serving(
       [&](Server& server) {
@@ -548,12 +549,21 @@ TEST_CASE("a client that does not take its answer is given up", "[loopback][serv
           asked = true;
           return Response::text(200, std::string(4'000'000, 'x'));
         });
+        server.get("/free", [](const Request&) { return Response::text(200, "free"); });
       },
       options, Serving::small_buffer);
   Client client(serving.port(), Serving::small_buffer);
   client.get("/");
   CHECK(eventually([&] { return asked.load(); }));
-  std::this_thread::sleep_for(300ms);
+  CHECK(eventually([&] {
+    try {
+      Client other(serving.port());
+      other.get("/free");
+      return other.read_reply().body == "free";
+    } catch (const std::exception&) {
+      return false;  // so many were refused that they are not told any more
+    }
+  }));
   // What the kernels held, and no more.
   CHECK(client.read_to_end().size() < 4'000'000);
 }
