@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <spate/registry/emitter.hpp>
@@ -80,6 +81,60 @@ TEST_CASE("a log keeps no more bytes than it may, but always its newest event", 
   RedisNodeServer b(options);
   EventClient all = b.hub.open("/anna", "earliest");
   CHECK(all.next().data.size() == 3'000'000);
+}
+
+TEST_CASE("what Redis says to be lost does not make the log longer", "[cluster][capacity][durable][gap]") {
+  const RedisServer redis;
+  spate::RedisOptions options = redis_options(redis.url());
+  options.log_bytes = 1'000'000;
+  RedisNodeServer a(options);
+  EventClient anna = a.hub.open("/anna?greet=1");
+  anna.next();
+  const std::string epoch = redis.command("GET spate:epoch");
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 15; ++i) {
+      REQUIRE(all_succeed(send_large(a, 1, 50'000)));
+      CHECK(anna.next().data.size() == 50'000);
+    }
+    redis.command("SET spate:mark " + redis.command("XADD spate:log '*' e " + epoch + " g lost"));
+    CHECK(anna.next().name == "gap");
+  }
+  REQUIRE(all_succeed(send_large(a, 15, 50'000)));
+  CHECK(eventually([&] { return log_length(redis) <= 23; }));  // with three marks
+}
+
+TEST_CASE("what is trimmed before a node on a slow link reads it is told as a gap before what follows",
+          "[cluster][capacity][durable][gap]") {
+  const RedisServer redis;
+  RedisProxy slow(redis.port());
+  spate::RedisOptions near = redis_options(redis.url()), far = redis_options(slow.url());
+  near.log_bytes = far.log_bytes = 150'000;
+  TwoNodes nodes(near, far);
+  const std::string first = nodes.a.hub.sent(Audience::user("anna"), "1");
+  CHECK(nodes.there.next().data == "1");
+  slow.slow_down(200);  // half a second for one of those that follow
+  for (int i = 2; i <= 7; ++i) {
+    nodes.a.hub.sent(Audience::user("anna"), std::to_string(i) + std::string(100'000, 'x'));
+  }
+  slow.slow_down(0);
+  nodes.a.hub.sent(Audience::user("anna"), "8");
+  int heard = 1, gaps = 0;
+  bool told = false;
+  while (heard < 8) {
+    const auto event = nodes.there.next();
+    if (event.name == "gap") {
+      CHECK_FALSE(std::exchange(told, true));
+      ++gaps;
+      continue;
+    }
+    const int number = event.data.at(0) - '0';
+    CHECK(told == (number != heard + 1));
+    heard = number;
+    told = false;
+  }
+  CHECK(gaps > 0);
+  CHECK(nodes.b.hub.server.stats().gaps == static_cast<std::size_t>(gaps));
+  CHECK(nodes.b.hub.open("/anna?greet=1", first).next().data == "fresh");
 }
 
 TEST_CASE("a log that is larger than it may be is trimmed by the first node that comes",

@@ -2,8 +2,10 @@
 // misses.
 //
 // While it is behind it reads by a script that also tells how many entries the log ever had, so that it sees what was
-// trimmed before it came. At the log's end it waits there, by XREAD; every answer but a short one at once leads back to
-// the script, and so does a quiet second, in which the log may have been replaced.
+// trimmed before it came. At the log's end it waits there, by XREAD. Right after that another script looks whether the
+// log still has an entry that was read before: a log is trimmed from its beginning, so that none is missing behind that
+// one. Only then is the answer of XREAD told. If there is no such entry, the script that knows how many there were
+// reads instead; it does so too after a full answer, and after a quiet second, in which the log may have been replaced.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +14,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <spate/cluster/detail/log_id.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
@@ -29,8 +31,10 @@ class RedisLogFollower {
   struct Events {
     /// The next entry.
     std::function<void(std::uint64_t sequence, std::string_view message)> entry;
-    /// Entries up to this one are gone before they were read, or a mark says that some are lost.
+    /// Entries up to this one are gone before they were read.
     std::function<void(std::uint64_t sequence)> trimmed;
+    /// The next entry is a mark: some before it are lost.
+    std::function<void(std::uint64_t sequence)> marked;
     /// An entry, of this id, is none that a node has written.
     std::function<void(std::string_view id)> garbled;
     /// All entries up to this one have been read.
@@ -56,8 +60,16 @@ class RedisLogFollower {
   static constexpr std::size_t batch = 1024;
   static constexpr std::size_t batch_bytes = 1024 * 1024;
   /// Entries that it reads at a time at the log's end, where nobody has looked how large they are.
-  static constexpr std::size_t news = 32;
+  static constexpr std::size_t most_news = 32;
   static constexpr std::chrono::milliseconds quiet{1'000};
+
+  enum class Kind : std::uint8_t { message, mark, garbled, of_another_log };
+  template <typename Text>
+  struct Entry {
+    Kind kind;
+    std::uint64_t sequence;  // 0 when it has none that can be read
+    Text text;               // the message, or a garbled one's id
+  };
 
   void catch_up();
 
@@ -67,16 +79,18 @@ class RedisLogFollower {
 
   void took_news(const redisReply& reply);
 
-  // Tells entries; false when it stopped in between.
-  bool take(const redisReply& entries);
+  void looked_behind(const redisReply& reply);
+
+  // entry = [ id, [ "e", epoch, "m", message ] ], or a mark: [ id, [ "e", epoch, "g", why ] ]
+  Entry<std::string_view> entry_of(const redisReply& entry) const;
+
+  // Tells an entry; false when it stopped by that.
+  bool take(const Entry<std::string_view>& entry);
 
   bool failed(const redisReply& reply);
 
   static std::uint64_t count_of(const redisReply& reply) noexcept {
     return reply.type == REDIS_REPLY_INTEGER && reply.integer > 0 ? static_cast<std::uint64_t>(reply.integer) : 0;
-  }
-  static std::optional<std::uint64_t> id_of(const redisReply& entry) noexcept {
-    return entry.elements == 2 ? LogId::parse(text_of(*entry.element[0])) : std::nullopt;
   }
 
   const std::string epoch_key_;
@@ -84,9 +98,9 @@ class RedisLogFollower {
   const Events events_;
   std::shared_ptr<RedisSession> session_;
   std::string epoch_;
-  std::uint64_t position_ = 0;  // the last entry read
-  std::uint64_t read_ = 0;      // entries that the log ever had, up to there
-  RedisConnection::Clock::time_point asked_at_;
+  std::uint64_t position_ = 0;            // the last entry read
+  std::uint64_t read_ = 0;                // entries that the log ever had, up to there
+  std::vector<Entry<std::string>> news_;  // to be told when it is sure that none is missing before them
 };
 
 }  // namespace spate::detail

@@ -33,6 +33,7 @@ enum class RedisScript : std::uint8_t {
   settle,
   append,
   read,
+  reaches,
   route,
   lease,
   presence,
@@ -95,9 +96,10 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
  private:
   static constexpr std::size_t script_count = static_cast<std::size_t>(RedisScript::count);
   static constexpr std::array<std::string_view, script_count> texts{
-      redis_scripts::hello,  redis_scripts::offer, redis_scripts::settle, redis_scripts::append,
-      redis_scripts::read,   redis_scripts::route, redis_scripts::lease,  redis_scripts::presence,
-      redis_scripts::forget, redis_scripts::leave, redis_scripts::counts, redis_scripts::others};
+      redis_scripts::hello,    redis_scripts::offer,   redis_scripts::settle, redis_scripts::append,
+      redis_scripts::read,     redis_scripts::reaches, redis_scripts::route,  redis_scripts::lease,
+      redis_scripts::presence, redis_scripts::forget,  redis_scripts::leave,  redis_scripts::counts,
+      redis_scripts::others};
 
   std::shared_ptr<RedisConnection> connection();
 

@@ -13,6 +13,7 @@ SPATE_DECL void RedisLogFollower::restart(std::string_view epoch) {
 
 SPATE_DECL void RedisLogFollower::follow(std::shared_ptr<RedisSession> session) {
   session_ = std::move(session);
+  news_.clear();
   catch_up();
 }
 
@@ -25,85 +26,93 @@ SPATE_DECL void RedisLogFollower::catch_up() {
 
 SPATE_DECL void RedisLogFollower::took_batch(const redisReply& reply) {
   if (failed(reply)) return;
-  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 5) {
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 6) {
     return session_->fail(Errc::bus_refused, "the log cannot be read");
   }
   if (text_of(*reply.element[0]) != epoch_) return session_->fail(Errc::bus_lost, "the log has begun anew");
   const std::uint64_t added = count_of(*reply.element[1]), kept = count_of(*reply.element[2]);
   const std::uint64_t newest = LogId::parse(text_of(*reply.element[3])).value_or(position_);
   if (newest < position_) return session_->fail(Errc::bus_lost, "the log has gone backward");
-  const redisReply& entries = *reply.element[4];
+  const redisReply& entries = *reply.element[5];
+  // What was read is still there, or else all up to its end is gone and can be counted.
+  const std::uint64_t first = LogId::parse(text_of(*reply.element[4])).value_or(newest + 1);
   const std::uint64_t gone = added > kept ? added - kept : 0;
-  if (gone > read_) {
+  if (first > position_ && gone != read_) {
     read_ = gone;
-    const auto first = entries.elements > 0 ? id_of(*entries.element[0]) : std::nullopt;
-    const std::uint64_t up_to = first ? *first - 1 : newest;
-    if (up_to > position_) {
-      position_ = up_to;
-      events_.trimmed(up_to);
+    if (first - 1 > position_) {
+      events_.trimmed(first - 1);
+      position_ = first - 1;
     }
   }
-  if (!take(entries)) return;
+  for (std::size_t i = 0; i < entries.elements; ++i) {
+    if (!take(entry_of(*entries.element[i]))) return;
+  }
   if (position_ < newest && entries.elements > 0) return catch_up();
   read_ = added;
   position_ = std::max(position_, newest);
   events_.caught_up(position_);
   // Where much comes, this reads more of it at a time.
-  if (session_ && entries.elements >= news) return catch_up();
+  if (session_ && entries.elements >= most_news) return catch_up();
   wait();
 }
 
 SPATE_DECL void RedisLogFollower::wait() {
   if (!session_) return;
-  const std::string count = std::to_string(news), from = LogId::format(position_),
+  const std::string count = std::to_string(most_news), from = LogId::format(position_),
                     block = std::to_string(quiet.count());
-  asked_at_ = RedisConnection::Clock::now();
   session_->listening().command(
       {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", log_key_, from},
       [this](const redisReply& reply) { took_news(reply); }, quiet);
+  // Redis goes on to this as soon as it has answered.
+  session_->eval_on(session_->listening(), RedisScript::reaches, 1, {log_key_, from},
+                    [this](const redisReply& reply) { looked_behind(reply); });
 }
 
 SPATE_DECL void RedisLogFollower::took_news(const redisReply& reply) {
   if (failed(reply)) return;
   // streams = 1*[ key, entries ]
-  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 1 || reply.element[0]->elements != 2) return catch_up();
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 1 || reply.element[0]->elements != 2) return;
   const redisReply& entries = *reply.element[0]->element[1];
-  // Who was stopped for long may have missed what was trimmed meanwhile; who reads full batches is behind.
-  const bool late = RedisConnection::Clock::now() - asked_at_ > 2 * quiet;
-  if (late) return catch_up();
-  if (!take(entries)) return;
-  if (entries.elements == news) return catch_up();
+  for (std::size_t i = 0; i < entries.elements; ++i) {
+    const Entry<std::string_view> entry = entry_of(*entries.element[i]);
+    news_.push_back({entry.kind, entry.sequence, std::string(entry.text)});
+  }
+}
+
+SPATE_DECL void RedisLogFollower::looked_behind(const redisReply& reply) {
+  if (failed(reply)) return;
+  const std::vector<Entry<std::string>> entries = std::exchange(news_, {});
+  if (entries.empty() || reply.type != REDIS_REPLY_INTEGER || reply.integer == 0) return catch_up();
+  for (const Entry<std::string>& entry : entries) {
+    if (!take({entry.kind, entry.sequence, entry.text})) return;
+  }
+  // Who reads full answers is behind.
+  if (entries.size() == most_news) return catch_up();
   wait();
 }
 
-SPATE_DECL bool RedisLogFollower::take(const redisReply& entries) {
-  for (std::size_t i = 0; i < entries.elements; ++i) {
-    // entry = [ id, [ "e", epoch, "m", message ] ], or a mark: [ id, [ "e", epoch, "g", why ] ]
-    const redisReply& entry = *entries.element[i];
-    const auto id = id_of(entry);
-    if (!id || *id <= position_) {
-      if (!id) events_.garbled(entry.elements > 0 ? text_of(*entry.element[0]) : std::string_view());
-      ++read_;
-      continue;
-    }
-    const redisReply& fields = *entry.element[1];
-    const std::string_view kind = fields.elements == 4 ? text_of(*fields.element[2]) : std::string_view();
-    if ((kind != "m" && kind != "g") || text_of(*fields.element[0]) != "e") {
-      events_.garbled(text_of(*entry.element[0]));
-    } else if (text_of(*fields.element[1]) != epoch_) {
-      session_->fail(Errc::bus_lost, "the log has begun anew");
-      return false;
-    } else if (kind == "g") {
-      events_.trimmed(*id);
-    } else {
-      events_.entry(*id, text_of(*fields.element[3]));
-    }
-    // Behind what may throw: it is read again then.
-    position_ = *id;
-    ++read_;
-    if (!session_) return false;
+SPATE_DECL RedisLogFollower::Entry<std::string_view> RedisLogFollower::entry_of(const redisReply& entry) const {
+  const std::string_view id = entry.elements > 0 ? text_of(*entry.element[0]) : std::string_view();
+  const std::uint64_t sequence = entry.elements == 2 ? LogId::parse(id).value_or(0) : 0;
+  if (sequence == 0 || entry.element[1]->elements != 4) return {Kind::garbled, sequence, id};
+  const redisReply& fields = *entry.element[1];
+  const std::string_view kind = text_of(*fields.element[2]);
+  if ((kind != "m" && kind != "g") || text_of(*fields.element[0]) != "e") return {Kind::garbled, sequence, id};
+  if (text_of(*fields.element[1]) != epoch_) return {Kind::of_another_log, sequence, id};
+  return {kind == "g" ? Kind::mark : Kind::message, sequence, text_of(*fields.element[3])};
+}
+
+SPATE_DECL bool RedisLogFollower::take(const Entry<std::string_view>& entry) {
+  switch (entry.kind) {
+    case Kind::message: events_.entry(entry.sequence, entry.text); break;
+    case Kind::mark: events_.marked(entry.sequence); break;
+    case Kind::garbled: events_.garbled(entry.text); break;
+    case Kind::of_another_log: session_->fail(Errc::bus_lost, "the log has begun anew"); return false;
   }
-  return true;
+  // Behind what may throw: it is read again then.
+  position_ = std::max(position_, entry.sequence);
+  ++read_;
+  return session_ != nullptr;
 }
 
 SPATE_DECL bool RedisLogFollower::failed(const redisReply& reply) {

@@ -409,6 +409,10 @@ SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
     sizes_.trimmed(sequence);
     if (const auto to = listener()) to->trimmed(sequence);
   };
+  events.marked = [this](std::uint64_t sequence) {
+    sizes_.add(sequence, 0);
+    if (const auto to = listener()) to->trimmed(sequence);
+  };
   events.garbled = [this](std::string_view id) { skip("an entry of the log, " + std::string(id)); };
   events.caught_up = [this](std::uint64_t newest) {
     if (const auto to = listener()) to->caught_up(newest);
