@@ -191,6 +191,46 @@ TEST_CASE("what cannot be restored is told once to every stream, also by a node 
   CHECK(c.hub.server.stats().gaps == 1);
 }
 
+TEST_CASE("what two masters took at the same time is told as a gap to the streams of both sides",
+          "[cluster][failover][durable][gap]") {
+  Pair redis;
+  RedisProxy to_a(redis.in_charge().port());
+  TwoNodes nodes(redis_options(to_a.url()), redis_options(redis.url()));
+  EventClient here = nodes.a.hub.open("/anna?greet=1");
+  here.next();
+  const std::string first = send(nodes.a, 1, 1);
+  for (EventClient* client : {&here, &nodes.there}) CHECK(client->next().data == "1");
+  REQUIRE(redis.replica_has(1));
+  // Of the two nodes one goes over to the replica, and misses the other there.
+  redis.replica_falls_behind();
+  redis.proxy.lead_to(redis.replica().port());
+  redis.in_charge().command("CLIENT KILL TYPE normal");
+  CHECK(nodes.there.next().name == "gap");
+  const bool both_take_events = GENERATE(true, false);
+  send(nodes.a, 2, 2);
+  if (both_take_events) send(nodes.b, 3, 4);
+  const std::string fifth = send(nodes.a, 5, 5);
+  CHECK(here.next_data(2) == Texts{"2", "5"});
+  to_a.lead_to(redis.replica().port());
+  redis.fail_over();
+  CHECK(here.next().name == "gap");
+  if (both_take_events) {
+    CHECK(nodes.there.next_data(3) == numbers(3, 5));
+  } else {
+    CHECK(nodes.there.next_data(2) == Texts{"2", "5"});
+  }
+  CHECK(nodes.there.next().name == "gap");
+  send(nodes.a, 6, 6);
+  for (EventClient* client : {&here, &nodes.there}) CHECK(client->next().data == "6");
+  CHECK(nodes.a.hub.server.stats().gaps == 1);
+  CHECK(nodes.b.hub.server.stats().gaps == 2);
+  for (RedisNodeServer* node : {&nodes.a, &nodes.b}) {
+    for (const std::string& cursor : {first, fifth}) {
+      CHECK(node->hub.open("/anna?greet=1", cursor).next().data == "fresh");
+    }
+  }
+}
+
 TEST_CASE("an event that is sent again, since no node that had read it came in time, is not delivered there again",
           "[cluster][failover][durable][gap]") {
   Pair redis;

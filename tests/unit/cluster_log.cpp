@@ -65,6 +65,33 @@ TEST_CASE("a tail forgets what is old or too much, and knows that it has", "[clu
   CHECK(tail.reaches_back_to(0));
 }
 
+TEST_CASE("a log that ends in what a tail does not have, or lacks what it has, is not the log of that tail",
+          "[cluster][tail]") {
+  using End = RedisLogTail::LogEnd;
+  RedisLogTail tail;
+  const std::string stamp(17, 's'), other(17, 'o');
+  for (const std::uint64_t sequence : {10U, 20U, 30U}) tail.add(sequence, stamp + "message", t0);
+  // It may be shorter, or longer.
+  CHECK(tail.agrees_with(End{0, 0, "", 0}, 30));
+  CHECK(tail.agrees_with(End{20, 20, stamp, 0}, 30));
+  CHECK(tail.agrees_with(End{30, 30, stamp, 0}, 30));
+  CHECK(tail.agrees_with(End{40, 40, other, 0}, 30));
+  // Of what was confirmed before it was read, others may have come in between.
+  CHECK(tail.agrees_with(End{25, 25, other, 0}, 20));
+  // Another entry took a place, or one that was here.
+  CHECK_FALSE(tail.agrees_with(End{25, 25, other, 0}, 30));
+  CHECK_FALSE(tail.agrees_with(End{20, 20, other, 0}, 30));
+  // Numbers that were given out are not given out again, so that what had them cannot be put there.
+  CHECK_FALSE(tail.agrees_with(End{30, 20, stamp, 0}, 30));
+  CHECK(tail.agrees_with(End{29, 20, stamp, 0}, 30));
+  // Marks are no entries of a tail.
+  CHECK(tail.agrees_with(End{25, 25, "", 25}, 30));
+  tail.drop_older_than(t0 + 1h);
+  CHECK(tail.agrees_with(End{30, 30, stamp, 0}, 30));
+  CHECK_FALSE(tail.agrees_with(End{20, 20, stamp, 0}, 30));
+  CHECK_FALSE(tail.agrees_with(End{35, 25, other, 0}, 35));
+}
+
 TEST_CASE("a log over its bytes loses its oldest entries, and never its newest", "[cluster][sizes]") {
   RedisLogSizes sizes(100);
   CHECK(sizes.trim_to(0) == std::nullopt);

@@ -3,7 +3,8 @@
 // A Redis that takes over from another, or restarts, may lack what nodes have been told already. Then nothing is
 // appended for a moment in which every node offers what it knows and the log lacks. What was offered is appended under
 // its old numbers, and publishers' counters with it, so that nothing comes twice. What cannot be restored is told by an
-// entry of its own, a mark, which every node takes for a hole in the log.
+// entry of its own, a mark, which every node takes for a hole in the log. So is what can be in no order with the rest,
+// because two masters took it at the same time.
 #pragma once
 
 #include <algorithm>
@@ -37,6 +38,7 @@ class RedisLogRecovery {
   struct Known {
     std::string epoch;
     std::uint64_t position = 0;  // beyond it no number has been seen
+    std::uint64_t read = 0;      // up to there it has read all
     bool all = false;            // it has followed the log until now, and so holds its end
   };
 
@@ -46,8 +48,10 @@ class RedisLogRecovery {
   RedisLogRecovery(const asio::any_io_executor& strand, const RedisKeys& keys, const RedisLogTail& tail)
       : keys_(keys), tail_(tail), timer_(strand) {}
 
-  /// Takes part over `session`, whose log ends at `end`; `done` is called when the round is over.
-  void begin(std::shared_ptr<RedisSession> session, Known known, std::uint64_t end, std::function<void()> done);
+  /// Takes part over `session`, whose log ends at `end`; `done` is called when the round is over. Fails the session
+  /// when it was over before this node could say what it knows.
+  void begin(std::shared_ptr<RedisSession> session, Known known, const RedisLogTail::LogEnd& end,
+             std::function<void()> done);
 
   /// The session is over.
   void end();
@@ -71,6 +75,7 @@ class RedisLogRecovery {
   Known known_;
   std::function<void()> done_;
   std::string_view says_;  // to the script
+  bool heard_ = false;     // the script has taken it
 };
 
 }  // namespace spate::detail

@@ -44,6 +44,18 @@ class RedisLogTail {
   const std::string& stamp() const noexcept { return stamp_; }
   std::size_t bytes() const noexcept { return bytes_; }
 
+  /// The end of a log, as Redis tells it.
+  struct LogEnd {
+    std::uint64_t newest = 0;  // no number beyond it has been given out
+    std::uint64_t entry = 0;   // the last entry; 0: none is left
+    std::string stamp;         // of its message
+    std::uint64_t mark = 0;    // the last mark
+  };
+
+  /// Whether a log that ends so may be what was read here, perhaps without its end: it lacks none of the entries that
+  /// were added up to its newest number, and has no last entry that was not, if all up to `read` were.
+  bool agrees_with(const LogEnd& end, std::uint64_t read) const;
+
   /// Whether all entries behind `sequence` that were added are still here.
   bool reaches_back_to(std::uint64_t sequence) const noexcept { return dropped_ <= sequence; }
 

@@ -119,6 +119,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   // the leases show who was alive when Redis was last written to.
   void say_hello();
 
+  static std::uint64_t number_of(const redisReply& id) noexcept { return LogId::parse(text_of(id)).value_or(0); }
+
   // No number of the log beyond it has been seen here.
   std::uint64_t known_position() const { return std::max(follower_.position(), tail_.newest()); }
 
@@ -211,6 +213,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   RedisLogRecovery recovery_;
   RedisLogFollower follower_;
   std::unordered_map<std::uint64_t, std::uint64_t> newest_of_;  // by origin: the counter of its last event here
+  std::uint64_t mark_ = 0;  // the log's last mark that this node has read, or is to read, or that was told to it
   RedisServerInfo server_;
   std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};

@@ -8,8 +8,8 @@ namespace spate::detail::redis_scripts {
 /// KEYS epoch, log, lineage, round, offers, mark, nodes; ARGV a new epoch, then what the node knows: the epoch, the
 /// highest number seen in it, the newest entry and the stamp of its message; then the process of Redis and its history,
 /// 1 when it took that over from another Redis, for how long nodes are waited for in ms, if it did and if it did not,
-/// and the lease in ms. Returns the epoch of the log, 1 when the nodes have to agree on its end first, and its newest
-/// id.
+/// the lease in ms, and the last mark that the node knows. Returns the epoch of the log, 1 when the nodes have to agree
+/// on its end first, its newest id, its last mark, and its last entry with the stamp of its message.
 ///
 /// A log that is gone, or was never there, has a new epoch. One that may have been rolled back, because another Redis
 /// took over or this one restarted, keeps its own, and a round begins. So it does when it lacks what the node knows; it
@@ -19,6 +19,9 @@ namespace spate::detail::redis_scripts {
 /// Redis asks for memory, and for replicas, only when a script writes for the first time. What is written first here
 /// needs none, so that a full Redis lets nodes in, who can make room. One that takes no writes at all may be read from
 /// while nothing has changed.
+///
+/// Where two masters took events at the same time, the log has some whose numbers the node is past already, though it
+/// has never seen them. Its last mark shows that, if nodes here have missed others before, and so does its last entry.
 inline constexpr std::string_view hello = R"(
 local function before(a, b)
   local a_ms, a_n = string.match(a, '(%d+)-(%d+)')
@@ -41,11 +44,15 @@ if not epoch or redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('XADD', KEYS[2], 'MAXLEN', '0', '0-1', 'e', ARGV[1])
   redis.call('XSETID', KEYS[2], '0-0', 'ENTRIESADDED', '0', 'MAXDELETEDID', '0-0')
   if ARGV[6] ~= '' then redis.call('SET', KEYS[3], ARGV[6]) end
-  return {ARGV[1], 0, '0-0'}
+  return {ARGV[1], 0, '0-0', '0-0', '', ''}
 end
 local info = redis.call('XINFO', 'STREAM', KEYS[2])
-local last
-for i = 1, #info, 2 do if info[i] == 'last-generated-id' then last = info[i + 1] end end
+local last, entry
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' then last = info[i + 1] end
+  if info[i] == 'last-entry' then entry = info[i + 1] end
+end
+local mark = redis.call('GET', KEYS[6]) or '0-0'
 local wait, lost, changed
 local took_over = '0'
 local lineage = redis.call('GET', KEYS[3])
@@ -63,19 +70,18 @@ end
 if ARGV[2] == epoch then
   if before(last, ARGV[3]) then wait = wait or ARGV[9] end
   if ARGV[4] ~= '0-0' and not before(last, ARGV[4]) then
-    local entry = redis.call('XRANGE', KEYS[2], ARGV[4], ARGV[4])[1]
-    if entry then
-      lost = string.sub(entry[2][4] or '', 1, #ARGV[5]) ~= ARGV[5]
+    local newest = redis.call('XRANGE', KEYS[2], ARGV[4], ARGV[4])[1]
+    if newest then
+      lost = string.sub(newest[2][4] or '', 1, #ARGV[5]) ~= ARGV[5]
     else
       -- What is older than all that is left has been trimmed.
       local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
       lost = first and before(first[1], ARGV[4])
     end
-    -- A mark that the node is yet to read tells of it.
-    local mark = redis.call('GET', KEYS[6])
-    if mark and before(ARGV[3], mark) then lost = false end
-    if lost then wait = wait or 0 end
   end
+  -- A mark that the node is yet to read tells of it. One that it is past already was never read, or is lost.
+  if before(ARGV[3], mark) then lost = false elseif mark ~= ARGV[11] then lost = true end
+  if lost then wait = wait or 0 end
 end
 if refused and (wait or lost or redis.call('EXISTS', KEYS[4]) == 1) then return refused end
 if wait and (changed or redis.call('EXISTS', KEYS[4]) == 0) then
@@ -88,7 +94,8 @@ if wait and (changed or redis.call('EXISTS', KEYS[4]) == 0) then
   end
 end
 if lost then redis.call('HSET', KEYS[4], 'lost', '1') end
-return {epoch, redis.call('EXISTS', KEYS[4]), last}
+return {epoch, redis.call('EXISTS', KEYS[4]), last, mark, entry and entry[1] or '',
+  entry and string.sub(entry[2][4] or '', 1, #ARGV[5]) or ''}
 )";
 
 /// KEYS round, offers; ARGV ids and messages that the log may lack. A full Redis takes them too: see above.
@@ -102,7 +109,7 @@ return 1
 /// KEYS epoch, log, round, offers, mark; ARGV the epoch known, own name, 1 when this node has offered all that it knows
 /// and the log may lack, 2 when it could not offer all of it, 0 when it knows nothing, the highest number it has seen,
 /// what publishers' counters begin with, seconds to keep them. Returns 1 when the round is over, 0 while others are
-/// waited for.
+/// waited for, 2 when there is none.
 ///
 /// Whoever does not come back in time may have been told of events that a Redis which took over from another has never
 /// had. After a restart it is enough that one node comes back: what Redis has lost then, it knows too.
@@ -114,7 +121,7 @@ local function before(a, b)
   return a_ms < b_ms or (a_ms == b_ms and a_n < b_n)
 end
 local fields, round = redis.call('HGETALL', KEYS[3]), {}
-if #fields == 0 then return 1 end
+if #fields == 0 then return 2 end
 redis.call('HDEL', KEYS[4], '')
 local vouched = false
 for i = 1, #fields, 2 do

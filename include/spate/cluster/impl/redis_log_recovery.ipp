@@ -6,13 +6,14 @@
 
 namespace spate::detail {
 
-SPATE_DECL void RedisLogRecovery::begin(std::shared_ptr<RedisSession> session, Known known, std::uint64_t end,
-                                        std::function<void()> done) {
+SPATE_DECL void RedisLogRecovery::begin(std::shared_ptr<RedisSession> session, Known known,
+                                        const RedisLogTail::LogEnd& end, std::function<void()> done) {
   session_ = std::move(session);
   known_ = std::move(known);
   done_ = std::move(done);
-  if (known_.all) offer(end);
-  says_ = !known_.all ? "0" : tail_.reaches_back_to(end) ? "1" : "2";
+  heard_ = false;
+  if (known_.all) offer(end.newest);
+  says_ = !known_.all ? "0" : tail_.agrees_with(end, known_.read) ? "1" : "2";
   settle();
 }
 
@@ -53,7 +54,11 @@ SPATE_DECL void RedisLogRecovery::settle() {
                   position, keys_.publisher, counter_lifetime},
                  [this](const redisReply& reply) {
                    if (failed(reply)) return;
-                   if (reply.integer == 1) return done_();
+                   if (reply.integer == 2 && known_.all && !heard_) {
+                     return session_->fail(Errc::bus_lost, "the end of the log was agreed on without this node");
+                   }
+                   heard_ = true;
+                   if (reply.integer != 0) return done_();
                    timer_.expires_after(asked_again_after);
                    timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
                      // A session that lives has an owner who lives, and this with him.

@@ -24,6 +24,17 @@ SPATE_DECL void RedisLogTail::clear() {
   stamp_.clear();
 }
 
+SPATE_DECL bool RedisLogTail::agrees_with(const LogEnd& end, std::uint64_t read) const {
+  if (!reaches_back_to(end.newest)) return false;
+  if (end.entry == 0) return true;
+  if (!reaches_back_to(end.entry)) return false;
+  const auto next = entries_.upper_bound(end.entry);
+  if (next != entries_.end() && next->first <= end.newest) return false;
+  if (end.entry > read || end.entry == dropped_ || end.entry == end.mark) return true;
+  const auto same = entries_.find(end.entry);
+  return same != entries_.end() && BusMessageCodec::stamp_of(same->second.message) == end.stamp;
+}
+
 SPATE_DECL void RedisLogTail::drop_oldest() {
   dropped_ = std::max(dropped_, entries_.begin()->first);
   bytes_ -= entries_.begin()->second.message.size();

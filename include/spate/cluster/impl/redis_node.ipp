@@ -208,26 +208,29 @@ SPATE_DECL void RedisNode::look_again() {
 SPATE_DECL void RedisNode::say_hello() {
   const std::string proposed = hex(random_()), known = LogId::format(known_position()),
                     newest = LogId::format(tail_.newest()), restarts = std::to_string(agreement_after_restart.count()),
-                    lease = std::to_string(options_.lease.count()),
+                    lease = std::to_string(options_.lease.count()), mark = LogId::format(mark_),
                     takes_over = std::to_string((options_.max_retry + agreement_after_restart).count());
   session_->eval(RedisScript::hello, 7,
                  {keys_.epoch, keys_.log, keys_.lineage, keys_.round, keys_.offers, keys_.mark, keys_.nodes, proposed,
                   follower_.epoch(), known, newest, tail_.stamp(), server_.lineage(), server_.took_over ? "1" : "0",
-                  takes_over, restarts, lease},
+                  takes_over, restarts, lease, mark},
                  [this](const redisReply& reply) {
                    if (reply.type == REDIS_REPLY_ERROR) {
                      return session_->fail(Errc::bus_refused, RedisServerInfo::explained(text_of(reply)));
                    }
-                   if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 3) {
+                   if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 6) {
                      return session_->fail(Errc::bus_refused, "the log cannot be read");
                    }
                    const bool knows = text_of(*reply.element[0]) == follower_.epoch() && was_up_;
                    begin_log(text_of(*reply.element[0]));
+                   const RedisLogTail::LogEnd end{number_of(*reply.element[2]), number_of(*reply.element[4]),
+                                                  std::string(text_of(*reply.element[5])),
+                                                  number_of(*reply.element[3])};
+                   mark_ = end.mark;
                    presence_.begin(session_);
                    // What waits is sent once the log has been read: so streams that were here before are given it.
                    if (reply.element[1]->integer == 0) return follower_.follow(session_);
-                   const std::uint64_t end = LogId::parse(text_of(*reply.element[2])).value_or(0);
-                   recovery_.begin(session_, {follower_.epoch(), known_position(), knows}, end,
+                   recovery_.begin(session_, {follower_.epoch(), known_position(), follower_.position(), knows}, end,
                                    [this] { follower_.follow(session_); });
                  });
 }
@@ -286,6 +289,7 @@ SPATE_DECL void RedisNode::forget_log(std::string_view epoch) {
   tail_.clear();
   sizes_.clear();
   newest_of_.clear();
+  mark_ = 0;
 }
 
 SPATE_DECL void RedisNode::up() {
@@ -411,6 +415,7 @@ SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
   };
   events.marked = [this](std::uint64_t sequence) {
     sizes_.add(sequence, 0);
+    mark_ = sequence;
     if (const auto to = listener()) to->trimmed(sequence);
   };
   events.garbled = [this](std::string_view id) { skip("an entry of the log, " + std::string(id)); };
