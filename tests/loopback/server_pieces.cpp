@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -193,6 +194,65 @@ TEST_CASE("pieces may be written from any thread, and finished there", "[loopbac
   response.async_write("late", [&](std::error_code error) { journal.add(error.message()); });
   CHECK(journal.wait_for(4).back() == make_error_code(Errc::stream_closed).message());
   CHECK(refusal([&] { response.begin(Response(204)); }).find("204") != std::string::npos);
+}
+
+TEST_CASE("nothing goes before the head, whatever threads do at once", "[loopback][server][pieces]") {
+  Awaited<StreamedResponse> opened;
+  Serving serving([&](Server& server) {
+    server.get("/x", [&](const Request&, StreamedResponse response) { opened.set(std::move(response)); });
+  });
+  const auto at_once = [](auto one, auto other) {
+    std::atomic<int> ready{0};
+    const auto meet = [&] {
+      ++ready;
+      while (ready < 2) continue;
+    };
+    std::thread thread([&] {
+      meet();
+      other();
+    });
+    meet();
+    one();
+    thread.join();
+  };
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  const auto goes_on = [&](int round) { return round < 2000 && std::chrono::steady_clock::now() < end; };
+  SECTION("two first pieces are both written") {
+    std::atomic<int> told{0}, refused{0};
+    Client client(serving.port());
+    int rounds = 0;
+    for (; goes_on(rounds); ++rounds) {
+      client.get("/x");
+      const StreamedResponse response = opened.take();
+      const auto write = [&](const char* piece) {
+        response.async_write(piece, [&](std::error_code error) {
+          refused += error ? 1 : 0;
+          ++told;
+        });
+      };
+      at_once([&] { write("one"); }, [&] { write("two"); });
+      response.finish();
+      const std::string body = client.read_reply().body;
+      if (body != "onetwo" && body != "twoone") FAIL("in round " << rounds << ": " << body);
+    }
+    CHECK(eventually([&] { return told == 2 * rounds; }));
+    CHECK(refused == 0);
+  }
+  SECTION("a client always hears of the end") {
+    for (int round = 0; goes_on(round); ++round) {
+      Client client(serving.port());
+      client.get("/x");
+      const StreamedResponse response = opened.take();
+      bool begun = false;
+      at_once([&] { begun = response.begin(Response(200)); }, [&] { response.abort(); });
+      if (begun) {
+        const std::string all = client.read_to_end();
+        if (all.find("0\r\n\r\n") != std::string::npos) FAIL("in round " << round << ": " << all);
+      } else if (client.read_reply().status != 500) {
+        FAIL("in round " << round);
+      }
+    }
+  }
 }
 
 TEST_CASE("a shutdown waits for an answer in pieces until its deadline", "[loopback][server][pieces]") {

@@ -82,20 +82,16 @@ class StreamedCore final : public Resident {
   void on_failure(std::error_code error) override;
 
  private:
-  template <typename Step>
-  bool run(Step step) {
-    return shard_->run(
-        [self = Ref<StreamedCore>(this), step = std::move(step)]() mutable {
-          if (self->origin_) step(*self->origin_);
-        },
-        Ref<Resident>(this));
-  }
+  void do_end(PieceOrigin::Pieces pieces);
+  /// With 500, instead of pieces.
+  void answer(std::string_view reason);
 
   const Ref<Shard> shard_;
-  std::atomic<bool> begun_{false};
+  std::atomic<bool> begun_{false};  // the head is in the inbox, or beyond it
   std::atomic<bool> open_{true};
   std::atomic<std::uint32_t> handles_{0};
   Ref<PieceOrigin> origin_;
+  bool head_put_ = false;
   std::error_code error_;
   std::function<void(std::error_code)> error_callback_;
 };
