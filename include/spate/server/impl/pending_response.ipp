@@ -7,9 +7,15 @@
 namespace spate::detail {
 
 SPATE_DECL bool PendingCore::respond(Response response) {
-  if (answered_.exchange(true, std::memory_order_acq_rel)) return false;
-  response_ = std::move(response);  // nobody else writes it any more, and the shard reads it behind the post
-  return shard_->post(Ref<PendingCore>(this), 0);
+  if (!open()) return false;
+  // In one step with the post, which may fail: then nobody has answered.
+  return shard_->post_if(
+      [&] {
+        if (answered_.exchange(true, std::memory_order_acq_rel)) return false;
+        response_ = std::move(response);  // nobody else writes it any more
+        return true;
+      },
+      Ref<PendingCore>(this), 0);
 }
 
 SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {

@@ -41,10 +41,13 @@ SPATE_DECL void StreamCore::open() {
 }
 
 SPATE_DECL bool StreamCore::reject(Response response) {
-  if (!advance(State::pending, State::rejected)) return false;
-  return shard_->run([self = Ref<StreamCore>(this),
-                      response = std::move(response)]() mutable { self->do_reject(std::move(response)); },
-                     Ref<Resident>(this));
+  if (state_.load(std::memory_order_acquire) != State::pending) return false;
+  // In one step with the post, like `end`.
+  return shard_->run_if([this] { return advance(State::pending, State::rejected); },
+                        [self = Ref<StreamCore>(this), response = std::move(response)]() mutable {
+                          self->do_reject(std::move(response));
+                        },
+                        Ref<Resident>(this));
 }
 
 SPATE_DECL bool StreamCore::set_header(std::string_view name, std::string_view value, Beside beside) {

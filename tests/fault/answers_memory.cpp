@@ -1,0 +1,192 @@
+// Answers that are given from a thread whose allocations fail: each call has thrown and can be made again, or the
+// client gets what was to be answered. Nobody waits in vain.
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include <asio/awaitable.hpp>
+#include <asio/post.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <spate/server/server.hpp>
+#include "fault/calls/failing_calls.hpp"
+#include "support/catch.hpp"
+#include "support/client.hpp"
+#include "support/eventually.hpp"
+#include "support/serving.hpp"
+
+using namespace spate;
+using namespace spate::test;
+
+namespace {
+
+/// A request that waits for its answer, and a loop that does not turn before it is let go, with so many messages in its
+/// inbox: for one more it may need memory.
+template <typename Handle>
+class Asked {
+ public:
+  explicit Asked(std::size_t messages)
+      : serving_([this](Server& server) {
+          if constexpr (std::is_same_v<Handle, EventStream>) {
+            server.stream("/x", [this](EventStream stream) -> asio::awaitable<void> {
+              handle_.set(stream);
+              co_await stream.async_closed(asio::use_awaitable);
+            });
+          } else {
+            server.get("/x", [this](const Request&, Handle opened) { handle_.set(std::move(opened)); });
+          }
+        }),
+        client(serving_.port()),
+        held_(stop_) {
+    client.get("/x");
+    handle = std::make_unique<Handle>(handle_.take());
+    serving_.loop.settle();  // nobody else has a handle any more
+    asio::post(serving_.loop.io, [this] { const std::lock_guard wait(stop_); });
+    for (std::size_t i = 0; i < messages; ++i) handle->on_error([](std::error_code) {});
+  }
+  Asked(const Asked&) = delete;
+  Asked& operator=(const Asked&) = delete;
+  ~Asked() { let_go(); }
+
+  void let_go() {
+    if (held_.owns_lock()) held_.unlock();
+  }
+  Reply reply() {
+    let_go();
+    return client.read_reply();
+  }
+
+ private:
+  Awaited<Handle> handle_;
+  std::mutex stop_;
+  Serving serving_;
+
+ public:
+  Client client;
+  std::unique_ptr<Handle> handle;
+
+ private:
+  std::unique_lock<std::mutex> held_;
+};
+
+constexpr long for_good = std::numeric_limits<long>::max() / 2;
+
+/// Does `call` when the first allocation fails, the second, ... until it needs no more: that one alone, and all from it
+/// on. `check` is told whether it threw. Returns how often it did.
+template <typename Handle>
+long sweep(const std::function<void(const Handle&)>& call, const std::function<void(Asked<Handle>&, bool)>& check) {
+  long failed = 0;
+  std::thread([&] {
+    mark_this_thread();
+    for (std::size_t messages = 0; messages < 5; ++messages) {
+      for (const long times : {1L, for_good}) {
+        for (long skip = 0;; ++skip) {
+          Asked<Handle> asked(messages);
+          bool threw = false, struck = false;
+          {
+            const FailingAllocation failing(skip, times);
+            try {
+              call(*asked.handle);
+            } catch (const std::bad_alloc&) {
+              threw = true;
+            }
+            struck = failing.struck();
+          }
+          INFO("after " << skip << " allocations, with " << messages << " messages");
+          try {
+            check(asked, threw);
+          } catch (const Failure& failure) {
+            FAIL_CHECK(failure.what());
+          }
+          if (!struck) break;
+          failed += threw ? 1 : 0;
+        }
+      }
+    }
+  }).join();
+  return failed;
+}
+
+const std::string long_text(100, 'x');
+
+}  // namespace
+
+TEST_CASE("an answer for which there is no memory can be given again", "[fault][pending]") {
+  const long failed =
+      sweep<PendingResponse>([](const PendingResponse& pending) { pending.respond(Response::text(200, long_text)); },
+                             [](Asked<PendingResponse>& asked, bool threw) {
+                               CHECK(asked.handle->is_open() == threw);
+                               CHECK(asked.handle->respond(Response::text(200, long_text)) == threw);
+                               CHECK(asked.reply().body == long_text);
+                             });
+  CHECK(failed > 10);
+}
+
+TEST_CASE("a stream for which there is no memory to reject it can be rejected again", "[fault][stream]") {
+  const long failed =
+      sweep<EventStream>([](const EventStream& stream) { stream.reject(Response::text(403, long_text)); },
+                         [](Asked<EventStream>& asked, bool threw) {
+                           CHECK(asked.handle->reject(Response::text(403, long_text)) == threw);
+                           const Reply reply = asked.reply();
+                           CHECK(reply.status == 403);
+                           CHECK(reply.body == long_text);
+                         });
+  CHECK(failed > 10);
+}
+
+TEST_CASE("pieces for which there is no memory can be written again", "[fault][pieces]") {
+  SECTION("the head") {
+    const long failed = sweep<StreamedResponse>(
+        [](const StreamedResponse& response) { response.begin(Response::text(201, long_text)); },
+        [](Asked<StreamedResponse>& asked, bool threw) {
+          CHECK(asked.handle->begin(Response::text(201, long_text)) == threw);
+          asked.handle->finish();
+          const Reply reply = asked.reply();
+          CHECK(reply.status == 201);
+          CHECK(reply.body == long_text);
+        });
+    CHECK(failed > 10);
+  }
+  SECTION("a piece, and the end") {
+    const bool begun = GENERATE(false, true);
+    const long failed = sweep<StreamedResponse>(
+        [&](const StreamedResponse& response) {
+          if (begun) response.begin(Response(200));
+          response.async_write(long_text, [](std::error_code) {});
+        },
+        [](Asked<StreamedResponse>& asked, bool threw) {
+          if (threw) asked.handle->async_write(long_text, [](std::error_code) {});
+          asked.handle->finish();
+          const Reply reply = asked.reply();
+          CHECK(reply.status == 200);
+          CHECK(reply.body == long_text);
+        });
+    CHECK(failed > 10);
+  }
+  SECTION("the end alone") {
+    const long failed = sweep<StreamedResponse>([](const StreamedResponse& response) { response.finish(); },
+                                                [](Asked<StreamedResponse>& asked, bool threw) {
+                                                  CHECK(asked.handle->is_open() == threw);
+                                                  if (threw) asked.handle->finish();
+                                                  CHECK(asked.reply().status == 200);
+                                                });
+    CHECK(failed > 10);
+  }
+  SECTION("or be broken off") {
+    const long failed = sweep<StreamedResponse>([](const StreamedResponse& response) { response.abort(); },
+                                                [](Asked<StreamedResponse>& asked, bool threw) {
+                                                  CHECK(asked.handle->is_open() == threw);
+                                                  if (threw) asked.handle->abort();
+                                                  CHECK(asked.reply().status == 500);
+                                                });
+    CHECK(failed > 4);
+  }
+}
