@@ -82,7 +82,7 @@ class MemoryReplayStore final : public ReplayStore {
   std::size_t bytes() const noexcept { return bytes_ - remembered_bytes_; }
 
  private:
-  static constexpr std::size_t numbers_in_block = 256;
+  static constexpr std::size_t numbers_in_block = 64;
   using Numbers = detail::BlockQueue<std::uint64_t, numbers_in_block>;
   struct Track;
 
