@@ -14,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/deferring.hpp"
+#include "support/end_of.hpp"
 #include "support/exceptions.hpp"
 #include "support/one_stream.hpp"
 #include "support/texts.hpp"
@@ -89,6 +90,9 @@ TEST_CASE("more requests than are read ahead are answered all the same", "[loopb
   const std::string padding(1000, 'p');
   for (int i = 0; i < requests; ++i) all += request_line("/fast?" + padding + std::to_string(i));
   client.send(all);
+  // And a client that sends no more may still wait for every answer.
+  if (GENERATE(false, true)) client.end();
+  serving.loop.settle();
   go = true;
   CHECK(client.read_reply().body == "slow");
   for (int i = 0; i < requests; ++i) REQUIRE(client.read_reply().body == "/fast?" + padding + std::to_string(i) + " ");
@@ -832,6 +836,86 @@ TEST_CASE("an event stream that its client has half closed ends at once", "[loop
   CHECK(eventually([&] { return !stream.is_open() && serving.stats().streams == 0; }));
   CHECK(serving.ended(EndReason::client) == serving.stats().streams_opened);
 }
+
+// By portable means the end of a connection is found by reading or writing alone.
+#if defined(__linux__) && !SPATE_PORTABLE
+TEST_CASE("a client that breaks off is not waited for, whatever it has sent before", "[loopback][server][http]") {
+  struct Gone {
+    explicit Gone(Journal& told) : journal(told) {}
+    Gone(const Gone&) = delete;
+    Gone& operator=(const Gone&) = delete;
+    ~Gone() { journal.add("gone"); }
+    Journal& journal;
+  };
+  Journal begun, gone;
+  const auto wait_long = [&](const asio::any_io_executor& executor) -> asio::awaitable<void> {
+    const Gone at_the_end(gone);
+    begun.add("begun");
+    asio::steady_timer pause(executor, 1h);
+    co_await pause.async_wait(asio::use_awaitable);
+  };
+  std::optional<PendingResponse> pending;
+  std::optional<StreamedResponse> pieces;
+  Serving serving([&](Server& server) {
+    server.get("/coroutine", [&](const Request&) -> asio::awaitable<Response> {
+      const asio::any_io_executor executor = co_await asio::this_coro::executor;
+      co_await wait_long(executor);
+      co_return Response(204);
+    });
+    server.get("/pending", [&](const Request&, PendingResponse response) {
+      pending = response;
+      response.on_error([&](std::error_code) { gone.add("gone"); });
+      begun.add("begun");
+    });
+    server.get("/pieces", [&](const Request&, StreamedResponse response) {
+      pieces = response;
+      response.on_error([&](std::error_code) { gone.add("gone"); });
+      begun.add("begun");
+    });
+    server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
+      const asio::any_io_executor executor = stream.get_executor();
+      co_await wait_long(executor);
+    });
+    server.stream("/poll", [&](const EventStream& stream) {
+      stream.on_complete([&] { gone.add("gone"); });
+      stream.open();
+      begun.add("begun");
+    });
+  });
+  const std::string target =
+      GENERATE(as<std::string>{}, "/coroutine", "/pending", "/pieces", "/events", "/poll?transport=poll&timeout=60000");
+  // Nothing, what is read ahead, and more than that.
+  const std::string behind(GENERATE(0U, 10'000U, 300'000U), 'x');
+  CAPTURE(target, behind.size());
+  Client client(serving.port());
+  client.send(request_line(target));
+  CHECK(begun.wait_for(1) == Texts{"begun"});
+  client.send(behind);
+  serving.loop.settle();
+  client.reset();
+  CHECK(gone.wait_for(1) == Texts{"gone"});
+  pending.reset();
+  pieces.reset();
+}
+
+TEST_CASE("a client that has left what may become a stream is found, whatever it has sent before",
+          "[loopback][server][http]") {
+  Awaited<EventStream> opened;
+  Awaited<bool> gone;
+  Serving serving([&](Server& server) {
+    server.stream("/events", [&](EventStream stream) -> asio::awaitable<void> {
+      stream.on_complete([&] { gone.set(true); });
+      opened.set(stream);
+      co_await end_of(stream);
+    });
+  });
+  Client client(serving.port());
+  client.send(request_line("/events") + std::string(100'000, 'x'));
+  opened.get();
+  client.close();
+  CHECK(gone.get());
+}
+#endif
 
 TEST_CASE("unknown paths, methods and broken escapes have their answers", "[loopback][server][http]") {
   Serving serving([](Server& server) { server.get("/here/{id}", echo); });

@@ -58,7 +58,7 @@ class Session final : public RequestOrigin {
 
   // ---- for the respondent ----
 
-  bool input_ended() const noexcept override { return ended_; }
+  bool input_ended() const noexcept override { return ended_ || end_ahead_; }
 
   SocketId surrender() override;
 
@@ -156,10 +156,11 @@ class Session final : public RequestOrigin {
 
   std::chrono::seconds probe_wait_{0};
 
-  bool served_ = false;  // a request has been complete on this connection
-  bool ended_ = false;   // the client has ended its side
-  bool paused_ = false;  // there may be more to read than was read ahead
-  bool dirty_ = false;   // the shard will ask for what was read ahead
+  bool served_ = false;     // a request has been complete on this connection
+  bool ended_ = false;      // the client has ended its side, and all that it sent was read
+  bool end_ahead_ = false;  // it has ended its side, but not all was read
+  bool paused_ = false;     // there may be more to read than was read ahead
+  bool dirty_ = false;      // the shard will ask for what was read ahead
 };
 
 }  // namespace spate::detail

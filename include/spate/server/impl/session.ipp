@@ -36,9 +36,17 @@ SPATE_DECL void Session::on_writable() {
 }
 
 SPATE_DECL void Session::on_hangup() {
-  if (!ended_ || socket_ == no_socket) return read();
-  // Its client may have gone altogether now.
-  if (const std::error_code error = shard_->poller().broken(socket_)) end_of_input(error);
+  if (!ended_ && !paused_) {
+    read();
+    if (!paused_) return;
+  }
+  if (socket_ == no_socket) return;
+  // Nothing more is read, so no read tells whether the client has gone altogether now.
+  if (const std::error_code error = shard_->poller().broken(socket_)) return end_of_input(error);
+  // It has ended its side, perhaps behind what is still to be read: it may wait for its answers, but has left a stream.
+  if (ended_ || std::exchange(end_ahead_, true) || state_ != State::handling) return;
+  exchange_.respondent().input_ended();
+  await_departure();
 }
 
 SPATE_DECL Left Session::flush(int& budget) {
@@ -89,7 +97,7 @@ SPATE_DECL bool Session::on_cut() {
 
 SPATE_DECL SocketId Session::surrender() {
   // A client that has ended its side before its stream began has left it. (Promise 5)
-  if (ended_) close();
+  if (input_ended()) close();
   // There may be an end behind what was not read. The stream has to look for it.
   if (socket_ != no_socket && paused_) shard_->poller().await_readable(socket_);
   shard_->set_timer(*this, never);
@@ -182,7 +190,8 @@ SPATE_DECL void Session::read() {
 }
 
 SPATE_DECL void Session::end_of_input(std::error_code error) {
-  const bool had_ended = std::exchange(ended_, true);
+  const bool had_ended = input_ended();
+  ended_ = true;
   if (input_.empty()) answers_.close_after();
   switch (state_) {
     case State::reading:
@@ -206,7 +215,7 @@ SPATE_DECL void Session::end_of_input(std::error_code error) {
 }
 
 SPATE_DECL void Session::await_departure() {
-  if (!ended_ || state_ != State::handling || !exchange_.respondent().awaits_stream()) return;
+  if (!input_ended() || state_ != State::handling || !exchange_.respondent().awaits_stream()) return;
   if (!answers_.may_be_interim()) return;
   probe_wait_ = first_probe;
   set_deadline(probe_wait_);
