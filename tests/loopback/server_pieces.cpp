@@ -167,6 +167,13 @@ TEST_CASE("an answer that breaks is never taken for a whole one", "[loopback][se
     CHECK(client.read_head().status == 200);
     CHECK(client.read_to_end().find("0\r\n\r\n") == std::string::npos);
   }
+  SECTION("after its head, where the end of the connection would be that of the answer") {
+    Client client(serving.port());
+    client.get(GENERATE(as<std::string>{}, "/thrown", "/dropped"), {}, "HTTP/1.0");
+    CHECK(client.read_head().status == 200);
+    CHECK(client.read_to_end() == "begun");
+    CHECK(client.how_ended() == End::reset);
+  }
   SECTION("before it") {
     Client client(serving.port());
     client.get(GENERATE(as<std::string>{}, "/early", "/unanswered"));
@@ -277,8 +284,12 @@ TEST_CASE("a shutdown waits for an answer in pieces until its deadline", "[loopb
     CHECK(done.get() == 0);
   }
   SECTION("it is cut") {
+    Client old(serving.port());
+    old.get("/x", {}, "HTTP/1.0");
+    old.read_until("begun");
     serving.server().shutdown(20ms, [&](std::size_t cut) { done.set(cut); });
-    CHECK(done.get() == 1);
+    CHECK(done.get() == 2);
     CHECK_FALSE(response.is_open());
+    CHECK(old.read_end() == End::reset);
   }
 }

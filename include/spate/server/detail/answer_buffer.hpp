@@ -57,6 +57,9 @@ class AnswerBuffer {
   /// Puts a piece of that body; an empty one is nothing, as an empty chunk would be the end. (RFC 9112 7.1)
   void put_piece(std::string_view piece);
 
+  /// Whether nothing but the end of the connection is the end of an answer in pieces. (RFC 9112 6.3)
+  bool pieces_end_with_connection() const noexcept { return !chunks(); }
+
   void put_last_piece() {
     if (chunks() && !context_.head_only) bytes_ += "0\r\n\r\n";
   }

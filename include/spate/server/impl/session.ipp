@@ -342,6 +342,8 @@ SPATE_DECL void Session::write() {
 SPATE_DECL void Session::close() {
   state_ = State::over;
   const Ref<Session> alive(this);
+  // A plain end of the connection would make an answer whole whose end has not been sent.
+  const bool part_looks_whole = pieces_ && answers_.pieces_end_with_connection();
   Respondent left = exchange_.let_go();
   if (left.hook) cancel(std::move(left.hook), *shard_);
   if (left.pieces) left.pieces->over(Errc::stream_closed);
@@ -350,7 +352,8 @@ SPATE_DECL void Session::close() {
   }
   if (socket_ == no_socket) return;
   shard_->set_timer(*this, never);
-  shard_->poller().close(std::exchange(socket_, no_socket));
+  const SocketId socket = std::exchange(socket_, no_socket);
+  part_looks_whole ? shard_->poller().abort(socket) : shard_->poller().close(socket);
 }
 
 }  // namespace spate::detail

@@ -102,6 +102,12 @@ class AsioPoller {
     slot->socket.close(ignored);
   }
 
+  void abort(SocketId socket) {
+    std::error_code ignored;
+    slots_.at(socket)->socket.set_option(asio::socket_base::linger(true, 0), ignored);
+    close(socket);
+  }
+
   std::size_t count() const noexcept { return slots_.size(); }
 
   std::vector<Ref<Resident>> residents() const {

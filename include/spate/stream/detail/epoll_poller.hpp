@@ -102,6 +102,10 @@ class EpollPoller {
 
   void close(SocketId socket);
 
+  /// Closes so that the peer sees a broken connection instead of an end; what was not sent yet is dropped. On a Unix
+  /// socket, which cannot be broken, the same as `close`.
+  void abort(SocketId socket);
+
   std::size_t count() const noexcept { return count_; }
 
   /// Every resident that has a socket now.

@@ -130,6 +130,12 @@ SPATE_DECL void EpollPoller::close(SocketId socket) {
   }
 }
 
+SPATE_DECL void EpollPoller::abort(SocketId socket) {
+  const ::linger at_once{1, 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(socket);
+}
+
 SPATE_DECL std::vector<Ref<Resident>> EpollPoller::residents() const {
   std::vector<Ref<Resident>> all;
   for (const Slot& slot : slots_) {
