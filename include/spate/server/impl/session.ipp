@@ -122,7 +122,8 @@ SPATE_DECL void Session::answer(Response response) {
 
 SPATE_DECL void Session::begin_pieces(Response head) {
   if (socket_ == no_socket || state_ != State::handling) return;
-  if (exchange_.put_head_of_pieces(std::move(head))) pieces_ = std::make_unique<PiecesUnderWay>();
+  pieces_ = std::make_unique<PiecesUnderWay>();
+  if (!exchange_.put_head_of_pieces(std::move(head))) pieces_.reset();
   write();
   advance();
 }
@@ -136,10 +137,17 @@ SPATE_DECL void Session::write_piece(std::string piece, Ref<SendWaiter> waiter) 
 }
 
 SPATE_DECL void Session::end_pieces(Pieces pieces) {
-  if (socket_ == no_socket || !pieces_) return;
+  if (socket_ == no_socket) return;
+  // There are none under way yet if memory was lacking for the head.
   if (pieces == Pieces::broken) return close();
+  if (!pieces_) return;
   const bool blocked = !answers_.empty();
-  answers_.put_last_piece();
+  try {
+    answers_.put_last_piece();
+  } catch (...) {
+    close();  // whoever ends the answer has nothing to do with it any more
+    throw;
+  }
   pieces_->whole = true;
   exchange_.let_go();
   if (!blocked) write();
