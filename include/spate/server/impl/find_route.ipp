@@ -44,8 +44,10 @@ SPATE_DECL RouteOrAnswer find_route(const ServerCore& server, const HostPolicy& 
   const bool any_host = judge != nullptr && judge->options.host_check == Check::off;
   if (!any_host && !hosts.allows(request)) return Response::error(403, "this server does not answer for that host");
   if (cors.verdict == CorsDecision::refused) return Response::error(403, "this origin is not allowed");
-  const auto rule = judge != nullptr ? judge->options.cross_site : std::nullopt;
-  if (!admits(rule.value_or(any_origin ? CrossSite::allow : rules.cross_site), request)) {
+  const CrossSite rule = judge != nullptr && judge->options.cross_site ? *judge->options.cross_site
+                         : any_origin                                  ? CrossSite::allow
+                                                                       : rules.cross_site;
+  if (!admits(rule, request)) {
     return Response::error(403, "pages of other sites may not ask for this");
   }
   if (const std::string_view name = repeated_field(request); !name.empty()) {
