@@ -67,6 +67,9 @@ class AnswerBuffer {
   bool empty() const noexcept { return bytes_.empty(); }
   asio::const_buffer unsent() const noexcept { return {bytes_.data() + sent_, bytes_.size() - sent_}; }
 
+  /// Bytes of memory for what is unsent: a few times as many, at most, and some 32 KiB.
+  std::size_t held() const noexcept { return bytes_.capacity(); }
+
   /// The kernel has taken so much of `unsent`.
   void sent(std::size_t size);
 

@@ -1,6 +1,8 @@
 // The functions of answer_buffer.hpp.
 #pragma once
 
+#include <utility>
+
 #include <spate/config.hpp>
 #include <spate/server/detail/answer_buffer.hpp>
 
@@ -53,7 +55,15 @@ SPATE_DECL void AnswerBuffer::put_piece(std::string_view piece) {
 
 SPATE_DECL void AnswerBuffer::sent(std::size_t size) {
   sent_ += size;
-  if (sent_ < bytes_.size()) return;
+  const std::size_t left = bytes_.size() - sent_;
+  if (left > 0) {
+    // Who always puts a little more before everything is sent keeps no more than that for it. What is moved has been
+    // paid for by as much that was sent.
+    if (sent_ < most_kept || sent_ < left) return;
+    bytes_.erase(0, std::exchange(sent_, 0));
+    if (bytes_.capacity() > most_kept + 4 * left) bytes_.shrink_to_fit();
+    return;
+  }
   sent_ = 0;
   // An idle connection keeps room for an ordinary answer, but not what a large one took.
   if (bytes_.capacity() > most_kept) bytes_ = {};
