@@ -10,9 +10,9 @@
 // the end of the answer. After HEAD the head is all: nothing more is written, and the answer is not open.
 //
 // A handle: copies refer to the same answer, and any thread may use any copy at any time. When every copy is gone
-// before `finish`, the connection is cut, so that a client never takes a part for the whole: one of HTTP/1.0 sees a reset.
-// A Unix socket cannot be reset: there only HTTP/1.1 tells. Before `begin` the client gets 500. Lifetime: a handle may
-// outlive the server; then it is not open.
+// before `finish`, the connection is cut, so that a client never takes a part for the whole: one of HTTP/1.0 sees a
+// reset, but on a Unix socket, which knows none, a plain end. Before `begin` the client gets 500. Lifetime: a handle
+// may outlive the server; then it is not open.
 #pragma once
 
 #include <atomic>
