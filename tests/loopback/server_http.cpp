@@ -528,6 +528,34 @@ TEST_CASE("a connection may be idle between two requests, but not for ever", "[l
   }
 }
 
+TEST_CASE("a connection whose time runs out before the server comes to it is closed all the same",
+          "[loopback][server][timeout]") {
+  ServerOptions options;
+  options.idle_timeout = 10ms;
+  Serving serving(
+      [](Server& server) {
+        server.get("/busy", [](const Request&) {
+          for (const auto until = Clock::now() + 12ms; Clock::now() < until;) continue;
+          return Response(204);
+        });
+        server.get("/", echo);
+      },
+      options);
+  std::vector<Client> others;
+  for (int i = 0; i < 12; ++i) others.emplace_back(serving.port());
+  Client client(serving.port());
+  serving.loop.settle();
+  std::string many;
+  for (int i = 0; i < 60; ++i) many += request_line("/");
+  // All of it in one turn of the loop, and so much of others that the rest of this client's is left for the next turn.
+  serving.loop.run([&] {
+    for (Client& other : others) other.send(&other == &others[0] ? request_line("/") + request_line("/busy") : many);
+    client.send(request_line("/") + "\r\n");
+  });
+  CHECK(client.read_reply().status == 200);
+  CHECK(client.read_end() == End::closed);
+}
+
 TEST_CASE("by default a connection is kept for longer than nginx keeps it", "[loopback][server][timeout]") {
   CHECK(ServerOptions().idle_timeout == 75s);
 }

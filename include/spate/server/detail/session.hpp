@@ -87,6 +87,8 @@ class Session final : public RequestOrigin {
   static constexpr std::size_t most_input = 64 * 1024;
   // Reads in a row, before other connections have their turn.
   static constexpr int most_reads = 16;
+  // How long a request whose time is over may wait for the server to come to what was read of it.
+  static constexpr std::chrono::milliseconds overdue_wait{100};
   // What one unit of a turn's budget pays for besides a request itself, like a piece that a stream writes.
   static constexpr std::size_t bytes_per_budget = 4096;
 

@@ -69,7 +69,8 @@ SPATE_DECL Left Session::flush(int& budget) {
 SPATE_DECL void Session::on_timer(TimePoint now) {
   switch (state_) {
     case State::reading:
-      if (has_next()) return;  // not idle: it is the server that has not come to it
+      // Not idle: it is the server that has not come to it. But it may be no more than a part of a request.
+      if (has_next()) return set_deadline(overdue_wait);
       // Nothing of a request has come: there is nothing to answer. (H14)
       if (parser().started()) return fail(408, "the request took too long");
       return close();
