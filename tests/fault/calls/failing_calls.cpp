@@ -42,6 +42,7 @@ std::atomic<long> allocation_skip;
 std::atomic<long> allocation_times;
 std::atomic<std::size_t> allocation_least_bytes;
 std::atomic<bool> allocation_struck;
+std::atomic<bool> allocation_of_asio;
 
 void arm(std::string_view call, int error, int skip, int times, std::size_t short_write) noexcept {
   armed.on = false;
@@ -102,7 +103,8 @@ int FailingCall::struck() const noexcept {
   return armed.struck;
 }
 
-FailingAllocation::FailingAllocation(long skip, long times, std::size_t least_bytes) noexcept {
+FailingAllocation::FailingAllocation(long skip, long times, std::size_t least_bytes, Memory memory) noexcept {
+  allocation_of_asio = memory == Memory::of_asio_too;
   allocation_least_bytes = least_bytes;
   allocation_struck = false;
   allocation_skip = skip;
@@ -218,5 +220,12 @@ void operator delete(void* memory) noexcept {
 }
 void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
+}
+
+// What Asio takes for its handlers.
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  if (spate::test::allocation_of_asio && spate::test::allocation_strikes(size)) return nullptr;
+  void* memory = nullptr;
+  return ::posix_memalign(&memory, std::max(alignment, sizeof(void*)), size) == 0 ? memory : nullptr;
 }
 #endif

@@ -36,10 +36,17 @@ class FailingCall {
   int struck() const noexcept;
 };
 
+/// Whose allocations fail.
+enum class Memory {
+  taken_with_new,
+  of_asio_too,  // for its handlers. Not on a strand: Asio lets none run any more that could not be started once
+};
+
 /// Fails allocations of marked threads, of so many bytes or more: `times` of them, after `skip` others.
 class FailingAllocation {
  public:
-  explicit FailingAllocation(long skip, long times = 1, std::size_t least_bytes = 0) noexcept;
+  explicit FailingAllocation(long skip, long times = 1, std::size_t least_bytes = 0,
+                             Memory memory = Memory::taken_with_new) noexcept;
   FailingAllocation(const FailingAllocation&) = delete;
   FailingAllocation& operator=(const FailingAllocation&) = delete;
   ~FailingAllocation();

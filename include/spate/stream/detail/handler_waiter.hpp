@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <tuple>
@@ -15,6 +17,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 
@@ -24,7 +27,8 @@ namespace spate::detail {
 /// shard given.
 ///
 /// The handler stays here until it is called: what is posted to a shard is a reference, so that no code of the
-/// program's, not even a move constructor, runs under the shard's lock.
+/// program's, not even a move constructor, runs under the shard's lock. Without memory to post it, whoever calls `done`
+/// waits for some, as nobody would do it later: not with a lock held.
 template <typename Handler, typename... Results>
 class HandlerWaiter final : public SendWaiter {
  public:
@@ -49,23 +53,30 @@ class HandlerWaiter final : public SendWaiter {
 
   // Called by whoever comes first: the write, the end of the stream, a cancellation.
   void done(std::error_code error) override {
-    if (!called_.test_and_set(std::memory_order_acq_rel)) call(error);
+    if (claim()) call(error);
   }
 
-  bool is_done() const noexcept override { return called_.test(std::memory_order_acquire); }
+  bool is_done() const noexcept override { return state_.load(std::memory_order_acquire) != State::waiting; }
 
   /// `done`, with other results than those given at the start. A template, so that without results it is not taken for
   /// the one above.
   template <typename... Given>
     requires(sizeof...(Given) > 0)
   void done(std::error_code error, Given... results) {
-    if (called_.test_and_set(std::memory_order_acq_rel)) return;
+    if (!claim()) return;
     results_ = std::tuple<Results...>(std::move(results)...);
     call(error);
   }
 
  private:
   using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
+
+  enum class State : std::uint8_t {
+    waiting,
+    posting,  // whoever was first posts the handler
+    posted,
+    dropped,  // while it was being posted: it was not, or its loop is gone
+  };
 
   /// What is posted. One that is destroyed unrun, because its loop is gone, drops the handler, which may hold what
   /// holds this waiter.
@@ -74,22 +85,51 @@ class HandlerWaiter final : public SendWaiter {
     Call(Call&&) noexcept = default;
     Call& operator=(Call&&) = delete;
     ~Call() {
-      if (waiter) waiter->handler_.reset();
+      if (waiter && waiter->state_.exchange(State::dropped, std::memory_order_acq_rel) == State::posted) {
+        waiter->handler_.reset();
+      }
     }
     void operator()() { std::exchange(waiter, nullptr)->run(); }
 
     Ref<HandlerWaiter> waiter;
   };
 
+  bool claim() noexcept {
+    State expected = State::waiting;
+    return state_.compare_exchange_strong(expected, State::posting, std::memory_order_acq_rel);
+  }
+
   void call(std::error_code error) {
     error_ = error;
+    const Ref<HandlerWaiter> alive(this);
+    insist([&] {
+      state_.store(State::posting, std::memory_order_release);
+      try {
+        post();
+      } catch (const std::bad_alloc&) {
+        // What has not come back is in a queue, and must not be posted once more.
+        if (state_.load(std::memory_order_acquire) == State::dropped) throw;
+      } catch (...) {
+        let_go();
+        throw;
+      }
+    });
+    let_go();
+  }
+
+  void post() {
     if (work_) {
       asio::post(work_->get_executor(), Call(this));
     } else if (shard_) {
       shard_->post_call(Call(this));
     } else {
-      handler_.reset();
+      state_.store(State::dropped, std::memory_order_release);
     }
+  }
+
+  /// From here on the handler goes with what was posted.
+  void let_go() {
+    if (state_.exchange(State::posted, std::memory_order_acq_rel) == State::dropped) handler_.reset();
   }
 
   void run() {
@@ -106,7 +146,7 @@ class HandlerWaiter final : public SendWaiter {
   const Ref<Shard> shard_;
   std::optional<asio::executor_work_guard<Executor>> work_;
   std::optional<Handler> handler_;
-  std::atomic_flag called_;
+  std::atomic<State> state_{State::waiting};
   std::error_code error_;
   std::tuple<Results...> results_;
 };

@@ -23,6 +23,21 @@ void insist(Step step) {
   }
 }
 
+/// Runs `step` for each of `all`, once there is memory for it. What it throws otherwise keeps no other from its turn:
+/// the first is thrown when everybody has had theirs.
+template <typename All, typename Step>
+void insist_for_each(All& all, Step step) {
+  std::exception_ptr failure;
+  for (auto& each : all) {
+    try {
+      insist([&] { step(each); });
+    } catch (...) {
+      if (!failure) failure = std::current_exception();
+    }
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
 /// Runs `step` for `resident`. What it throws ends this resident alone, and is kept in `failure`, if it is the first,
 /// to be told when everybody else has had his turn.
 template <typename Step>

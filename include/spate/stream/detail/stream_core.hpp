@@ -264,6 +264,7 @@ class StreamCore final : public Resident {
   void broken(EndReason reason, std::error_code error);
   void overflow();
   void ended(EndReason reason, std::error_code error);
+  void tell_end();
   void stop();
   void detach_sources();
 
@@ -312,6 +313,7 @@ class StreamCore final : public Resident {
   bool dirty_ = false;
   bool finishing_ = false;
   bool ended_ = false;
+  bool told_ = false;  // everybody of the end
   bool gap_due_ = false;
   bool lags_ = false;
   bool stopped_ = false;  // guarded like stop_

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,10 +19,13 @@ class StreamWatchers {
   enum class Moment : std::uint8_t { complete, timeout, error };
   using Callback = std::function<void(std::error_code)>;
 
-  void add(Moment moment, Callback callback) { callbacks_.emplace_back(moment, std::move(callback)); }
+  /// `callback` is shared, so that what it takes to run it can be tried again.
+  void add(Moment moment, std::shared_ptr<const Callback> callback) {
+    callbacks_.emplace_back(moment, std::move(callback));
+  }
 
   /// `waiter` is told of the end, after the callbacks. Those that wait no more are forgotten.
-  void add(Ref<SendWaiter> waiter);
+  void add(const Ref<SendWaiter>& waiter);
 
   /// Keeps `error` as the cause of the end, unless there is one.
   void blame(std::error_code error) {
@@ -29,10 +33,11 @@ class StreamWatchers {
   }
 
   /// Posts the callbacks whose moment the end for `reason` is, once each: cause first, completion last. (Promise 5)
+  /// None is left out: it waits for memory, if it must.
   void call_back(Shard& shard, EndReason reason);
 
  private:
-  std::vector<std::pair<Moment, Callback>> callbacks_;
+  std::vector<std::pair<Moment, std::shared_ptr<const Callback>>> callbacks_;
   std::vector<Ref<SendWaiter>> waiters_;
   std::error_code error_;
 };

@@ -3,6 +3,7 @@
 
 #include <spate/config.hpp>
 #include <spate/stream/detail/held_sends.hpp>
+#include <spate/stream/detail/insist.hpp>
 
 namespace spate::detail {
 
@@ -31,10 +32,11 @@ SPATE_DECL std::size_t HeldSends::drop_oldest() {
 }
 
 SPATE_DECL void HeldSends::clear(std::error_code error) {
-  for (Entry& entry : std::exchange(entries_, {})) {
-    if (entry.waiter) entry.waiter->done(error);
-  }
+  const std::list<Entry> entries = std::exchange(entries_, {});
   events_ = bytes_ = 0;
+  insist_for_each(entries, [&](const Entry& entry) {
+    if (entry.waiter) entry.waiter->done(error);
+  });
 }
 
 SPATE_DECL void HeldSends::count(const Entry& entry, int by) noexcept {

@@ -105,8 +105,9 @@ SPATE_DECL void StreamCore::end(EndReason reason, std::error_code error, Encoded
 
 SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback) {
   shard_->run(
-      [self = Ref<StreamCore>(this), moment, callback = std::move(callback)]() mutable {
-        self->watchers().add(moment, std::move(callback));
+      [self = Ref<StreamCore>(this), moment,
+       callback = std::make_shared<const StreamWatchers::Callback>(std::move(callback))] {
+        insist([&] { self->watchers().add(moment, callback); });
         if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
       },
       Ref<Resident>(this));
@@ -114,9 +115,9 @@ SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback)
 
 SPATE_DECL void StreamCore::when_ended(Ref<SendWaiter> waiter) {
   const bool posted = shard_->run(
-      [self = Ref<StreamCore>(this), waiter]() mutable {
+      [self = Ref<StreamCore>(this), waiter] {
         if (self->ended_) return waiter->done({});
-        self->watchers().add(std::move(waiter));
+        insist([&] { self->watchers().add(waiter); });
       },
       Ref<Resident>(this));
   if (!posted) waiter->done(Errc::shut_down);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <spate/config.hpp>
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
@@ -73,8 +74,9 @@ SPATE_DECL void StreamCore::begin_poll() {
     shard_->set_timer(*this, next_moment());
   } else {
     // Not at once, but when what the handler has started had a turn.
-    shard_->call_back(
-        [self = Ref<StreamCore>(this)] { self->shard_->run([self] { self->answer_poll(PollEnd::due); }); });
+    shard_->call_back([self = Ref<StreamCore>(this)] {
+      self->shard_->run([self] { self->answer_poll(PollEnd::due); }, Ref<Resident>(self));
+    });
   }
   mark_dirty();
 }
@@ -191,6 +193,7 @@ SPATE_DECL bool StreamCore::on_cut() {
 SPATE_DECL void StreamCore::on_failure(std::error_code error) {
   const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
   broken(EndReason::error, error);
+  if (!told_) tell_end();
   if (origin) origin->answer(Response::error(500, "the server failed"));
 }
 
@@ -271,25 +274,32 @@ SPATE_DECL void StreamCore::finished() {
   ended(reason_, {});
 }
 
-// The end, reached once, whatever came first.
+// The end, reached once, whatever came first. Nobody would do later what is left undone here, so it waits for memory
+// where it must.
 SPATE_DECL void StreamCore::ended(EndReason reason, std::error_code error) {
   if (ended_) return;
   ended_ = true;
   const Ref<StreamCore> alive(this);
+  if (error) insist([&] { watchers().blame(error); });
   state_.store(State::closed, std::memory_order_release);
   reason_ = reason;
+  if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
+  insist([&] { tell_end(); });
+}
+
+// Every step does what is left of it, so that all can be done again.
+SPATE_DECL void StreamCore::tell_end() {
+  const Ref<StreamCore> alive(this);
   shard_->set_timer(*this, never);
   forget_expiry();
   if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
-  if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
-  // From here on memory may be needed.
   detach_sources();
   queue_.clear(shard_->nodes(), Errc::stream_closed);
   queue_changed();
   if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
-  if (error) watchers().blame(error);
   if (seldom_) seldom_->watchers.call_back(*shard_, reason_);
   stop();
+  told_ = true;
   release_opening();
 }
 
@@ -297,19 +307,19 @@ SPATE_DECL void StreamCore::detach_sources() {
   while (sources_) {
     const Ref<StreamSource> source = std::move(sources_);
     sources_ = std::move(source->next_source);
-    source->stream_ended(reason_);
+    insist([&] { source->stream_ended(reason_); });
   }
 }
 
 SPATE_DECL void StreamCore::stop() {
 #if SPATE_HAS_STOP_TOKEN
   std::shared_ptr<std::stop_source> source;
-  {
+  insist([&] {  // outside of the lock
     const std::lock_guard lock(shard_->shared_mutex());
     stopped_ = true;
     source = std::move(stop_);
-  }
-  if (source) shard_->call_back([source] { source->request_stop(); });
+  });
+  if (source) insist([&] { shard_->call_back([source] { source->request_stop(); }); });
 #endif
 }
 

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 
 namespace spate::detail {
 
-SPATE_DECL void StreamWatchers::add(Ref<SendWaiter> waiter) {
+SPATE_DECL void StreamWatchers::add(const Ref<SendWaiter>& waiter) {
   std::erase_if(waiters_, [](const Ref<SendWaiter>& each) { return each->is_done(); });
-  waiters_.push_back(std::move(waiter));
+  waiters_.push_back(waiter);
 }
 
 SPATE_DECL void StreamWatchers::call_back(Shard& shard, EndReason reason) {
@@ -18,11 +19,12 @@ SPATE_DECL void StreamWatchers::call_back(Shard& shard, EndReason reason) {
   for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
     if (moment == Moment::timeout && !timeout) continue;
     if (moment == Moment::error && (timeout || !error_)) continue;
-    for (auto& [of, registered] : callbacks) {
-      if (of == moment) shard.call_back([callback = std::move(registered), error = error_] { callback(error); });
-    }
+    insist_for_each(callbacks, [&](const auto& registered) {
+      if (registered.first != moment) return;
+      shard.call_back([callback = registered.second, error = error_] { (*callback)(error); });
+    });
   }
-  for (const Ref<SendWaiter>& waiter : waiters) waiter->done({});
+  insist_for_each(waiters, [](const Ref<SendWaiter>& waiter) { waiter->done({}); });
 }
 
 }  // namespace spate::detail
