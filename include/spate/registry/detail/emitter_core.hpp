@@ -308,7 +308,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   bool has_room() const noexcept;
 
-  void release_waiters(std::error_code error);
+  /// Not with the lock: each is told, once there is memory for it.
+  static void tell(const std::vector<Ref<SendWaiter>>& waiters, std::error_code error);
 
   const EmitterOptions options_;
   ReplayStore* const store_;

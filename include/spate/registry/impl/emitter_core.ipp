@@ -3,6 +3,7 @@
 
 #include <spate/config.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
+#include <spate/stream/detail/insist.hpp>
 
 namespace spate::detail {
 
@@ -93,25 +94,30 @@ SPATE_DECL void EmitterCore::close_all() {
   hooks_->close();
   if (bus_ != nullptr) bus_->detach();
   bus_claim_.release();
-  const std::lock_guard lock(mutex_);
-  closed_ = true;
-  store_claim_.release();
-  while (index_.users() > 0) {
-    const User& user = index_.any();
-    if (!user.first) {
-      forget(*user.polls->first_graced());
-      continue;
+  std::vector<Ref<SendWaiter>> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    store_claim_.release();
+    while (index_.users() > 0) {
+      const User& user = index_.any();
+      if (!user.first) {
+        forget(*user.polls->first_graced());
+        continue;
+      }
+      const Ref<Subscription> subscription = user.first;
+      erase(*subscription);
+      try {
+        subscription->feed().shard().post(subscription, Subscription::what_detach);
+      } catch (const std::bad_alloc&) {
+        // It gets nothing more all the same, and goes with its stream.
+      }
     }
-    const Ref<Subscription> subscription = user.first;
-    erase(*subscription);
-    try {
-      subscription->feed().shard().post(subscription, Subscription::what_detach);
-    } catch (const std::bad_alloc&) {
-      // It gets nothing more all the same, and goes with its stream.
-    }
+    feeds_.clear();
+    waiting_.store(false);
+    waiters.swap(waiters_);
   }
-  feeds_.clear();
-  release_waiters(Errc::shut_down);
+  tell(waiters, Errc::shut_down);
 }
 
 SPATE_DECL std::vector<std::string> EmitterCore::users(std::string_view prefix) const {
@@ -174,8 +180,14 @@ SPATE_DECL void EmitterCore::await_room(Ref<SendWaiter> waiter) {
 
 SPATE_DECL void EmitterCore::backlog_released() {
   if (!waiting_.load()) return;
-  const std::lock_guard lock(mutex_);
-  if (has_room()) release_waiters({});
+  std::vector<Ref<SendWaiter>> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!has_room()) return;
+    waiting_.store(false);
+    waiters.swap(waiters_);
+  }
+  tell(waiters, {});
 }
 
 SPATE_DECL void EmitterCore::expire(Poll& poll) {
@@ -307,9 +319,8 @@ SPATE_DECL bool EmitterCore::has_room() const noexcept {
                      [&](const Ref<Feed>& feed) { return feed->has_room(options_.max_backlog_bytes); });
 }
 
-SPATE_DECL void EmitterCore::release_waiters(std::error_code error) {
-  waiting_.store(false);
-  for (const Ref<SendWaiter>& waiter : std::exchange(waiters_, {})) waiter->done(error);
+SPATE_DECL void EmitterCore::tell(const std::vector<Ref<SendWaiter>>& waiters, std::error_code error) {
+  insist_for_each(waiters, [&](const Ref<SendWaiter>& waiter) { waiter->done(error); });
 }
 
 }  // namespace spate::detail
