@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <spate/stream/detail/insist.hpp>
+
 namespace spate::detail {
 
 template <typename Answer>
@@ -41,10 +43,13 @@ class SharedQuestion {
     return false;
   }
 
-  /// Gives the answer to all who wait. An error is not kept.
+  /// Gives the answer to all who wait. An error is not kept. Nobody would do it later: it waits for memory, if it must.
   void settle(std::error_code error, Answer answer, Clock::time_point now) {
-    std::shared_ptr<const Answer> given;
-    if (!error) given = std::make_shared<const Answer>(std::move(answer));
+    std::shared_ptr<Answer> given;
+    if (!error) {
+      insist([&] { given = std::make_shared<Answer>(); });
+      *given = std::move(answer);
+    }
     std::vector<Done> waiting;
     {
       const std::lock_guard lock(mutex_);
@@ -53,7 +58,7 @@ class SharedQuestion {
       answered_at_ = now;
       asked_ = false;
     }
-    for (const Done& done : waiting) done(error, given);
+    insist_for_each(waiting, [&](const Done& done) { done(error, given); });
   }
 
  private:
