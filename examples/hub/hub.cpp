@@ -73,19 +73,25 @@ class ClusterUsers {
       waiting_.push_back(std::move(pending));
       if (std::exchange(asked_, true)) return;
     }
-    emitter_.async_cluster_users({}, [this](std::error_code error, const std::vector<std::string>& names) {
-      std::vector<spate::PendingResponse> all;
-      {
-        const std::lock_guard lock(mutex_);
-        all.swap(waiting_);
-        asked_ = false;
-      }
-      const spate::Response answer = users_answer(error, names);
-      for (const spate::PendingResponse& each : all) each.respond(answer);
-    });
+    try {
+      emitter_.async_cluster_users({}, [this](std::error_code error, const std::vector<std::string>& names) {
+        const std::vector<spate::PendingResponse> all = take();
+        const spate::Response answer = users_answer(error, names);
+        for (const spate::PendingResponse& each : all) each.respond(answer);
+      });
+    } catch (...) {
+      take();  // who goes unanswered is told that the server failed, and whoever comes next asks again
+      throw;
+    }
   }
 
  private:
+  std::vector<spate::PendingResponse> take() {
+    const std::lock_guard lock(mutex_);
+    asked_ = false;
+    return std::exchange(waiting_, {});
+  }
+
   spate::Emitter& emitter_;
   std::mutex mutex_;
   std::vector<spate::PendingResponse> waiting_;
