@@ -24,7 +24,7 @@ SPATE_DECL void StreamedCore::write(std::string piece, const Ref<SendWaiter>& wa
   const bool posted = shard_->run_if([this] { return is_open(); },
                                      [self = Ref<StreamedCore>(this), piece = std::move(piece), waiter]() mutable {
                                        if (!self->origin_) return waiter->done(Errc::stream_closed);
-                                       self->origin_->write_piece(std::move(piece), std::move(waiter));
+                                       self->origin_->write_piece(std::move(piece), waiter);
                                      },
                                      Ref<Resident>(this));
   if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
