@@ -11,6 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
+
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
@@ -140,6 +143,50 @@ TEST_CASE("a filter that matches nothing is found out in small steps, between wh
   CHECK(counted.store->read <= events + 1);
   CHECK(counted.store->most_read < 400);
   CHECK(last > first);
+  counted.store->on_fetch = nullptr;
+}
+
+TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry][resume][cost]") {
+  constexpr std::size_t events = 50'000;
+  Counted counted(events);
+  EmitterServer& hub = counted.hub;
+  EventClient bert = hub.open("/bert");
+  const asio::any_io_executor loop = hub.stream(0).get_executor();
+  const std::string cursor = GENERATE("unknown", "known");  // it is looked for where to begin; or what to draw
+  const std::string transport = GENERATE("", "&transport=poll&timeout=0");
+  CAPTURE(cursor, transport);
+  // Somebody who wants a turn of the loop all the time.
+  std::atomic<bool> stop{false}, stopped{false};
+  std::size_t fetches = 0, most = 0;  // between two turns
+  std::function<void()> turn = [&] {
+    most = std::max(most, std::exchange(fetches, 0));
+    if (stop) {
+      stopped = true;
+    } else {
+      asio::post(loop, turn);
+    }
+  };
+  counted.store->on_fetch = [&](std::size_t count) { fetches += count > 0 ? 1U : 0U; };
+  asio::post(loop, turn);
+  const std::string target = "/anna?event=nothing" + transport, id = cursor == "known" ? hub.id(1) : cursor;
+  if (transport.empty()) {
+    EventClient anna = hub.open(target, id);
+    CHECK(eventually([&] { return counted.store->read >= events - 1; }));
+    hub.emitter.send("anna", Event("at last").name("nothing"));
+    if (cursor == "unknown") CHECK(anna.next().name == "gap");
+    CHECK(anna.next().data == "at last");
+  } else {
+    // A poll that does not wait is not answered before it is known what there is for it.
+    hub.emitter.send("anna", Event("at last").name("nothing"));
+    Client anna(hub.port());
+    anna.get(target + "&lastEventId=" + id);
+    CHECK(anna.read_reply().body.find("at last") != std::string::npos);
+  }
+  stop = true;
+  CHECK(eventually([&] { return stopped.load(); }));
+  CHECK(most > 0);
+  CHECK(most <= 12);
+  CHECK(counted.store->read <= events + 2);
   counted.store->on_fetch = nullptr;
 }
 

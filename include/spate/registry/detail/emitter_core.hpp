@@ -135,6 +135,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// It could not be said in time where it resumes: that is unknown, then.
   void stop_waiting(Subscription& subscription);
 
+  /// One more step of the search for where `subscription` resumes.
+  void search_on(Subscription& subscription);
+
   // ---- for the bus ----
 
   void attach_bus();
@@ -202,7 +205,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
   std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
-  void wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead, Greeting&& greeting);
+  void wait_to_resume(Places& places, std::uint64_t ahead, Latecomers::Latecomer&& latecomer);
   void asked_newest(Subscription& subscription, std::uint64_t newest);
   void resume_up_to(std::uint64_t newest);
   void resume(Latecomers::Latecomer&& latecomer);
@@ -266,9 +269,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                             const SubscribeOptions& wanted, Greeting& greeting,
                                             Ref<Subscription>& subscription, StartSearch& search);
-  void enter(std::string user_id, const Ref<Subscription>& subscription, std::optional<std::uint64_t> ahead,
-             Greeting&& greeting, const std::optional<Start>& start, const SubscribeOptions& wanted,
-             HookQueue::Hooks& leave);
+  void enter(std::string user_id, Latecomers::Latecomer&& comer, std::optional<std::uint64_t> ahead,
+             const std::optional<Start>& start, const SubscribeOptions& wanted, HookQueue::Hooks& leave);
   void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
 
   Ref<Subscription> registered(const StreamCore& stream) const;

@@ -20,6 +20,9 @@ struct StartSearch {
   /// Bytes of history that are taken at a time, in one hold of the lock: some hundred events at the most.
   static constexpr std::size_t step = 8 * 1024;
 
+  /// Steps for which others on the same loop wait.
+  static constexpr int most_in_add = 8;
+
   /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
   void look(const Subscription& subscription);
 
@@ -27,6 +30,7 @@ struct StartSearch {
   std::optional<GapReason> gap;          // what is to be told, whatever is found
   std::uint64_t after = 0;               // up to here nothing passes, or the client has it
   std::uint64_t found = 0;               // the first that passes; 0 as long as there is none
+  int steps = 0;                         // so many batches so far
   std::vector<StoredEvent> batch;        // what is to be looked at next
 };
 

@@ -259,10 +259,14 @@ SPATE_DECL std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string
   return cursor && *cursor > store_->newest() ? cursor : std::nullopt;
 }
 
-SPATE_DECL void EmitterCore::wait_to_resume(const Ref<Subscription>& subscription, std::uint64_t ahead,
-                                            Greeting&& greeting) {
-  if (!subscription->feed().shard().post(subscription, Subscription::what_wait)) return erase(*subscription);
-  latecomers_.add(ahead, {subscription, std::move(greeting), {}});
+// `latecomer` waits for the mirror, or goes on with its search.
+SPATE_DECL void EmitterCore::wait_to_resume(Places& places, std::uint64_t ahead, Latecomers::Latecomer&& latecomer) {
+  const Ref<Subscription> subscription = latecomer.subscription;
+  const bool searches = !latecomer.search.batch.empty();
+  if (searches) latecomer.search.look(*subscription);
+  latecomers_.add(ahead, std::move(latecomer));
+  if (!places.post(subscription, Subscription::what_wait)) return erase(*subscription);
+  if (searches) places.post(subscription, Subscription::what_search);
   if (ahead == Latecomers::the_end) return;
   bus_->ask_newest([core = Ref<EmitterCore>(this), subscription](std::error_code error, std::uint64_t newest) {
     if (!error) core->asked_newest(*subscription, newest);
@@ -278,6 +282,12 @@ SPATE_DECL void EmitterCore::asked_newest(Subscription& subscription, std::uint6
 
 SPATE_DECL void EmitterCore::stop_waiting(Subscription& subscription) {
   const std::lock_guard lock(mutex_);
+  if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
+}
+
+SPATE_DECL void EmitterCore::search_on(Subscription& subscription) {
+  const std::lock_guard lock(mutex_);
+  if (mirrors_ && mirror_ != Mirror::complete) return;  // it begins anew in the next log
   if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
 }
 

@@ -55,7 +55,8 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
 }
 
 // What `add` does with the lock held. Returns nothing when it is to be called again, after `search` has looked at what
-// it was given: meanwhile others have their turn.
+// it was given: meanwhile others have the lock. A search that takes longer goes on behind `add`, so that the other
+// streams of its loop have their turn as well.
 SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                                                   const SubscribeOptions& wanted, Greeting& greeting,
                                                                   Ref<Subscription>& subscription,
@@ -67,16 +68,16 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   std::optional<std::uint64_t> ahead;
   if (mirrors_) ahead = ahead_of_mirror(greeting.requested);
   std::optional<Start> start;
-  if (ahead) {
-    subscription->live = false;
-  } else if (store_ != nullptr) {
+  if (!ahead && store_ != nullptr) {
     start = start_of(user_id, *subscription, greeting.requested, search);
-    if (!start) return std::nullopt;
+    if (!start && search.steps < StartSearch::most_in_add) return std::nullopt;
+    if (!start) ahead = Latecomers::the_end;
   }
+  if (ahead) subscription->live = false;
   const std::string user = user_id;
   HookQueue::Hooks leave;
   try {
-    enter(std::move(user_id), subscription, ahead, std::move(greeting), start, wanted, leave);
+    enter(std::move(user_id), {subscription, std::move(greeting), std::move(search)}, ahead, start, wanted, leave);
   } catch (...) {
     withdraw(user, *subscription, std::move(leave));
     throw;
@@ -86,10 +87,10 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
 
 // The steps of `add` that change something, with the lock held. `leave` becomes what is to be told if they fail after
 // it was told that the user has come.
-SPATE_DECL void EmitterCore::enter(std::string user_id, const Ref<Subscription>& subscription,
-                                   std::optional<std::uint64_t> ahead, Greeting&& greeting,
-                                   const std::optional<Start>& start, const SubscribeOptions& wanted,
-                                   HookQueue::Hooks& leave) {
+SPATE_DECL void EmitterCore::enter(std::string user_id, Latecomers::Latecomer&& comer,
+                                   std::optional<std::uint64_t> ahead, const std::optional<Start>& start,
+                                   const SubscribeOptions& wanted, HookQueue::Hooks& leave) {
+  const Ref<Subscription> subscription = comer.subscription;
   StreamCore& stream = subscription->stream();
   Places places(stream.own_shard(), 3);
   insert(std::move(user_id), subscription, leave);
@@ -97,17 +98,17 @@ SPATE_DECL void EmitterCore::enter(std::string user_id, const Ref<Subscription>&
   if (ahead) {
     subscription->behind = true;
     stream.fall_behind();
-    return wait_to_resume(subscription, *ahead, std::move(greeting));
+    return wait_to_resume(places, *ahead, std::move(comer));
   }
   Opening opening;
   if (start) {
-    opening = open(*subscription, std::move(greeting), *start);
+    opening = open(*subscription, std::move(comer.greeting), *start);
     if (!subscription->live) {
       subscription->replaying = subscription->behind = true;
       stream.fall_behind();
     }
   } else if (wanted.greeting) {
-    opening.greeting = std::move(greeting.fresh).finish();
+    opening.greeting = std::move(comer.greeting.fresh).finish();
   }
   post(places, subscription, std::move(opening));
   if (!places.post(subscription, Subscription::what_join)) erase(*subscription);

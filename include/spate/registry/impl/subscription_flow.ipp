@@ -120,7 +120,13 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
       if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
       return;
     case what_search:
-      if (waiting_) feed_->emitter().stop_waiting(*this);
+      if (!waiting_) return;
+      searching_ = true;
+      feed_->emitter().search_on(*this);
+      return;
+    case what_go_on:
+      resting_ = false;
+      if (attached_) stream_->mark_dirty();
       return;
     case what_replay:
       end_wait();
@@ -155,7 +161,8 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
 }
 
 SPATE_DECL void Subscription::end_wait() {
-  if (std::exchange(waiting_, false)) feed_->shard().set_timer(*this, never);
+  if (waiting_) feed_->shard().set_timer(*this, never);
+  waiting_ = searching_ = false;
 }
 
 // Its stream need not hold anything for it any more.
@@ -182,7 +189,11 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
-  while (replaying && replay.cursor < up_to) {
+  for (int draws = 0; !resting_ && replaying && replay.cursor < up_to; ++draws) {
+    if (draws == most_draws) {
+      resting_ = feed_->shard().post(Ref<Subscription>(this), what_go_on);
+      break;
+    }
     batch.clear();
     const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;

@@ -221,6 +221,7 @@ class StreamCore final : public Resident {
   struct Fallback {
     TransportChoice choice;
     PollAnswer answer;  // so far
+    bool due = false;   // it is answered without anything, unless a source is still looking for it
   };
 
   bool post(std::uint32_t what, EncodedEvent event = {}) {
@@ -281,6 +282,7 @@ class StreamCore final : public Resident {
   void queue_changed() noexcept;
   void settle();
   bool pull();
+  bool busy() const;
   Held& hold();
   bool owed(const Place& place) const;
   bool in_debt() const;

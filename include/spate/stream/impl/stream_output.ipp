@@ -95,6 +95,13 @@ SPATE_DECL bool StreamCore::pull() {
   return !queue_.empty() || (held() != nullptr && release_held());
 }
 
+SPATE_DECL bool StreamCore::busy() const {
+  for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
+    if (source->busy()) return true;
+  }
+  return false;
+}
+
 SPATE_DECL Place StreamCore::place() const {
   Ref<StreamSource> source = registration();
   const std::uint64_t position = source ? source->accepted() : 0;
@@ -369,7 +376,10 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
     queue_.clear(shard_->nodes(), {});
   }
-  if (fallback_->answer.empty() && end == PollEnd::when_there_is_something) return;
+  if (fallback_->answer.empty()) {
+    if (end == PollEnd::due) fallback_->due = true;
+    if (!fallback_->due || (busy() && !ending())) return;
+  }
   const Ref<StreamOrigin> origin = opening_->origin;
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
