@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,7 @@
 #include <spate/config.hpp>
 #include <spate/registry/detail/block_queue.hpp>
 #include <spate/registry/detail/process_mark.hpp>
+#include <spate/registry/detail/split_table.hpp>
 #include <spate/registry/detail/watermarks.hpp>
 #include <spate/registry/replay_store.hpp>
 
@@ -103,12 +105,7 @@ class MemoryReplayStore final : public ReplayStore {
     }
   };
 
-  // Not noexcept, so that hashes are kept beside the names.
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  using Tracks = std::unordered_map<std::string, Track, Hash, std::equal_to<>>;
+  using Tracks = detail::SplitTable<std::unordered_map<std::string, Track, detail::NameHash, detail::SameName>>;
 
   struct Record {
     EncodedEvent event;
@@ -117,6 +114,16 @@ class MemoryReplayStore final : public ReplayStore {
     std::uint64_t sequence = 0;
     Track* track = nullptr;      // of a single audience
     std::vector<Track*> tracks;  // of a set of users
+  };
+
+  using Records = detail::BlockQueue<Record, 128>;
+
+  // What is to be destroyed of a history that is no more, some of it with each call.
+  struct Remains {
+    Records records;
+    Tracks users;
+    Tracks groups;
+    Track everybody;
   };
 
   // Of one length.
@@ -251,10 +258,10 @@ class MemoryReplayStore final : public ReplayStore {
 
   template <typename Visit>
   void for_each_track(std::string_view user, Visit&& visit) {
-    if (const auto own = users_.find(user); own != users_.end()) visit(own->second);
+    if (const auto* own = users_.find(user)) visit(own->second);
     for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
       if (prefixes_[size].groups == 0) continue;
-      if (const auto group = groups_.find(user.substr(0, size)); group != groups_.end()) visit(group->second);
+      if (const auto* group = groups_.find(user.substr(0, size))) visit(group->second);
     }
     visit(everybody_);
   }
@@ -273,6 +280,9 @@ class MemoryReplayStore final : public ReplayStore {
     while (remembered_ > limits_.max_remembered || remembered_bytes_ > limits_.max_bytes / 8) forget(*oldest_emptied_);
   }
 
+  // Destroys some of what remains of the histories before.
+  void sweep() noexcept;
+
   // Returns the steps that it took.
   std::size_t discard_oldest();
 
@@ -286,8 +296,7 @@ class MemoryReplayStore final : public ReplayStore {
   const std::function<Clock::time_point()> now_;
   std::string epoch_;
   std::uint64_t newest_ = 0;
-  detail::BlockQueue<Record, 128>
-      records_;              // numbered without holes, unlike sequence numbers, so that one is found by its number
+  Records records_;          // numbered without holes, unlike sequence numbers, so that one is found by its number
   std::uint64_t first_ = 0;  // the number of records_.front()
   std::size_t bytes_ = 0;    // what all of it costs
   Tracks users_;
@@ -305,6 +314,7 @@ class MemoryReplayStore final : public ReplayStore {
   std::uint64_t forgotten_ = 0;
   detail::ProcessMark process_;
   std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
+  std::list<Remains> remains_;   // oldest first
 };
 
 }  // namespace spate

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include <spate/config.hpp>
 #include <spate/registry/audience.hpp>
 #include <spate/registry/detail/ordered_index.hpp>
+#include <spate/registry/detail/split_table.hpp>
 #include <spate/registry/detail/user.hpp>
 
 namespace spate::detail {
@@ -24,13 +24,13 @@ class UserIndex {
  public:
   std::size_t users() const noexcept { return users_.size(); }
   std::size_t streams() const noexcept { return streams_; }
-  bool contains(std::string_view id) const { return users_.contains(id); }
+  bool contains(std::string_view id) const { return users_.find(id) != nullptr; }
 
   /// Null when there is none.
   User* find(std::string_view id) const;
 
   /// Any user; there must be one.
-  User& any() const { return changeable(*users_.begin()); }
+  User& any() const { return changeable(users_.any()); }
 
   /// The user, who is there from now on; `first` becomes whether they were not. Throws before it changes anything.
   User& obtain(std::string&& id, bool& first);
@@ -84,22 +84,6 @@ class UserIndex {
   std::size_t listeners(std::string_view name) const;
 
  private:
-  // Not noexcept: then the common libraries keep each hash beside its user, and a look-up visits no other user.
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view id) const { return std::hash<std::string_view>()(id); }
-    std::size_t operator()(const User& user) const { return (*this)(user.id); }
-  };
-  struct Equal {
-    using is_transparent = void;
-    static std::string_view key(std::string_view id) noexcept { return id; }
-    static std::string_view key(const User& user) noexcept { return user.id; }
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const noexcept {
-      return key(a) == key(b);
-    }
-  };
-
   // The set goes by the id alone, which is constant in itself.
   static User& changeable(const User& user) noexcept { return const_cast<User&>(user); }
 
@@ -109,12 +93,12 @@ class UserIndex {
 
   void uncount(std::span<const std::string> names) noexcept;
 
-  std::unordered_set<User, Hash, Equal> users_;
+  SplitTable<std::unordered_set<User, NameHash, SameName>> users_;
   OrderedIndex<User> order_;
   std::size_t streams_ = 0;
   std::size_t unfiltered_ = 0;  // streams that take every event
   // For each name, the filtered streams that take it.
-  std::unordered_map<std::string, std::size_t, Hash, Equal> filters_;
+  std::unordered_map<std::string, std::size_t, NameHash, SameName> filters_;
 };
 
 }  // namespace spate::detail

@@ -53,18 +53,21 @@ SPATE_DECL std::optional<std::uint64_t> MemoryReplayStore::fetch_sequences(std::
 }
 
 SPATE_DECL bool MemoryReplayStore::restart(std::string_view epoch) {
+  std::string given(epoch);
+  Remains& remains = remains_.emplace_back();
+  // From here on nothing fails.
   process_.renew();
-  epoch_ = epoch;
+  epoch_ = std::move(given);
   newest_ = forgotten_ = 0;
   forgotten_users_.clear();
   forgotten_groups_.clear();
-  records_.clear();
+  std::swap(remains.records, records_);
+  remains.users.swap(users_);
+  remains.groups.swap(groups_);
   first_ = 0;
   bytes_ = remembered_bytes_ = remembered_ = 0;
   oldest_emptied_ = newest_emptied_ = nullptr;
-  users_.clear();
-  groups_.clear();
-  everybody_ = Track();
+  std::swap(remains.everybody, everybody_);
   prefixes_.clear();
   return true;
 }
@@ -98,7 +101,7 @@ SPATE_DECL std::size_t MemoryReplayStore::cost_of_numbers(std::size_t full, std:
 
 SPATE_DECL std::size_t MemoryReplayStore::cost_of_track(std::string_view name) noexcept {
   constexpr std::size_t within = 15;
-  return allocated(sizeof(Tracks::value_type) + 2 * sizeof(void*)) + 2 * sizeof(void*) +
+  return allocated(sizeof(Tracks::Element) + 2 * sizeof(void*)) + 2 * sizeof(void*) +
          (name.size() > within ? allocated(name.size() + 1) : 0);
 }
 
@@ -113,7 +116,7 @@ SPATE_DECL std::size_t MemoryReplayStore::cost_of(const Audience& audience, cons
       for (const std::string& name : audience.names()) {
         if (cost > limits_.max_bytes) break;
         cost += sizeof(std::uint64_t);
-        if (users_.find(std::string_view(name)) == users_.end()) {
+        if (users_.find(name) == nullptr) {
           cost += cost_of_track(name) + allocated(sizeof(std::uint64_t));
         }
       }
@@ -141,11 +144,10 @@ SPATE_DECL void MemoryReplayStore::keep(std::uint64_t sequence, const Audience& 
 }
 
 SPATE_DECL MemoryReplayStore::Track& MemoryReplayStore::track(Tracks& tracks, std::string_view name) {
-  const auto found = tracks.find(name);
-  if (found != tracks.end()) return found->second;
+  if (auto* const found = tracks.find(name)) return found->second;
   const bool is_group = &tracks == &groups_;
   if (is_group) know_length(name.size());
-  const auto made = tracks.try_emplace(std::string(name)).first;
+  auto* const made = tracks.emplace(name, std::string(name), Track());
   Track& fresh = made->second;
   fresh.name = &made->first;
   fresh.is_group = is_group;
@@ -211,7 +213,7 @@ SPATE_DECL void MemoryReplayStore::discard_at_once(std::uint64_t sequence, const
 }
 
 SPATE_DECL void MemoryReplayStore::discard_at_once(std::uint64_t sequence, Tracks& tracks, std::string_view name) {
-  if (const auto known = tracks.find(name); known != tracks.end()) {
+  if (auto* const known = tracks.find(name)) {
     known->second.discarded = sequence;
   } else if (!has_room_to_remember(cost_of_track(name))) {
     const bool is_group = &tracks == &groups_;
@@ -261,7 +263,24 @@ SPATE_DECL bool MemoryReplayStore::too_old(const Record& record, Clock::time_poi
          std::chrono::duration_cast<std::chrono::milliseconds>(now - record.at) >= limits_.max_age;
 }
 
+SPATE_DECL void MemoryReplayStore::sweep() noexcept {
+  if (remains_.empty()) return;
+  Remains& oldest = remains_.front();
+  for (std::size_t steps = 0; steps < most_steps; ++steps) {
+    if (oldest.records.empty()) {
+      if (!oldest.users.erase_some() && !oldest.groups.erase_some()) remains_.pop_front();
+      return;
+    }
+    const Record& record = oldest.records.front();
+    if (record.track != nullptr) (record.track == &everybody_ ? oldest.everybody : *record.track).numbers.pop_front();
+    for (Track* of : record.tracks) of->numbers.pop_front();
+    steps += record.tracks.size();
+    oldest.records.pop_front();
+  }
+}
+
 SPATE_DECL bool MemoryReplayStore::trim(std::size_t brought) {
+  sweep();
   std::size_t steps = most_steps + brought;
   const auto took = [&steps](std::size_t work) { steps -= std::min(steps, work); };
   const Clock::time_point now = limits_.max_age.count() > 0 ? now_() : Clock::time_point();
@@ -313,7 +332,7 @@ SPATE_DECL void MemoryReplayStore::forget(Track& of) noexcept {
   forget(*of.name, of.is_group, of.discarded);
   if (of.is_group) --prefixes_[of.name->size()].groups;
   Tracks& tracks = of.is_group ? groups_ : users_;
-  tracks.erase(tracks.find(*of.name));
+  tracks.erase(*of.name);
 }
 
 }  // namespace spate

@@ -7,18 +7,19 @@
 namespace spate::detail {
 
 SPATE_DECL User* UserIndex::find(std::string_view id) const {
-  const auto found = users_.find(id);
-  return found == users_.end() ? nullptr : &changeable(*found);
+  const User* const found = users_.find(id);
+  return found == nullptr ? nullptr : &changeable(*found);
 }
 
 SPATE_DECL User& UserIndex::obtain(std::string&& id, bool& first) {
   if (User* user = find(id)) return *user;
   first = true;
-  User& user = changeable(*users_.emplace(std::move(id)).first);
+  const std::string_view name(id);  // is read before `id` is moved from
+  User& user = changeable(*users_.emplace(name, std::move(id)));
   try {
     order_.insert(&user);
   } catch (...) {
-    users_.erase(users_.find(std::string_view(user.id)));
+    users_.erase(user.id);
     throw;
   }
   return user;
@@ -69,7 +70,7 @@ SPATE_DECL void UserIndex::uncount_graced(User& user) noexcept {
 
 SPATE_DECL void UserIndex::erase(User& user) {
   order_.erase(&user);
-  users_.erase(users_.find(std::string_view(user.id)));
+  users_.erase(user.id);
 }
 
 SPATE_DECL std::size_t UserIndex::listeners(std::string_view name) const {
