@@ -21,6 +21,7 @@
 
 #include <spate/config.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/wire/detail/require.hpp>
@@ -46,7 +47,7 @@ class PendingCore final : public Resident {
   asio::any_io_executor executor() const { return shard_->executor(); }
 
   void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
-  void drop_handle();
+  void drop_handle() noexcept;
 
   // Shard only.
   void receive(std::uint32_t, EncodedEvent&&) override { finish(std::move(response_)); }

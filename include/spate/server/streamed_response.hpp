@@ -34,6 +34,7 @@
 #include <spate/http/detail/status.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 
@@ -72,8 +73,9 @@ class StreamedCore final : public Resident {
   const Ref<Shard>& shard() const noexcept { return shard_; }
 
   void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
-  void drop_handle() {
-    if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 1) end(PieceOrigin::Pieces::broken);
+  void drop_handle() noexcept {
+    if (handles_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    insist([&] { end(PieceOrigin::Pieces::broken); });  // nobody else would: without memory it waits for some
   }
 
   // Shard only.

@@ -21,44 +21,49 @@ SPATE_DECL bool PendingCore::respond(Response response) {
 SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {
   shard_->run([self = Ref<PendingCore>(this), at = Clock::now() + wait, otherwise = std::move(otherwise)]() mutable {
     if (!self->origin_) return;
-    self->otherwise_ = std::make_unique<Response>(std::move(otherwise));
-    self->shard_->set_timer(*self, at);
+    insist([&] { self->otherwise_ = std::make_unique<Response>(std::move(otherwise)); });
+    insist([&] { self->shard_->set_timer(*self, at); });
   });
 }
 
 SPATE_DECL void PendingCore::on_timeout(std::function<void()> callback) {
-  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
-    if (self->timed_out_) return self->shard_->call_back(std::move(callback));
-    if (self->origin_) self->timeout_callbacks_.push_back(std::move(callback));
+  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)] {
+    insist([&] {
+      if (self->timed_out_) return self->shard_->call_back(callback);
+      if (self->origin_) self->timeout_callbacks_.push_back(callback);
+    });
   });
 }
 
 SPATE_DECL void PendingCore::on_error(std::function<void(std::error_code)> callback) {
-  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)]() mutable {
-    if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-    if (self->origin_) self->error_callbacks_.push_back(std::move(callback));
+  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)] {
+    insist([&] {
+      if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
+      if (self->origin_) self->error_callbacks_.push_back(callback);
+    });
   });
 }
 
-SPATE_DECL void PendingCore::drop_handle() {
-  if (handles_.fetch_sub(1, std::memory_order_acq_rel) == 1 && open()) {
-    respond(Response::error(500, "the request was not answered"));
-  }
+SPATE_DECL void PendingCore::drop_handle() noexcept {
+  if (handles_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+  // Nobody else would answer: without memory it waits for some.
+  insist([&] {
+    if (open()) respond(Response::error(500, "the request was not answered"));
+  });
 }
 
 SPATE_DECL void PendingCore::on_timer(TimePoint) {
   if (answered_.exchange(true, std::memory_order_acq_rel)) return;
   timed_out_ = true;
-  for (auto& callback : std::exchange(timeout_callbacks_, {})) shard_->call_back(std::move(callback));
+  insist_for_each(std::exchange(timeout_callbacks_, {}), [&](const auto& callback) { shard_->call_back(callback); });
   finish(std::move(*otherwise_));
 }
 
 SPATE_DECL void PendingCore::connection_lost(std::error_code error) {
   if (answered_.exchange(true, std::memory_order_acq_rel)) return let_go();
   error_ = error;
-  for (auto& callback : std::exchange(error_callbacks_, {})) {
-    shard_->call_back([callback = std::move(callback), error] { callback(error); });
-  }
+  insist_for_each(std::exchange(error_callbacks_, {}),
+                  [&](const auto& callback) { shard_->call_back([callback, error] { callback(error); }); });
   let_go();
 }
 

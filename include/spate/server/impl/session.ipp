@@ -132,8 +132,14 @@ SPATE_DECL void Session::begin_pieces(Response head) {
 SPATE_DECL void Session::write_piece(std::string piece, Ref<SendWaiter> waiter) {
   if (socket_ == no_socket || !pieces_) return waiter->done(Errc::stream_closed);
   const bool blocked = !answers_.empty();
-  pieces_->waiters.push_back(std::move(waiter));
-  answers_.put_piece(piece);
+  try {
+    pieces_->waiters.push_back(waiter);
+    answers_.put_piece(piece);
+  } catch (...) {
+    waiter->done(std::make_error_code(std::errc::not_enough_memory));
+    close();  // a piece is missing
+    throw;
+  }
   if (!blocked) write();  // else it is written when the socket takes bytes again, and its deadline runs
 }
 
@@ -353,16 +359,17 @@ SPATE_DECL void Session::close() {
   const Ref<Session> alive(this);
   // A plain end of the connection would make an answer whole whose end has not been sent.
   const bool part_looks_whole = pieces_ && answers_.pieces_end_with_connection();
-  Respondent left = exchange_.let_go();
-  if (left.hook) cancel(std::move(left.hook), *shard_);
-  if (left.pieces) left.pieces->over(Errc::stream_closed);
-  if (const auto pieces = std::move(pieces_)) {
-    for (const Ref<SendWaiter>& waiter : pieces->waiters) waiter->done(Errc::stream_closed);
+  if (socket_ != no_socket) {
+    shard_->set_timer(*this, never);
+    const SocketId socket = std::exchange(socket_, no_socket);
+    part_looks_whole ? shard_->poller().abort(socket) : shard_->poller().close(socket);
   }
-  if (socket_ == no_socket) return;
-  shard_->set_timer(*this, never);
-  const SocketId socket = std::exchange(socket_, no_socket);
-  part_looks_whole ? shard_->poller().abort(socket) : shard_->poller().close(socket);
+  // From here on memory may be needed.
+  const Respondent left = exchange_.let_go();
+  const auto pieces = std::move(pieces_);
+  if (left.hook) insist([&] { cancel(left.hook, *shard_); });
+  if (left.pieces) left.pieces->over(Errc::stream_closed);
+  if (pieces) insist_for_each(pieces->waiters, [](const auto& waiter) { waiter->done(Errc::stream_closed); });
 }
 
 }  // namespace spate::detail

@@ -67,9 +67,9 @@ SPATE_DECL void StreamedCore::on_error(std::function<void(std::error_code)> call
 SPATE_DECL void StreamedCore::over(std::error_code error) {
   open_.store(false, std::memory_order_release);
   error_ = error;
-  // For want of memory this may throw, and is then done again.
-  if (error_callback_ && error) shard_->call_back([callback = error_callback_, error] { callback(error); });
-  error_callback_ = nullptr;
+  if (const auto callback = std::exchange(error_callback_, nullptr); callback && error) {
+    insist([&] { shard_->call_back([callback, error] { callback(error); }); });  // nobody would do it later
+  }
   origin_ = nullptr;
 }
 

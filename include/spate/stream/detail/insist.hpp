@@ -26,7 +26,7 @@ void insist(Step step) {
 /// Runs `step` for each of `all`, once there is memory for it. What it throws otherwise keeps no other from its turn:
 /// the first is thrown when everybody has had theirs.
 template <typename All, typename Step>
-void insist_for_each(All& all, Step step) {
+void insist_for_each(All&& all, Step step) {
   std::exception_ptr failure;
   for (auto& each : all) {
     try {
