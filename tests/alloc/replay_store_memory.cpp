@@ -89,3 +89,30 @@ TEST_CASE("1 MB of history takes about 1 MB of memory, whomever it is for", "[re
   CHECK(measured.most() < limit * 5 / 4);
   CHECK(measured.most() > limit / 2);
 }
+
+TEST_CASE("a history that another one takes the place of goes in small pieces", "[replay][memory]") {
+  const std::vector<std::string> crowd = users(20'000, "user");
+  const std::size_t before = test::live_bytes();
+  MemoryReplayStore store(ReplayLimits{.max_events = 1'000'000, .max_bytes = 1'000'000'000});
+  const auto append = [&](const Audience& audience) { store.append(store.newest() + 1, audience, event_of(50)); };
+  for (std::size_t i = 0; i < 100'000; ++i) {
+    append(i % 3 == 0   ? Audience::everybody()
+           : i % 3 == 1 ? Audience::group(crowd[i % 500])
+                        : Audience::user(crowd[i % crowd.size()]));
+  }
+  append(Audience::users(crowd));
+  const std::size_t all = test::live_bytes() - before;
+  REQUIRE(store.restart("next"));
+  CHECK(store.size() == 0);
+  std::size_t most = 0, appended = 0, rest = all;
+  for (; appended < 1'000 && rest > all / 20; ++appended) {
+    append(Audience::everybody());
+    const std::size_t left = test::live_bytes() - before;
+    if (left < rest) most = std::max(most, rest - left);
+    rest = left;
+  }
+  CAPTURE(all, rest, most, appended);
+  CHECK(rest <= all / 20);
+  CHECK(appended > 100);
+  CHECK(most < all / 50);
+}

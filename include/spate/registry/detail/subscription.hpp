@@ -78,6 +78,7 @@ class Subscription final : public StreamSource {
   void settle() override;
   void stream_ended(EndReason reason) override;
   void on_timer(TimePoint now) override;
+  Left flush(int& budget) override;
   void on_failure(std::error_code error) override;
 
   struct Replay {
@@ -112,6 +113,7 @@ class Subscription final : public StreamSource {
 
   // Draws of which nothing passed the filter, until others have their turn.
   static constexpr int most_draws = 8;
+  static constexpr int budget_of_step = 4;
 
   bool attached_ : 1 = false;   // it is among its stream's sources
   bool waiting_ : 1 = false;    // until it is known where it resumes

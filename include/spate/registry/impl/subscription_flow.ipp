@@ -122,7 +122,7 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
     case what_search:
       if (!waiting_) return;
       searching_ = true;
-      feed_->emitter().search_on(*this);
+      feed_->shard().mark_dirty(Ref<Resident>(this));
       return;
     case what_go_on:
       resting_ = false;
@@ -158,6 +158,14 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
       stream_->remove_source(*this);
       return;
   }
+}
+
+// The next step of the search.
+SPATE_DECL Left Subscription::flush(int& budget) {
+  if (!searching_) return Left::nothing;
+  budget -= budget_of_step;
+  feed_->emitter().search_on(*this);
+  return Left::nothing;
 }
 
 SPATE_DECL void Subscription::end_wait() {

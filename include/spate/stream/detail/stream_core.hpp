@@ -281,6 +281,9 @@ class StreamCore final : public Resident {
   void resolve_gaps();
   void queue_changed() noexcept;
   void settle();
+  // What it cost that a source found nothing and lets others have their turn.
+  static constexpr int budget_of_rest = 16;
+
   bool pull();
   bool busy() const;
   Held& hold();

@@ -301,6 +301,7 @@ SPATE_DECL Left StreamCore::flush(int& budget) {
     return Left::bulk;
   }
   dirty_ = false;
+  if (busy()) budget -= budget_of_rest;
   return Left::nothing;
 }
 
