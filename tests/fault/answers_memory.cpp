@@ -1,5 +1,6 @@
 // Answers that are given from a thread whose allocations fail: each call has thrown and can be made again, or the
 // client gets what was to be answered. Nobody waits in vain.
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <limits>
@@ -33,7 +34,7 @@ namespace {
 template <typename Handle>
 class Asked {
  public:
-  explicit Asked(std::size_t messages)
+  explicit Asked(std::size_t messages, const std::string& fields = {}, const std::string& version = "HTTP/1.1")
       : serving_([this](Server& server) {
           if constexpr (std::is_same_v<Handle, EventStream>) {
             server.stream("/x", [this](EventStream stream) -> asio::awaitable<void> {
@@ -46,9 +47,10 @@ class Asked {
         }),
         client(serving_.port()),
         held_(stop_) {
-    client.get("/x");
+    client.get("/x", fields, version);
     handle = std::make_unique<Handle>(handle_.take());
     serving_.loop.settle();  // nobody else has a handle any more
+    serving_.loop.run(mark_this_thread);
     asio::post(serving_.loop.io, [this] { const std::lock_guard wait(stop_); });
     for (std::size_t i = 0; i < messages; ++i) handle->on_error([](std::error_code) {});
   }
@@ -189,4 +191,62 @@ TEST_CASE("pieces for which there is no memory can be written again", "[fault][p
                                                 });
     CHECK(failed > 4);
   }
+}
+
+TEST_CASE("the last handle of an answer goes without memory, and the client is told", "[fault][pending][pieces]") {
+  const auto drop = [](auto asked_for) {
+    long struck = 0;
+    std::thread([&] {
+      mark_this_thread();
+      for (const long times : {1L, 20L}) {
+        for (long skip = 0;; ++skip) {
+          Asked<typename decltype(asked_for)::type> asked(0);
+          bool hit = false;
+          {
+            const FailingAllocation failing(skip, times);
+            asked.handle.reset();
+            hit = failing.struck();
+          }
+          CHECK(asked.reply().status == 500);
+          if (!hit) break;
+          ++struck;
+        }
+      }
+    }).join();
+    return struck;
+  };
+  CHECK(drop(std::type_identity<PendingResponse>()) > 4);
+  CHECK(drop(std::type_identity<StreamedResponse>()) > 2);
+}
+
+TEST_CASE("pieces for which the loop has no memory are seen to be missing, and who wrote them is told",
+          "[fault][pieces]") {
+  const std::string version = GENERATE("HTTP/1.1", "HTTP/1.0");
+  long struck = 0;
+  for (long skip = 0;; ++skip) {
+    INFO(version << ", after " << skip << " allocations");
+    std::atomic<int> told{0};
+    Asked<StreamedResponse> asked(0, "Connection: close\r\n", version);
+    asked.handle->begin(Response::text(200, long_text));
+    for (int i = 0; i < 2; ++i) asked.handle->async_write(long_text, [&](std::error_code) { ++told; });
+    asked.handle->finish();
+    bool hit = false;
+    std::string bytes;
+    {
+      const FailingAllocation failing(skip);
+      asked.let_go();
+      bytes = asked.client.read_to_end();
+      hit = failing.struck();
+    }
+    const std::size_t body = bytes.find("\r\n\r\n");
+    const bool whole = bytes.starts_with(version + " 200 ") && bytes.size() > body + 3 * long_text.size();
+    const bool broken = bytes.find(" 500 ") < body || asked.client.how_ended() == End::reset ||
+                        (version == "HTTP/1.1" && !bytes.ends_with("0\r\n\r\n"));
+    CHECK(whole != broken);
+    CHECK((whole || hit));
+    CHECK(eventually([&] { return told == 2; }));
+    if (!hit) break;
+    ++struck;
+  }
+  CHECK(struck > 5);
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <thread>
 #include <type_traits>
@@ -29,7 +30,7 @@ namespace spate::test {
 /// An io_context that runs on a thread of its own as long as this lives, and until it has run out of work.
 class Loop {
  public:
-  Loop() : thread_([this] { io.run(); }) {}
+  Loop() : thread_([this] { run(); }) {}
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
   ~Loop() { finish(); }
@@ -70,6 +71,18 @@ class Loop {
   asio::io_context io{1};
 
  private:
+  // Goes on when memory has run out, as the tests of it want it.
+  void run() {
+    for (;;) {
+      try {
+        io.run();
+        return;
+      } catch (const std::bad_alloc&) {
+        continue;
+      }
+    }
+  }
+
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io);
   std::thread thread_;
 };
