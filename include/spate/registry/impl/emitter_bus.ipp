@@ -14,6 +14,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -326,13 +327,28 @@ SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view aft
   return users;
 }
 
+/// Asks by `step`. What could not be asked for want of memory is answered with that.
+template <typename Question, typename Step>
+void ask(Question& question, Step step) {
+  try {
+    step();
+  } catch (const std::bad_alloc&) {
+    question.settle(std::make_error_code(std::errc::not_enough_memory), {}, Question::Clock::now());
+  } catch (...) {
+    question.settle(Errc::bus_lost, {}, Question::Clock::now());
+    throw;
+  }
+}
+
 SPATE_DECL void EmitterCore::ask_users(UsersQuestion::Done done) {
   if (bus_ == nullptr) return done({}, std::make_shared<const std::vector<UserStreams>>(with_users_here({})));
   if (!users_question_.add(std::move(done), UsersQuestion::Clock::now())) return;
-  bus_->ask_users([core = Ref<EmitterCore>(this)](std::error_code error, std::vector<UserStreams> others) {
-    std::vector<UserStreams> all;
-    if (!error) all = core->with_users_here(std::move(others));
-    core->users_question_.settle(error, std::move(all), UsersQuestion::Clock::now());
+  ask(users_question_, [&] {
+    bus_->ask_users([core = Ref<EmitterCore>(this)](std::error_code error, std::vector<UserStreams> others) {
+      std::vector<UserStreams> all;
+      if (!error) all = core->with_users_here(std::move(others));
+      core->users_question_.settle(error, std::move(all), UsersQuestion::Clock::now());
+    });
   });
 }
 
@@ -342,8 +358,10 @@ SPATE_DECL void EmitterCore::ask_counts(CountsQuestion::Done done) {
     return done({}, std::make_shared<const UserCounts>(UserCounts{users, streams}));
   }
   if (!counts_question_.add(std::move(done), CountsQuestion::Clock::now())) return;
-  bus_->ask_counts([core = Ref<EmitterCore>(this)](std::error_code error, UserCounts counts) {
-    core->counts_question_.settle(error, counts, CountsQuestion::Clock::now());
+  ask(counts_question_, [&] {
+    bus_->ask_counts([core = Ref<EmitterCore>(this)](std::error_code error, UserCounts counts) {
+      core->counts_question_.settle(error, counts, CountsQuestion::Clock::now());
+    });
   });
 }
 

@@ -8,6 +8,7 @@
 #include <spate/config.hpp>
 #include <spate/server/server.hpp>
 #include <spate/stream/detail/close_on_exec.hpp>
+#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/signals_blocked.hpp>
 
 namespace spate {
@@ -36,7 +37,11 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
 
   void cut_rest() {
     for (const auto& shard : shards) {
-      shard->run([self = shared_from_this(), shard] { self->cut += shard->cut(); });
+      shard->run([self = shared_from_this(), shard] {
+        std::exception_ptr failure;
+        self->cut += shard->cut(failure);
+        if (failure) std::rethrow_exception(failure);  // for whoever runs the loop
+      });
     }
   }
 
@@ -252,18 +257,20 @@ SPATE_DECL void Server::stop() {
     drain.swap(drain_);
   }
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const auto end = [shard = shards_[i], drain, own = std::exchange(listeners, {})] {
+    const auto end = [core = core_, shard = shards_[i], drain, own = std::exchange(listeners, {})] {
       for (const auto& listener : own) listener->stop();
-      const std::size_t cut = shard->stop();
+      const std::size_t cut = shard->stop(core->options.on_exception);
       if (drain) drain->cut += cut;
     };
     if (i >= loops_.size() || !loops_[i]->thread.joinable()) {
       end();
       continue;
     }
-    detail::post_function(shards_[i]->executor(), [&context = loops_[i]->context, end] {
-      end();
-      context.stop();
+    detail::insist([&] {
+      detail::post_function(shards_[i]->executor(), [&context = loops_[i]->context, end] {
+        end();
+        context.stop();
+      });
     });
   }
   for (const auto& loop : loops_) {

@@ -36,6 +36,7 @@
 #include <spate/stream/detail/jitter.hpp>
 #include <spate/stream/detail/poller.hpp>
 #include <spate/stream/detail/post.hpp>
+#include <spate/stream/detail/report.hpp>
 #include <spate/stream/detail/resident.hpp>
 #include <spate/stream/detail/timer_heap.hpp>
 #include <spate/stream/detail/write_queue.hpp>
@@ -158,12 +159,14 @@ class Shard final : public RefCounted<Shard> {
     for (const Ref<Resident>& resident : poller_.residents()) resident->on_drain();
   }
 
-  /// Cuts everything that has a socket; returns how many streams and answers that cost their end.
-  std::size_t cut();
+  /// Cuts everything that has a socket; returns how many streams and answers that cost their end. The first of what was
+  /// thrown meanwhile becomes `failure`.
+  std::size_t cut(std::exception_ptr& failure);
 
   /// Cuts everything, and lets go of Asio, at the end of the turn if in one. What was posted before is delivered, so
-  /// that nobody waits in vain; from now on posting fails. Returns what `cut` does.
-  std::size_t stop();
+  /// that nobody waits in vain; from now on posting fails. Returns what `cut` does, and tells `on_exception` of what
+  /// was thrown meanwhile.
+  std::size_t stop(const OnException& on_exception = {});
 
   /// Any thread.
   bool stopped() const;
@@ -209,6 +212,8 @@ class Shard final : public RefCounted<Shard> {
 
   // Tells residents of `most` sockets, and notes up to when all that sockets had to tell has been told.
   void look(int most, std::exception_ptr& failure);
+
+  std::size_t cut(const std::vector<Ref<Resident>>& all, std::exception_ptr& failure);
 
   void let_moments_come(std::exception_ptr& failure);
 

@@ -59,16 +59,29 @@ SPATE_DECL void Shard::when_idle(std::function<void()> idle) {
   tell_idle();
 }
 
-SPATE_DECL std::size_t Shard::cut() {
+SPATE_DECL std::size_t Shard::cut(std::exception_ptr& failure) {
+  std::vector<Ref<Resident>> all;
+  insist([&] { all = poller_.residents(); });
+  return cut(all, failure);
+}
+
+SPATE_DECL std::size_t Shard::cut(const std::vector<Ref<Resident>>& all, std::exception_ptr& failure) {
   std::size_t count = 0;
-  for (const Ref<Resident>& resident : poller_.residents()) count += resident->on_cut() ? 1U : 0U;
+  for (const Ref<Resident>& resident : all) {
+    run_for(*resident, failure, [&] { count += resident->on_cut() ? 1U : 0U; });
+  }
   return count;
 }
 
-SPATE_DECL std::size_t Shard::stop() {
+// Nobody would do later what is left undone here.
+SPATE_DECL std::size_t Shard::stop(const OnException& on_exception) {
   if (std::exchange(stopping_, true)) return 0;
+  std::exception_ptr failure;
   std::vector<Ref<Resident>> waiting;  // for a moment that will not come
-  while (Resident* resident = timers_.take_due(never)) waiting.emplace_back(resident);
+  while (Resident* resident = timers_.take_due(never)) {
+    const Ref<Resident> due(resident);
+    insist([&] { waiting.push_back(due); });
+  }
   std::vector<Message> rest;
   {
     const std::lock_guard lock(mutex_);
@@ -76,10 +89,13 @@ SPATE_DECL std::size_t Shard::stop() {
     rest.swap(inbox_);
   }
   const Ref<Shard> alive(this);
-  for (Message& message : rest) message.to->receive(message.what, std::move(message.event));
-  const std::size_t count = cut();
-  for (const Ref<Resident>& resident : waiting) resident->on_cut();
+  for (Message& message : rest) {
+    run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
+  }
+  const std::size_t count = cut(failure);
+  cut(waiting, failure);
   if (!in_turn_) let_go();
+  if (failure) report(on_exception, std::move(failure));
   return count;
 }
 
@@ -177,7 +193,7 @@ SPATE_DECL void Shard::let_moments_come(std::exception_ptr& failure) {
 }
 
 SPATE_DECL void Shard::let_go() {
-  if (idle_) call_back(std::exchange(idle_, nullptr));
+  if (const auto idle = std::exchange(idle_, nullptr)) insist([&] { call_back(idle); });
   poller_.stop();
   timer_.reset();
   dirty_.clear();
