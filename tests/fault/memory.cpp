@@ -1,8 +1,14 @@
 // Memory that runs out at any allocation of the server's loop while a client listens and others ask.
+#include <atomic>
+#include <cstddef>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include <spate/server/server.hpp>
 #include "fault/calls/scenario.hpp"
+#include "support/client.hpp"
+#include "support/serving.hpp"
 
 using namespace spate;
 using namespace spate::test;
@@ -44,4 +50,41 @@ TEST_CASE("no allocation that fails once costs an event, or the server", "[fault
     ++struck;
   }
   CHECK(struck > 60);
+}
+
+TEST_CASE("a server stops whole, whatever allocation fails meanwhile", "[fault]") {
+  long struck = 0;
+  for (long skip = 0;; ++skip) {
+    INFO("after " << skip << " allocations");
+    std::atomic<int> told{0};
+    Awaited<PendingResponse> handle;
+    Serving serving([&](Server& server) {
+      server.stream("/stream", [&](const EventStream& stream) {
+        stream.on_complete([&] { ++told; });
+        stream.open();
+      });
+      server.get("/pending", [&](const Request&, PendingResponse pending) {
+        pending.on_error([&](std::error_code) { ++told; });
+        handle.set(std::move(pending));
+      });
+    });
+    std::vector<Client> clients;
+    for (const char* target : {"/stream", "/stream", "/pending"}) {
+      clients.emplace_back(serving.port());
+      clients.back().get(target);
+    }
+    for (int i = 0; i < 2; ++i) clients[static_cast<std::size_t>(i)].read_head();
+    const PendingResponse pending = handle.take();
+    const bool hit = serving.loop.run([&] {
+      mark_this_thread();
+      const FailingAllocation failing(skip);
+      serving.server().stop();
+      return failing.struck();
+    });
+    for (Client& client : clients) client.read_to_end();
+    CHECK(eventually([&] { return told == 3; }));
+    if (!hit) break;
+    ++struck;
+  }
+  CHECK(struck > 3);
 }
