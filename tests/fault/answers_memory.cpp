@@ -34,24 +34,38 @@ namespace {
 template <typename Handle>
 class Asked {
  public:
-  explicit Asked(std::size_t messages, const std::string& fields = {}, const std::string& version = "HTTP/1.1")
-      : serving_([this](Server& server) {
-          if constexpr (std::is_same_v<Handle, EventStream>) {
-            server.stream("/x", [this](EventStream stream) -> asio::awaitable<void> {
-              handle_.set(stream);
-              co_await stream.async_closed(asio::use_awaitable);
-            });
-          } else {
-            server.get("/x", [this](const Request&, Handle opened) { handle_.set(std::move(opened)); });
-          }
-        }),
+  /// On a strand of the program's loop; or on a loop of the server's own, whose allocations may fail as well. (Asio
+  /// ends the process when it has no memory for a strand to wait on.)
+  enum class On { strand, loop };
+
+  explicit Asked(std::size_t messages, On where = On::strand, const std::string& fields = {},
+                 const std::string& version = "HTTP/1.1")
+      : serving_(
+            [this](Server& server) {
+              if constexpr (std::is_same_v<Handle, EventStream>) {
+                server.stream("/x", [this](EventStream stream) -> asio::awaitable<void> {
+                  handle_.set(stream);
+                  co_await stream.async_closed(asio::use_awaitable);
+                });
+              } else {
+                server.get("/x", [this](const Request&, Handle opened) { handle_.set(std::move(opened)); });
+              }
+            },
+            any_port(where == On::loop ? 1 : 0)),
         client(serving_.port()),
         held_(stop_) {
     client.get("/x", fields, version);
     handle = std::make_unique<Handle>(handle_.take());
-    serving_.loop.settle();  // nobody else has a handle any more
-    serving_.loop.run(mark_this_thread);
-    asio::post(serving_.loop.io, [this] { const std::lock_guard wait(stop_); });
+    const asio::any_io_executor loop = where == On::loop ? handle->get_executor() : serving_.loop.io.get_executor();
+    Awaited<bool> turned;
+    for (int i = 0; i < 10; ++i) {  // then nobody else has a handle any more
+      asio::post(loop, [&] { turned.set(true); });
+      turned.take();
+    }
+    asio::post(loop, [this, where] {
+      if (where == On::loop) mark_this_thread();
+      const std::lock_guard wait(stop_);
+    });
     for (std::size_t i = 0; i < messages; ++i) handle->on_error([](std::error_code) {});
   }
   Asked(const Asked&) = delete;
@@ -226,7 +240,7 @@ TEST_CASE("pieces for which the loop has no memory are seen to be missing, and w
   for (long skip = 0;; ++skip) {
     INFO(version << ", after " << skip << " allocations");
     std::atomic<int> told{0};
-    Asked<StreamedResponse> asked(0, "Connection: close\r\n", version);
+    Asked<StreamedResponse> asked(0, Asked<StreamedResponse>::On::loop, "Connection: close\r\n", version);
     asked.handle->begin(Response::text(200, long_text));
     for (int i = 0; i < 2; ++i) asked.handle->async_write(long_text, [&](std::error_code) { ++told; });
     asked.handle->finish();
@@ -239,9 +253,10 @@ TEST_CASE("pieces for which the loop has no memory are seen to be missing, and w
       hit = failing.struck();
     }
     const std::size_t body = bytes.find("\r\n\r\n");
-    const bool whole = bytes.starts_with(version + " 200 ") && bytes.size() > body + 3 * long_text.size();
-    const bool broken = bytes.find(" 500 ") < body || asked.client.how_ended() == End::reset ||
+    const bool whole = bytes.find(" 200 ") < body && bytes.size() > body + 3 * long_text.size();
+    const bool broken = bytes.empty() || bytes.find(" 500 ") < body || asked.client.how_ended() == End::reset ||
                         (version == "HTTP/1.1" && !bytes.ends_with("0\r\n\r\n"));
+    CAPTURE(bytes);
     CHECK(whole != broken);
     CHECK((whole || hit));
     CHECK(eventually([&] { return told == 2; }));

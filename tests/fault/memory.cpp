@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <string>
 #include <system_error>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <spate/server/server.hpp>
@@ -58,16 +60,19 @@ TEST_CASE("a server stops whole, whatever allocation fails meanwhile", "[fault]"
     INFO("after " << skip << " allocations");
     std::atomic<int> told{0};
     Awaited<PendingResponse> handle;
-    Serving serving([&](Server& server) {
-      server.stream("/stream", [&](const EventStream& stream) {
-        stream.on_complete([&] { ++told; });
-        stream.open();
-      });
-      server.get("/pending", [&](const Request&, PendingResponse pending) {
-        pending.on_error([&](std::error_code) { ++told; });
-        handle.set(std::move(pending));
-      });
-    });
+    Serving serving(
+        [&](Server& server) {
+          server.stream("/stream", [&](const EventStream& stream) {
+            stream.on_complete([&] { ++told; });
+            stream.open();
+          });
+          server.get("/pending", [&](const Request&, PendingResponse pending) {
+            pending.on_error([&](std::error_code) { ++told; });
+            handle.set(std::move(pending));
+            mark_this_thread();
+          });
+        },
+        any_port(1));
     std::vector<Client> clients;
     for (const char* target : {"/stream", "/stream", "/pending"}) {
       clients.emplace_back(serving.port());
@@ -75,12 +80,15 @@ TEST_CASE("a server stops whole, whatever allocation fails meanwhile", "[fault]"
     }
     for (int i = 0; i < 2; ++i) clients[static_cast<std::size_t>(i)].read_head();
     const PendingResponse pending = handle.take();
-    const bool hit = serving.loop.run([&] {
-      mark_this_thread();
+    bool hit = false;
+    {
       const FailingAllocation failing(skip);
-      serving.server().stop();
-      return failing.struck();
-    });
+      std::thread([&] {
+        mark_this_thread();
+        serving.server().stop();
+      }).join();
+      hit = failing.struck();
+    }
     for (Client& client : clients) client.read_to_end();
     CHECK(eventually([&] { return told == 3; }));
     if (!hit) break;

@@ -50,8 +50,8 @@ class RedisNodeServer {
     return eventually([&] { return condition(bus->status()); });
   }
 
+  Journal faults;  // what the bus's hook was told, as long as its loop runs
   Loop loop;
-  Journal faults;  // what the bus's hook was told
   const std::shared_ptr<RedisBus> bus;
   EmitterServer hub;
 
