@@ -94,9 +94,11 @@ class Node {
     });
   }
 
-  /// Waits until the node says that something is, and returns what.
-  degraded() {
-    return until(`${this.name} to be degraded`, async () => /^degraded: (.+)/.exec(await this.health())?.[1]);
+  /// Waits until the node says that something is, and returns what. It tells anybody who asks, so it never says where.
+  async degraded() {
+    const told = await until(`${this.name} to be degraded`, async () => /^degraded: (.+)/.exec(await this.health())?.[1]);
+    assert.doesNotMatch(told, /127\.0\.0\.1|localhost|redis:|:\d{2,}/, "it says where Redis is");
+    return told;
   }
 
   /// The value of one metric.
