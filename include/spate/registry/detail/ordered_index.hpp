@@ -80,8 +80,8 @@ class OrderedIndex {
   void split(std::size_t index) {
     if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size());
     Chunk& chunk = chunks_[index];
-    Chunk upper(chunk.begin() + most / 2, chunk.end());
-    chunk.resize(most / 2);
+    Chunk lower(chunk.begin(), chunk.begin() + most / 2), upper(chunk.begin() + most / 2, chunk.end());
+    chunk = std::move(lower);
     chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(index) + 1, std::move(upper));
   }
 

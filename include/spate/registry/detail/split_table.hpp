@@ -37,12 +37,13 @@ struct HashedName {
   std::size_t hash;
 };
 
-// Not noexcept: then the common libraries keep each hash beside its element, and a look-up visits no other element.
+// For noexcept some libraries compute a hash again instead of keeping it beside its element: a name is hashed fast, and
+// there may be a million.
 struct NameHash {
   using is_transparent = void;
-  std::size_t operator()(const HashedName& name) const { return name.hash; }
+  std::size_t operator()(const HashedName& name) const noexcept { return name.hash; }
   template <typename T>
-  std::size_t operator()(const T& item) const {
+  std::size_t operator()(const T& item) const noexcept {
     return std::hash<std::string_view>()(name_of(item));
   }
 };

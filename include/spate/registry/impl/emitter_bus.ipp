@@ -323,7 +323,7 @@ SPATE_DECL void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
 SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t most) const {
   const std::lock_guard lock(mutex_);
   std::vector<UserStreams> users;
-  index_.for_each_after(after, most, [&](const User& user) { users.emplace_back(user.id, user.streams); });
+  index_.for_each_after(after, most, [&](const User& user) { users.emplace_back(user.id, user.streams()); });
   return users;
 }
 

@@ -55,12 +55,12 @@ SPATE_DECL std::size_t EmitterCore::close(std::string_view user_id, EndReason re
   User* user = index_.find(user_id);
   if (user == nullptr) return 0;
   // The user goes with the last of them.
-  const std::size_t streams = user->streams;
+  const std::size_t streams = user->streams();
   for (std::size_t closed = 0; closed < streams; ++closed) {
     if (user->first) {
       replace(Ref<Subscription>(user->first), reason);
     } else {
-      forget(*user->polls->first_graced());
+      forget(*user->polls()->first_graced());
     }
   }
   return streams;
@@ -102,7 +102,7 @@ SPATE_DECL void EmitterCore::close_all() {
     while (index_.users() > 0) {
       const User& user = index_.any();
       if (!user.first) {
-        forget(*user.polls->first_graced());
+        forget(*user.polls()->first_graced());
         continue;
       }
       const Ref<Subscription> subscription = user.first;

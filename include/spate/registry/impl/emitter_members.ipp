@@ -123,18 +123,18 @@ SPATE_DECL void EmitterCore::withdraw(const std::string& id, Subscription& subsc
   if (subscription.user != nullptr) {
     if (Poll* const poll = poll_of(subscription)) {
       poll->user = nullptr;
-      user->polls->remove(*poll);
+      user->polls()->remove(*poll);
     }
     take_out(subscription);
   }
   if (bus_ != nullptr) {
     try {
-      bus_->changed(id, user->streams);
+      bus_->changed(id, user->streams());
     } catch (const std::bad_alloc&) {
       // It may count one stream too many until the user's next change.
     }
   }
-  if (user->streams > 0) return;
+  if (user->streams() > 0) return;
   index_.erase(*user);
   hooks_->push(Ref<Shard>(&subscription.feed().shard()), std::move(leave));
 }
@@ -165,20 +165,21 @@ SPATE_DECL void EmitterCore::insert(std::string id, const Ref<Subscription>& sub
   index_.append(user, subscription);
   if (!stream.claim(Ref<StreamSource>(subscription))) shared_.emplace(&stream, subscription);
   if (stream.transport() == Transport::poll) insert_poll(user, *subscription);
-  if (bus_ != nullptr) bus_->changed(user.id, user.streams);
+  if (bus_ != nullptr) bus_->changed(user.id, user.streams());
   if (first) {
     HookQueue::Hooks join = hook(options_.on_join, user.id);
     leave = hook(options_.on_leave, user.id);
     hooks_->push(Ref<Shard>(&subscription->feed().shard()), std::move(join));
   }
-  if (options_.max_streams_per_user > 0 && user.streams > options_.max_streams_per_user) replace_oldest(user);
+  if (options_.max_streams_per_user > 0 && user.streams() > options_.max_streams_per_user) replace_oldest(user);
 }
 
 // A new poll takes the place of the last one of the same client, answered or still waiting; or, when the user has too
 // many, of the oldest of any client.
 SPATE_DECL void EmitterCore::insert_poll(User& user, Subscription& subscription) {
-  if (!user.polls) user.polls = std::make_unique<Polls>();
-  Polls& polls = *user.polls;
+  Crowd& crowd = user.obtain_crowd();
+  if (!crowd.polls) crowd.polls = std::make_unique<Polls>();
+  Polls& polls = *crowd.polls;
   const auto poll = make_ref<Poll>(Ref<Feed>(&subscription.feed()), subscription.stream().poll_client());
   Polls::Place place = polls.prepare(poll);
   Poll* last = polls.find(poll->client());
@@ -201,7 +202,7 @@ SPATE_DECL void EmitterCore::insert_poll(User& user, Subscription& subscription)
 // Of graced polls, where nobody waits, the one whose grace ends first; else the oldest stream.
 SPATE_DECL void EmitterCore::replace_oldest(User& user) {
   if (user.graced() > 0) {
-    forget(*user.polls->first_graced());
+    forget(*user.polls()->first_graced());
   } else {
     replace(Ref<Subscription>(user.first), EndReason::replaced);
   }
@@ -225,16 +226,16 @@ SPATE_DECL Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReas
   }
   User& user = *subscription.user;
   take_out(subscription);
-  user.polls->grace(*poll);
+  user.polls()->grace(*poll);
   index_.count_graced(user);
   return Ref<Poll>(poll);
 }
 
 // The poll that `subscription` is, or null.
 SPATE_DECL Poll* EmitterCore::poll_of(const Subscription& subscription) {
-  if (subscription.user == nullptr || !subscription.user->polls) return nullptr;
+  if (subscription.user == nullptr || subscription.user->polls() == nullptr) return nullptr;
   if (subscription.stream().transport() != Transport::poll) return nullptr;
-  Poll* const poll = subscription.user->polls->find(subscription.stream().poll_client());
+  Poll* const poll = subscription.user->polls()->find(subscription.stream().poll_client());
   return poll != nullptr && poll->waiting == &subscription ? poll : nullptr;
 }
 
@@ -252,7 +253,7 @@ SPATE_DECL void EmitterCore::erase(Subscription& subscription) {
   HookQueue::Hooks leave = before_leaving(*user);
   if (Poll* const poll = poll_of(subscription)) {
     poll->user = nullptr;
-    user->polls->remove(*poll);
+    user->polls()->remove(*poll);
   }
   take_out(subscription);
   left(*user, subscription.feed().shard(), std::move(leave));
@@ -264,7 +265,7 @@ SPATE_DECL void EmitterCore::erase(Poll& poll) {
   if (user == nullptr) return;
   HookQueue::Hooks leave = before_leaving(*user);
   poll.user = nullptr;
-  user->polls->remove(poll);
+  user->polls()->remove(poll);
   index_.uncount_graced(*user);
   left(*user, poll.feed().shard(), std::move(leave));
 }
@@ -284,14 +285,14 @@ SPATE_DECL void EmitterCore::forget(Poll& poll) {
 SPATE_DECL HookQueue::Hooks EmitterCore::before_leaving(const User& user) {
   if (closed_) return {};  // nobody listens any more
   HookQueue::Hooks leave;
-  if (user.streams == 1) leave = hook(options_.on_leave, user.id);
-  if (bus_ != nullptr) bus_->changed(user.id, user.streams - 1);
+  if (user.streams() == 1) leave = hook(options_.on_leave, user.id);
+  if (bus_ != nullptr) bus_->changed(user.id, user.streams() - 1);
   return leave;
 }
 
 // `user` has one stream less, which was on `shard`.
 SPATE_DECL void EmitterCore::left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
-  if (user.streams > 0) return;
+  if (user.streams() > 0) return;
   index_.erase(user);
   hooks_->push(Ref<Shard>(&shard), std::move(leave));
 }

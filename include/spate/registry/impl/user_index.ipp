@@ -26,6 +26,7 @@ SPATE_DECL User& UserIndex::obtain(std::string&& id, bool& first) {
 }
 
 SPATE_DECL void UserIndex::append(User& user, const Ref<Subscription>& subscription) {
+  if (user.first) user.obtain_crowd();
   count_filter(*subscription);
   subscription->user = &user;
   if (user.first) {
@@ -36,7 +37,7 @@ SPATE_DECL void UserIndex::append(User& user, const Ref<Subscription>& subscript
     subscription->previous = subscription.get();
     user.first = subscription;
   }
-  ++user.streams;
+  if (user.crowd) ++user.crowd->streams;
   ++streams_;
 }
 
@@ -51,19 +52,19 @@ SPATE_DECL void UserIndex::remove(Subscription& subscription) noexcept {
     user.first->previous = previous;  // the last one now
   }
   (was_first ? user.first : previous->next) = std::move(next);
-  --user.streams;
+  if (user.crowd) --user.crowd->streams;
   --streams_;
   uncount_filter(subscription);
 }
 
 SPATE_DECL void UserIndex::count_graced(User& user) noexcept {
-  ++user.streams;
+  ++user.crowd->streams;
   ++streams_;
   ++unfiltered_;
 }
 
 SPATE_DECL void UserIndex::uncount_graced(User& user) noexcept {
-  --user.streams;
+  --user.crowd->streams;
   --streams_;
   --unfiltered_;
 }
