@@ -4,7 +4,7 @@
 //
 // It takes the bytes in any pieces: a line may end in a later chunk and a chunk in a later packet. What most events
 // look like, a whole line inside one chunk, costs one memchr and no copy. LF and CRLF end a line; a lone CR does not,
-// because no subject sends it. (STANDARD E4)
+// because no subject sends it. (WHATWG 9.2.5)
 #pragma once
 
 #include <cstddef>
@@ -170,7 +170,7 @@ class StreamParser {
     }
   }
 
-  // Takes `field` and one space off the front of `line`; false when it begins otherwise. (E7)
+  // Takes `field` and one space off the front of `line`; false when it begins otherwise. (WHATWG 9.2.6)
   template <std::size_t Size>
   static bool starts(std::string_view& line, const char (&field)[Size]) noexcept {
     constexpr std::size_t length = Size - 1;

@@ -58,7 +58,7 @@
     typeof Response === "function" &&
     "body" in Response.prototype;
 
-  // Turns the text of an event stream into blocks for `link`. WHATWG 9.2.6; TextDecoder has taken the BOM away (E3).
+  // Turns the text of an event stream into blocks for `link`. WHATWG 9.2.6; TextDecoder has taken the BOM away.
   class Parser {
     constructor(link) {
       this.link_ = link;
@@ -82,7 +82,7 @@
 
     read_(line) {
       if (line === "") {
-        // Data may be empty text but not absent (E8); the id counts either way (E13).
+        // Data may be empty text but not absent (WHATWG 9.2.6); the id counts either way (WHATWG 9.2.6).
         const data = this.data_.length === 0 ? undefined : this.data_.join("\n");
         const block = { id: this.id_, event: this.event_, data };
         this.clear_();
@@ -107,7 +107,7 @@
     }
   }
 
-  // The media type without its parameters (E1).
+  // The media type without its parameters (WHATWG 9.2.5).
   function essence(type) {
     return (type || "").split(";")[0].trim().toLowerCase();
   }
@@ -128,7 +128,7 @@
     link.failed(response.status, message);
   }
 
-  // A header value holds bytes: the id goes out as UTF-8 (L5), one character a byte, as fetch() wants it.
+  // A header value holds bytes: the id goes out as UTF-8 (WHATWG 9.2.4), one character a byte, as fetch() wants it.
   function utf8_bytes(text) {
     return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
   }
@@ -179,7 +179,7 @@
       const parser = new Parser(link);
       for (;;) {
         const { done, value } = await reader.read().catch(() => ({ done: true }));
-        // An event without its blank line is not one (E10): what the parser still holds is dropped.
+        // An event without its blank line is not one (WHATWG 9.2.6): what the parser still holds is dropped.
         if (done) return link.lost();
         link.alive();
         parser.push(decoder.decode(value, { stream: true }));

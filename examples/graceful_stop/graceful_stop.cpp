@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
   spate::Program program("goes down gracefully", argc, argv);
   spate::StreamOptions& stream = program.options.stream;
   stream.farewell = farewell;
-  // A random time between these for each client, so that they do not all return at once. (L4)
+  // A random time between these for each client, so that they do not all return at once. (WHATWG 9.2.3)
   stream.shutdown_retry_min = 1s;
   stream.shutdown_retry_max = 5s;
 

@@ -44,7 +44,7 @@ std::size_t words_heard(const spate::EventStream& stream) {
   return error == std::errc() && stop == end && heard <= words.size() ? heard : 0;
 }
 
-// A client that has heard everything is told to stay away: after 204 an EventSource does not come back. (L2)
+// A client that has heard everything is told to stay away: after 204 an EventSource does not come back. (WHATWG 9.2.2)
 void nothing_more(const spate::EventStream& stream) {
   stream.reject(spate::Response(204));
 }

@@ -1,4 +1,4 @@
-// What a delivery costs: no memory, once the loop has warmed up. (Promise 1; "Nothing per stream is allocated")
+// What a delivery costs: no memory, once the loop has warmed up.
 #include <cstddef>
 #include <string>
 #include <vector>

@@ -41,7 +41,7 @@ class Witness {
         if (line.startsWith("event: ")) event.name = line.slice(7);
         if (line === "data:" || line.startsWith("data: ")) event.data.push(line.slice(6));
       }
-      // Without data it is a heartbeat (E8).
+      // Without data it is a heartbeat (WHATWG 9.2.6).
       if (event.data.length > 0) return { name: event.name, data: event.data.join("\n") };
     }
   }
@@ -67,10 +67,10 @@ function check_answer({ status, fields, body }, block, http_1_0) {
   assert.equal(status, answer === "stream" ? 200 : answer.status);
   for (const [name, value] of block.fields) assert.equal(fields.get(name.toLowerCase()), value, name);
   if (status < 200) return assert.deepEqual([...fields], []);
-  assert.match(fields.get("date") ?? "", /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/); // H12
-  assert.ok(!(fields.has("content-length") && fields.has("transfer-encoding"))); // H3
+  assert.match(fields.get("date") ?? "", /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/); // RFC 9110 6.6.1
+  assert.ok(!(fields.has("content-length") && fields.has("transfer-encoding"))); // RFC 9112 6.2
   if (answer === "stream") return assert.equal(fields.get("connection"), "close"); // RFC 9112 9.6
-  if (answer.close) assert.equal(fields.get("connection"), "close"); // H12
+  if (answer.close) assert.equal(fields.get("connection"), "close"); // RFC 9110 6.6.1
   else assert.equal(fields.get("connection"), http_1_0 ? "keep-alive" : undefined);
   if (status >= 400 && block.method !== "HEAD") {
     assert.equal(fields.get("content-type"), "application/json");
@@ -91,7 +91,7 @@ async function check_end(connection, { blocks }, barrier) {
   const last = blocks.findLast((block) => block.answer !== undefined).answer;
   if (last.close) {
     while (await connection.more()) continue;
-    assert.equal(connection.ended, "closed", "the last bytes could have been lost (H13)");
+    assert.equal(connection.ended, "closed", "the last bytes could have been lost (RFC 9112 9.6)");
     assert.equal(connection.received, "");
     return;
   }

@@ -1,4 +1,4 @@
-// A replay store whose memory runs out in the middle of keeping an event: no user is ever given another's. (Promise 8)
+// A replay store whose memory runs out in the middle of keeping an event: no user is ever given another's.
 #include <array>
 #include <cstdint>
 #include <new>

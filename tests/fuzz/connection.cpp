@@ -1,5 +1,5 @@
 // Whole connections: bytes in, answers out, through parser, router, sessions and streams. However the bytes are cut,
-// the same handlers run and the same answers come. (H9; RFC 9112)
+// the same handlers run and the same answers come. (RFC 9112 9.3.2)
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -94,7 +94,7 @@ void fuzz(std::string_view input) {
   const std::string whole = outcome(world, test::cut(input, {}));
   for (const test::Pieces& pieces : test::some_cuts(input)) {
     const std::string other = outcome(world, pieces);
-    // Who waits for a 100 gets it, or a refusal, only when the body has not come already. (H11)
+    // Who waits for a 100 gets it, or a refusal, only when the body has not come already. (RFC 9110 10.1.1)
     if (!mentions_continue(input)) require(other == whole, "cutting changes nothing", whole + " >< " + other);
   }
 }

@@ -1,5 +1,5 @@
 // `listed origin LF listed host LF target LF Host LF Origin LF method`: who is let in is who was listed, or this
-// server. (S1, S3)
+// server. (Fetch 3.3; RFC 6454 7)
 #include <cctype>
 #include <stdexcept>
 #include <string>

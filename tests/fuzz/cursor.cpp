@@ -1,5 +1,5 @@
 // `query LF field lines`: whatever cursor, filter and transport a client names, it is answered 200 or 400, and is shown
-// events of its own only. (L5, L6, S6)
+// events of its own only. (WHATWG 9.2.4, 9.2.3)
 #include <algorithm>
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
 // `name|id|retry|comment|data` as an event: it is refused, or decoded again as exactly one event of the same text, by
-// every transport. (E1 to E18)
+// every transport. (WHATWG 9.2)
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -22,7 +22,7 @@ using test::take_until;
 
 namespace {
 
-// Line ends as the standard has them, one LF each. (E6)
+// Line ends as the standard has them, one LF each. (WHATWG 9.2.6)
 std::string normalised(std::string_view text) {
   std::string result;
   for (std::size_t at = 0; at < text.size(); ++at) {

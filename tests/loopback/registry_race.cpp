@@ -1,4 +1,5 @@
-// Promise 7, under load: publishers, joins, drops and resumes race, and every client checks its own sequence.
+// Nothing is lost and nothing comes twice, under load: publishers, joins, drops and resumes race, and every client
+// checks its own sequence.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

@@ -73,7 +73,7 @@ TEST_CASE("a stream begins with its position as the id of its greeting", "[regis
   CHECK(all.next().data == "2");
   EventClient nothing = hub.open("/carl?greet=1", "earliest");
   CHECK(greeting(nothing, hub) == "resumed@3");
-  // The query will do as well as the header. (L6)
+  // The query will do as well as the header. (WHATWG 9.2.3)
   EventClient query = hub.open("/anna?greet=1&last_event_id=" + hub.id(0));
   CHECK(greeting(query, hub) == "resumed@0");
   CHECK(query.next_data(2) == Texts{"1", "3"});
@@ -120,7 +120,7 @@ TEST_CASE("a user is replayed what he was sent, and nothing of others", "[regist
   hub.emitter.broadcast(Event("9 all"));
   hub.emitter.send("ann", Event("10 ann"));
   const Texts for_anna{"1 anna", "3 an-", "6 -", "7 both", "9 all"};
-  // The cursor is text from outside: another's tells where to begin, not who asks. (S6)
+  // The cursor is text from outside: another's tells where to begin, not who asks.
   for (const std::string& cursor : {std::string("earliest"), hub.id(0)}) {
     CHECK(hub.open("/anna", cursor).next_data(5) == for_anna);
     CHECK(hub.open("/bert", cursor).next_data(5) == Texts{"2 bert", "5 b-", "6 -", "7 both", "9 all"});

@@ -365,7 +365,7 @@ TEST_CASE("a stream may be in two emitters, and leaves both", "[registry]") {
   news.broadcast(Event("the news"));
   stream.send(Event("by hand"));
   hub.emitter.send("anna", Event("to anna again"));
-  // Sent by one thread to one stream, so in the order of the calls. (Promise 3)
+  // Sent by one thread to one stream, so in the order of the calls.
   for (const char* data : {"to anna", "the news", "by hand", "to anna again"}) CHECK(reader.next().data == data);
   // Each knows its own place of the stream.
   CHECK_FALSE(news.remove("anna", stream));

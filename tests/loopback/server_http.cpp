@@ -200,7 +200,7 @@ TEST_CASE("nothing behind the request of a stream is executed", "[loopback][serv
   if (!coroutine) stream.complete();
   CHECK(client.rest() == (coroutine ? Texts{"late"} : Texts{}));
   CHECK(client.completed());
-  // No answer either; and the end is no reset, which could cost the client what it has not read yet. (H13)
+  // No answer either; and the end is no reset, which could cost the client what it has not read yet. (RFC 9112 9.6)
   CHECK(client.connection().read_end() == End::closed);
   CHECK(executed == 0);
 }

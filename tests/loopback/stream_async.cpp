@@ -285,7 +285,7 @@ TEST_CASE("a coroutine's stream completes when it returns", "[loopback][stream][
   CHECK(client.rest() == Texts{"one", "two", "three"});
   CHECK(client.completed());
   CHECK(journal.wait_for(1) == Texts{"complete"});
-  // One that sends nothing is a stream all the same. (L1)
+  // One that sends nothing is a stream all the same. (WHATWG 9.2.2)
   EventClient nothing(serving.port(), "/nothing");
   CHECK(nothing.rest().empty());
   CHECK(nothing.completed());

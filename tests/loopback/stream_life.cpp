@@ -81,7 +81,7 @@ TEST_CASE("a connection that breaks is noticed at once, and is an error", "[loop
 
 TEST_CASE("a client that leaves is noticed behind whatever it has sent", "[loopback][stream][end]") {
   OneStream one;
-  // More than the kernel holds: the end comes only if somebody takes the rest. (H9)
+  // More than the kernel holds: the end comes only if somebody takes the rest. (RFC 9112 9.3.2)
   one.client.connection().send(std::string(2'000'000, 'x'));
   one.client.connection().end();
   CHECK(one.journal.wait_for(1) == Texts{"complete"});

@@ -73,7 +73,7 @@ class EventClient {
     return all;
   }
 
-  /// At the end: whether the server had ended the stream. One that was cut has no last chunk. (H2)
+  /// At the end: whether the server had ended the stream. One that was cut has no last chunk. (RFC 9112 7.1)
   bool completed() {
     while (read()) continue;
     return last_chunk_ || (!chunked_ && client_.how_ended() == End::closed);

@@ -60,7 +60,7 @@ const std::string vary = "; Vary: Origin";
 
 }  // namespace
 
-TEST_CASE("a request without an origin passes, one from the own host too (S3)", "[http][cors]") {
+TEST_CASE("a request without an origin passes, one from the own host too (RFC 6454 7)", "[http][cors]") {
   struct Case {
     std::string_view host, origin, plain, secure;
   };
@@ -103,14 +103,14 @@ TEST_CASE("a request without an origin passes, one from the own host too (S3)", 
   CHECK(text(none.decide(Request("GET", "/").add_header("Host", "a").add_header("Origin", ""))) == "refused");
 }
 
-TEST_CASE("the authority of an absolute target is the own host (H6, S3)", "[http][cors]") {
+TEST_CASE("the authority of an absolute target is the own host (RFC 9112 3.2; RFC 6454 7)", "[http][cors]") {
   const CorsPolicy none{CorsOptions{}};
   const Request request = Request("GET", "http://b/").add_header("Host", "a");
   CHECK(text(none.decide(Request(request).add_header("Origin", "http://b"))) == "same origin");
   CHECK(text(none.decide(Request(request).add_header("Origin", "http://a"))) == "refused");
 }
 
-TEST_CASE("a listed origin is named in the answer, with credentials (S1)", "[http][cors]") {
+TEST_CASE("a listed origin is named in the answer, with credentials (Fetch 3.3)", "[http][cors]") {
   const CorsPolicy policy = allowing({"https://app.example", "http://localhost:5173", "app+x.1://Host"});
   const auto allowed = [](const std::string& origin) {
     return "allowed; Access-Control-Allow-Origin: " + origin + with_credentials + vary;
@@ -130,7 +130,7 @@ TEST_CASE("a listed origin is named in the answer, with credentials (S1)", "[htt
   CHECK(text(policy.decide(get("a", "http://a"))) == "same origin" + vary);
 }
 
-TEST_CASE("credentials are given to listed origins only, and never with the asterisk (S1)", "[http][cors]") {
+TEST_CASE("credentials are given to listed origins only, and never with the asterisk (Fetch 3.3)", "[http][cors]") {
   const std::string any = "allowed; Access-Control-Allow-Origin: *";
   CHECK(text(allowing({"*"}).decide(get("a", "http://b"))) == any);
   CHECK(text(allowing({"*"}).decide(get("a", "null"))) == any);
@@ -158,7 +158,7 @@ TEST_CASE("two origins are one too many", "[http][cors]") {
   CHECK(text(allowing({"*"}).decide(request)) == "refused");
 }
 
-TEST_CASE("a preflight is answered with what the page may do (S2)", "[http][cors]") {
+TEST_CASE("a preflight is answered with what the page may do (Fetch 3.3)", "[http][cors]") {
   const CorsPolicy policy = allowing({"http://b"});
   const CorsDecision decision = policy.decide(preflight("http://b"));
   CHECK(text(decision) == "allowed preflight; Access-Control-Allow-Origin: http://b" + with_credentials + vary);
@@ -210,7 +210,7 @@ TEST_CASE("what is no origin cannot be listed", "[http][cors]") {
   CHECK_THAT(refusal([&] { CorsPolicy policy(options); }), ContainsSubstring("\"A, B\""));
 }
 
-TEST_CASE("on loopback only loopback names and listed hosts pass (S3)", "[http][host]") {
+TEST_CASE("on loopback only loopback names and listed hosts pass (RFC 6454 7)", "[http][host]") {
   const HostPolicy policy(HostCheck::loopback, {"App.Example", "b:8080", "[fe80::1]"});
   for (const char* host : {"localhost", "LOCALHOST:1", "localhost.", "localhost.:8080", "127.0.0.1:8080", "127.9.9.9",
                            "[::1]", "[::1]:8080", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]:8080", "[0:0:0:0:0:0:0:1]:1",
@@ -225,12 +225,12 @@ TEST_CASE("on loopback only loopback names and listed hosts pass (S3)", "[http][
   }
   CHECK(policy.allows(Request("GET", "/")));
   CHECK_FALSE(policy.allows(Request("GET", "/").add_header("Host", "")));
-  // The authority of an absolute target replaces the field. (H6)
+  // The authority of an absolute target replaces the field. (RFC 9112 3.2)
   CHECK_FALSE(policy.allows(Request("GET", "http://evil.example/").add_header("Host", "localhost")));
   CHECK(policy.allows(Request("GET", "http://localhost/").add_header("Host", "evil.example")));
 }
 
-TEST_CASE("other checks of the host are none at all, or the list alone (S3)", "[http][host]") {
+TEST_CASE("other checks of the host are none at all, or the list alone (RFC 6454 7)", "[http][host]") {
   CHECK(HostPolicy(HostCheck::none, {}).allows(get("evil.example", "")));
   CHECK(HostPolicy(HostCheck::loopback, {"*"}).allows(get("evil.example", "")));
   const HostPolicy listed(HostCheck::listed, {"a"});

@@ -9,7 +9,7 @@
 using namespace spate::detail;
 using namespace std::string_view_literals;
 
-TEST_CASE("Accept admits what the most exact range says (L7)", "[http][tokens]") {
+TEST_CASE("Accept admits what the most exact range says (WHATWG 9.2.2)", "[http][tokens]") {
   struct Case {
     std::string_view accept;
     bool stream, json;
@@ -95,7 +95,7 @@ TEST_CASE("escapes are two hexadecimal digits (RFC 3986 2.1)", "[http][percent]"
   }
 }
 
-TEST_CASE("loopback is a name and some addresses, in every spelling (S3)", "[http][host]") {
+TEST_CASE("loopback is a name and some addresses, in every spelling (RFC 6454 7)", "[http][host]") {
   for (const char* host : {"localhost", "LocalHost", "localhost.", "LOCALHOST.", "127.0.0.1", "127.255.0.255",
                            "127.0.0.0", "[::1]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]",
                            "[0::1]", "[::0:1]", "[::0.0.0.1]", "[::ffff:127.0.0.1]", "[::FFFF:127.9.8.7]",

@@ -73,7 +73,7 @@ TEST_CASE("the guard names the first byte of the head that is wrong", "[http][pa
   }
 }
 
-TEST_CASE("the guard reads sizes and trailers of chunks (H8, H16)", "[http][parser]") {
+TEST_CASE("the guard reads sizes and trailers of chunks (RFC 9112 6.3, 2.2)", "[http][parser]") {
   const Case sizes[] = {
       {"0\r\n", "3"},
       {"0123456789abcdef\r\n", "18"},
@@ -102,7 +102,7 @@ TEST_CASE("the guard reads sizes and trailers of chunks (H8, H16)", "[http][pars
   CHECK(verdict(guard, "\rX") == "1: 400");
 }
 
-TEST_CASE("the guard finds the byte beyond a limit, unless that byte is wrong by itself (H14)",
+TEST_CASE("the guard finds the byte beyond a limit, unless that byte is wrong by itself (RFC 9110 15.5)",
           "[http][parser][limits]") {
   const RequestLimits limits{.max_target_bytes = 3, .max_header_bytes = 6, .max_header_count = 1};
   const Case table[] = {

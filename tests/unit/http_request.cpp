@@ -56,7 +56,7 @@ TEST_CASE("the builder works on a named request and on a temporary alike", "[htt
   CHECK(named.version_minor() == 0);
 }
 
-TEST_CASE("a request cannot be built from what a parser would refuse (H7)", "[http][request]") {
+TEST_CASE("a request cannot be built from what a parser would refuse (RFC 9112 5.1)", "[http][request]") {
   CHECK_THAT(refusal([] { Request("GE T", "/"); }), ContainsSubstring("method: \"GE T\""));
   CHECK_THAT(refusal([] { Request("", "/"); }), ContainsSubstring("method"));
   CHECK_THAT(refusal([] { Request("GET", "/a b"); }), ContainsSubstring("target: \"/a b\""));
@@ -94,7 +94,7 @@ TEST_CASE("a request copies and moves as a whole", "[http][request]") {
   CHECK(empty.authority() == std::nullopt);
 }
 
-TEST_CASE("the path is the target without the rest (H6)", "[http][request]") {
+TEST_CASE("the path is the target without the rest (RFC 9112 3.2)", "[http][request]") {
   struct Case {
     std::string_view target, path, query;
   };
@@ -199,7 +199,7 @@ TEST_CASE("a Last-Event-ID that is repeated is one value, and nobody's position 
   CHECK(get("/").add_header("Last-Event-ID", "").add_header("Last-Event-ID", "8").last_event_id() == ", 8");
 }
 
-TEST_CASE("the last event id comes from the header, else from the query (L5, L6)", "[http][request]") {
+TEST_CASE("the last event id comes from the header, else from the query (WHATWG 9.2.4, 9.2.3)", "[http][request]") {
   CHECK(get("/").last_event_id().empty());
   CHECK(get("/").add_header("Last-Event-ID", "7").last_event_id() == "7");
   CHECK(get("/?last_event_id=8").last_event_id() == "8");
@@ -215,7 +215,7 @@ TEST_CASE("the last event id comes from the header, else from the query (L5, L6)
   CHECK(get("/?last_event_id=a%2Bb%20c").last_event_id() == "a+b c");
 }
 
-TEST_CASE("the authority of an absolute target replaces Host (H6)", "[http][request]") {
+TEST_CASE("the authority of an absolute target replaces Host (RFC 9112 3.2)", "[http][request]") {
   CHECK(get("/").authority() == std::nullopt);
   CHECK(get("/").add_header("Host", "a:1").authority() == "a:1");
   CHECK(get("http://b:2/").add_header("Host", "a:1").authority() == "b:2");
@@ -223,7 +223,7 @@ TEST_CASE("the authority of an absolute target replaces Host (H6)", "[http][requ
   CHECK(get("/http://b").add_header("Host", "a").authority() == "a");
 }
 
-TEST_CASE("persistence follows the version and Connection (H10)", "[http][request]") {
+TEST_CASE("persistence follows the version and Connection (RFC 9112 9.3)", "[http][request]") {
   CHECK(get("/").keep_alive());
   CHECK_FALSE(get("/").set_version(1, 0).keep_alive());
   CHECK(get("/").set_version(2, 0).keep_alive());

@@ -114,7 +114,7 @@ TEST_CASE("requests are read whole, whatever their method and form", "[http][par
   });
 }
 
-TEST_CASE("pipelined requests are read one at a time (H9)", "[http][parser]") {
+TEST_CASE("pipelined requests are read one at a time (RFC 9112 9.3.2)", "[http][parser]") {
   check({
       {"without bodies", "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n",
        "head\nGET /1 1.1 Host=a \"\"\nhead\nGET /2 1.1 Host=b \"\"\n"},
@@ -141,7 +141,7 @@ TEST_CASE("pipelined requests are read one at a time (H9)", "[http][parser]") {
   CHECK(again.consumed == 0);
 }
 
-TEST_CASE("after the head, a request without a body needs no further byte (H10)", "[http][parser]") {
+TEST_CASE("after the head, a request without a body needs no further byte (RFC 9112 9.3)", "[http][parser]") {
   RequestParser parser{RequestLimits{}};
   REQUIRE(parser.parse("GET / HTTP/1.1\r\nHost: a\r\n\r\n").progress == Progress::head_complete);
   CHECK(parser.request().path() == "/");
@@ -150,7 +150,7 @@ TEST_CASE("after the head, a request without a body needs no further byte (H10)"
   CHECK(step.consumed == 0);
 }
 
-TEST_CASE("Host is needed once, and valid (H6)", "[http][parser]") {
+TEST_CASE("Host is needed once, and valid (RFC 9112 3.2)", "[http][parser]") {
   const auto get = [](const std::string& fields) { return "GET / HTTP/1.1\r\n" + fields + "\r\n"; };
   check({
       {"missing", get(""), "400\n"},
@@ -179,7 +179,7 @@ TEST_CASE("Host is needed once, and valid (H6)", "[http][parser]") {
   });
 }
 
-TEST_CASE("targets are paths, absolute, or the asterisk of OPTIONS (H6)", "[http][parser]") {
+TEST_CASE("targets are paths, absolute, or the asterisk of OPTIONS (RFC 9112 3.2)", "[http][parser]") {
   const auto get = [](const std::string& target) { return "GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n"; };
   check({
       {"absolute", get("http://b:81/x?y"), "head\nGET http://b:81/x?y 1.1 Host=a \"\"\n"},
@@ -204,7 +204,7 @@ TEST_CASE("targets are paths, absolute, or the asterisk of OPTIONS (H6)", "[http
   });
 }
 
-TEST_CASE("a method that nobody serves is 501, what is no method 400 (H5)", "[http][parser]") {
+TEST_CASE("a method that nobody serves is 501, what is no method 400 (RFC 9110 9.1)", "[http][parser]") {
   const std::string rest = " / HTTP/1.1\r\nHost: a\r\n\r\n";
   check({
       {"unknown", "BREW" + rest, "501\n"},
@@ -254,7 +254,7 @@ TEST_CASE("the request line is separated by single spaces", "[http][parser]") {
   });
 }
 
-TEST_CASE("one empty line before a request is forgiven (H16)", "[http][parser]") {
+TEST_CASE("one empty line before a request is forgiven (RFC 9112 2.2)", "[http][parser]") {
   const std::string get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
   const std::string got = "head\nGET / 1.1 Host=a \"\"\n";
   check({
@@ -276,7 +276,7 @@ TEST_CASE("one empty line before a request is forgiven (H16)", "[http][parser]")
   CHECK_FALSE(parser.started());
 }
 
-TEST_CASE("lines end with CRLF and nothing else (H7)", "[http][parser]") {
+TEST_CASE("lines end with CRLF and nothing else (RFC 9112 5.1)", "[http][parser]") {
   check({
       {"LF after the request line", "GET / HTTP/1.1\nHost: a\r\n\r\n", "400\n"},
       {"CR after the request line", "GET / HTTP/1.1\rHost: a\r\n\r\n", "400\n"},
@@ -295,7 +295,7 @@ TEST_CASE("lines end with CRLF and nothing else (H7)", "[http][parser]") {
   });
 }
 
-TEST_CASE("field names are tokens, and values lose the blanks around them (H7)", "[http][parser]") {
+TEST_CASE("field names are tokens, and values lose the blanks around them (RFC 9112 5.1)", "[http][parser]") {
   check({
       {"blanks around", post("X: \t y z \t \r\n"), "head\nPOST / 1.1 Host=a X=y z \"\"\n"},
       {"no blank", post("X:y\r\n"), "head\nPOST / 1.1 Host=a X=y \"\"\n"},
@@ -321,7 +321,7 @@ TEST_CASE("field names are tokens, and values lose the blanks around them (H7)",
   });
 }
 
-TEST_CASE("a body has one length, announced in one way (H8)", "[http][parser]") {
+TEST_CASE("a body has one length, announced in one way (RFC 9112 6.3)", "[http][parser]") {
   check({
       {"leading zeros", post("Content-Length: 002\r\n", "hi"), "head\nPOST / 1.1 Host=a Content-Length=002 \"hi\"\n"},
       {"blanks around", post("Content-Length: \t 2 \r\n", "hi"), "head\nPOST / 1.1 Host=a Content-Length=2 \"hi\"\n"},
@@ -381,7 +381,7 @@ TEST_CASE("a body has one length, announced in one way (H8)", "[http][parser]") 
   });
 }
 
-TEST_CASE("chunked bodies are put together (H8, H16)", "[http][parser]") {
+TEST_CASE("chunked bodies are put together (RFC 9112 6.3, 2.2)", "[http][parser]") {
   check({
       {"one chunk", chunked("5\r\nhello\r\n0\r\n\r\n"), chunked_head + "\"hello\"\n"},
       {"several", chunked("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), chunked_head + "\"hello\"\n"},
@@ -397,7 +397,7 @@ TEST_CASE("chunked bodies are put together (H8, H16)", "[http][parser]") {
   });
 }
 
-TEST_CASE("broken chunks are refused (H8)", "[http][parser]") {
+TEST_CASE("broken chunks are refused (RFC 9112 6.3)", "[http][parser]") {
   check({
       {"no size", chunked("\r\nhi\r\n0\r\n\r\n"), "head\n400\n"},
       {"no size but an extension", chunked(";a\r\nhi\r\n0\r\n\r\n"), "head\n400\n"},
@@ -444,7 +444,7 @@ TEST_CASE("an upgrade is not taken up", "[http][parser]") {
   });
 }
 
-TEST_CASE("whether the connection lives on is the client's choice (H10)", "[http][parser]") {
+TEST_CASE("whether the connection lives on is the client's choice (RFC 9112 9.3)", "[http][parser]") {
   check({
       {"1.1", post(""), "head\nPOST / 1.1 Host=a \"\"\n"},
       {"1.1 and close", post("Connection: x, Close\r\n"), "head\nPOST / 1.1 Host=a Connection=x, Close \"\", close\n"},
@@ -456,7 +456,7 @@ TEST_CASE("whether the connection lives on is the client's choice (H10)", "[http
   });
 }
 
-TEST_CASE("a 100 is expected by HTTP/1.1 with a body, and nothing else is known (H11)", "[http][parser]") {
+TEST_CASE("a 100 is expected by HTTP/1.1 with a body, and nothing else is known (RFC 9110 10.1.1)", "[http][parser]") {
   check({
       {"with a length", post("Expect: 100-Continue\r\nContent-Length: 2\r\n", "hi"),
        "head, expects 100\nPOST / 1.1 Host=a Expect=100-Continue Content-Length=2 \"hi\"\n"},
@@ -477,7 +477,7 @@ TEST_CASE("a 100 is expected by HTTP/1.1 with a body, and nothing else is known 
   });
 }
 
-TEST_CASE("a target may be as long as the limit and not a byte longer (H14)", "[http][parser][limits]") {
+TEST_CASE("a target may be as long as the limit and not a byte longer (RFC 9110 15.5)", "[http][parser][limits]") {
   const RequestLimits limits{.max_target_bytes = 10};
   CHECK(outcome("GET /234567890 HTTP/1.1\r\nHost: a\r\n\r\n", limits) == "head\nGET /234567890 1.1 Host=a \"\"\n");
   CHECK(outcome("GET /2345678901 HTTP/1.1\r\nHost: a\r\n\r\n", limits) == "414\n");
@@ -492,7 +492,8 @@ TEST_CASE("a target may be as long as the limit and not a byte longer (H14)", "[
   CHECK(transcript(test::cut("GET /" + longest + "y", {})) == "414\n");
 }
 
-TEST_CASE("header fields may be as large as the limit and not a byte larger (H14)", "[http][parser][limits]") {
+TEST_CASE("header fields may be as large as the limit and not a byte larger (RFC 9110 15.5)",
+          "[http][parser][limits]") {
   const std::string fields = "Host: a\r\nX: 1234\r\n";
   const RequestLimits limits{.max_header_bytes = fields.size()};
   CHECK(outcome("GET / HTTP/1.1\r\n" + fields + "\r\n", limits) == "head\nGET / 1.1 Host=a X=1234 \"\"\n");
@@ -511,7 +512,7 @@ TEST_CASE("header fields may be as large as the limit and not a byte larger (H14
   CHECK(transcript(test::cut("GET / HTTP/1.1\r\nHost: a\r\nX: x" + room + "\r\n\r\n", {})) == "431\n");
 }
 
-TEST_CASE("header fields may be as many as the limit and not one more (H14)", "[http][parser][limits]") {
+TEST_CASE("header fields may be as many as the limit and not one more (RFC 9110 15.5)", "[http][parser][limits]") {
   const RequestLimits limits{.max_header_count = 3};
   CHECK(outcome("GET / HTTP/1.1\r\nHost: a\r\nX:\r\nX:\r\n\r\n", limits) == "head\nGET / 1.1 Host=a X= X= \"\"\n");
   CHECK(outcome("GET / HTTP/1.1\r\nHost: a\r\nX:\r\nX:\r\nX:\r\n\r\n", limits) == "431\n");
@@ -519,7 +520,7 @@ TEST_CASE("header fields may be as many as the limit and not one more (H14)", "[
   CHECK(outcome("GET / HTTP/1.1\r\nHost: a\r\nX:\r\nX:\r\nX", limits) == "431\n");
 }
 
-TEST_CASE("trailers and chunk extensions are bounded too (H16)", "[http][parser][limits]") {
+TEST_CASE("trailers and chunk extensions are bounded too (RFC 9112 2.2)", "[http][parser][limits]") {
   const RequestLimits limits{.max_header_bytes = 64, .max_header_count = 2};
   const std::string got = chunked_head + "\"hi\"\n";
   CHECK(outcome(chunked("2\r\nhi\r\n0\r\nX: " + std::string(59, 'x') + "\r\n\r\n"), limits) == got);
@@ -536,7 +537,7 @@ TEST_CASE("trailers and chunk extensions are bounded too (H16)", "[http][parser]
   CHECK(outcome(chunked("1;" + std::string(65, 'x')), limits) == "head\n400\n");
 }
 
-TEST_CASE("of an extension that is too long and malformed the first fault is told, however it is cut (H16)",
+TEST_CASE("of an extension that is too long and malformed the first fault is told, however it is cut (RFC 9112 2.2)",
           "[http][parser][limits]") {
   const RequestLimits limits{.max_header_bytes = 64};
   const auto reason = [&](const std::string& bytes, std::size_t cut) {
@@ -564,7 +565,7 @@ TEST_CASE("of an extension that is too long and malformed the first fault is tol
   }
 }
 
-TEST_CASE("a body may be as large as the limit and not a byte larger (H14)", "[http][parser][limits]") {
+TEST_CASE("a body may be as large as the limit and not a byte larger (RFC 9110 15.5)", "[http][parser][limits]") {
   const RequestLimits limits{.max_body_bytes = 5};
   CHECK(outcome(post("Content-Length: 5\r\n", "hello"), limits) ==
         "head\nPOST / 1.1 Host=a Content-Length=5 \"hello\"\n");

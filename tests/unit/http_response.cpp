@@ -95,7 +95,7 @@ TEST_CASE("what would break the message is refused and quoted", "[http][response
   CHECK(refusal([] { Response().header("A", "\xC3\xA4\t"); }) == "not refused");
 }
 
-TEST_CASE("a head has status, date, fields and length (H3, H12)", "[http][response]") {
+TEST_CASE("a head has status, date, fields and length (RFC 9112 6.2; RFC 9110 6.6.1)", "[http][response]") {
   CHECK(head(Response::text(200, "hello")) ==
         "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n\r\n");
   CHECK(head(Response(404)) == "HTTP/1.1 404 Not Found\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
@@ -106,7 +106,7 @@ TEST_CASE("a head has status, date, fields and length (H3, H12)", "[http][respon
   CHECK(dated == "HTTP/1.1 200 OK\r\nDate: mine\r\nContent-Length: 0\r\n\r\n");
 }
 
-TEST_CASE("responses without a body have no length, or none but zero (H3)", "[http][response]") {
+TEST_CASE("responses without a body have no length, or none but zero (RFC 9112 6.2)", "[http][response]") {
   CHECK(head(Response(204).body("x")) == "HTTP/1.1 204 No Content\r\nDate: now\r\n\r\n");
   CHECK(head(Response(304).body("x")) == "HTTP/1.1 304 Not Modified\r\nDate: now\r\n\r\n");
   CHECK(head(Response(205).body("x")) == "HTTP/1.1 205 Reset Content\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
@@ -115,14 +115,15 @@ TEST_CASE("responses without a body have no length, or none but zero (H3)", "[ht
   for (const int status : {200, 206, 400, 503}) CHECK(payload(Response(status).body("x"), {}) == "x");
 }
 
-TEST_CASE("HEAD has the head of GET and nothing else (H4)", "[http][response]") {
+TEST_CASE("HEAD has the head of GET and nothing else (RFC 9110 9.3.2)", "[http][response]") {
   const Response response = Response::text(200, "hello");
   const HeadContext context = {.head_only = true};
   CHECK(head(response, context) == head(response));
   CHECK(payload(response, context).empty());
 }
 
-TEST_CASE("a connection that ends is announced, to HTTP/1.0 one that does not (H1, H12)", "[http][response]") {
+TEST_CASE("a connection that ends is announced, to HTTP/1.0 one that does not (RFC 9112 6.3; RFC 9110 6.6.1)",
+          "[http][response]") {
   const std::string plain = "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 0\r\n";
   const std::string close = plain + "Connection: close\r\n\r\n";
   CHECK(head(Response(), {}) == plain + "\r\n");

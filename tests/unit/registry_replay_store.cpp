@@ -421,7 +421,8 @@ TEST_CASE("every store has an epoch of its own, fit for an id", "[registry][repl
   for (const std::string& epoch : epochs) {
     CHECK(!epoch.empty());
     CHECK(epoch.size() <= 32);
-    CHECK(std::all_of(epoch.begin(), epoch.end(), [](char c) { return c > ' ' && c <= '~' && c != '-'; }));  // (E18)
+    CHECK(std::all_of(epoch.begin(), epoch.end(),
+                      [](char c) { return c > ' ' && c <= '~' && c != '-'; }));  // (Fetch 2.2.2)
     CHECK(spate::detail::parse_event_id(epoch, spate::detail::format_event_id(epoch, 7)) == 7);
   }
   std::sort(epochs.begin(), epochs.end());

@@ -43,33 +43,35 @@ TEST_CASE("the streams of the web platform's tests give the events that they ask
   const std::string comments =
       std::string("data:1\r:\0\n:\r\ndata:2\n:"sv) + x2048 + "\r\ndata:3\n:data:fail\r:" + x2048 + "\ndata:4\n\n";
   check_in_every_cut({
-      {"format-bom (E3)",
+      {"format-bom (WHATWG 9.2.6)",
        "\xEF\xBB\xBF"
        "data:1\n\n\xEF\xBB\xBF"
        "data:2\n\ndata:3\n\n",
        {"1", "3"}},
-      {"format-bom-2 (E3)",
+      {"format-bom-2 (WHATWG 9.2.6)",
        "\xEF\xBB\xBF\xEF\xBB\xBF"
        "data:1\n\ndata:2\n\ndata:3\n\n",
        {"2", "3"}},
-      {"format-comments (E16)", comments, {"1\n2\n3\n4"}},
-      {"format-data-before-final-empty-line (E10)", "retry:1000\ndata:test1\n\nid:test\ndata:test2\n", {"test1"}},
-      {"format-field-data (E8, E9)", "data:\n\ndata\ndata\n\ndata:test\n\n", {"", "\n", "test"}},
-      {"format-field-parsing (E7, E15, E17)",
+      {"format-comments (WHATWG 9.2.7)", comments, {"1\n2\n3\n4"}},
+      {"format-data-before-final-empty-line (WHATWG 9.2.6)",
+       "retry:1000\ndata:test1\n\nid:test\ndata:test2\n",
+       {"test1"}},
+      {"format-field-data (WHATWG 9.2.6)", "data:\n\ndata\ndata\n\ndata:test\n\n", {"", "\n", "test"}},
+      {"format-field-parsing (WHATWG 9.2.6, 9.2.5)",
        "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n"sv,
        {std::string("\0\n 2\n1\n3\n\n4", 11)}},
-      {"format-field-unknown (E15)",
+      {"format-field-unknown (WHATWG 9.2.6)",
        "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n",
        {"test\n\ntest"}},
-      {"format-leading-space (E7)", "data:\ttest\rdata: \ndata:test\n\n", {"\ttest\n\ntest"}},
-      {"format-newlines (E4)", "data:test\r\ndata\ndata:test\r\n\r\n", {"test\n\ntest"}},
-      {"format-null-character (E17)", "data:\0\n\n\n\n"sv, {std::string(1, '\0')}},
-      {"format-utf-8 (E2)", "data:ok\xE2\x80\xA6\n\n", {"ok…"}},
-      {"format-field-retry-empty (E14)", "retry\ndata:test\n\n", {"test"}},
+      {"format-leading-space (WHATWG 9.2.6)", "data:\ttest\rdata: \ndata:test\n\n", {"\ttest\n\ntest"}},
+      {"format-newlines (WHATWG 9.2.5)", "data:test\r\ndata\ndata:test\r\n\r\n", {"test\n\ntest"}},
+      {"format-null-character (WHATWG 9.2.5)", "data:\0\n\n\n\n"sv, {std::string(1, '\0')}},
+      {"format-utf-8 (WHATWG 9.2.5)", "data:ok\xE2\x80\xA6\n\n", {"ok…"}},
+      {"format-field-retry-empty (WHATWG 9.2.6)", "retry\ndata:test\n\n", {"test"}},
   });
 }
 
-TEST_CASE("line ends of each kind are taken, alone and mixed (E4)", "[wire][decoder]") {
+TEST_CASE("line ends of each kind are taken, alone and mixed (WHATWG 9.2.5)", "[wire][decoder]") {
   check_in_every_cut({
       {"LF", "data:a\ndata:b\n\n", {"a\nb"}},
       {"CR", "data:a\rdata:b\r\r", {"a\nb"}},
@@ -82,7 +84,7 @@ TEST_CASE("line ends of each kind are taken, alone and mixed (E4)", "[wire][deco
   });
 }
 
-TEST_CASE("a CR ends the event at once, without waiting for an LF (E4)", "[wire][decoder]") {
+TEST_CASE("a CR ends the event at once, without waiting for an LF (WHATWG 9.2.5)", "[wire][decoder]") {
   EventDecoder decoder;
   int events = 0;
   const auto count = [&](const DecodedEvent&) { ++events; };
@@ -93,7 +95,7 @@ TEST_CASE("a CR ends the event at once, without waiting for an LF (E4)", "[wire]
   CHECK(events == 2);
 }
 
-TEST_CASE("an event names itself, or is a message (E15)", "[wire][decoder]") {
+TEST_CASE("an event names itself, or is a message (WHATWG 9.2.6)", "[wire][decoder]") {
   const auto names = [](std::string_view stream) {
     Strings all;
     for (const DecodedEvent& event : decode(stream).events) all.push_back(event.name);
@@ -106,11 +108,11 @@ TEST_CASE("an event names itself, or is a message (E15)", "[wire][decoder]") {
   CHECK(names("event:a\nevent:\ndata:x\n\n") == Strings{"message"});
   CHECK(names("event:  a \ndata:x\n\n") == Strings{" a "});
   CHECK(names("Event:a\nEVENT:b\ndata:x\n\n") == Strings{"message"});
-  // E8: a block without data is dropped and its name with it.
+  // WHATWG 9.2.6: a block without data is dropped and its name with it.
   CHECK(names("event:a\n\ndata:x\n\n") == Strings{"message"});
 }
 
-TEST_CASE("the id persists until changed, and an empty one resets it (E12)", "[wire][decoder]") {
+TEST_CASE("the id persists until changed, and an empty one resets it (WHATWG 9.2.6)", "[wire][decoder]") {
   const auto ids = [](std::string_view stream) {
     Strings all;
     for (const DecodedEvent& event : decode(stream).events) all.push_back(event.last_event_id);
@@ -123,7 +125,7 @@ TEST_CASE("the id persists until changed, and an empty one resets it (E12)", "[w
   CHECK(ids("id: …\ndata: x\n\n") == Strings{"…"});
 }
 
-TEST_CASE("an event tells whether it brought an id of its own (E12)", "[wire][decoder]") {
+TEST_CASE("an event tells whether it brought an id of its own (WHATWG 9.2.6)", "[wire][decoder]") {
   const auto events = decode("id:1\ndata:a\n\ndata:b\n\nid\ndata:c\n\n").events;
   REQUIRE(events.size() == 3);
   CHECK(events[0].id == "1");
@@ -131,14 +133,14 @@ TEST_CASE("an event tells whether it brought an id of its own (E12)", "[wire][de
   CHECK(events[2].id == "");
 }
 
-TEST_CASE("an id that contains NUL is ignored (E11)", "[wire][decoder]") {
+TEST_CASE("an id that contains NUL is ignored (WHATWG 9.2.6)", "[wire][decoder]") {
   CHECK(decode("id:1\ndata:a\n\nid:2\0\ndata:b\n\n"sv).last_event_id == "1");
   CHECK(decode("id:\0\0\ndata:b\n\n"sv).events.at(0).id == std::nullopt);
   // It does not undo the good one before it.
   CHECK(decode("id:1\nid:\0002\ndata:a\n\n"sv).last_event_id == "1");
 }
 
-TEST_CASE("an id counts without data, and only with the blank line (E13)", "[wire][decoder]") {
+TEST_CASE("an id counts without data, and only with the blank line (WHATWG 9.2.6)", "[wire][decoder]") {
   CHECK(decode("id:7\n").last_event_id.empty());
   CHECK(decode("id:7\n\n").last_event_id == "7");
   CHECK(decode("id:7\n\n").events.empty());
@@ -147,7 +149,7 @@ TEST_CASE("an id counts without data, and only with the blank line (E13)", "[wir
   CHECK(decode("data:a\n\nid:test\ndata:b\n").last_event_id.empty());
 }
 
-TEST_CASE("a reconnection time is digits and nothing else (E14)", "[wire][decoder]") {
+TEST_CASE("a reconnection time is digits and nothing else (WHATWG 9.2.6)", "[wire][decoder]") {
   struct Retry {
     std::string_view value;
     std::optional<std::chrono::milliseconds> time;
@@ -182,20 +184,21 @@ TEST_CASE("a reconnection time is digits and nothing else (E14)", "[wire][decode
   }
 }
 
-TEST_CASE("a reconnection time counts at once and stays (E14)", "[wire][decoder]") {
+TEST_CASE("a reconnection time counts at once and stays (WHATWG 9.2.6)", "[wire][decoder]") {
   CHECK(decode("retry:2000\n").reconnection_time == 2000ms);
   CHECK(decode("retry:2000\nretry:1000x\ndata:x\n\n").reconnection_time == 2000ms);
   CHECK(decode("retry:2000\n\ndata:x\n\n").reconnection_time == 2000ms);
   CHECK(decode("retry:2000\n\ndata:x\n\n").events.at(0).retry == std::nullopt);
 }
 
-TEST_CASE("comments are told apart from events (E16)", "[wire][decoder]") {
+TEST_CASE("comments are told apart from events (WHATWG 9.2.7)", "[wire][decoder]") {
   const test::Decoded decoded = decode(": ping\n:\n:no space\n:  two\ndata:x\n: within\n\n");
   CHECK(decoded.comments == Strings{"ping", "", "no space", " two", "within"});
   CHECK(decoded.data() == Strings{"x"});
 }
 
-TEST_CASE("ill-formed UTF-8 becomes U+FFFD in every field, wherever the stream is cut (E2)", "[wire][decoder]") {
+TEST_CASE("ill-formed UTF-8 becomes U+FFFD in every field, wherever the stream is cut (WHATWG 9.2.5)",
+          "[wire][decoder]") {
   check_in_every_cut({
       {"maximal subparts", "data:\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41\n\n", {"\uFFFD\uFFFD\uFFFD\uFFFDA"}},
       {"cut off by a line end", "data:caf\xC3\ndata:\xA9\n\n", {"caf\uFFFD\n\uFFFD"}},
@@ -263,7 +266,7 @@ TEST_CASE("a restart forgets the unfinished event and keeps id and reconnection 
   const auto sink = [&](const DecodedEvent& event) { events.push_back(event); };
   decoder.feed("id:1\nretry:5\ndata:a\n\nid:2\nevent:n\ndata:lost\nda", sink);
   decoder.restart();
-  // A stream begins: a BOM is one again. (E3)
+  // A stream begins: a BOM is one again. (WHATWG 9.2.6)
   decoder.feed(
       "\xEF\xBB\xBF"
       "data:b\n\n",
@@ -276,7 +279,8 @@ TEST_CASE("a restart forgets the unfinished event and keeps id and reconnection 
   CHECK(decoder.reconnection_time() == 5ms);
 }
 
-TEST_CASE("a restart between CR and LF takes the LF as a line of the new stream (E3, E4)", "[wire][decoder]") {
+TEST_CASE("a restart between CR and LF takes the LF as a line of the new stream (WHATWG 9.2.6, 9.2.5)",
+          "[wire][decoder]") {
   EventDecoder decoder;
   Strings data;
   const auto sink = [&](const DecodedEvent& event) { data.push_back(event.data); };

@@ -30,33 +30,33 @@ TEST_CASE("an event has these bytes and no others", "[wire][encoder]") {
   };
   const Case table[] = {
       {Event("hello"), "data: hello\n\n"},
-      // E8: empty data are still one data line.
+      // WHATWG 9.2.6: empty data are still one data line.
       {Event(""), "data:\n\n"},
-      // E9: a line end at the end is a line of its own.
+      // WHATWG 9.2.6: a line end at the end is a line of its own.
       {Event("a\n"), "data: a\ndata:\n\n"},
       {Event("\n"), "data:\ndata:\n\n"},
-      // E5, E6: each kind of line end starts another line.
+      // WHATWG 9.2.5, 9.2.6: each kind of line end starts another line.
       {Event("a\nb\rc\r\nd"), "data: a\ndata: b\ndata: c\ndata: d\n\n"},
-      // E7: the space that clients remove is not the payload's.
+      // WHATWG 9.2.6: the space that clients remove is not the payload's.
       {Event(" a"), "data:  a\n\n"},
       {Event("data: x\n\nid: 1"), "data: data: x\ndata:\ndata: id: 1\n\n"},
-      // E3: a BOM in the payload stands behind a field name.
+      // WHATWG 9.2.6: a BOM in the payload stands behind a field name.
       {Event("\uFEFFx"), "data: \uFEFFx\n\n"},
-      // E17
+      // WHATWG 9.2.5
       {Event("a\0b"sv), "data: a\0b\n\n"sv},
       {Event("x").name("n"), "event: n\ndata: x\n\n"},
-      // E15: an empty name is none.
+      // WHATWG 9.2.6: an empty name is none.
       {Event("x").name(""), "data: x\n\n"},
       {Event("x").id("7"), "id: 7\ndata: x\n\n"},
-      // E12: an empty id is one.
+      // WHATWG 9.2.6: an empty id is one.
       {Event("x").id(""), "id: \ndata: x\n\n"},
       {Event("x").retry(0ms), "retry: 0\ndata: x\n\n"},
       {Event("x").retry(24h), "retry: 86400000\ndata: x\n\n"},
-      // E16, E5: each line of a comment is a comment.
+      // WHATWG 9.2.7, 9.2.5: each line of a comment is a comment.
       {Event().comment("still here"), ": still here\n\n"},
       {Event().comment(""), ":\n\n"},
       {Event().comment("a\r\nb\n"), ": a\n: b\n:\n\n"},
-      // E13: an id alone is a block without data.
+      // WHATWG 9.2.6: an id alone is a block without data.
       {Event().id("7"), "id: 7\n\n"},
       {Event(), "\n"},
       {Event("x\ny").name("n").id("7").retry(3s).comment("c"),
@@ -73,7 +73,7 @@ TEST_CASE("an event has these bytes and no others", "[wire][encoder]") {
   }
 }
 
-TEST_CASE("a chunk states its size in hex, whatever its number of digits (H2)", "[wire][encoder]") {
+TEST_CASE("a chunk states its size in hex, whatever its number of digits (RFC 9112 7.1)", "[wire][encoder]") {
   for (const std::size_t size :
        {1u, 6u, 7u, 8u, 9u, 247u, 248u, 249u, 4087u, 4088u, 4089u, 65'527u, 65'528u, 70'000u, 1'048'576u}) {
     const EncodedEvent encoded{Event(std::string(size, 'x'))};
@@ -83,7 +83,7 @@ TEST_CASE("a chunk states its size in hex, whatever its number of digits (H2)", 
   }
 }
 
-TEST_CASE("an event ends with one blank line and never between CR and LF (E4, E10)", "[wire][encoder]") {
+TEST_CASE("an event ends with one blank line and never between CR and LF (WHATWG 9.2.5, 9.2.6)", "[wire][encoder]") {
   const EncodedEvent encoded(Event("a\r\n\r\nb\n").name("n"));
   CHECK(encoded.bytes().find('\r') == std::string_view::npos);
   CHECK(encoded.bytes().find("\n\n") == encoded.bytes().size() - 2);

@@ -24,7 +24,7 @@ TEST_CASE("an event holds what it was built with", "[wire][event]") {
   CHECK(event.comment() == "hm");
 }
 
-TEST_CASE("an absent field differs from an empty one (E8, E12)", "[wire][event]") {
+TEST_CASE("an absent field differs from an empty one (WHATWG 9.2.6)", "[wire][event]") {
   CHECK(Event().data() == std::nullopt);
   CHECK(Event("").data() == "");
   CHECK(Event().id() == std::nullopt);
@@ -42,7 +42,7 @@ TEST_CASE("the builder works on a named event and on a temporary alike", "[wire]
   CHECK(named.name().empty());
 }
 
-TEST_CASE("CR and CRLF in data and comment become LF when the event is built (E5, E6)", "[wire][event]") {
+TEST_CASE("CR and CRLF in data and comment become LF when the event is built (WHATWG 9.2.5, 9.2.6)", "[wire][event]") {
   struct Case {
     std::string_view text, normalised;
   };
@@ -59,7 +59,7 @@ TEST_CASE("CR and CRLF in data and comment become LF when the event is built (E5
   }
 }
 
-TEST_CASE("a line end in a name is refused (E5)", "[wire][event]") {
+TEST_CASE("a line end in a name is refused (WHATWG 9.2.5)", "[wire][event]") {
   for (const auto name : {"a\rb"sv, "a\nb"sv, "\n"sv, "a\r"sv, "x\ndata: forged"sv}) {
     CAPTURE(name);
     CHECK_THROWS_AS(Event("x").name(name), std::invalid_argument);
@@ -67,7 +67,7 @@ TEST_CASE("a line end in a name is refused (E5)", "[wire][event]") {
   CHECK(refusal([] { (void)Event("x").name("a\nb"); }) == R"(spate::Event: name must not contain a line end: "a\nb")");
 }
 
-TEST_CASE("a line end or NUL in an id is refused (E5, E11)", "[wire][event]") {
+TEST_CASE("a line end or NUL in an id is refused (WHATWG 9.2.5, 9.2.6)", "[wire][event]") {
   for (const auto id : {"a\rb"sv, "a\nb"sv, "\0"sv, "a\0b"sv, "1\n\ndata: forged"sv}) {
     CAPTURE(id);
     CHECK_THROWS_AS(Event("x").id(id), std::invalid_argument);
@@ -76,21 +76,21 @@ TEST_CASE("a line end or NUL in an id is refused (E5, E11)", "[wire][event]") {
         R"(spate::Event: id must not contain a line end or NUL: "a\x00b")");
 }
 
-TEST_CASE("NUL is legal in data, name and comment (E17)", "[wire][event]") {
+TEST_CASE("NUL is legal in data, name and comment (WHATWG 9.2.5)", "[wire][event]") {
   const Event event = Event("a\0b"sv).name("c\0d"sv).comment("e\0f"sv);
   CHECK(event.data() == "a\0b"sv);
   CHECK(event.name() == "c\0d"sv);
   CHECK(event.comment() == "e\0f"sv);
 }
 
-TEST_CASE("invalid UTF-8 is refused in every field, with the place (E2)", "[wire][event]") {
+TEST_CASE("invalid UTF-8 is refused in every field, with the place (WHATWG 9.2.5)", "[wire][event]") {
   CHECK(refusal([] { (void)Event("abc\xFF"); }) == R"(spate::Event: data is not valid UTF-8 at byte 3: "abc\xff")");
   CHECK_THAT(refusal([] { (void)Event("").name("\xC3("); }), ContainsSubstring("name is not valid UTF-8 at byte 0"));
   CHECK_THAT(refusal([] { (void)Event("").id("1\x80"); }), ContainsSubstring("id is not valid UTF-8 at byte 1"));
   CHECK_THAT(refusal([] { (void)Event("").comment("\xED\xA0\x80"); }), ContainsSubstring("comment is not valid UTF-8"));
 }
 
-TEST_CASE("repaired data are what a browser would have made of them (E2)", "[wire][event]") {
+TEST_CASE("repaired data are what a browser would have made of them (WHATWG 9.2.5)", "[wire][event]") {
   CHECK(Event::repaired("a\xFF\xE2\x82").data() == "a\uFFFD\uFFFD");
   CHECK(Event::repaired("a\xE2\r\x82").data() == "a\uFFFD\n\uFFFD");
 }
@@ -105,7 +105,7 @@ TEST_CASE("a refused change leaves the event as it was", "[wire][event]") {
   CHECK(event == before);
 }
 
-TEST_CASE("the reconnection time is 0 ms to a day (E14)", "[wire][event]") {
+TEST_CASE("the reconnection time is 0 ms to a day (WHATWG 9.2.6)", "[wire][event]") {
   CHECK(Event().retry(0ms).retry() == 0ms);
   CHECK(Event().retry(24h).retry() == 86'400'000ms);
   CHECK_THROWS_AS(Event().retry(-1ms), std::invalid_argument);

@@ -39,7 +39,7 @@ TEST_CASE("a JSON string may stand in a script element", "[wire][json]") {
   CHECK(json("\xE2\x80\xA7\xE2\x80\xAA") == "\"\xE2\x80\xA7\xE2\x80\xAA\"");
 }
 
-TEST_CASE("ill-formed UTF-8 becomes U+FFFD in JSON (E2)", "[wire][json]") {
+TEST_CASE("ill-formed UTF-8 becomes U+FFFD in JSON (WHATWG 9.2.5)", "[wire][json]") {
   CHECK(json("a\xFF"
              "b") ==
         "\"a\xEF\xBF\xBD"

@@ -68,7 +68,7 @@ std::string without(std::string text, std::string_view forbidden) {
   return text;
 }
 
-// Line ends as the standard has them: CRLF, CR and LF are each one, and become LF. (E4, E6)
+// Line ends as the standard has them: CRLF, CR and LF are each one, and become LF. (WHATWG 9.2.5, 9.2.6)
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines(1);
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -135,8 +135,7 @@ Decoded as_the_standard_says(std::string_view stream) {
 
 }  // namespace
 
-TEST_CASE("what is encoded is decoded as exactly one event, wherever the stream is cut (E1-E18)",
-          "[wire][round-trip]") {
+TEST_CASE("what is encoded is decoded as exactly one event, wherever the stream is cut", "[wire][round-trip]") {
   const std::vector<std::string> pieces = any_text();
   Random random(20'240'901);
   std::size_t wrong = 0;
@@ -191,7 +190,8 @@ TEST_CASE("events in a row come back as so many events", "[wire][round-trip]") {
   }
 }
 
-TEST_CASE("data with invalid UTF-8 that was repaired come back as browsers show them (E2)", "[wire][round-trip]") {
+TEST_CASE("data with invalid UTF-8 that was repaired come back as browsers show them (WHATWG 9.2.5)",
+          "[wire][round-trip]") {
   Random random(11);
   for (int round = 0; round < 500; ++round) {
     std::string bytes;

@@ -73,7 +73,7 @@ std::string decoded_as_browsers_do(std::string_view bytes) {
 
 }  // namespace
 
-TEST_CASE("every code point but the surrogates is valid UTF-8 (E2)", "[wire][utf8]") {
+TEST_CASE("every code point but the surrogates is valid UTF-8 (WHATWG 9.2.5)", "[wire][utf8]") {
   std::uint32_t wrong = 0;
   for (std::uint32_t point = 0; point <= 0x10FFFF; ++point) {
     const bool surrogate = point >= 0xD800 && point <= 0xDFFF;
@@ -82,7 +82,7 @@ TEST_CASE("every code point but the surrogates is valid UTF-8 (E2)", "[wire][utf
   CHECK(wrong == 0);
 }
 
-TEST_CASE("ill-formed UTF-8 becomes one U+FFFD for each maximal subpart (E2)", "[wire][utf8]") {
+TEST_CASE("ill-formed UTF-8 becomes one U+FFFD for each maximal subpart (WHATWG 9.2.5)", "[wire][utf8]") {
   struct Case {
     std::string_view bytes, repaired;
   };
@@ -115,7 +115,7 @@ TEST_CASE("ill-formed UTF-8 becomes one U+FFFD for each maximal subpart (E2)", "
   }
 }
 
-TEST_CASE("the valid prefix ends where the first ill-formed sequence begins (E2)", "[wire][utf8]") {
+TEST_CASE("the valid prefix ends where the first ill-formed sequence begins (WHATWG 9.2.5)", "[wire][utf8]") {
   for (std::size_t length = 0; length < 40; ++length) {
     const test::Piece cut_off(std::string(length, 'a') + "\xE2\x82");
     const test::Piece wrong(std::string(length, 'a') + "\xFFtail");
@@ -127,7 +127,7 @@ TEST_CASE("the valid prefix ends where the first ill-formed sequence begins (E2)
   }
 }
 
-TEST_CASE("any four bytes are read as the Encoding Standard reads them (E2)", "[wire][utf8]") {
+TEST_CASE("any four bytes are read as the Encoding Standard reads them (WHATWG 9.2.5)", "[wire][utf8]") {
   // Both ends of every range in which bytes behave alike.
   const std::vector<char> ends = {'\x00', '\x7F', '\x80', '\x8F', '\x90', '\x9F', '\xA0', '\xBF',
                                   '\xC0', '\xC1', '\xC2', '\xDF', '\xE0', '\xE1', '\xEC', '\xED',

@@ -44,7 +44,7 @@ const clients = {
   },
 };
 
-// This client takes an id for seen as soon as its line is there (against E13), so a cut within an event loses it the
+// This client takes an id for seen as soon as its line is there (against WHATWG 9.2.6), so a cut within an event loses it the
 // event, whatever the server does. It is cut only when it has everything.
 const needs_whole_events = ["@microsoft/fetch-event-source"];
 

@@ -29,7 +29,7 @@ describe("curl and reverse proxies", { timeout: 500_000 }, () => {
         assert.match(head, /^cache-control: .*no-store/im);
         assert.match(head, /^x-accel-buffering: no\b/im);
         if (version === "--http1.0") {
-          // Delimited by its end, without chunks (H1).
+          // Delimited by its end, without chunks (RFC 9112 6.3).
           assert.doesNotMatch(head, /^transfer-encoding:/im);
           assert.match(head, /^connection: close\b/im);
         }

@@ -31,7 +31,7 @@ describe("words", { timeout: 60_000 }, () => {
         assert.equal((await fresh.first(1))[0].data, "The", id);
         await fresh.close();
       }
-      // Who has heard everything is told not to come back. (L2)
+      // Who has heard everything is told not to come back. (WHATWG 9.2.2)
       const over = await words.fetch(path, { headers: { "Last-Event-ID": "9" } });
       assert.equal(over.status, 204);
     });

@@ -98,7 +98,7 @@ describe("hostile clients", { timeout: 240_000 }, () => {
     ["GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ", "y", 408],
     [post("/sse/send/nobody", "Content-Length: 100000\r\n"), "b", 408],
     [post("/sse/send/nobody", "Transfer-Encoding: chunked\r\n"), "1\r\nb\r\n", 408],
-    ["", "\r\n", 400], // one empty line is forgiven, not many (H16)
+    ["", "\r\n", 400], // one empty line is forgiven, not many (RFC 9112 2.2)
   ];
   test("200 slow requests are answered in their time, however they go on", async () => {
     await start("--request-timeout-ms", "1000");

@@ -32,7 +32,7 @@ const answers = [
   ["retry with zeros in front", 200, stream, "retry: 000010\n\n"],
   ["an empty body", 200, stream, ""],
   ["a body that is cut", 200, stream, soon + "id: 5\ndata: now cut\n\ndata: y", "cut"],
-  // Chromium refuses other character sets, although they mean nothing here (E1).
+  // Chromium refuses other character sets, although they mean nothing here (WHATWG 9.2.5).
   ["parameters of the type", 200, { "content-type": "text/event-stream;charset=UTF-8; x=y" }, "data: \u00E9\n\n" + soon],
   ["the type in capitals", 200, { "content-type": "TEXT/Event-Stream" }, "data: 1\n\n" + soon],
   ["another type", 200, { "content-type": "text/plain" }, "data: 1\n\n"],

@@ -208,7 +208,7 @@ describe("SpateEventSource has the interface of EventSource", () => {
     assert.equal(world.request.options.credentials, "include");
   });
 
-  test("the head alone opens it (L1)", async () => {
+  test("the head alone opens it (WHATWG 9.2.2)", async () => {
     const world = new World();
     const source = world.source();
     await world.request.answer(200, "Text/Event-Stream; charset=utf-8");
@@ -233,7 +233,7 @@ describe("SpateEventSource has the interface of EventSource", () => {
     assert.deepEqual(calls, ["listener", "second", "listener"]);
   });
 
-  test("events are MessageEvents with the origin of the final url (L3)", async () => {
+  test("events are MessageEvents with the origin of the final url (WHATWG 9.2.2)", async () => {
     const world = new World();
     const source = world.source();
     const events = [];
@@ -299,18 +299,18 @@ describe("SpateEventSource has the interface of EventSource", () => {
 
 describe("SpateEventSource reads event streams as WHATWG 9.2.6 says", () => {
   const cases = [
-    ["the three ends of lines, mixed (E4)", "data: 1\r\rdata: 2\n\ndata: 3\r\n\r\ndata: 4\r\n\n", ["1", "2", "3", "4"]],
+    ["the three ends of lines, mixed (WHATWG 9.2.5)", "data: 1\r\rdata: 2\n\ndata: 3\r\n\r\ndata: 4\r\n\n", ["1", "2", "3", "4"]],
     ["CRLF is one end of a line, not two", "data: 1\r\ndata: 2\r\n\r\n", ["1\n2"]],
     ["several lines of data are joined by LF", "data: 1\ndata:\ndata:2\n\n", ["1\n\n2"]],
-    ["one space after the colon goes, a second stays (E7)", "data:  x \n\n", [" x "]],
-    ["a block without data is no event (E8)", "event: x\nid: 1\n\ndata: y\n\n", ["y"]],
+    ["one space after the colon goes, a second stays (WHATWG 9.2.6)", "data:  x \n\n", [" x "]],
+    ["a block without data is no event (WHATWG 9.2.6)", "event: x\nid: 1\n\ndata: y\n\n", ["y"]],
     ["data may be empty", "data\n\ndata:\n\n", ["", ""]],
     ["comments and unknown fields are passed over", ": data: x\nDATA: x\nfoo: x\n data: x\ndata: y\n\n", ["y"]],
-    ["one BOM goes, a second spoils its line (E3)", "\uFEFFdata: 1\n\n\uFEFFdata: 2\n\ndata: 3\n\n", ["1", "3"]],
-    ["NUL and control characters survive (E17)", "data: \0\x01\x7f\n\n", ["\0\x01\x7f"]],
+    ["one BOM goes, a second spoils its line (WHATWG 9.2.6)", "\uFEFFdata: 1\n\n\uFEFFdata: 2\n\ndata: 3\n\n", ["1", "3"]],
+    ["NUL and control characters survive (WHATWG 9.2.5)", "data: \0\x01\x7f\n\n", ["\0\x01\x7f"]],
     ["U+2028 ends no line", "data: a\u2028b\n\n", ["a\u2028b"]],
-    ["bytes that are no UTF-8 become U+FFFD (E2)", [...encoder.encode("data: "), 0xff, 0xed, 0xa0, 0x80, 10, 10], ["\uFFFD".repeat(4)]],
-    ["an event that was not finished is none (E10)", "data: 1\n\ndata: 2\n", ["1"]],
+    ["bytes that are no UTF-8 become U+FFFD (WHATWG 9.2.5)", [...encoder.encode("data: "), 0xff, 0xed, 0xa0, 0x80, 10, 10], ["\uFFFD".repeat(4)]],
+    ["an event that was not finished is none (WHATWG 9.2.6)", "data: 1\n\ndata: 2\n", ["1"]],
     ["a name is reset after its block", "event: a\n\ndata: x\n\n", ["x"]],
   ];
   for (const [title, stream, data] of cases) {
@@ -323,7 +323,7 @@ describe("SpateEventSource reads event streams as WHATWG 9.2.6 says", () => {
     });
   }
 
-  test("an id stays until it changes, and one with NUL is no id (E11, E12)", async () => {
+  test("an id stays until it changes, and one with NUL is no id (WHATWG 9.2.6)", async () => {
     const stream = "id: 1\ndata: a\n\ndata: b\n\nid: 2\0\ndata: c\n\nid\ndata: d\n\nid: é\n\ndata: e\n\n";
     assert.deepEqual((await read(stream)).map((heard) => heard[2]), ["1", "1", "1", "", "é"]);
   });
@@ -343,7 +343,7 @@ describe("SpateEventSource comes back after a drop", () => {
   }
 
   for (const how of ["end", "cut"]) {
-    test(`after the ${how} of a body it asks with the last id (L4, L5)`, async () => {
+    test(`after the ${how} of a body it asks with the last id (WHATWG 9.2.3, 9.2.4)`, async () => {
       const { world, source, last } = await opened("id: é-5\ndata: x\n\nid: 6\ndata: not finis");
       await last[how]();
       assert.equal(source.readyState, 0);
@@ -358,14 +358,14 @@ describe("SpateEventSource comes back after a drop", () => {
     });
   }
 
-  test("an empty id takes the cursor back (E12)", async () => {
+  test("an empty id takes the cursor back (WHATWG 9.2.6)", async () => {
     const { world, last } = await opened("id: 5\ndata: x\n\nid:\n\n");
     await last.end();
     await world.pass(1000);
     assert.equal("Last-Event-ID" in world.request.headers, false);
   });
 
-  test("it waits as long as `retry` says, digits only (E14)", async () => {
+  test("it waits as long as `retry` says, digits only (WHATWG 9.2.6)", async () => {
     const { world, last } = await opened("retry: 007000\n\nretry: 5s\n\nretry: -1\n\nretry:\n\n");
     await last.end();
     assert.equal(world.wait, 7000);
@@ -426,7 +426,7 @@ describe("SpateEventSource comes back after a drop", () => {
     [200, ""],
   ];
   for (const [status, type] of refusals) {
-    test(`${status} with '${type}' closes it for good (L2)`, async () => {
+    test(`${status} with '${type}' closes it for good (WHATWG 9.2.2)`, async () => {
       const world = new World();
       const source = world.source();
       await world.request.answer(status, type);

@@ -1,4 +1,4 @@
-// A CorsPolicy decides which web pages of other origins may use this server. It does no I/O. (S1, S2, S3)
+// A CorsPolicy decides which web pages of other origins may use this server. It does no I/O. (Fetch 3.3; RFC 6454 7)
 //
 //   const spate::CorsPolicy policy({.allow_origins = {"https://app.example.org"}});
 //   const spate::CorsDecision decision = policy.decide(request);
@@ -48,7 +48,7 @@ struct CorsOptions {
   Credentials credentials = Credentials::allow;
   /// How long browsers may remember the answer to a preflight. Zero: the field is left out, and they keep it for 5 s.
   std::chrono::seconds max_age = std::chrono::minutes(10);
-  /// Request fields that pages may set. `Last-Event-ID` is what an EventSource sends when it reconnects. (S2)
+  /// Request fields that pages may set. `Last-Event-ID` is what an EventSource sends when it reconnects. (Fetch 3.3)
   std::vector<std::string> allow_headers = {"Last-Event-ID", "Authorization", "Content-Type", "Cache-Control"};
   RequestFields request_fields = RequestFields::listed;
   /// Response fields that pages may read besides the usual ones. Empty: the field is left out.

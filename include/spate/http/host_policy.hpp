@@ -1,4 +1,4 @@
-// A HostPolicy decides whether a request names a host that this server answers for. (S3)
+// A HostPolicy decides whether a request names a host that this server answers for. (RFC 6454 7)
 //
 // A server on loopback trusts whoever can reach it, but a browser can be led there by any page: the page's name is made
 // to resolve to 127.0.0.1, and its scripts then count as same-origin. What they cannot forge is the host they ask for.

@@ -1,4 +1,4 @@
-// RequestLimits: how much of a request is read before it is refused. (H14)
+// RequestLimits: how much of a request is read before it is refused. (RFC 9110 15.5)
 #pragma once
 
 #include <cstddef>

@@ -63,7 +63,7 @@ class Request {
   }
 
   /// Says until when the credential that admits this request is valid; an authorize hook does it. A stream that answers
-  /// the request ends at that moment. (S5)
+  /// the request ends at that moment.
   Request& set_expiry(std::chrono::system_clock::time_point moment) & noexcept;
   Request&& set_expiry(std::chrono::system_clock::time_point moment) && noexcept {
     return std::move(this->set_expiry(moment));
@@ -135,7 +135,7 @@ class Request {
 
   /// Where the client wants to resume: the header `Last-Event-ID`, else the query parameter `last_event_id`, else
   /// `lastEventId`; empty when there is none. Opaque bytes, as sent. A header that is repeated is one value with
-  /// commas, which is nobody's position; a server refuses it. (L5, L6)
+  /// commas, which is nobody's position; a server refuses it. (WHATWG 9.2.4, 9.2.3)
   std::string last_event_id() const;
 
   /// Whom the request is for: the authority of an absolute target, else the `Host` field. (RFC 9112 3.2.2)
@@ -144,7 +144,7 @@ class Request {
   int version_major() const noexcept { return version_major_; }
   int version_minor() const noexcept { return version_minor_; }
 
-  /// Whether the client is ready to send another request on this connection. (H10; RFC 9112 9.3)
+  /// Whether the client is ready to send another request on this connection. (RFC 9112 9.3)
   bool keep_alive() const noexcept;
 
  private:

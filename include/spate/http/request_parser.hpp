@@ -68,9 +68,9 @@ class RequestParser {
   /// After `failed`: why, for people. Static text that holds nothing of the request.
   std::string_view reason() const noexcept { return fault_.reason; }
 
-  /// After `head_complete`: the client waits for a 100 before it sends the body. (H11)
+  /// After `head_complete`: the client waits for a 100 before it sends the body. (RFC 9110 10.1.1)
   bool expects_continue() const noexcept { return expects_continue_; }
-  /// Whether the connection may serve another request after this one. (H10)
+  /// Whether the connection may serve another request after this one. (RFC 9112 9.3)
   bool keep_alive() const noexcept { return state_ != State::failed && request_.keep_alive(); }
   /// Whether a byte of the request has come; an empty line before it does not count.
   bool started() const noexcept { return started_; }
@@ -100,7 +100,7 @@ class RequestParser {
   // to another.
   std::string_view framing_value(std::string_view bytes, std::string& spaced);
 
-  // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ): ignored up to the line end (RFC 9112 7.1.1; H16)
+  // chunk-ext = *( ";" chunk-ext-name [ "=" chunk-ext-val ] ): ignored up to the line end (RFC 9112 7.1.1, 2.2)
   std::size_t skip_extension(std::string_view bytes);
 
   // Shows the guard what llhttp has taken up to `end`. Its verdict goes before that of a callback, which came later or
@@ -135,10 +135,10 @@ class RequestParser {
 
   int on_headers_complete();
 
-  // RFC 9112 6.1, 6.3; H8
+  // RFC 9112 6.1, 6.3
   int check_coding(bool http_1_1);
 
-  // False when something else than a 100 is expected. (H11)
+  // False when something else than a 100 is expected. (RFC 9110 10.1.1)
   bool check_expectation(bool body_announced);
 
   int on_chunk_header();

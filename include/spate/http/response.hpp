@@ -79,7 +79,7 @@ class Response {
     return std::move(this->shared_body(std::move(body)));
   }
 
-  /// Closes the connection after this answer. (H12)
+  /// Closes the connection after this answer. (RFC 9110 6.6.1)
   Response& close_connection() &;
   Response&& close_connection() && { return std::move(this->close_connection()); }
 
@@ -107,18 +107,19 @@ class Response {
 
 /// What the head of a response depends on besides the response.
 struct HeadContext {
-  /// The request's minor version: what is understood about the connection depends on it. (H1)
+  /// The request's minor version: what is understood about the connection depends on it. (RFC 9112 6.3)
   int http_minor_version = 1;
   /// Whether another request may follow on the connection.
   bool keep_alive = true;
-  /// Whether the request was a HEAD: the same head, but no body follows. (H4)
+  /// Whether the request was a HEAD: the same head, but no body follows. (RFC 9110 9.3.2)
   bool head_only = false;
   /// Whether the length that the body would have after a GET is known, and so written. (RFC 9110 8.6)
   enum class Length { known, unknown };
   Length length = Length::known;
 };
 
-/// The bytes to send after the head of `response`: its body, or nothing where none may follow. (H3, H4)
+/// The bytes to send after the head of `response`: its body, or nothing where none may follow. (RFC 9112 6.2; RFC
+/// 9110 9.3.2)
 inline std::string_view payload(const Response& response, const HeadContext& context) noexcept {
   return context.head_only || !detail::allows_body(response.status()) ? std::string_view() : response.body();
 }

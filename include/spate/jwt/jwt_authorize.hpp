@@ -5,7 +5,7 @@
 //   server.stream("/sse/subscribe/{user}", subscribe, route);
 //
 // The token is a JSON Web Token with HS256, `sub` and `exp`, in `Authorization: Bearer TOKEN` or `?token=TOKEN`, as
-// browsers cannot give an EventSource header fields. A stream ends when its token expires (S5). What a query carries
+// browsers cannot give an EventSource header fields. A stream ends when its token expires. What a query carries
 // may end up in a log of whoever stands between: let tokens of a query live for minutes. Needs libjwt: link spate::jwt.
 // Threads: any. A value type.
 #pragma once

@@ -39,7 +39,7 @@ class ReplayStore {
 
   /// What tells the ids of this history from those of every other: the first half of each id. Visible ASCII without
   /// '-', at most 32 bytes, never empty, and another one whenever earlier events are gone for good, after a restart
-  /// for instance. (E18)
+  /// for instance. (Fetch 2.2.2)
   virtual std::string_view epoch() const = 0;
 
   /// The newest sequence number given out in this epoch so far; 0 before the first.
@@ -50,7 +50,7 @@ class ReplayStore {
   virtual void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) = 0;
 
   /// Appends to `events` what `user` was sent after `after` (his own, his groups', everybody's), oldest first: at least
-  /// one event if there is one, and no more than `most_bytes` of them otherwise. His alone: replay is private. (S6)
+  /// one event if there is one, and no more than `most_bytes` of them otherwise. His alone: replay is private.
   ///
   /// Returns the newest sequence number at or below which an event for `user` may have been discarded, 0 if none was:
   /// when it is greater than `after`, something may be missing behind `after`, in front of `events` or among them.

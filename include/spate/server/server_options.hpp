@@ -46,12 +46,12 @@ struct ServerOptions {
   RequestLimits limits;
 
   /// How long a request may take from the connection's first moment, or from its own first byte, until it is complete.
-  /// Then 408 and close, or just close when no byte came. Zero: for ever. (H14)
+  /// Then 408 and close, or just close when no byte came. Zero: for ever. (RFC 9110 15.5)
   std::chrono::milliseconds request_timeout = std::chrono::seconds(10);
 
-  /// How long a connection may stay idle between two requests. Open streams are not idle. Zero: for ever. (H15)
-  /// A proxy in front keeps connections as well, nginx for 60 s: let it be the first to close one. Otherwise it now and
-  /// then sends a request on a connection that is just being closed, and its client gets 502.
+  /// How long a connection may stay idle between two requests. Open streams are not idle. Zero: for ever. (RFC
+  /// 9112 9.5) A proxy in front keeps connections as well, nginx for 60 s: let it be the first to close one. Otherwise
+  /// it now and then sends a request on a connection that is just being closed, and its client gets 502.
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
@@ -65,9 +65,9 @@ struct ServerOptions {
   CorsOptions cors;
 
   /// Host names that this server answers for besides `localhost` and loopback addresses, on what listens on loopback
-  /// only; "*" admits all. A page cannot then reach it under a name of its own (DNS rebinding, S3). Beyond loopback
-  /// every name passes unless some are listed, and on a Unix socket too, where loopback then passes as well. What
-  /// counts is where the socket of `start` or `adopt` is bound; of a connection that was adopted, its own end.
+  /// only; "*" admits all. A page cannot then reach it under a name of its own (DNS rebinding; RFC 6454 7). Beyond
+  /// loopback every name passes unless some are listed, and on a Unix socket too, where loopback then passes as well.
+  /// What counts is where the socket of `start` or `adopt` is bound; of a connection that was adopted, its own end.
   std::vector<std::string> allow_hosts;
 
   /// Told of every exception that a handler lets out; the client gets 500, or the stream ends with an error. Runs on

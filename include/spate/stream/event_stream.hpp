@@ -39,7 +39,7 @@ class EventStream {
   /// has finished), so that an idle stream costs little; from then on an empty request. Never null. Threads: any.
   std::shared_ptr<const Request> request() const { return core_->request(); }
 
-  /// The id after which the client wants to resume, or empty. Kept for the stream's life. Untrusted. (L5)
+  /// The id after which the client wants to resume, or empty. Kept for the stream's life. Untrusted. (WHATWG 9.2.4)
   /// Of more than 128 bytes, which no emitter gives an id, only the beginning is kept, followed by the length in words;
   /// `request()` has it whole.
   std::string last_event_id() const { return core_->last_event_id(); }
@@ -48,7 +48,7 @@ class EventStream {
   Transport transport() const noexcept { return core_->transport(); }
 
   /// Sends the head now. Without it the head goes out with the first `send`, or when a plain handler returns. A client
-  /// counts as connected from the head on. (L1)
+  /// counts as connected from the head on. (WHATWG 9.2.2)
   void open() const { core_->open(); }
 
   /// Sets a header field of the stream's head, in place of any of that name; it is part of a poll's answer as well.
@@ -91,7 +91,7 @@ class EventStream {
   /// The same for an event that is encoded already, as for many streams at once.
   SendResult send(EncodedEvent event) const { return core_->send(std::move(event)); }
 
-  /// Queues a comment, which clients ignore. (E16)
+  /// Queues a comment, which clients ignore. (WHATWG 9.2.7)
   SendResult comment(std::string_view text) const { return send(Event().comment(text)); }
 
   /// Queues `event` and completes when its last byte is with the kernel, so that a producer which awaits it goes at its
@@ -129,7 +129,7 @@ class EventStream {
     core_->end(EndReason::error, error, EncodedEvent(last));
   }
 
-  /// Ends the stream at `moment`, when a credential runs out for instance (S5). The earliest moment given counts.
+  /// Ends the stream at `moment`, when a credential runs out for instance. The earliest moment given counts.
   ///
   /// The wall clock decides, also when somebody sets it or the machine sleeps: it is looked at no later than at each
   /// heartbeat, and every sixteen seconds if these are rarer.

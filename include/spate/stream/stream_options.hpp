@@ -28,8 +28,8 @@ enum class Overflow : std::uint8_t {
 
 struct StreamOptions {
   /// Quiet time after which a heartbeat is written, so that proxies and the client's host see life. Fifteen seconds
-  /// pass every common idle limit (C3, E16). Up to a thirtieth later, so that a loop serves many streams at a time.
-  /// Costs one small write per stream and interval.
+  /// pass every common idle limit (WHATWG 9.2.7). Up to a thirtieth later, so that a loop serves many streams at a
+  /// time. Costs one small write per stream and interval.
   std::chrono::milliseconds heartbeat = std::chrono::seconds(15);
 
   /// Name of the heartbeat event. Empty sends a bare comment, which programs in a browser cannot see; a name sends an
@@ -64,15 +64,16 @@ struct StreamOptions {
   /// What happens at either limit.
   Overflow overflow = Overflow::close;
 
-  /// Reconnection time told to the client at the start, if any. (E14)
+  /// Reconnection time told to the client at the start, if any. (WHATWG 9.2.6)
   std::optional<std::chrono::milliseconds> retry;
-  /// Or a random one between these for each stream, so that after a crash clients do not all return at once (L4). Zero
-  /// for both: none. Not together with `retry`.
+  /// Or a random one between these for each stream, so that after a crash clients do not all return at once
+  /// (WHATWG 9.2.3). Zero for both: none. Not together with `retry`.
   std::chrono::milliseconds retry_min{0};
   std::chrono::milliseconds retry_max{0};
 
   /// When the server drains, each client is told a random reconnection time between these, so that clients do not all
-  /// return at once (L4): in the farewell, unless that has one of its own, else by itself. Zero for both: none is told.
+  /// return at once (WHATWG 9.2.3): in the farewell, unless that has one of its own, else by itself. Zero for both:
+  /// none is told.
   std::chrono::milliseconds shutdown_retry_min = std::chrono::seconds(1);
   std::chrono::milliseconds shutdown_retry_max = std::chrono::seconds(5);
 

@@ -26,15 +26,15 @@ namespace spate {
 
 /// One event as a client sees it.
 struct DecodedEvent {
-  /// The data lines joined with LF; ill-formed UTF-8 has become U+FFFD. (E2, E6)
+  /// The data lines joined with LF; ill-formed UTF-8 has become U+FFFD. (WHATWG 9.2.5, 9.2.6)
   std::string data;
-  /// The name, `message` when the stream gave none or an empty one. (E15)
+  /// The name, `message` when the stream gave none or an empty one. (WHATWG 9.2.6)
   std::string name;
-  /// The id in force: that of this event, or else of the last one that had any. (E12)
+  /// The id in force: that of this event, or else of the last one that had any. (WHATWG 9.2.6)
   std::string last_event_id;
-  /// The id that this event itself brought; nothing when it brought none. (E12)
+  /// The id that this event itself brought; nothing when it brought none. (WHATWG 9.2.6)
   std::optional<std::string> id;
-  /// The reconnection time that this event itself brought. (E14)
+  /// The reconnection time that this event itself brought. (WHATWG 9.2.6)
   std::optional<std::chrono::milliseconds> retry;
 };
 
@@ -47,14 +47,14 @@ struct DecoderOptions {
 class EventDecoder {
  public:
   /// The longest reconnection time reported; longer ones are cut to it. It is the longest delay that the timers of
-  /// browsers know, 24 days. (E14)
+  /// browsers know, 24 days. (WHATWG 9.2.6)
   static constexpr std::chrono::milliseconds max_retry{2'147'483'647};
 
   explicit EventDecoder(DecoderOptions options = {}) : options_(options) {}
 
   /// Takes the next bytes of the stream and calls `sink(const DecodedEvent&)` for each event that ends in them.
   ///
-  /// What is left unfinished waits for the next call; at the end of a stream it is to be forgotten. (E10)
+  /// What is left unfinished waits for the next call; at the end of a stream it is to be forgotten. (WHATWG 9.2.6)
   ///
   /// Returns      no error; `std::errc::message_size` once an event was larger than `max_event_bytes`, and from then
   ///              on until `restart`
@@ -64,7 +64,8 @@ class EventDecoder {
     return feed(bytes, sink, [](std::string_view) {});
   }
 
-  /// The same, and calls `comment_sink(std::string_view)` for each comment, less its colon and the space after. (E16)
+  /// The same, and calls `comment_sink(std::string_view)` for each comment, less its colon and the space after.
+  /// (WHATWG 9.2.7)
   template <typename Sink, typename CommentSink>
   std::error_code feed(std::string_view bytes, Sink&& sink, CommentSink&& comment_sink) {
     // The next LF is remembered over the lines that end with CR, or a stream of CRs would be searched for it each time.
@@ -99,10 +100,10 @@ class EventDecoder {
     return error_;
   }
 
-  /// The id to present on reconnection: that of the last block that ended, whether or not it had data. (E12, E13)
+  /// The id to present on reconnection: that of the last block that ended, whether or not it had data. (WHATWG 9.2.6)
   const std::string& last_event_id() const noexcept { return last_event_id_; }
 
-  /// The reconnection time that the stream asked for last. (E14)
+  /// The reconnection time that the stream asked for last. (WHATWG 9.2.6)
   std::optional<std::chrono::milliseconds> reconnection_time() const noexcept { return reconnection_time_; }
 
   /// Forgets what is unfinished and expects a new stream, as after a reconnection: the id and the reconnection time
@@ -117,12 +118,13 @@ class EventDecoder {
   // comment       = colon *any-char end-of-line
   // field         = 1*name-char [ colon [ space ] *any-char ] end-of-line
   // end-of-line   = ( cr lf / cr / lf )
-  // (WHATWG 9.2.5; E3, E4)
+  // (WHATWG 9.2.5, 9.2.6)
   template <typename Sink, typename CommentSink>
   void take_line(std::string_view line, Sink& sink, CommentSink& comment_sink) {
     if (std::exchange(first_line_, false) && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
     if (line.empty()) return end_block(sink);
-    // No line end is part of a UTF-8 sequence, so that a line decodes by itself as it does within the stream. (E2)
+    // No line end is part of a UTF-8 sequence, so that a line decodes by itself as it does within the stream.
+    // (WHATWG 9.2.5)
     if (!detail::valid_utf8(line)) {
       const std::string repaired = detail::repair_utf8(line);
       take_field(repaired, comment_sink);
@@ -136,7 +138,7 @@ class EventDecoder {
     const std::size_t colon = line.find(':');
     const std::string_view field = line.substr(0, colon);
     std::string_view value = colon == std::string_view::npos ? std::string_view() : line.substr(colon + 1);
-    if (value.starts_with(' ')) value.remove_prefix(1);  // one only (E7)
+    if (value.starts_with(' ')) value.remove_prefix(1);  // one only (WHATWG 9.2.6)
     if (colon == 0) {
       comment_sink(value);
     } else if (field == "data") {
@@ -146,7 +148,7 @@ class EventDecoder {
     } else if (field == "event") {
       name_.assign(value);
     } else if (field == "id") {
-      if (value.find('\0') == std::string_view::npos) block_id_ = value;  // (E11)
+      if (value.find('\0') == std::string_view::npos) block_id_ = value;  // (WHATWG 9.2.6)
     } else if (field == "retry") {
       take_retry(value);
     }
@@ -157,7 +159,7 @@ class EventDecoder {
   template <typename Sink>
   void end_block(Sink& sink) {
     if (block_id_) last_event_id_ = *block_id_;
-    if (!has_data_) return clear_block();  // (E8)
+    if (!has_data_) return clear_block();  // (WHATWG 9.2.6)
     DecodedEvent event;
     event.data = std::move(data_);
     event.name = name_.empty() ? "message" : std::move(name_);

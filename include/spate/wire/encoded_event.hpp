@@ -53,15 +53,15 @@ class EncodedEvent {
   EncodedEvent() = default;
   explicit EncodedEvent(const Event& event);
 
-  /// The event as it stands in a `text/event-stream`, blank line included. (E10)
+  /// The event as it stands in a `text/event-stream`, blank line included. (WHATWG 9.2.6)
   std::string_view bytes() const noexcept { return view(head().bytes_at, head().bytes_size); }
-  /// The same as one HTTP/1.1 chunk. (H2)
+  /// The same as one HTTP/1.1 chunk. (RFC 9112 7.1)
   std::string_view chunk() const noexcept { return view(head().chunk_at, head().chunk_size); }
   /// The id within `bytes`; empty when absent or empty.
   std::string_view id() const noexcept { return view(head().id_at, head().id_size); }
   /// The name within `bytes`; empty when absent.
   std::string_view name() const noexcept { return view(head().name_at, head().name_size); }
-  /// Whether clients dispatch it, that is, whether it has data. (E8)
+  /// Whether clients dispatch it, that is, whether it has data. (WHATWG 9.2.6)
   bool has_data() const noexcept { return head().has_data; }
 
   /// Bytes of memory that all copies share, for whoever keeps many events.
@@ -125,7 +125,7 @@ class EventEncoder {
 
   static char* put(char* out, std::string_view text) noexcept { return std::copy(text.begin(), text.end(), out); }
 
-  // One "field: line" for each line of `text`; an empty line is "field:" alone, which means the same. (E7, E9)
+  // One "field: line" for each line of `text`; an empty line is "field:" alone, which means the same. (WHATWG 9.2.6)
   static char* put_lines(char* out, std::string_view field, std::string_view text) noexcept;
 
   void put_id(std::string_view id) noexcept;

@@ -31,19 +31,20 @@ class Event {
   /// Bytes of data, name, id or comment above which an event is refused. Sizes on the wire are 32-bit, and data of line
   /// ends alone grow sevenfold: this keeps the sum of the four below 4 GiB.
   static constexpr std::size_t max_bytes = std::size_t{256} << 20;
-  /// The longest reconnection time accepted. A client told to wait longer than a day has been told to go away. (E14)
+  /// The longest reconnection time accepted. A client told to wait longer than a day has been told to go away.
+  /// (WHATWG 9.2.6)
   static constexpr std::chrono::milliseconds max_retry = std::chrono::hours(24);
 
   /// An event without data. Clients do not dispatch it, but its id and reconnection time count, and a comment keeps
-  /// the connection busy. (E8, E13, E16)
+  /// the connection busy. (WHATWG 9.2.6, 9.2.7)
   Event() = default;
 
-  /// An event that carries `data`; empty data is legal and is dispatched. (E8)
+  /// An event that carries `data`; empty data is legal and is dispatched. (WHATWG 9.2.6)
   ///
   /// Line ends are normalised here, once: CR and CRLF become LF, because clients join data lines with LF. Use
-  /// base64 or JSON where exact bytes matter. (E6)
+  /// base64 or JSON where exact bytes matter. (WHATWG 9.2.6)
   ///
-  /// Throws `std::invalid_argument` unless `data` is valid UTF-8 (E2); see `repaired`.
+  /// Throws `std::invalid_argument` unless `data` is valid UTF-8 (WHATWG 9.2.5); see `repaired`.
   explicit Event(std::string data) : data_(checked(normalised(std::move(data)), "data")) {}
   explicit Event(std::string_view data) : Event(std::string(data)) {}
   explicit Event(const char* data) : Event(std::string(data)) {}
@@ -52,24 +53,24 @@ class Event {
   /// An event that carries `data` with each ill-formed UTF-8 sequence replaced by U+FFFD.
   static Event repaired(std::string_view data) { return Event(detail::repair_utf8(data)); }
 
-  /// Sets the event's name, its type in the browser. Empty means absent: the client sees `message`. (E15)
+  /// Sets the event's name, its type in the browser. Empty means absent: the client sees `message`. (WHATWG 9.2.6)
   /// Throws `std::invalid_argument` on CR, LF or invalid UTF-8.
   Event& name(std::string_view name) &;
   Event&& name(std::string_view name) && { return std::move(this->name(name)); }
 
   /// Sets the id that the client gives back in `Last-Event-ID`. An empty id is not an absent one: it makes the
-  /// client forget the last. (E12) Visible ASCII of at most 128 bytes reconnects across origins without a
-  /// preflight. (E18)
-  /// Throws `std::invalid_argument` on CR, LF, NUL (E11) or invalid UTF-8.
+  /// client forget the last. (WHATWG 9.2.6) Visible ASCII of at most 128 bytes reconnects across origins without a
+  /// preflight. (Fetch 2.2.2)
+  /// Throws `std::invalid_argument` on CR, LF, NUL (WHATWG 9.2.6) or invalid UTF-8.
   Event& id(std::string_view id) &;
   Event&& id(std::string_view id) && { return std::move(this->id(id)); }
 
-  /// Sets the time after which the client reconnects, to the millisecond. (E14)
+  /// Sets the time after which the client reconnects, to the millisecond. (WHATWG 9.2.6)
   /// Throws `std::invalid_argument` when it is negative or above `max_retry`.
   Event& retry(std::chrono::milliseconds retry) &;
   Event&& retry(std::chrono::milliseconds retry) && { return std::move(this->retry(retry)); }
 
-  /// Sets a comment, which clients ignore; each line of it is sent as a comment of its own. (E5, E16)
+  /// Sets a comment, which clients ignore; each line of it is sent as a comment of its own. (WHATWG 9.2.5, 9.2.7)
   /// Throws `std::invalid_argument` on invalid UTF-8.
   Event& comment(std::string_view comment) &;
   Event&& comment(std::string_view comment) && { return std::move(this->comment(comment)); }

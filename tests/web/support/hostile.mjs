@@ -6,7 +6,7 @@ const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part))
 export const hostile_data = [
   ["nothing", "", ""],
   ["a line end", "\n", "\n"],
-  ["a line end at the end (E9)", "a\n", "a\n"],
+  ["a line end at the end (WHATWG 9.2.6)", "a\n", "a\n"],
   ["CR", "a\rb\r", "a\nb\n"],
   ["CRLF", "a\r\nb\r\n", "a\nb\n"],
   ["LF, CR: two ends", "a\n\rb", "a\n\nb"],
@@ -14,8 +14,8 @@ export const hostile_data = [
   ["an event of its own", "a\n\nevent: evil\ndata: evil\n\n", "a\n\nevent: evil\ndata: evil\n\n"],
   ["fields after CR", "a\rid: evil\revent: evil\rretry: 1\r\rdata: evil", "a\nid: evil\nevent: evil\nretry: 1\n\ndata: evil"],
   ["a chunk's end", "a\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "a\n0\n\nHTTP/1.1 200 OK\n\n"],
-  ["NUL and control characters (E17)", "\0a\0\x01\x0b\x0c\x1f\x7f", "\0a\0\x01\x0b\x0c\x1f\x7f"],
-  ["a BOM in front (E3)", "\uFEFFdata: x", "\uFEFFdata: x"],
+  ["NUL and control characters (WHATWG 9.2.5)", "\0a\0\x01\x0b\x0c\x1f\x7f", "\0a\0\x01\x0b\x0c\x1f\x7f"],
+  ["a BOM in front (WHATWG 9.2.6)", "\uFEFFdata: x", "\uFEFFdata: x"],
   ["BOMs in front of lines", "a\n\uFEFF\n\uFEFFb", "a\n\uFEFF\n\uFEFFb"],
   ["colons and spaces", ":\n: x\n  : \n x ", ":\n: x\n  : \n x "],
   ["U+2028, U+2029, U+0085", "a\u2028b\u2029c\u0085d", "a\u2028b\u2029c\u0085d"],
@@ -89,5 +89,5 @@ export function hostile_text(number, longest) {
   return Array.from({ length: number(longest + 1) }, () => pieces[number(pieces.length)]).join("");
 }
 
-/// What a text arrives as: line ends are normalised once (E6).
+/// What a text arrives as: line ends are normalised once (WHATWG 9.2.6).
 export const normalised = (text) => text.replace(/\r\n?/g, "\n");

@@ -1,4 +1,4 @@
-// The `Date` field. (RFC 9110 5.6.7, 6.6.1; H12)
+// The `Date` field. (RFC 9110 5.6.7, 6.6.1)
 #pragma once
 
 #include <chrono>

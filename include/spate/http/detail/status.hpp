@@ -68,7 +68,7 @@ constexpr std::string_view reason_phrase(int status) noexcept {
   }
 }
 
-/// Whether a response of this status may carry bytes after its head. (H3)
+/// Whether a response of this status may carry bytes after its head. (RFC 9112 6.2)
 constexpr bool allows_body(int status) noexcept {
   return status >= 200 && status != 204 && status != 205 && status != 304;
 }

@@ -34,7 +34,7 @@ constexpr bool iequals(std::string_view a, std::string_view b) noexcept {
 enum CharClass : std::uint8_t {
   token_char = 1,   // tchar (RFC 9110 5.6.2)
   target_char = 2,  // visible ASCII but "#", which would begin a fragment (RFC 9112 3.2)
-  field_char = 4,   // HTAB, SP, visible ASCII and obs-text: what a field value may hold (RFC 9110 5.5; H7)
+  field_char = 4,   // HTAB, SP, visible ASCII and obs-text: what a field value may hold (RFC 9110 5.5; RFC 9112 5.1)
   host_char = 8,    // unreserved, sub-delims and "%": what a reg-name may hold (RFC 3986 3.2.2)
 };
 

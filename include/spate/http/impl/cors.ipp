@@ -62,7 +62,7 @@ SPATE_DECL CorsDecision CorsPolicy::decide(const Request& request, bool secure) 
       decision.fields.emplace_back("Access-Control-Expose-Headers", expose_headers_);
     }
   }
-  // Without an origin too: a cache must not give that answer to a page. (S1)
+  // Without an origin too: a cache must not give that answer to a page. (Fetch 3.3)
   if (by_name) decision.fields.emplace_back("Vary", "Origin");
   return decision;
 }

@@ -107,7 +107,7 @@ SPATE_DECL int RequestParser::fail(int status, std::string_view reason) {
 SPATE_DECL void RequestParser::explain(llhttp_errno_t error, char at) {
   switch (error) {
     case HPE_INVALID_METHOD:
-      // It compares with the methods it knows and stops at the first difference. (H5)
+      // It compares with the methods it knows and stops at the first difference. (RFC 9110 9.1)
       if (detail::is_token_char(at) || (at == ' ' && guard_.in_method())) {
         fail(501, "the method is not known");
       } else {
@@ -187,7 +187,7 @@ SPATE_DECL int RequestParser::on_header_field_complete() {
   const bool length = detail::iequals(word_, "content-length");
   const bool coding = detail::iequals(word_, "transfer-encoding");
   if (state_ == State::trailers) return length || coding ? fail(400, bad_framing) : 0;
-  // One length or any number of codings. (H8)
+  // One length or any number of codings. (RFC 9112 6.3)
   if ((length && (has_length_ || has_coding_)) || (coding && has_length_)) return fail(400, bad_framing);
   has_length_ = has_length_ || length;
   has_coding_ = has_coding_ || coding;

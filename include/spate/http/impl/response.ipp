@@ -66,7 +66,7 @@ SPATE_DECL void serialize_head(std::string& out, const Response& response, const
   const int status = response.status();
   const bool informational = status < 200;
   detail::append_status_line(out, status);
-  // (H12)
+  // (RFC 9110 6.6.1)
   if (!informational && response.header("Date").empty()) detail::append_field(out, "Date", detail::current_date());
   for (const auto& [name, value] : response.headers()) detail::append_field(out, name, value);
   if (detail::allows_body(status) && context.length == HeadContext::Length::known) {

@@ -2,7 +2,7 @@
 //
 // It is either replaying, that is, drawing from the store what the stream missed, or live. The change is made under the
 // emitter's lock in the moment in which the store has nothing more: what was published before has been drawn, and what
-// is published after is behind the change in the shard's inbox. So nothing is lost and nothing comes twice. (Promise 7)
+// is published after is behind the change in the shard's inbox. So nothing is lost and nothing comes twice.
 #pragma once
 
 #include <algorithm>

@@ -31,13 +31,13 @@ class AnswerBuffer {
   /// What is put next answers something that is no request. It is the last answer: who knows where another would begin?
   void begin_refusal() { context_ = HeadContext{1, false}; }
 
-  /// Whether the request was a HEAD: the same head, but no body follows. (H4)
+  /// Whether the request was a HEAD: the same head, but no body follows. (RFC 9110 9.3.2)
   bool head_only() const noexcept { return context_.head_only; }
 
   /// Whether the client skips an interim answer that it has not asked for. (RFC 9110 15.2)
   bool may_be_interim() const noexcept { return context_.http_minor_version >= 1; }
 
-  /// Lets nothing follow on the connection, whatever is still answered. (H12)
+  /// Lets nothing follow on the connection, whatever is still answered. (RFC 9110 6.6.1)
   void close_after() noexcept { context_.keep_alive = false; }
   /// Whether the connection closes when everything has been sent.
   bool closes() const noexcept { return !context_.keep_alive; }

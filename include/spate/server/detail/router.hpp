@@ -45,7 +45,7 @@ class Router {
     Outcome outcome = Outcome::no_path;
     const Route* route = nullptr;
     std::vector<std::pair<std::string, std::string>> params;
-    std::string allow;  // where none is found: the methods that the path takes (H5)
+    std::string allow;  // where none is found: the methods that the path takes (RFC 9110 9.1)
   };
 
   /// Throws std::invalid_argument when a method is not known, or the route is there already.

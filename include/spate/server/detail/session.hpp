@@ -2,7 +2,7 @@
 //
 // Reads a request, lets an Exchange find its answer, writes that, and goes on with the next one. A stream route gets an
 // EventStream whose origin is the session: the socket leaves with the stream's head, and whatever the client had sent
-// behind that request is dropped unread (H9).
+// behind that request is dropped unread (RFC 9112 9.3.2).
 //
 // One request is served when its bytes are read. Those that were sent behind it wait until the shard asks for them with
 // `flush`, where they count against the budget of its turn like what streams write. Shard only.
@@ -115,7 +115,7 @@ class Session final : public RequestOrigin {
   // next request.
   std::string_view consume(std::string_view bytes, int& budget);
 
-  // The client waits for a word before it sends the body: answer now what the body cannot change. (H11)
+  // The client waits for a word before it sends the body: answer now what the body cannot change. (RFC 9110 10.1.1)
   void look_at_head();
 
   // The hook has let `head` pass.

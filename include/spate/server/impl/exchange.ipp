@@ -125,7 +125,7 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
     fields.emplace_back("Content-Security-Policy", (route.cors ? *route.cors : server_.cors).frame_ancestors());
   }
   if (answers_.head_only()) {
-    // The same head, and nobody is registered. The connection may go on, as nothing follows. (H4)
+    // The same head, and nobody is registered. The connection may go on, as nothing follows. (RFC 9110 9.3.2)
     if (draining()) answers_.close_after();
     if (choice->transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice->transport);
     Response response = Response::json(200, {});

@@ -67,7 +67,7 @@ SPATE_DECL Listener::Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerC
       shards_(std::move(shards)) {
   acceptor_.non_blocking(true);
   std::error_code ignored;                                       // of a kind of socket that has no such option
-  acceptor_.set_option(asio::ip::tcp::no_delay(true), ignored);  // inherited by what it accepts, where it is (C5)
+  acceptor_.set_option(asio::ip::tcp::no_delay(true), ignored);  // inherited by what it accepts, where it is
   Poller::limit_silence(acceptor_, server_->options.stream.write_timeout);
 }
 

@@ -71,7 +71,7 @@ SPATE_DECL void Session::on_timer(TimePoint now) {
     case State::reading:
       // Not idle: it is the server that has not come to it. But it may be no more than a part of a request.
       if (has_next()) return set_deadline(overdue_wait);
-      // Nothing of a request has come: there is nothing to answer. (H14)
+      // Nothing of a request has come: there is nothing to answer. (RFC 9110 15.5)
       if (parser().started()) return fail(408, "the request took too long");
       return close();
     case State::handling: return probe();
@@ -97,7 +97,7 @@ SPATE_DECL bool Session::on_cut() {
 }
 
 SPATE_DECL SocketId Session::surrender() {
-  // A client that has ended its side before its stream began has left it. (Promise 5)
+  // A client that has ended its side before its stream began has left it.
   if (input_ended()) close();
   // There may be an end behind what was not read. The stream has to look for it.
   if (socket_ != no_socket && paused_) shard_->poller().await_readable(socket_);

@@ -1,4 +1,4 @@
-// Jitter: random moments, so that clients who came together do not return together. Not for secrets. (L4)
+// Jitter: random moments, so that clients who came together do not return together. Not for secrets. (WHATWG 9.2.3)
 #pragma once
 
 #include <chrono>

@@ -9,7 +9,7 @@
 
 namespace spate::detail {
 
-/// An id of an emitter is far shorter. (E18)
+/// An id of an emitter is far shorter. (Fetch 2.2.2)
 inline constexpr std::size_t max_cursor_bytes = 128;
 
 /// `cursor`, or, in place of one that is longer than an id may be, its beginning and its length: no id of any history.

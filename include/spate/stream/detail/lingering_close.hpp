@@ -1,5 +1,5 @@
 // Closing in stages: end our side, take what the client still sends, close when it has closed or has had its time. A
-// plain close with unread input resets the connection, and the client loses the last bytes. (H13, RFC 9112 9.6)
+// plain close with unread input resets the connection, and the client loses the last bytes. (RFC 9112 9.6)
 #pragma once
 
 #include <chrono>

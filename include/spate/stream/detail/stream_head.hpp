@@ -14,7 +14,7 @@
 
 namespace spate::detail {
 
-/// The framing that the client of `request` understands. (H1)
+/// The framing that the client of `request` understands. (RFC 9112 6.3)
 inline Framing framing_for(const Request& request) noexcept {
   return request.version_major() == 1 && request.version_minor() == 0 ? Framing::plain : Framing::chunked;
 }
@@ -24,13 +24,14 @@ inline void check_stream_field(std::string_view name, std::string_view value) {
   check_answer_field("spate::EventStream", name, value, {"Content-Type", "Date"});
 }
 
-/// What becomes of the connection: nothing else is ever answered on that of a stream (H9); after HEAD it may go on.
+/// What becomes of the connection: nothing else is ever answered on that of a stream (RFC 9112 9.3.2); after HEAD it
+/// may go on.
 enum class AfterStream { close, close_unsaid, keep };
 
 /// How the connection ends with a stream that answers `request`: it is said, so that nobody sends the next request on a
 /// connection that is just being closed (RFC 9112 9.6). Not to Node's fetch, which names itself: where `close` is said
-/// it takes a stream that was cut for one that has ended, and its client does not come back (L4). Nobody comes back to
-/// the answer to a POST.
+/// it takes a stream that was cut for one that has ended, and its client does not come back (WHATWG 9.2.3). Nobody
+/// comes back to the answer to a POST.
 SPATE_DECL AfterStream after_stream(const Request& request) noexcept;
 
 /// `fields` are added, CORS for instance; of what is not fixed they replace what stands here. Of a poll this is the

@@ -89,8 +89,8 @@ class StreamSource : public Resident {
 
 enum class Framing : std::uint8_t {
   chunked,  // HTTP/1.1
-  plain,    // HTTP/1.0: the end of the connection is the end of the stream (H1)
-  none,     // HEAD: nothing follows the head, and nobody listens (H4)
+  plain,    // HTTP/1.0: the end of the connection is the end of the stream (RFC 9112 6.3)
+  none,     // HEAD: nothing follows the head, and nobody listens (RFC 9110 9.3.2)
 };
 
 }  // namespace detail

@@ -32,7 +32,7 @@ class StreamWatchers {
     if (!error_) error_ = error;
   }
 
-  /// Posts the callbacks whose moment the end for `reason` is, once each: cause first, completion last. (Promise 5)
+  /// Posts the callbacks whose moment the end for `reason` is, once each: cause first, completion last.
   /// None is left out: it waits for memory, if it must.
   void call_back(Shard& shard, EndReason reason);
 

@@ -53,7 +53,7 @@ SPATE_DECL bool AdoptedSocket::on_cut() {
 }
 
 SPATE_DECL SocketId AdoptedSocket::surrender() {
-  // A client that has ended its side before its stream began has left it. (Promise 5)
+  // A client that has ended its side before its stream began has left it.
   if (ended_) {
     close();
     return no_socket;

@@ -16,19 +16,19 @@ SPATE_DECL std::string stream_head(Framing framing, const HeaderFields& fields, 
                                    AfterStream after) {
   std::string head = "HTTP/1.1 200 OK\r\n";
   append_field(head, "Date", current_date());
-  // No charset for event streams: they are UTF-8 and nothing else. (E1, E2)
+  // No charset for event streams: they are UTF-8 and nothing else. (WHATWG 9.2.5)
   const bool is_poll = transport == Transport::poll;
   append_field(head, "Content-Type",
                is_poll                          ? "application/json"
                : transport == Transport::iframe ? "text/html; charset=utf-8"
                                                 : "text/event-stream");
-  // no-transform keeps proxies from compressing, the last field keeps nginx from collecting events. (C1, C2)
+  // no-transform keeps proxies from compressing, the last field keeps nginx from collecting events. (RFC 9111 5.2.2.5)
   const auto append_default = [&](std::string_view name, std::string_view value) {
     if (find_field(fields, name) == nullptr) append_field(head, name, value);
   };
   append_default("Cache-Control", is_poll ? "no-store" : "no-store, no-transform");
   if (!is_poll) append_default("X-Accel-Buffering", "no");
-  // Chunks tell a stream that has ended from one that was cut, after which a client comes back. (L4)
+  // Chunks tell a stream that has ended from one that was cut, after which a client comes back. (WHATWG 9.2.3)
   if (framing == Framing::chunked && !is_poll) head += "Transfer-Encoding: chunked\r\n";
   if (after == AfterStream::close) head += "Connection: close\r\n";
   for (const auto& [name, value] : fields) append_field(head, name, value);

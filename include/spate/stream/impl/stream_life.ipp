@@ -43,7 +43,7 @@ SPATE_DECL void StreamCore::do_open() {
   const TimePoint now = shard_->now();
   fsm_.start(now);
   if (options().lifetime.count() > 0) {
-    // 80 to 100 %, so that those who came together do not return together. (L4)
+    // 80 to 100 %, so that those who came together do not return together. (WHATWG 9.2.3)
     const std::chrono::milliseconds full = options().lifetime;
     fsm_.live_until(now + shard_->jitter().between(full - full / 5, full));
   }
@@ -155,7 +155,7 @@ SPATE_DECL void StreamCore::on_timer(TimePoint now) {
 }
 
 // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
-// that closing does not turn into a reset. (H9)
+// that closing does not turn into a reset. (RFC 9112 9.3.2)
 SPATE_DECL bool StreamCore::on_readable() {
   if (socket_ == no_socket) return false;
   std::error_code error;
@@ -269,7 +269,7 @@ SPATE_DECL void StreamCore::push_farewell(EndReason reason) {
 }
 
 SPATE_DECL void StreamCore::finished() {
-  // Closed in stages, so that the last bytes are not lost to a reset. (H13)
+  // Closed in stages, so that the last bytes are not lost to a reset. (RFC 9112 9.6)
   linger(*shard_, std::exchange(socket_, no_socket));
   ended(reason_, {});
 }

@@ -29,7 +29,7 @@ SPATE_DECL TransportChoice choose_transport(const Request& request) {
       throw TransportRefused("transport must be sse, poll or iframe, not " + quote(*name));
     }
   } else if (const auto accept = request.header_list("accept"); accept && request.method() != "POST") {
-    // A program that reads JSON and no event streams: one `*/*`, which accepts both, gets the stream. (L7)
+    // A program that reads JSON and no event streams: one `*/*`, which accepts both, gets the stream. (WHATWG 9.2.2)
     // Not after a POST: it cannot be asked again, and clients of language models accept JSON alone whatever they want.
     if (!accepts(*accept, "text/event-stream") && accepts(*accept, "application/json")) {
       choice.transport = Transport::poll;

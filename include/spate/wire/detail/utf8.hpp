@@ -1,4 +1,4 @@
-// UTF-8: is a text valid, and what is the nearest text that is. (RFC 3629; Unicode 3.9, table 3-7; E2)
+// UTF-8: is a text valid, and what is the nearest text that is. (RFC 3629; Unicode 3.9, table 3-7; WHATWG 9.2.5)
 #pragma once
 
 #include <cstddef>
