@@ -136,7 +136,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void stop_waiting(Subscription& subscription);
 
   /// One more step of the search for where `subscription` resumes.
-  void search_on(Subscription& subscription);
+  enum class Search : std::uint8_t {
+    goes_on,
+    over,   // what it has come to is on its way
+    waits,  // the log is another one by now: it begins anew when this one is known
+  };
+  Search search_on(Subscription& subscription);
 
   // ---- for the bus ----
 
@@ -209,6 +214,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void asked_newest(Subscription& subscription, std::uint64_t newest);
   void resume_up_to(std::uint64_t newest);
   void resume(Latecomers::Latecomer&& latecomer);
+  bool resume_or_search(Latecomers::Latecomer&& latecomer);
   template <typename Visit>
   void for_each_live(Visit&& visit);
   void tell_of_restart();

@@ -48,6 +48,9 @@ class Latecomers {
   /// All wait until the copy is complete.
   void wait_for_the_end();
 
+  /// Null when it does not wait.
+  const Latecomer* find(const Subscription& subscription) const;
+
   /// Takes `subscription` if it waits, and for something beyond `newest`.
   std::optional<Latecomer> take(Subscription& subscription, std::uint64_t newest = 0);
 

@@ -153,7 +153,7 @@ class SplitTable {
     const auto upper_index = static_cast<std::uint32_t>(parts_.size());
     Table& upper = parts_.emplace_back().table;
     try {
-      upper.reserve(most);
+      upper.reserve(std::max(most, parts_[index].table.size()));
     } catch (...) {
       parts_.pop_back();
       throw;

@@ -34,7 +34,6 @@ class Subscription final : public StreamSource {
     what_search,  // another step of the search for where it resumes
     what_live,    // join the feed
     what_replay,  // draw from the store
-    what_go_on,   // drawing, after others had their turn
     what_event,
     what_detach
   };
@@ -74,6 +73,7 @@ class Subscription final : public StreamSource {
   bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
   bool pull(std::uint64_t up_to) override;
   bool busy() const override { return searching_ || resting_; }
+  bool rests() const override { return resting_; }
   bool leave() override;
   void settle() override;
   void stream_ended(EndReason reason) override;
@@ -118,7 +118,7 @@ class Subscription final : public StreamSource {
   bool attached_ : 1 = false;   // it is among its stream's sources
   bool waiting_ : 1 = false;    // until it is known where it resumes
   bool searching_ : 1 = false;  // for where it resumes: what it waits for is its own next step
-  bool resting_ : 1 = false;    // until it goes on drawing
+  bool resting_ : 1 = false;    // until it is pulled again
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
   std::unique_ptr<Filter> filter_;

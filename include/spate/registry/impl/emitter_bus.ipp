@@ -286,10 +286,13 @@ SPATE_DECL void EmitterCore::stop_waiting(Subscription& subscription) {
   if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
 }
 
-SPATE_DECL void EmitterCore::search_on(Subscription& subscription) {
+SPATE_DECL EmitterCore::Search EmitterCore::search_on(Subscription& subscription) {
   const std::lock_guard lock(mutex_);
-  if (mirrors_ && mirror_ != Mirror::complete) return;  // it begins anew in the next log
-  if (auto latecomer = latecomers_.take(subscription)) resume(std::move(*latecomer));
+  const Latecomers::Latecomer* const waiting = latecomers_.find(subscription);
+  if (waiting == nullptr) return Search::over;
+  const bool begins = waiting->search.history != history_;
+  if (begins && mirrors_ && mirror_ != Mirror::complete && !closed_) return Search::waits;
+  return resume_or_search(std::move(*latecomers_.take(subscription))) ? Search::over : Search::goes_on;
 }
 
 SPATE_DECL void EmitterCore::resume_up_to(std::uint64_t newest) {
@@ -299,23 +302,31 @@ SPATE_DECL void EmitterCore::resume_up_to(std::uint64_t newest) {
 
 SPATE_DECL void EmitterCore::resume(Latecomers::Latecomer&& latecomer) {
   const Ref<Subscription> subscription = latecomer.subscription;
-  if (subscription->user == nullptr && !subscription->departed) return;
-  Shard& shard = subscription->feed().shard();
-  const std::optional<Start> start =
+  if (resume_or_search(std::move(latecomer))) return;
+  subscription->feed().shard().post(subscription, Subscription::what_search);
+}
+
+// Returns false when it is not known yet where it resumes, and another step of the search is to follow.
+SPATE_DECL bool EmitterCore::resume_or_search(Latecomers::Latecomer&& latecomer) {
+  const Ref<Subscription> subscription = latecomer.subscription;
+  if (subscription->user == nullptr && !subscription->departed) return true;
+  Departure* const departure = subscription->departed ? &departures_.at(subscription.get()) : nullptr;
+  // What was accepted for one that left before this log was known cannot be told from the rest of it.
+  if (departure != nullptr && latecomer.search.history != history_) departure->last = store_->newest();
+  std::optional<Start> start =
       start_of(owner(*subscription), *subscription, latecomer.greeting.requested, latecomer.search);
   if (!start) {
     latecomer.search.look(*subscription);
     latecomers_.add(Latecomers::the_end, std::move(latecomer));
-    shard.post(subscription, Subscription::what_search);
-    return;
+    return false;
   }
-  Places places(shard, 3);
+  if (departure != nullptr && start->next > departure->last) start->next = 0;  // which it is not owed
+  if (departure != nullptr) start->position = std::min(start->position, departure->last);
+  Places places(subscription->feed().shard(), 3);
   post(places, subscription, open(*subscription, std::move(latecomer.greeting), *start));
-  if (subscription->departed) {
-    departures_.at(subscription.get()).last = store_->newest();
-    subscription->live = false;
-  }
+  if (departure != nullptr) subscription->live = false;
   places.post(subscription, subscription->live ? Subscription::what_live : Subscription::what_replay);
+  return true;
 }
 
 // ---- asking ----
@@ -346,7 +357,11 @@ SPATE_DECL void EmitterCore::ask_users(UsersQuestion::Done done) {
   ask(users_question_, [&] {
     bus_->ask_users([core = Ref<EmitterCore>(this)](std::error_code error, std::vector<UserStreams> others) {
       std::vector<UserStreams> all;
-      if (!error) all = core->with_users_here(std::move(others));
+      try {
+        if (!error) all = core->with_users_here(std::move(others));
+      } catch (const std::bad_alloc&) {
+        error = std::make_error_code(std::errc::not_enough_memory);
+      }
       core->users_question_.settle(error, std::move(all), UsersQuestion::Clock::now());
     });
   });

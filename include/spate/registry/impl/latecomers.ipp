@@ -37,6 +37,10 @@ SPATE_DECL void Latecomers::wait_for_the_end() {
   waiting_.swap(waiting);
 }
 
+SPATE_DECL const Latecomers::Latecomer* Latecomers::find(const Subscription& subscription) const {
+  return subscription.late ? &places_.find(&subscription)->second->second : nullptr;
+}
+
 SPATE_DECL std::optional<Latecomers::Latecomer> Latecomers::take(Subscription& subscription, std::uint64_t newest) {
   if (!subscription.late) return std::nullopt;
   const Waiting::iterator at = places_.find(&subscription)->second;

@@ -120,13 +120,9 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
       if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
       return;
     case what_search:
-      if (!waiting_) return;
+      if (!waiting_ || searching_) return;
       searching_ = true;
       feed_->shard().mark_dirty(Ref<Resident>(this));
-      return;
-    case what_go_on:
-      resting_ = false;
-      if (attached_) stream_->mark_dirty();
       return;
     case what_replay:
       end_wait();
@@ -164,13 +160,19 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
 SPATE_DECL Left Subscription::flush(int& budget) {
   if (!searching_) return Left::nothing;
   budget -= budget_of_step;
-  feed_->emitter().search_on(*this);
+  switch (feed_->emitter().search_on(*this)) {
+    case EmitterCore::Search::goes_on: return Left::bulk;
+    case EmitterCore::Search::over: break;
+    case EmitterCore::Search::waits:
+      searching_ = false;
+      feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
+  }
   return Left::nothing;
 }
 
 SPATE_DECL void Subscription::end_wait() {
   if (waiting_) feed_->shard().set_timer(*this, never);
-  waiting_ = searching_ = false;
+  waiting_ = searching_ = resting_ = false;
 }
 
 // Its stream need not hold anything for it any more.
@@ -197,9 +199,10 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
-  for (int draws = 0; !resting_ && replaying && replay.cursor < up_to; ++draws) {
+  resting_ = false;
+  for (int draws = 0; replaying && replay.cursor < up_to; ++draws) {
     if (draws == most_draws) {
-      resting_ = feed_->shard().post(Ref<Subscription>(this), what_go_on);
+      resting_ = true;
       break;
     }
     batch.clear();

@@ -286,6 +286,7 @@ class StreamCore final : public Resident {
 
   bool pull();
   bool busy() const;
+  bool rests() const;
   Held& hold();
   bool owed(const Place& place) const;
   bool in_debt() const;
@@ -294,7 +295,11 @@ class StreamCore final : public Resident {
   bool release_held();
   bool write_out(int& budget);
   std::size_t write(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget);
-  enum class PollEnd : std::uint8_t { when_there_is_something, due };
+  enum class PollEnd : std::uint8_t {
+    when_there_is_something,
+    due,     // with nothing as well, unless a source is still looking for it
+    at_once  // whatever there is
+  };
   void answer_poll(PollEnd end = PollEnd::when_there_is_something);
 
   // How long a poll waits for a client that has ended its side: that may have gone, and then counts as reached.

@@ -75,8 +75,10 @@ class StreamSource : public Resident {
   /// The stream has nothing queued and its socket takes bytes. Queues more, nothing behind `position`; returns false
   /// when there is none.
   virtual bool pull(std::uint64_t position) = 0;
-  /// Whether it has stopped looking for what it owes only to let others have their turn, and goes on by itself.
+  /// Whether it is still looking for what it owes, and has paused only to let others have their turn.
   virtual bool busy() const = 0;
+  /// Whether it goes on looking when it is pulled again; otherwise it does by itself.
+  virtual bool rests() const = 0;
   /// The stream ends: accepts nothing more, and keeps what it owes to be pulled. Returns whether it owes anything.
   virtual bool leave() = 0;
   /// Something is about to be queued: queue first what has been waiting here.

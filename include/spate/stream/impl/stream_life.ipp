@@ -123,7 +123,8 @@ SPATE_DECL TimePoint StreamCore::next_moment() const {
 SPATE_DECL void StreamCore::on_timer(TimePoint now) {
   const bool expired = expires_ && until_expiry().count() == 0;
   if (polling()) {
-    if (expired || now >= fsm_.end_of_life()) return answer_poll(PollEnd::due);
+    if (expired) return answer_poll(PollEnd::at_once);
+    if (now >= fsm_.end_of_life()) return answer_poll(PollEnd::due);
     return shard_->set_timer(*this, next_moment());
   }
   switch (fsm_.timer_fired(now, settings_->limits)) {
@@ -204,7 +205,7 @@ SPATE_DECL void StreamCore::broken(EndReason reason, std::error_code error) {
 }
 
 SPATE_DECL void StreamCore::overflow() {
-  if (polling()) return answer_poll(PollEnd::due);  // its client asks for the rest at once
+  if (polling()) return answer_poll(PollEnd::at_once);  // its client asks for the rest at once
   ended(EndReason::overflow, Errc::queue_overflow);
 }
 

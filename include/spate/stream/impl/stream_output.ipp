@@ -102,6 +102,13 @@ SPATE_DECL bool StreamCore::busy() const {
   return false;
 }
 
+SPATE_DECL bool StreamCore::rests() const {
+  for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
+    if (source->rests()) return true;
+  }
+  return false;
+}
+
 SPATE_DECL Place StreamCore::place() const {
   Ref<StreamSource> source = registration();
   const std::uint64_t position = source ? source->accepted() : 0;
@@ -297,11 +304,14 @@ SPATE_DECL Left StreamCore::flush(int& budget) {
   if (polling()) {
     --budget;
     answer_poll();
+    if (rests()) {
+      budget -= budget_of_rest;
+      return Left::bulk;
+    }
   } else if (!fsm_.blocked() && write_out(budget)) {
     return Left::bulk;
   }
   dirty_ = false;
-  if (busy()) budget -= budget_of_rest;
   return Left::nothing;
 }
 
@@ -320,6 +330,10 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
         return false;
       }
       if (pull()) continue;
+      if (rests()) {
+        budget -= budget_of_rest;
+        return true;
+      }
       if (socket_ == no_socket || !ending() || in_debt()) return false;
       finish(EncodedEvent(held()->last));
       continue;
@@ -377,7 +391,7 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
     queue_.clear(shard_->nodes(), {});
   }
-  if (fallback_->answer.empty()) {
+  if (fallback_->answer.empty() && end != PollEnd::at_once) {
     if (end == PollEnd::due) fallback_->due = true;
     if (!fallback_->due || (busy() && !ending())) return;
   }
