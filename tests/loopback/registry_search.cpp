@@ -1,12 +1,14 @@
 // What a stream that resumes costs the others: where it begins is found in steps, with the emitter's lock free between.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -14,10 +16,13 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
 
+#include <spate/registry/bus.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
+#include "support/client.hpp"
 #include "support/emitter_server.hpp"
+#include "support/serving.hpp"
 
 using namespace spate::test;
 using spate::Audience;
@@ -77,6 +82,22 @@ struct Counted {
 
   EmitterServer hub;
   CountingStore* store = nullptr;
+};
+
+/// A bus whose log comes as far as the test says.
+class LogInPieces final : public spate::Bus {
+ public:
+  bool keeps_log() const noexcept override { return true; }
+  std::error_code publish(const Audience&, const Event&, Published) override { return {}; }
+  void attach(std::shared_ptr<spate::BusListener> listener) override { to = std::move(listener); }
+  void detach() override {}
+  void changed(std::string_view, std::size_t) override {}
+  void ask_newest(Published) override {}
+  void ask_users(std::function<void(std::error_code, std::vector<spate::UserStreams>)>) override {}
+  void ask_counts(std::function<void(std::error_code, spate::UserCounts)>) override {}
+  spate::BusStatus status() const override { return {}; }
+
+  std::shared_ptr<spate::BusListener> to;
 };
 
 }  // namespace
@@ -254,4 +275,65 @@ TEST_CASE("a gap in the middle of a filtered replay is told once, with the first
   CHECK(anna.next().data == "live");
   CHECK(hub.server.stats().gaps == 1);
   counted.store->on_fetch = nullptr;
+}
+
+TEST_CASE("what is sent to somebody who has been taken out while their beginning is looked for is not theirs",
+          "[registry][resume][filter]") {
+  Counted counted(20'000);
+  EmitterServer& hub = counted.hub;
+  EventClient anna = hub.open("/anna");
+  hub.in_one_turn([&] {
+    const spate::EventStream stream = hub.stream(0);
+    hub.emitter.remove("anna", stream);
+    spate::SubscribeOptions wanted;
+    wanted.events = {"rare"};
+    wanted.after = "unknown";
+    hub.emitter.send("anna", Event("before").name("rare"));
+    hub.emitter.add("anna", stream, wanted);
+    hub.emitter.remove("anna");
+    CHECK(hub.emitter.send("anna", Event("afterwards").name("rare")).streams == 0);
+  });
+  CHECK(anna.next().name == "gap");
+  CHECK(anna.rest() == std::vector<std::string>{"before"});
+  CHECK(anna.completed());
+}
+
+TEST_CASE("a poll whose credential has run out does not wait for what is looked for", "[registry][resume][poll]") {
+  constexpr std::size_t events = 100'000;
+  Counted counted(events);
+  Serving serving([&](spate::Server& server) {
+    server.stream("/poll", [&](const spate::EventStream& stream) {
+      stream.expire_at(std::chrono::system_clock::now());
+      spate::SubscribeOptions wanted;
+      wanted.events = {"rare"};
+      counted.hub.emitter.add("anna", stream, wanted);
+    });
+  });
+  Client anna(serving.port());
+  anna.get("/poll?transport=poll&timeout=30000&lastEventId=unknown");
+  CHECK(anna.read_reply().status == 200);
+  CHECK(counted.store->read < events);
+}
+
+TEST_CASE("nobody waits longer than they may for a log that stops halfway, with a filter or without",
+          "[registry][resume][bus]") {
+  const auto bus = std::make_shared<LogInPieces>();
+  spate::EmitterOptions options;
+  options.bus = bus;
+  options.resume_wait = std::chrono::milliseconds(50);
+  EmitterServer hub(std::move(options));
+  bus->to->restarted("log");
+  for (std::uint64_t i = 1; i <= 5'000; ++i) bus->to->appended(i, Audience::everybody(), Event("x").name("other"));
+  for (const char* target : {"/anna?greet=1", "/anna?greet=1&event=rare"}) {
+    EventClient anna = hub.open(target, "unknown");
+    CHECK(anna.next().data == "fresh");
+    CHECK(anna.next().name == "gap");
+  }
+  Client poll(hub.port());
+  poll.get("/anna?transport=poll&timeout=1&event=rare&lastEventId=unknown");
+  CHECK(poll.read_reply().status == 200);
+  // One that searches when the log begins anew waits again, as long as it may.
+  EventClient anna = hub.open("/anna?greet=1&event=rare", "unknown");
+  bus->to->restarted("another");
+  CHECK(anna.next().data == "fresh");
 }

@@ -1,6 +1,8 @@
 // The table that grows without moving all that it holds.
 #include <algorithm>
 #include <cstddef>
+#include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -35,6 +37,25 @@ struct Named {
 
 using Numbers = SplitTable<std::unordered_map<std::string, std::size_t, CountedHash, SameName>>;
 using Names = SplitTable<std::unordered_set<Named, NameHash, SameName>>;
+
+/// Memory of which there is none for an array, after so many of them.
+struct Scarce {
+  static inline int arrays = 0;
+  static inline bool on = false;
+};
+template <typename T>
+struct ScarceMemory {
+  using value_type = T;
+  ScarceMemory() = default;
+  template <typename U>
+  ScarceMemory(const ScarceMemory<U>&) noexcept {}
+  T* allocate(std::size_t count) {
+    if (count > 1 && Scarce::on && Scarce::arrays-- <= 0) throw std::bad_alloc();
+    return std::allocator<T>().allocate(count);
+  }
+  void deallocate(T* memory, std::size_t count) noexcept { std::allocator<T>().deallocate(memory, count); }
+  friend bool operator==(const ScarceMemory&, const ScarceMemory&) noexcept { return true; }
+};
 
 std::string name(std::size_t number) {
   return "user-" + std::to_string(number);
@@ -99,4 +120,29 @@ TEST_CASE("a split table gives back what is erased, one by one or in pieces", "[
     CHECK(others.size() == count / 2);
     CHECK(others.find(name(1)) != nullptr);
   }
+}
+
+TEST_CASE("a split table that has no memory to be split holds what it held", "[registry][split_table]") {
+  SplitTable<std::unordered_set<Named, NameHash, SameName, ScarceMemory<Named>>> names;
+  std::size_t refused = 0;
+  const auto emplace = [&](std::size_t number, int arrays) {
+    Scarce::arrays = arrays;
+    Scarce::on = true;
+    try {
+      names.emplace(name(number), Named{name(number)});
+    } catch (const std::bad_alloc&) {
+      ++refused;
+      Scarce::arrays = 1;  // enough to grow, and not to be split
+      names.emplace(name(number), Named{name(number)});
+    }
+    Scarce::on = false;
+  };
+  constexpr std::size_t count = 3'000;
+  for (std::size_t i = 0; i < count; ++i) {
+    emplace(i, i < 900 ? 0 : 1);
+    CHECK(names.size() == i + 1);
+    if (i % 100 != 99) continue;
+    for (std::size_t each = 0; each <= i; ++each) REQUIRE(names.find(name(each)) != nullptr);
+  }
+  CHECK(refused > 0);
 }
