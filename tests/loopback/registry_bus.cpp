@@ -161,7 +161,7 @@ TEST_CASE("a client ahead of its node waits in its open stream until the node ha
   a.hub.sent(Audience::user("anna"), "4");
   CHECK(anna.next().data == "4");
   CHECK(b.hub.server.stats().gaps == 0);
-  // One who goes while he waits is forgotten at once.
+  // One who goes while they wait is forgotten at once.
   b.bus->hold();
   const std::string further = a.hub.sent(Audience::user("anna"), "5");
   b.hub.open("/bert?greet=1", further).connection().reset();
@@ -182,7 +182,7 @@ TEST_CASE("a cursor beyond the log is unknown as soon as the log was asked", "[r
   CHECK(anna.next().data == "1");
 }
 
-TEST_CASE("nobody waits longer than he may", "[registry][bus][gap]") {
+TEST_CASE("nobody waits longer than they may", "[registry][bus][gap]") {
   Cluster cluster(with_log);
   spate::EmitterOptions options = cluster.options();
   options.resume_wait = 50ms;

@@ -106,7 +106,7 @@ TEST_CASE("a client that drops before its first event resumes without loss", "[r
   CHECK(again.next().data == "live");
 }
 
-TEST_CASE("a user is replayed what he was sent, and nothing of others", "[registry][privacy]") {
+TEST_CASE("a user is replayed what they were sent, and nothing of others", "[registry][privacy]") {
   EmitterServer hub;
   const Texts both{"anna", "bert"}, neither{"carl", "an"};
   hub.emitter.send("anna", Event("1 anna"));
@@ -228,7 +228,7 @@ TEST_CASE("a cursor that this history did not give out is unknown, whatever it i
     CHECK(anna.next_data(2) == Texts{"one", "two"});
     CHECK(gaps.wait_for(++told).back() == "anna " + cursor.substr(0, 20) + " " + hub.id(1) + " unknown");
   }
-  // Nothing is kept for him: the position is the newest.
+  // Nothing is kept for them: the position is the newest.
   EmitterServer empty;
   EventClient nobody = empty.open("/anna?greet=1", "x");
   CHECK(greeting(nobody, empty) == "fresh@0");

@@ -223,7 +223,7 @@ TEST_CASE("a filter lets named events through, and `message` those without a nam
   CHECK(hub.emitter.broadcast(Event("x").name("other")).streams == 1);
 }
 
-TEST_CASE("one stream more than a user may have replaces his oldest", "[registry][limit]") {
+TEST_CASE("one stream more than a user may have replaces their oldest", "[registry][limit]") {
   EmitterOptions options = with_store();
   options.max_streams_per_user = 2;
   StreamOptions streams;
@@ -242,7 +242,7 @@ TEST_CASE("one stream more than a user may have replaces his oldest", "[registry
   CHECK(hub.server.stats().streams_ended[static_cast<std::size_t>(spate::EndReason::replaced)] == 2);
 }
 
-TEST_CASE("removing a user closes his streams behind what he was sent", "[registry][remove]") {
+TEST_CASE("removing a user closes their streams behind what they were sent", "[registry][remove]") {
   StreamOptions streams;
   streams.farewell = [](spate::EndReason reason) { return Event(std::string(to_string(reason))).name("closing"); };
   EmitterServer hub(with_store(), streams);

@@ -291,7 +291,8 @@ TEST_CASE("a client that leaves ends the wait for a verdict", "[loopback][server
   CHECK(guarded.serving.stats().streams_opened == 0);
 }
 
-TEST_CASE("who ends only his side has left a stream, and waits for any other answer", "[loopback][server][authorize]") {
+TEST_CASE("who ends only their side has left a stream, and waits for any other answer",
+          "[loopback][server][authorize]") {
   const Gate gate;
   Guarded guarded(gate.hook());
   const auto ask_and_end = [&](const std::string& target, const std::string& fields) {

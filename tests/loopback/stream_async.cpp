@@ -170,7 +170,7 @@ TEST_CASE("who awaits is told also when the loop has not taken the event yet", "
   CHECK(journal.wait_for(1) == Texts{"told"});
 }
 
-TEST_CASE("after the server has gone, who awaits is told on an executor of his own", "[loopback][stream][async]") {
+TEST_CASE("after the server has gone, who awaits is told on an executor of their own", "[loopback][stream][async]") {
   Journal journal;
   Loop other;
   OneStream one;

@@ -148,7 +148,7 @@ TEST_CASE("in directed mode a unicast touches the nodes of its user and no other
   REQUIRE(local.wait());
   CHECK(on_a.next().data == "local");
   CHECK(b.bus->status().received == 100);
-  // Nobody is known to hold him: all are asked.
+  // Nobody is known to hold them: all are asked.
   const Sending unknown(a.hub.emitter, Audience::user("carl"), Event("to all"));
   REQUIRE(unknown.wait());
   CHECK(b.comes_to([](const BusStatus& status) { return status.received == 101; }));

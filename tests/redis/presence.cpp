@@ -241,7 +241,7 @@ TEST_CASE("the second node of a name waits until the first has stopped, and take
   CHECK(eventually([&] { return redis.command("HGETALL spate:node:twin") == "bert\n1"; }));
   CHECK(counts_come_to(third.hub.emitter, 1, 1));
   third.hub.sent(Audience::user("bert"), "to the second");
-  // What was sent to him before was routed past the second.
+  // What was sent to them before was routed past the second.
   if (mode == ClusterMode::directed) CHECK(bert.next().name == "gap");
   CHECK(bert.next().data == "to the second");
 }

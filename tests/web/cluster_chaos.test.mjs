@@ -62,7 +62,7 @@ describe(`three nodes under chaos, ${mode}`, { timeout: 400_000 }, () => {
     };
     const publish = async (publisher, own) => {
       while (stormy) {
-        // Without a log only the events of one hub have an order, so that each publisher keeps to his.
+        // Without a log only the events of one hub have an order, so that each publisher keeps to theirs.
         const node = durable ? own.pick(cluster.nodes) : cluster.nodes[publisher.index % cluster.nodes.length];
         await publisher.send(node.url, any_audience(own));
         await pause(own.between(0, 15));
@@ -83,8 +83,8 @@ describe(`three nodes under chaos, ${mode}`, { timeout: 400_000 }, () => {
       stormy = false;
       await Promise.all(publishing);
       await until("all to be connected", () => recorders.every(({ connected }) => connected));
-      // The last word of each publisher comes after all that he sent before, wherever from. Who does not hear it is named
-      // with all that he lost, below.
+      // The last word of each publisher comes after all that they sent before, wherever from. Who does not hear it is named
+      // with all that they lost, below.
       let deaf;
       for (const publisher of publishers) {
         for (const node of durable ? cluster.nodes : [cluster.nodes[publisher.index % cluster.nodes.length]]) {

@@ -1,4 +1,4 @@
-// Directed mode: an event for one user goes only to the hubs that hold him. Counted at Redis and at the hubs.
+// Directed mode: an event for one user goes only to the hubs that hold them. Counted at Redis and at the hubs.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { start_cluster } from "./support/cluster.mjs";

@@ -20,7 +20,7 @@ describe("clients that roam", { timeout: 200_000 }, () => {
   });
 
   let sent = 0;
-  // Sends the next event from one node after the other, to the user, his group or everybody.
+  // Sends the next event from one node after the other, to the user, their group or everybody.
   async function send(user) {
     const path = [`/sse/send/${user}`, `/sse/group/${user.slice(0, 2)}`, "/sse/broadcast"][sent % 3];
     const data = `${user} ${sent++}`;

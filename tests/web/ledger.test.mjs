@@ -19,7 +19,7 @@ const heard_by = (user, ...numbers) => ({ user, heard: numbers.map((n) => ({ id:
 describe("the ledger", () => {
   const ledger = ledger_of(to_user("ann"), to_users(["bob", "ann"]), to_group("an"), to_everybody(), to_user("bob"));
 
-  test("has nothing to say of one who heard what was for him", () => {
+  test("has nothing to say of one who heard what was for them", () => {
     assert.deepEqual(ledger.check(heard_by("ann", 1, 2, 3, 4)).lost, []);
     assert.deepEqual(ledger.check(heard_by("bob", 2, 4, 5)).lost, []);
   });

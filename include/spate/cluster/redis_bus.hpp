@@ -18,7 +18,7 @@
 //                                 was sent since the last one
 //   a send, broadcast             one PUBLISH
 //   a send to one user, directed  one script (ZRANGEBYSCORE, a HEXISTS for each node, PUBSUB, a PUBLISH for each node
-//                                 that holds him); other sends as in broadcast mode
+//                                 that holds them); other sends as in broadcast mode
 //   following the log             one XREAD for up to 32 entries and each node, and a script (XRANGE, one entry) that
 //                                 looks whether any were trimmed meanwhile; when more come at a time, a script (GET,
 //                                 EXISTS, XINFO, XRANGE) for up to 1,024 entries or a mebibyte, about; when nothing

@@ -44,7 +44,7 @@ class JwtAuthorize {
   }
 
  private:
-  // One token: who carries two that differ, or one of them twice, does not say who he is. (RFC 6750 2)
+  // One token: who carries two that differ, or one of them twice, does not say who they are. (RFC 6750 2)
   static std::optional<std::string> token_of(const Request& request) {
     std::vector<std::string> tokens = request.query_all("token");
     if (tokens.size() > 1 || request.header_count("authorization") > 1) return std::nullopt;

@@ -1,4 +1,4 @@
-// A Bus joins the emitters of several processes, so that the same calls reach a user wherever his streams are.
+// A Bus joins the emitters of several processes, so that the same calls reach a user wherever their streams are.
 //
 //   spate::EmitterOptions options;
 //   options.bus = std::make_shared<spate::RedisBus>(io.get_executor(), redis);   // <spate/cluster/redis_bus.hpp>

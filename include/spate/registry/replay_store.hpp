@@ -49,8 +49,8 @@ class ReplayStore {
   /// from the log of a bus alone, and is not to be kept: its number is nobody's.
   virtual void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) = 0;
 
-  /// Appends to `events` what `user` was sent after `after` (his own, his groups', everybody's), oldest first: at least
-  /// one event if there is one, and no more than `most_bytes` of them otherwise. His alone: replay is private.
+  /// Appends to `events` what `user` was sent after `after` (their own, their groups', everybody's), oldest first: at
+  /// least one event if there is one, and no more than `most_bytes` of them otherwise. Theirs alone: replay is private.
   ///
   /// Returns the newest sequence number at or below which an event for `user` may have been discarded, 0 if none was:
   /// when it is greater than `after`, something may be missing behind `after`, in front of `events` or among them.

@@ -34,7 +34,7 @@ export class Ledger {
   }
 
   /// Holds what `recorder` heard against what was sent: nothing that was not for it, nothing twice, each publisher's
-  /// events in his order; with `same_ids` the ids as the publisher was told them, and in their order. What was accepted
+  /// events in their order; with `same_ids` the ids as the publisher was told them, and in their order. What was accepted
   /// and not heard is returned as `lost`: whether that may be is for the test to say.
   check(recorder) {
     const heard = new Set();

@@ -64,7 +64,7 @@ class RedisCensus {
 
   struct Found {
     std::size_t streams = 0;
-    std::size_t node = 0;       // the last that has him, counted from one
+    std::size_t node = 0;       // the last that has them, counted from one
     std::size_t from_node = 0;  // the streams of that
   };
 

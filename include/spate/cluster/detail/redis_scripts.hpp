@@ -242,7 +242,7 @@ return #redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', 1)
 )";
 
 /// KEYS nodes; ARGV prefix, own name, user, message. Publishes to the nodes that hold the user, or to all when none is
-/// known to, or one of them does not listen. Nothing when he is only here. Returns how many received it.
+/// known to, or one of them does not listen. Nothing when they are only here. Returns how many received it.
 inline constexpr std::string_view route = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -267,7 +267,7 @@ return received
 //
 // A node tells its users in a table of its own, under a lease that is bound to its process, the origin: so that another
 // process of the same name cannot write there. Beside the tables stands on how many nodes each user is, which makes
-// counting cheap. Whoever takes a user out of a table, takes him off there in the same step; the users of a node that
+// counting cheap. Whoever takes a user out of a table, takes them off there in the same step; the users of a node that
 // is gone are taken out by whoever sees it, some at a time. All of it expires when no node is left to do so.
 
 /// KEYS nodes, origins, streams, left, members, the node's users, log; ARGV prefix, name, origin, lease in ms, streams,

@@ -82,7 +82,7 @@ SPATE_DECL void RedisPresence::look_later() {
   if (!session_) return;
   timer_.expires_after(state_ == State::waiting ? std::min(waiting_look, interval_) : interval_);
   timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-    // A session that lives has an owner who lives, and this with him.
+    // A session that lives has an owner that lives, and this with it.
     const auto session = weak.lock();
     if (!cancelled && session && session == session_) session->guarded([this] { renew(); });
   });

@@ -213,7 +213,7 @@ SPATE_DECL void RedisSender::send_again_later() {
   if (std::exchange(full_, false) && room_was_made()) return send_again();
   timer_.expires_after(again_after_);
   timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-    // A session that lives has an owner who lives, and this with him.
+    // A session that lives has an owner that lives, and this with it.
     const auto session = weak.lock();
     if (!cancelled && session && session == session_) session->guarded([this] { send_again(); });
   });

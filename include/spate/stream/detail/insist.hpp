@@ -39,7 +39,7 @@ void insist_for_each(All&& all, Step step) {
 }
 
 /// Runs `step` for `resident`. What it throws ends this resident alone, and is kept in `failure`, if it is the first,
-/// to be told when everybody else has had his turn.
+/// to be told when everybody else has had their turn.
 template <typename Step>
 void run_for(Resident& resident, std::exception_ptr& failure, Step step) {
   try {
