@@ -7,7 +7,6 @@
 #endif
 
 #include <spate/cluster/impl/checked_options.ipp>
-#include <spate/cluster/impl/log_id.ipp>
 #include <spate/cluster/impl/outbox.ipp>
 #include <spate/cluster/impl/redis_census.ipp>
 #include <spate/cluster/impl/redis_connection.ipp>

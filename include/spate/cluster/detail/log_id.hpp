@@ -6,8 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include <spate/config.hpp>
+#include <system_error>
 
 namespace spate::detail {
 
@@ -22,11 +21,16 @@ struct LogId {
   }
 
   /// Nothing when it is not written so, or is beyond what a sequence number can hold.
-  static std::optional<std::uint64_t> parse(std::string_view id) noexcept;
+  static std::optional<std::uint64_t> parse(std::string_view id) noexcept {
+    std::uint64_t milliseconds = 0, number = 0;
+    const char* const end = id.data() + id.size();
+    const auto [dash, error] = std::from_chars(id.data(), end, milliseconds);
+    if (error != std::errc() || dash == end || *dash != '-') return std::nullopt;
+    const auto [last, second_error] = std::from_chars(dash + 1, end, number);
+    if (second_error != std::errc() || last != end) return std::nullopt;
+    if (milliseconds > (~std::uint64_t{0} >> number_bits) || number > most) return std::nullopt;
+    return milliseconds << number_bits | number;
+  }
 };
 
 }  // namespace spate::detail
-
-#if defined(SPATE_HEADER_ONLY)
-#include <spate/cluster/impl/log_id.ipp>
-#endif
