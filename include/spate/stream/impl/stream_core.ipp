@@ -123,12 +123,14 @@ SPATE_DECL void StreamCore::when_ended(Ref<SendWaiter> waiter) {
   if (!posted) waiter->done(Errc::shut_down);
 }
 
+#if SPATE_HAS_STOP_TOKEN
 SPATE_DECL std::stop_token StreamCore::stop_token() {
   const std::lock_guard lock(shard_->shared_mutex());
   if (!stop_) stop_ = std::make_unique<std::stop_source>();
   if (stopped_) stop_->request_stop();
   return stop_->get_token();
 }
+#endif
 
 SPATE_DECL bool StreamCore::claim(Ref<StreamSource> registration) {
   const std::lock_guard lock(shard_->shared_mutex());
