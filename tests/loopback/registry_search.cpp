@@ -90,7 +90,7 @@ class LogInPieces final : public spate::Bus {
   bool keeps_log() const noexcept override { return true; }
   std::error_code publish(const Audience&, const Event&, Published) override { return {}; }
   void attach(std::shared_ptr<spate::BusListener> listener) override { to = std::move(listener); }
-  void detach() override {}
+  void detach() override { to = nullptr; }
   void changed(std::string_view, std::size_t) override {}
   void ask_newest(Published) override {}
   void ask_users(std::function<void(std::error_code, std::vector<spate::UserStreams>)>) override {}

@@ -32,7 +32,6 @@ struct CountedHash : NameHash {
 
 struct Named {
   std::string id;
-  friend bool operator==(const Named&, const Named&) = default;
 };
 
 using Numbers = SplitTable<std::unordered_map<std::string, std::size_t, CountedHash, SameName>>;

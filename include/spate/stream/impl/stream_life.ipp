@@ -192,6 +192,7 @@ SPATE_DECL bool StreamCore::on_cut() {
 
 // The client comes back, and hears again what it may have missed.
 SPATE_DECL void StreamCore::on_failure(std::error_code error) {
+  const Ref<StreamCore> alive(this);
   const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
   broken(EndReason::error, error);
   if (!told_) tell_end();
