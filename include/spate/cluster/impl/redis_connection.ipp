@@ -104,8 +104,8 @@ SPATE_DECL void RedisConnection::put(const std::vector<std::string_view>& words)
   char* command = nullptr;
   const auto size = redisFormatCommandArgv(&command, static_cast<int>(words.size()), texts.data(), sizes.data());
   if (size < 0) throw std::bad_alloc();
+  const std::unique_ptr<char, decltype(&redisFreeCommand)> owned(command, &redisFreeCommand);
   out_.append(command, static_cast<std::size_t>(size));
-  redisFreeCommand(command);
 }
 
 SPATE_DECL void RedisConnection::flush() {
