@@ -118,8 +118,8 @@ struct HeadContext {
   Length length = Length::known;
 };
 
-/// The bytes to send after the head of `response`: its body, or nothing where none may follow. (RFC 9112 6.2; RFC
-/// 9110 9.3.2)
+/// The bytes to send after the head of `response`: its body, or nothing where none may follow. (RFC 9112 6.2;
+/// RFC 9110 9.3.2)
 inline std::string_view payload(const Response& response, const HeadContext& context) noexcept {
   return context.head_only || !detail::allows_body(response.status()) ? std::string_view() : response.body();
 }

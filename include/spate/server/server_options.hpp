@@ -49,9 +49,9 @@ struct ServerOptions {
   /// Then 408 and close, or just close when no byte came. Zero: for ever. (RFC 9110 15.5)
   std::chrono::milliseconds request_timeout = std::chrono::seconds(10);
 
-  /// How long a connection may stay idle between two requests. Open streams are not idle. Zero: for ever. (RFC
-  /// 9112 9.5) A proxy in front keeps connections as well, nginx for 60 s: let it be the first to close one. Otherwise
-  /// it now and then sends a request on a connection that is just being closed, and its client gets 502.
+  /// How long a connection may stay idle between two requests. Open streams are not idle. Zero: for ever.
+  /// (RFC 9112 9.5) A proxy in front keeps connections as well, nginx for 60 s: let it be the first to close one.
+  /// Otherwise it now and then sends a request on a connection that is just being closed, and its client gets 502.
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its

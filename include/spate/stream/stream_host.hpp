@@ -43,9 +43,9 @@ class StreamHost {
 
   /// Makes a stream of `socket`, on which `request` has been read and nothing answered. The head goes out as for every
   /// stream: with `open`, the first `send`, or not at all after `reject`. It ends at the request's expiry, if that has
-  /// one. After HEAD it is never open: the head is the whole answer, and nothing that is sent follows it (RFC
-  /// 9110 9.3.2). A client that ends its side of the connection meanwhile has left a stream, and still gets every other
-  /// answer.
+  /// one. After HEAD it is never open: the head is the whole answer, and nothing that is sent follows it
+  /// (RFC 9110 9.3.2). A client that ends its side of the connection meanwhile has left a stream, and still gets every
+  /// other answer.
   ///
   /// `fields` are added to whatever is answered, unless `EventStream::header` has set one of the name.
   /// Throws       std::invalid_argument when the query asks for a transport that cannot be had: answer 400; or when a

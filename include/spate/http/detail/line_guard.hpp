@@ -3,8 +3,8 @@
 //
 // llhttp reads the same bytes and gives them their meaning. What it lets pass depends on its version and on how it was
 // built: bare CR and LF, folded lines, blanks, controls, other protocols. The guard makes that one answer, and the same
-// however the bytes were cut, since it comes from the first byte that is wrong. (RFC 9112 2.2, 3, 5, 5.1; RFC
-// 9110 15.5)
+// however the bytes were cut, since it comes from the first byte that is wrong. (RFC 9112 2.2, 3, 5, 5.1;
+// RFC 9110 15.5)
 #pragma once
 
 #include <algorithm>

@@ -274,7 +274,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                             const SubscribeOptions& wanted, Greeting& greeting,
-                                            Ref<Subscription>& subscription, StartSearch& search);
+                                            Ref<Subscription>& subscription, StartSearch& search, bool waits);
   void enter(std::string user_id, Latecomers::Latecomer&& comer, std::optional<std::uint64_t> ahead,
              const std::optional<Start>& start, const SubscribeOptions& wanted, HookQueue::Hooks& leave);
   void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;

@@ -13,13 +13,14 @@
 #include <functional>
 #include <limits>
 #include <new>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace spate::detail {
 
-/// The key of what lies in a table: a name, or something that has a name as its `id`.
+/// The key of what lies in a table: a name, what has a name as its `id`, or what a map has under a name.
 inline std::string_view name_of(std::string_view name) noexcept {
   return name;
 }
@@ -27,6 +28,10 @@ template <typename T>
   requires requires(const T& item) { item.id; }
 std::string_view name_of(const T& item) noexcept {
   return item.id;
+}
+template <typename T>
+std::string_view name_of(const std::pair<const std::string, T>& item) noexcept {
+  return item.first;
 }
 
 /// A name with its hash.
@@ -36,6 +41,9 @@ struct HashedName {
   std::string_view name;
   std::size_t hash;
 };
+inline std::string_view name_of(const HashedName& hashed) noexcept {
+  return hashed.name;
+}
 
 // For noexcept some libraries compute a hash again instead of keeping it beside its element: a name is hashed fast, and
 // there may be a million.
@@ -50,14 +58,9 @@ struct NameHash {
 
 struct SameName {
   using is_transparent = void;
-  static std::string_view key(const HashedName& name) noexcept { return name.name; }
-  template <typename T>
-  static std::string_view key(const T& item) noexcept {
-    return name_of(item);
-  }
   template <typename A, typename B>
   bool operator()(const A& a, const B& b) const noexcept {
-    return key(a) == key(b);
+    return name_of(a) == name_of(b);
   }
 };
 
@@ -134,9 +137,11 @@ class SplitTable {
   static constexpr unsigned most_bits = 16;  // whatever hashes there are, the directory stays small
   static constexpr unsigned hash_bits = std::numeric_limits<std::size_t>::digits;
 
-  static std::size_t first(unsigned bits, std::size_t hash) noexcept { return (hash >> 1) >> (hash_bits - 1 - bits); }
+  static std::size_t leading_bits(std::size_t hash, unsigned count) noexcept {
+    return (hash >> 1) >> (hash_bits - 1 - count);
+  }
 
-  std::uint32_t part_of(std::size_t hash) const noexcept { return directory_[first(bits_, hash)]; }
+  std::uint32_t part_of(std::size_t hash) const noexcept { return directory_[leading_bits(hash, bits_)]; }
 
   template <typename Self>
   static auto find_in(Self& self, std::string_view name) -> decltype(&*self.parts_.front().table.begin()) {
@@ -163,21 +168,13 @@ class SplitTable {
     parts_.back().bits = bits;
     for (auto at = lower.table.begin(); at != lower.table.end();) {
       const auto each = at++;
-      const std::size_t its_hash = lower.table.hash_function()(key_of(*each));
-      if ((first(bits, its_hash) & 1U) != 0) upper.insert(lower.table.extract(each));
+      const std::size_t its_hash = lower.table.hash_function()(*each);
+      if ((leading_bits(its_hash, bits) & 1U) != 0) upper.insert(lower.table.extract(each));
     }
     // The upper half of the places that led to the part.
     const std::size_t places = std::size_t(1) << (bits_ - bits);
-    const std::size_t begin = (first(bits, hash) | 1U) * places;
+    const std::size_t begin = (leading_bits(hash, bits) | 1U) * places;
     std::fill_n(directory_.begin() + static_cast<std::ptrdiff_t>(begin), places, upper_index);
-  }
-
-  static const auto& key_of(const typename Table::value_type& element) {
-    if constexpr (requires { element.second; }) {
-      return element.first;
-    } else {
-      return element;
-    }
   }
 
   void double_directory() {

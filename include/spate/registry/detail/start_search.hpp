@@ -30,7 +30,6 @@ struct StartSearch {
   std::optional<GapReason> gap;          // what is to be told, whatever is found
   std::uint64_t after = 0;               // up to here nothing passes, or the client has it
   std::uint64_t found = 0;               // the first that passes; 0 as long as there is none
-  int steps = 0;                         // so many batches so far
   std::vector<StoredEvent> batch;        // what is to be looked at next
 };
 

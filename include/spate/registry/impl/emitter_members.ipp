@@ -47,20 +47,21 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
 
   Ref<Subscription> subscription;
   StartSearch search;
-  for (;;) {
-    const auto outcome = try_to_add(user_id, stream, wanted, greeting, subscription, search);
+  for (int steps = 0;; ++steps) {
+    const bool waits = steps < StartSearch::most_in_add;
+    const auto outcome = try_to_add(user_id, stream, wanted, greeting, subscription, search, waits);
     if (outcome) return *outcome;
     search.look(*subscription);
   }
 }
 
 // What `add` does with the lock held. Returns nothing when it is to be called again, after `search` has looked at what
-// it was given: meanwhile others have the lock. A search that takes longer goes on behind `add`, so that the other
-// streams of its loop have their turn as well.
+// it was given: meanwhile others have the lock. A search for which it no longer `waits` goes on behind `add`, so that
+// the other streams of its loop have their turn as well.
 SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                                                   const SubscribeOptions& wanted, Greeting& greeting,
-                                                                  Ref<Subscription>& subscription,
-                                                                  StartSearch& search) {
+                                                                  Ref<Subscription>& subscription, StartSearch& search,
+                                                                  bool waits) {
   const std::lock_guard lock(mutex_);
   if (closed_ || stream->shard().stopped()) return make_error_code(Errc::shut_down);
   if (const Ref<Subscription> there = registered(*stream)) return refuse_twice(*stream, there->user->id);
@@ -70,7 +71,7 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   std::optional<Start> start;
   if (!ahead && store_ != nullptr) {
     start = start_of(user_id, *subscription, greeting.requested, search);
-    if (!start && search.steps < StartSearch::most_in_add) return std::nullopt;
+    if (!start && waits) return std::nullopt;
     if (!start) ahead = Latecomers::the_end;
   }
   if (ahead) subscription->live = false;

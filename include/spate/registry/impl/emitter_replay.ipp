@@ -25,9 +25,7 @@ SPATE_DECL std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_v
   const std::uint64_t newest = store_->newest();
   if (requested.empty()) return Start{newest, 0, std::nullopt, newest};
   if (search.history != history_) {
-    const int steps = search.steps;
     search = StartSearch();
-    search.steps = steps;
     search.history = history_;
     const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
     if (cursor && *cursor <= newest) {

@@ -12,7 +12,6 @@ SPATE_DECL void StartSearch::look(const Subscription& subscription) {
     found = stored.sequence;
     break;
   }
-  ++steps;
   if (found == 0 && !batch.empty()) after = batch.back().sequence;
   batch.clear();
 }
