@@ -158,7 +158,7 @@ TEST_CASE("a hook decides before every kind of handler", "[loopback][server][aut
 
     client.get(target, "X-User: faulty\r\n");
     CHECK(client.read_reply().status == 500);
-    CHECK(guarded.exceptions.entries().back() == "no verdict");
+    CHECK(guarded.exceptions.last() == "no verdict");
     CHECK(guarded.served.size() == 0);
   }
   CHECK(guarded.exceptions.size() == kinds.size());

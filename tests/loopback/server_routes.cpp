@@ -340,5 +340,5 @@ TEST_CASE("who waits until a stream is closed is told once, and may give up", "[
   asio::io_context mine;
   one.stream.async_closed(asio::bind_executor(mine, [&](std::error_code error) { journal.add(error.message()); }));
   mine.run();
-  CHECK(journal.entries().back() == make_error_code(Errc::shut_down).message());
+  CHECK(journal.last() == make_error_code(Errc::shut_down).message());
 }

@@ -97,7 +97,7 @@ TEST_CASE("a client that leaves while its stream is blocked is noticed", "[loopb
     one.client.connection().reset();
   }
   const Texts entries = one.journal.wait_for(1);
-  CHECK(eventually([&] { return one.journal.entries().back() == "complete"; }));
+  CHECK(eventually([&] { return one.journal.last() == "complete"; }));
   CHECK(one.serving.ended(EndReason::client) == 1);
 }
 

@@ -225,7 +225,8 @@ TEST_CASE("the second node of a name waits until the first has stopped, and take
   EventClient bert = second.hub.open("/bert?greet=1");
   CHECK(bert.next().data == "fresh");  // its own streams open at once
   REQUIRE(second.comes_to([](const BusStatus& s) { return s.reason.find("this one's name") != std::string::npos; }));
-  CHECK_THAT(second.faults.entries().back(), ContainsSubstring("\"twin\": another node has this one's name"));
+  second.faults.wait_for(1);
+  CHECK_THAT(second.faults.last(), ContainsSubstring("\"twin\": another node has this one's name"));
   // What is routed by name cannot be delivered to two.
   CHECK(second.bus->status().connected == (mode != ClusterMode::directed));
   CHECK(first->bus->status().reason.empty());

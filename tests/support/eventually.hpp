@@ -49,6 +49,11 @@ class Journal {
     const std::lock_guard lock(mutex_);
     return entries_.size();
   }
+  /// The newest; empty as long as there is none.
+  std::string last() const {
+    const std::lock_guard lock(mutex_);
+    return entries_.empty() ? std::string() : entries_.back();
+  }
   /// Waits until there are at least `count`; returns all.
   std::vector<std::string> wait_for(std::size_t count) const {
     eventually([&] { return size() >= count; });
