@@ -52,8 +52,8 @@ class Emitter {
   /// Registers `stream` under `user` and opens it: greeting, gap notice if one is due, what the user missed, then live.
   ///
   /// Where to resume is the stream's `last_event_id()`, unless `SubscribeOptions::after` says otherwise; "earliest"
-  /// asks for all that is kept. With `SubscribeOptions::events` and a long history the stream may open before its greeting:
-  /// where it begins is looked for in the background.
+  /// asks for all that is kept. With `SubscribeOptions::events` and a long history the stream may open before its
+  /// greeting comes: where it begins is looked for in the background.
   ///
   /// A stream has one place in the order of events: it is in an emitter once, whatever the user. Once removed it may be
   /// added again.
