@@ -24,6 +24,15 @@
 #include <spate/http/impl/target.ipp>
 #include <spate/impl/error.ipp>
 #include <spate/impl/program.ipp>
+#include <spate/loop/impl/any_stream.ipp>
+#include <spate/loop/impl/jitter.ipp>
+#include <spate/loop/impl/loop.ipp>
+#include <spate/loop/impl/owned_socket.ipp>
+#include <spate/loop/impl/prefetch.ipp>
+#include <spate/loop/impl/report.ipp>
+#include <spate/loop/impl/resident.ipp>
+#include <spate/loop/impl/signals_blocked.ipp>
+#include <spate/loop/impl/timer_heap.ipp>
 #include <spate/registry/impl/audience.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
 #include <spate/registry/impl/emitter.ipp>
@@ -64,22 +73,15 @@
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>
 #include <spate/stream/impl/adopted_socket.ipp>
-#include <spate/stream/impl/any_stream.ipp>
 #include <spate/stream/impl/discard_input.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
 #include <spate/stream/impl/half_closed.ipp>
 #include <spate/stream/impl/held_sends.ipp>
-#include <spate/stream/impl/jitter.ipp>
 #include <spate/stream/impl/kept_cursor.ipp>
 #include <spate/stream/impl/lingering_close.ipp>
-#include <spate/stream/impl/owned_socket.ipp>
-#include <spate/stream/impl/prefetch.ipp>
-#include <spate/stream/impl/report.ipp>
-#include <spate/stream/impl/resident.ipp>
 #include <spate/stream/impl/shard.ipp>
-#include <spate/stream/impl/signals_blocked.ipp>
 #include <spate/stream/impl/stream_core.ipp>
 #include <spate/stream/impl/stream_fsm.ipp>
 #include <spate/stream/impl/stream_head.ipp>
@@ -88,7 +90,6 @@
 #include <spate/stream/impl/stream_output.ipp>
 #include <spate/stream/impl/stream_parts.ipp>
 #include <spate/stream/impl/stream_watchers.ipp>
-#include <spate/stream/impl/timer_heap.ipp>
 #include <spate/stream/impl/transport_choice.ipp>
 #include <spate/stream/impl/write_queue.ipp>
 #include <spate/wire/impl/decoder.ipp>
@@ -101,5 +102,5 @@
 #include <spate/wire/impl/utf8.ipp>
 
 #if defined(__linux__) && !SPATE_PORTABLE
-#include <spate/stream/impl/epoll_poller.ipp>
+#include <spate/loop/impl/epoll_poller.ipp>
 #endif

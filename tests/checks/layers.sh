@@ -4,9 +4,9 @@
 #   layers.sh INCLUDE_DIRECTORY
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
-# standard library and the roots config.hpp, version.hpp and error.hpp. What only Linux has stays in stream/detail and
-# stream/impl.
-# Asio lies below stream, so that the registry reaches it downwards as it reaches wire.
+# standard library and the roots config.hpp, version.hpp and error.hpp. What only Linux has stays in loop/detail and
+# loop/impl.
+# Asio lies below loop, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
 cd "$1/spate"
 
@@ -14,14 +14,15 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
   BEGIN {
     may["wire"]     = " "
     may["http"]     = " wire llhttp "
-    may["stream"]   = " wire http asio "
-    may["registry"] = " wire http stream asio "
-    may["server"]   = " wire http stream registry asio "
-    may["cluster"]  = " wire http stream registry asio hiredis "
-    may["jwt"]      = " wire http stream registry server asio libjwt "
+    may["loop"]     = " wire asio "
+    may["stream"]   = " wire http loop asio "
+    may["registry"] = " wire http loop stream asio "
+    may["server"]   = " wire http loop stream registry asio "
+    may["cluster"]  = " wire http loop stream registry asio hiredis "
+    may["jwt"]      = " wire http loop stream registry server asio libjwt "
     may["root"]     = " "
-    may["all"]      = " wire http stream registry server asio "
-    may["src"]      = " wire http stream registry server all asio "
+    may["all"]      = " wire http loop stream registry server asio "
+    may["src"]      = " wire http loop stream registry server all asio "
   }
   FNR == 1 {
     layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : "root"
@@ -39,8 +40,8 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     name = substr($0, RSTART + 1, RLENGTH - 2)
     if (quote == "\"") { fail("headers are included as <spate/...>"); next }
     if (name == "asio.hpp") { fail("include the parts of Asio that are needed"); next }
-    if (name ~ /^(linux\/|sys\/(epoll|timerfd|eventfd|signalfd|inotify|sendfile)\.h)/ && FILENAME !~ /^stream\/(detail|impl)\//)
-      fail("only Linux has this: it belongs in stream/detail or stream/impl")
+    if (name ~ /^(linux\/|sys\/(epoll|timerfd|eventfd|signalfd|inotify|sendfile)\.h)/ && FILENAME !~ /^loop\/(detail|impl)\//)
+      fail("only Linux has this: it belongs in loop/detail or loop/impl")
     needs = ""
     if (name ~ /^spate\//) {
       path = substr(name, 7)

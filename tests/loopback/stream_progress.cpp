@@ -52,6 +52,14 @@ std::size_t read_slowly(Client& client, std::size_t wanted, std::size_t step, st
   return read_slowly(client, wanted, step, pause, taken);
 }
 
+/// A clock on the wall that somebody has set.
+struct MovedWallClock final : detail::TimeSource {
+  std::chrono::system_clock::time_point wall_now() const override {
+    return std::chrono::system_clock::now() + shift.load();
+  }
+  std::atomic<std::chrono::hours> shift{0h};
+};
+
 /// A server in a process of its own, which can be stopped.
 class OtherProcess {
  public:
@@ -313,11 +321,9 @@ TEST_CASE("a credential ends by the wall clock, whoever moves it", "[loopback][s
   StreamOptions options;
   options.heartbeat = 20ms;
   options.farewell = [](EndReason reason) { return Event(std::string(to_string(reason))); };
-  std::atomic<std::chrono::hours> shift{0h};
+  const auto wall = std::make_shared<MovedWallClock>();
   OneStream one(options);
-  one.serving.loop.run([&] {
-    one.stream.core()->own_shard().set_wall_clock([&] { return std::chrono::system_clock::now() + shift.load(); });
-  });
+  one.serving.loop.run([&] { one.stream.core()->own_shard().set_time(wall); });
   const auto now = std::chrono::system_clock::now();
   const auto some_heartbeats = [&] {
     for (int i = 0; i < 5; ++i) one.client.next_comment();
@@ -326,19 +332,19 @@ TEST_CASE("a credential ends by the wall clock, whoever moves it", "[loopback][s
     one.stream.expire_at(now + 1h);
     some_heartbeats();
     CHECK(one.stream.is_open());
-    shift = 2h;
+    wall->shift = 2h;
   }
   SECTION("backward, and on again") {
-    shift = -1h;
+    wall->shift = -1h;
     one.stream.expire_at(now + 10ms);
     some_heartbeats();
     CHECK(one.stream.is_open());
-    shift = 0h;
+    wall->shift = 0h;
   }
   SECTION("while its client takes nothing") {
     one.stream.expire_at(now + 1h);
     one.block();
-    shift = 2h;
+    wall->shift = 2h;
     CHECK(one.client.next().data.size() == OneStream::filler_size);
   }
   CHECK(one.client.rest() == Texts{"expired"});

@@ -4,7 +4,7 @@
 #include <random>
 #include <vector>
 
-#include <spate/stream/detail/timer_heap.hpp>
+#include <spate/loop/detail/timer_heap.hpp>
 #include "support/catch.hpp"
 
 namespace spate::detail {

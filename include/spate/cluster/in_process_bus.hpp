@@ -29,7 +29,7 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
-#include <spate/stream/detail/post.hpp>
+#include <spate/loop/detail/post.hpp>
 
 namespace spate {
 

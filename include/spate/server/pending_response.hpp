@@ -21,7 +21,7 @@
 
 #include <spate/config.hpp>
 #include <spate/http/response.hpp>
-#include <spate/stream/detail/insist.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/wire/detail/require.hpp>

@@ -33,8 +33,8 @@
 #include <spate/error.hpp>
 #include <spate/http/detail/status.hpp>
 #include <spate/http/response.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
-#include <spate/stream/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 

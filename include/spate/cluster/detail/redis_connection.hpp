@@ -28,8 +28,8 @@
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/config.hpp>
 #include <spate/error.hpp>
-#include <spate/stream/detail/close_on_exec.hpp>
-#include <spate/stream/detail/signals_blocked.hpp>
+#include <spate/loop/detail/close_on_exec.hpp>
+#include <spate/loop/detail/signals_blocked.hpp>
 
 namespace spate::detail {
 

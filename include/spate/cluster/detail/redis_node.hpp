@@ -47,7 +47,7 @@
 #include <spate/cluster/redis_options.hpp>
 #include <spate/config.hpp>
 #include <spate/error.hpp>
-#include <spate/stream/detail/post.hpp>
+#include <spate/loop/detail/post.hpp>
 
 namespace spate::detail {
 

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/resident.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {

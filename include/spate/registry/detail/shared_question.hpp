@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include <spate/stream/detail/insist.hpp>
+#include <spate/loop/detail/insist.hpp>
 
 namespace spate::detail {
 

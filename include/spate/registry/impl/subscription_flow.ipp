@@ -14,8 +14,8 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
-#include <spate/stream/detail/insist.hpp>
 
 namespace spate::detail {
 

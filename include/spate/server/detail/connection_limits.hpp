@@ -18,7 +18,7 @@
 #include <asio/ip/address.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
 

@@ -17,10 +17,10 @@
 #include <spate/config.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/loop/detail/report.hpp>
 #include <spate/server/pending_response.hpp>
 #include <spate/server/streamed_response.hpp>
 #include <spate/stream/detail/language.hpp>
-#include <spate/stream/detail/report.hpp>
 #include <spate/stream/event_stream.hpp>
 
 namespace spate::detail {

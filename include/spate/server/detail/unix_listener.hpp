@@ -17,7 +17,7 @@
 #include <asio/local/stream_protocol.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/close_on_exec.hpp>
+#include <spate/loop/detail/close_on_exec.hpp>
 
 namespace spate::detail {
 

@@ -19,11 +19,12 @@ SPATE_DECL bool PendingCore::respond(Response response) {
 }
 
 SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {
-  shard_->run([self = Ref<PendingCore>(this), at = Clock::now() + wait, otherwise = std::move(otherwise)]() mutable {
-    if (!self->origin_) return;
-    insist([&] { self->otherwise_ = std::make_unique<Response>(std::move(otherwise)); });
-    insist([&] { self->shard_->set_timer(*self, at); });
-  });
+  shard_->run(
+      [self = Ref<PendingCore>(this), at = shard_->clock_now() + wait, otherwise = std::move(otherwise)]() mutable {
+        if (!self->origin_) return;
+        insist([&] { self->otherwise_ = std::make_unique<Response>(std::move(otherwise)); });
+        insist([&] { self->shard_->set_timer(*self, at); });
+      });
 }
 
 SPATE_DECL void PendingCore::on_timeout(std::function<void()> callback) {

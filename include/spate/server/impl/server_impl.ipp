@@ -6,10 +6,10 @@
 #include <sstream>
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/close_on_exec.hpp>
+#include <spate/loop/detail/insist.hpp>
+#include <spate/loop/detail/signals_blocked.hpp>
 #include <spate/server/server.hpp>
-#include <spate/stream/detail/close_on_exec.hpp>
-#include <spate/stream/detail/insist.hpp>
-#include <spate/stream/detail/signals_blocked.hpp>
 
 namespace spate {
 

@@ -7,7 +7,7 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/poller.hpp>
+#include <spate/loop/detail/poller.hpp>
 
 namespace spate::detail {
 

@@ -17,7 +17,7 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 
-#include <spate/stream/detail/insist.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 

@@ -1,134 +1,32 @@
-// Shard: one loop and everything that lives on it.
-//
-// Other threads reach it through an inbox only. A turn takes what came in, appends it to the queues concerned, and then
-// writes for as long as its budget lasts; if more is left, the next turn comes after the program's own handlers on the
-// same executor have had theirs. Events published meanwhile join the pieces that are still to be written, so the cost
-// of a delivery falls when publishers are faster than the loop.
-//
-// A turn looks at the sockets before it lets the moments come that were set. A loop may be held up, by a handler that
-// blocks, or with its whole process: what clients did meanwhile counts before their deadlines do.
+// Shard: a loop and the streams that live on it, with what they share: the nodes of their queues, counts, and the
+// moments at which they end by the wall clock.
 //
 // All members run on the shard's executor, unless they say "any thread".
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <exception>
-#include <functional>
-#include <mutex>
-#include <new>
-#include <optional>
 #include <unordered_map>
-#include <utility>
-#include <vector>
-
-#include <asio/any_io_executor.hpp>
-#include <asio/post.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/clock.hpp>
+#include <spate/loop/detail/loop.hpp>
 #include <spate/stream/detail/counters.hpp>
-#include <spate/stream/detail/insist.hpp>
-#include <spate/stream/detail/jitter.hpp>
-#include <spate/stream/detail/poller.hpp>
-#include <spate/stream/detail/post.hpp>
-#include <spate/stream/detail/report.hpp>
-#include <spate/stream/detail/resident.hpp>
-#include <spate/stream/detail/timer_heap.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 
 namespace spate::detail {
 
-using WallTime = std::chrono::system_clock::time_point;
-
-class Shard final : public RefCounted<Shard> {
+class Shard final : public Loop {
  public:
-  /// `executor` runs one handler at a time: that of a single-threaded io_context, or a strand.
-  explicit Shard(asio::any_io_executor executor)
-      : executor_(std::move(executor)), poller_(executor_, [this] { turn(); }), timer_(std::in_place, executor_) {}
+  using Loop::Loop;
 
-  /// Any thread. Hands `event` to `to`; returns false once the shard has stopped. Messages of one thread arrive in
-  /// order, and so do those of several that were ordered by a lock.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
-    return post_if([] { return true; }, std::move(to), what, std::move(event));
-  }
+  NodePool& nodes() noexcept { return nodes_; }
+  ShardCounters& counters() noexcept { return counters_; }
+  /// Any thread.
+  const ShardCounters& counters() const noexcept { return counters_; }
 
-  /// Any thread. The same, if `condition()` holds, which is asked in one step with the post.
-  template <typename Condition>
-  bool post_if(Condition&& condition, Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
-    const std::lock_guard lock(mutex_);
-    if (stopped_) return false;
-    // What may fail comes before the condition, which may be that it changes something.
-    make_room(1);
-    schedule();
-    if (!condition()) return false;
-    inbox_.push_back({std::move(to), what, std::move(event)});
-    return true;
-  }
-
-  /// Any thread. Keeps places in the inbox for so many messages, so that posting them later cannot fail. Returns false,
-  /// and keeps none, once the shard has stopped. They are kept for some instructions only: the loop turns meanwhile.
-  bool keep_places(std::size_t count);
-
-  /// Any thread. The same as `post`, into a place that was kept.
-  bool post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
-
-  /// Any thread. Gives back places that were kept and are not used.
-  void give_back_places(std::size_t count) noexcept;
-
-  /// Any thread. Runs `function` in a turn of the shard, for `owner` if there is one: that fails with it.
-  template <typename Function>
-  bool run(Function function, Ref<Resident> owner = nullptr) {
-    return run_if([] { return true; }, std::move(function), std::move(owner));
-  }
-
-  /// Any thread. The same, if `condition()` holds, like `post_if`.
-  template <typename Condition, typename Function>
-  bool run_if(Condition&& condition, Function function, Ref<Resident> owner = nullptr) {
-    struct Call final : Resident {
-      Call(Function&& f, Ref<Resident>&& o) : function(std::move(f)), owner(std::move(o)) {}
-      void receive(std::uint32_t, EncodedEvent&&) override { function(); }
-      void on_failure(std::error_code error) override {
-        if (owner) owner->on_failure(error);
-      }
-      Function function;
-      const Ref<Resident> owner;
-    };
-    return post_if(condition, make_ref<Call>(std::move(function), std::move(owner)), 0);
-  }
-
-  /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the shard has stopped
-  /// nothing runs any more.
-  void call_back(std::function<void()> function) { post_call(std::move(function)); }
-
-  /// Any thread. The same for whatever can be moved without running code of the program's.
-  template <typename Function>
-  void post_call(Function function) {
-    // Posted under the lock: behind it the io_context may be gone.
-    const std::lock_guard lock(mutex_);
-    if (executor_) asio::post(executor_, std::move(function));
-  }
-
-  /// Asks for `resident.flush` in this turn or one that follows soon. The resident keeps track of whether it asked.
-  void mark_dirty(Ref<Resident> resident);
-
-  /// Sets the one moment at which `resident.on_timer` runs; `never` takes it back.
-  void set_timer(Resident& resident, TimePoint at);
-  TimePoint timer_at(const Resident& resident) const noexcept { return timers_.at(resident); }
-
-  /// What the clock on the wall says, unlike `now`, which nobody sets.
-  WallTime wall_now() const { return wall_clock_ ? wall_clock_() : std::chrono::system_clock::now(); }
-  /// For tests, which move it.
-  void set_wall_clock(std::function<WallTime()> clock) { wall_clock_ = std::move(clock); }
   /// When residents end by the wall clock: those for which there is such a moment.
   std::unordered_map<const Resident*, WallTime>& expiries() noexcept { return expiries_; }
-
-  /// The time at which this turn began.
-  TimePoint now() const noexcept { return in_turn_ ? now_ : Clock::now(); }
 
   /// A stream has come to lag, or lags no more.
   void count_lagging(int change) noexcept { lagging_ += change; }
@@ -137,157 +35,14 @@ class Shard final : public RefCounted<Shard> {
   /// client is to blame: all of them together are sent more than the network, or their host, can take.
   double overrun() const noexcept;
 
-  Poller& poller() noexcept { return poller_; }
-  NodePool& nodes() noexcept { return nodes_; }
-  ShardCounters& counters() noexcept { return counters_; }
-  /// Any thread.
-  const ShardCounters& counters() const noexcept { return counters_; }
-  /// Any thread. Where the shard runs; empty once it has stopped, because the io_context may be gone then. On other
-  /// threads than the shard's it may go at any moment: they post with `call_back` instead.
-  asio::any_io_executor executor() const;
-
-  /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
-  std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
-  /// For jitter, not for secrets.
-  Jitter& jitter() noexcept { return jitter_; }
-
-  /// Calls `idle` back, once, as soon as no socket is left.
-  void when_idle(std::function<void()> idle);
-
-  /// Asks everything that has a socket to finish.
-  void drain() {
-    for (const Ref<Resident>& resident : poller_.residents()) resident->on_drain();
-  }
-
-  /// Cuts everything that has a socket; returns how many streams and answers that cost their end. The first of what was
-  /// thrown meanwhile becomes `failure`.
-  std::size_t cut(std::exception_ptr& failure);
-
-  /// Cuts everything, and lets go of Asio, at the end of the turn if in one. What was posted before is delivered, so
-  /// that nobody waits in vain; from now on posting fails. Returns what `cut` does, and tells `on_exception` of what
-  /// was thrown meanwhile.
-  std::size_t stop(const OnException& on_exception = {});
-
-  /// Any thread.
-  bool stopped() const;
-
  private:
-  struct Message {
-    Ref<Resident> to;
-    std::uint32_t what;
-    EncodedEvent event;
-  };
-
-  // What one turn may write: about a hundred small pieces, some hundred microseconds, so that the program's own
-  // handlers on this executor are never kept waiting for a whole fan-out.
-  static constexpr int turn_budget = 128;
-  // What is written between two looks at the sockets and the inbox: who publishes meanwhile is taken and answered, and
-  // joins the pieces that are still to be written.
-  static constexpr int round_budget = 16;
-  // Sockets looked at in between: thousands of new connections must not hold up what is to be written.
-  static constexpr int round_dispatch = 8;
-  // What one long replay may write before the next one's turn comes, in units of the budget: some 256 KiB.
-  static constexpr int bulk_slice = 64;
-  // Moments that come in one turn. Ten thousand heartbeats that are due are queued and written a few at a time.
-  static constexpr int most_moments = 64;
   // Fewer streams than these are some slow clients, even when there are no others.
   static constexpr int least_overrun = 16;
-  // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
-  static constexpr int most_rounds = 8;
-  // A moment that comes so much too late finds that the loop has been held up.
-  static constexpr std::chrono::milliseconds standstill{20};
-  // Then only sockets are served for as long again, at most for this time: what waited for this side goes on in the
-  // meantime, and Asio tells of what it has not told of yet.
-  static constexpr std::chrono::milliseconds most_grace{500};
 
-  // With the mutex held. Room in the inbox for so many messages more, besides the places that are kept.
-  void make_room(std::size_t count);
-
-  // With the mutex held.
-  void schedule();
-
-  void turn();
-
-  void end_turn();
-
-  // Tells residents of `most` sockets, and notes up to when all that sockets had to tell has been told.
-  void look(int most, std::exception_ptr& failure);
-
-  std::size_t cut(const std::vector<Ref<Resident>>& all, std::exception_ptr& failure);
-
-  void let_moments_come(std::exception_ptr& failure);
-
-  void let_go();
-
-  // With the mutex held. Whether the other half of the inbox has the places that are kept in this one; without memory
-  // for them the messages wait until the places have been used.
-  bool can_swap();
-
-  void deliver(std::exception_ptr& failure);
-
-  // Each of the two queues has a share of every round, so that neither starves: not live events behind ten thousand
-  // replays, and not the replays behind a publisher at full speed.
-  void flush(std::exception_ptr& failure);
-
-  // Who is first stays first for a good while: of clients that return together the first are done early, instead of
-  // all of them late, and what was drawn for one is still at hand for the next.
-  void flush_bulk(std::exception_ptr& failure);
-
-  void tell_idle();
-
-  // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
-  void arm();
-
-  asio::any_io_executor executor_;
-  Poller poller_;
-  std::optional<asio::steady_timer> timer_;
-  TimePoint armed_ = never;
-  TimerHeap timers_;
   NodePool nodes_;
   ShardCounters counters_;
-  std::deque<Ref<Resident>> dirty_;
-  std::deque<Ref<Resident>> bulk_;
-  int bulk_spent_ = 0;  // by the first of them, since it is the first
-  int lagging_ = 0;     // streams
-  std::vector<Message> delivering_;
-  std::function<void()> idle_;
   std::unordered_map<const Resident*, WallTime> expiries_;
-  std::function<WallTime()> wall_clock_;  // the system's if there is none
-  TimePoint now_{};
-  TimePoint heard_{};          // up to when everything that sockets had to tell has been told
-  TimePoint looking_since_{};  // up to when it will be after `untold_` more
-  std::ptrdiff_t untold_ = 0;
-  TimePoint goes_on_{};   // when moments come again
-  bool held_up_ = false;  // they wait, or have waited and are not all told yet
-  bool in_turn_ = false;
-  bool stopping_ = false;  // stop() was called; `stopped_` is what other threads see of it
-  Jitter jitter_;
-
-  mutable std::mutex shared_mutex_;
-  mutable std::mutex mutex_;
-  std::vector<Message> inbox_;
-  std::size_t kept_ = 0;  // places in it
-  bool posted_ = false;   // a turn is on its way: never more than one, however many wake-ups there are
-  bool turning_ = false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
-  bool stopped_ = false;
-};
-
-/// Places in a shard's inbox, taken before something changes that is to be told. What is not used is given back.
-class Places {
- public:
-  Places(Shard& shard, std::size_t count) : shard_(shard), left_(shard.keep_places(count) ? count : 0) {}
-  Places(const Places&) = delete;
-  Places& operator=(const Places&) = delete;
-  ~Places() {
-    if (left_ > 0) shard_.give_back_places(left_);
-  }
-
-  /// Returns false when the shard has stopped.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
-
- private:
-  Shard& shard_;
-  std::size_t left_;
+  int lagging_ = 0;  // streams
 };
 
 }  // namespace spate::detail

@@ -26,6 +26,7 @@
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/loop/detail/prefetch.hpp>
 #include <spate/stream/detail/discard_input.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
@@ -33,7 +34,6 @@
 #include <spate/stream/detail/kept_cursor.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
-#include <spate/stream/detail/prefetch.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_head.hpp>
 #include <spate/stream/detail/stream_parts.hpp>

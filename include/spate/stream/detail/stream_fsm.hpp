@@ -14,13 +14,9 @@
 #include <limits>
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/clock.hpp>
 
 namespace spate::detail {
-
-using Clock = std::chrono::steady_clock;
-using TimePoint = Clock::time_point;
-
-inline constexpr TimePoint never = TimePoint::max();
 
 struct StreamLimits {
   Clock::duration heartbeat{0};      // zero: off
@@ -67,7 +63,7 @@ class StreamFsm {
 
   /// When to look at the wall clock, if the stream ends `left` of its time from `now`: by then, unless somebody sets it
   /// or the machine sleeps, and therefore as often as heartbeats come, and soon in any case.
-  static TimePoint look_at_wall(TimePoint now, std::chrono::system_clock::duration left, const StreamLimits& limits);
+  static TimePoint look_at_wall(TimePoint now, WallTime::duration left, const StreamLimits& limits);
   /// A little more than the usual heartbeat takes, which then is the time to look.
   static constexpr std::chrono::seconds unlooked{16};
 

@@ -11,9 +11,9 @@
 
 #include <spate/config.hpp>
 #include <spate/http/response.hpp>
-#include <spate/stream/detail/poller.hpp>
-#include <spate/stream/detail/report.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/poller.hpp>
+#include <spate/loop/detail/report.hpp>
+#include <spate/loop/detail/resident.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/stream/end_reason.hpp>
 #include <spate/stream/stream_options.hpp>

@@ -16,7 +16,7 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/resident.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/held_sends.hpp>
-#include <spate/stream/detail/insist.hpp>
 
 namespace spate::detail {
 

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/insist.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {

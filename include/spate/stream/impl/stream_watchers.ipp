@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/insist.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 
 namespace spate::detail {

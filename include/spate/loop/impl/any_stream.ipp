@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/any_stream.hpp>
+#include <spate/loop/detail/any_stream.hpp>
 
 namespace spate::detail {
 

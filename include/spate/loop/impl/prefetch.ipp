@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/prefetch.hpp>
+#include <spate/loop/detail/prefetch.hpp>
 
 namespace spate::detail {
 

@@ -1,4 +1,4 @@
-// TimerHeap: the moments of everything on a shard in one heap, so that one timer of the system serves them all.
+// TimerHeap: the moments of everything on a loop in one heap, so that one timer of the system serves them all.
 //
 // Each resident has at most one moment; setting it again moves it. A four-ary heap: half the levels of a binary one.
 #pragma once
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
 
@@ -55,5 +55,5 @@ class TimerHeap {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/timer_heap.ipp>
+#include <spate/loop/impl/timer_heap.ipp>
 #endif

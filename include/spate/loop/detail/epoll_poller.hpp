@@ -1,8 +1,8 @@
-// EpollPoller: the sockets of one shard in an epoll set of Spate's own, itself one descriptor watched by Asio.
+// EpollPoller: the sockets of one loop in an epoll set of Spate's own, itself one descriptor watched by Asio.
 //
 // An idle stream then costs Asio nothing, readiness for writing is asked of the kernel only after it refused bytes, and
 // nothing changes for the program that owns the io_context. Linux only; AsioPoller does the same through Asio alone.
-// All members run on the shard's executor.
+// All members run on the loop's executor.
 #pragma once
 
 #include <linux/sockios.h>
@@ -36,9 +36,9 @@
 #include <asio/posix/stream_descriptor.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/insist.hpp>
-#include <spate/stream/detail/owned_socket.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/insist.hpp>
+#include <spate/loop/detail/owned_socket.hpp>
+#include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
 
@@ -158,5 +158,5 @@ class EpollPoller {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/epoll_poller.ipp>
+#include <spate/loop/impl/epoll_poller.ipp>
 #endif

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/owned_socket.hpp>
+#include <spate/loop/detail/owned_socket.hpp>
 
 namespace spate::detail {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/epoll_poller.hpp>
+#include <spate/loop/detail/epoll_poller.hpp>
 
 namespace spate::detail {
 

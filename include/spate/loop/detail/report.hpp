@@ -20,5 +20,5 @@ SPATE_DECL void report(const OnException& on_exception, std::exception_ptr excep
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/report.ipp>
+#include <spate/loop/impl/report.ipp>
 #endif

@@ -1,4 +1,4 @@
-// Resident: something that lives on a shard and is told, on the shard's thread only, what happens to it.
+// Resident: something that lives on a loop and is told, on the loop's thread only, what happens to it.
 //
 // One base for streams, HTTP sessions and the registry's parts, so that a stream pays for one virtual table pointer.
 #pragma once
@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/stream_fsm.hpp>
+#include <spate/loop/detail/clock.hpp>
 #include <spate/wire/detail/ref.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -39,9 +39,9 @@ class Resident : public RefCounted<Resident> {
   virtual bool on_cut() { return false; }
   /// What was done for it has thrown, and may be half done: it is over. May be called again when it throws itself.
   virtual void on_failure(std::error_code error);
-  /// The work asked for with Shard::mark_dirty: write what waits, at the cost of `budget`.
+  /// The work asked for with Loop::mark_dirty: write what waits, at the cost of `budget`.
   virtual Left flush(int& budget);
-  /// The moment set with Shard::set_timer has come.
+  /// The moment set with Loop::set_timer has come.
   virtual void on_timer(TimePoint now) { static_cast<void>(now); }
 
  private:
@@ -53,5 +53,5 @@ class Resident : public RefCounted<Resident> {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/resident.ipp>
+#include <spate/loop/impl/resident.ipp>
 #endif

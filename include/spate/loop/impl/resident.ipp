@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
 

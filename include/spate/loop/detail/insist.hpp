@@ -7,7 +7,7 @@
 #include <thread>
 
 #include <spate/error.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
 

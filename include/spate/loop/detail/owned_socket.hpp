@@ -1,4 +1,4 @@
-// OwnedSocket: a connected socket on its way from who accepted it to the shard that takes it over. Closed if none does.
+// OwnedSocket: a connected socket on its way from who accepted it to the loop that takes it over. Closed if none does.
 //
 // No object of Asio, so that it may travel between threads and outlive the io_context that it comes from.
 #pragma once
@@ -20,8 +20,8 @@
 #include <asio/ip/tcp.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/any_stream.hpp>
-#include <spate/stream/detail/close_on_exec.hpp>
+#include <spate/loop/detail/any_stream.hpp>
+#include <spate/loop/detail/close_on_exec.hpp>
 
 namespace spate::detail {
 
@@ -70,5 +70,5 @@ class OwnedSocket {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/owned_socket.ipp>
+#include <spate/loop/impl/owned_socket.ipp>
 #endif

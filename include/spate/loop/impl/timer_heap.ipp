@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/timer_heap.hpp>
+#include <spate/loop/detail/timer_heap.hpp>
 
 namespace spate::detail {
 

@@ -31,5 +31,5 @@ SPATE_DECL AnyStream::endpoint endpoint_of(int native, int (*get)(int, sockaddr*
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/any_stream.ipp>
+#include <spate/loop/impl/any_stream.ipp>
 #endif

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/report.hpp>
+#include <spate/loop/detail/report.hpp>
 
 namespace spate::detail {
 

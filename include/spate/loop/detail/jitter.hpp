@@ -27,5 +27,5 @@ class Jitter {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/jitter.ipp>
+#include <spate/loop/impl/jitter.ipp>
 #endif

@@ -30,5 +30,5 @@ class SignalsBlocked {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/signals_blocked.ipp>
+#include <spate/loop/impl/signals_blocked.ipp>
 #endif

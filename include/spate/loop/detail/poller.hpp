@@ -2,12 +2,12 @@
 #pragma once
 
 #if defined(__linux__) && !SPATE_PORTABLE
-#include <spate/stream/detail/epoll_poller.hpp>
+#include <spate/loop/detail/epoll_poller.hpp>
 namespace spate::detail {
 using Poller = EpollPoller;
 }
 #else
-#include <spate/stream/detail/asio_poller.hpp>
+#include <spate/loop/detail/asio_poller.hpp>
 namespace spate::detail {
 using Poller = AsioPoller;
 }

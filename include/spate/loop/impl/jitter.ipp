@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/jitter.hpp>
+#include <spate/loop/detail/jitter.hpp>
 
 namespace spate::detail {
 

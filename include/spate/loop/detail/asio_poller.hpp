@@ -1,6 +1,6 @@
-// AsioPoller: the sockets of one shard watched through Asio alone. Slower than EpollPoller and portable.
+// AsioPoller: the sockets of one loop watched through Asio alone. Slower than EpollPoller and portable.
 //
-// The interface is EpollPoller's. All members run on the shard's executor.
+// The interface is EpollPoller's. All members run on the loop's executor.
 #pragma once
 
 #include <chrono>
@@ -20,9 +20,9 @@
 #include <asio/error.hpp>
 #include <asio/ip/tcp.hpp>
 
-#include <spate/stream/detail/insist.hpp>
-#include <spate/stream/detail/owned_socket.hpp>
-#include <spate/stream/detail/resident.hpp>
+#include <spate/loop/detail/insist.hpp>
+#include <spate/loop/detail/owned_socket.hpp>
+#include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/signals_blocked.hpp>
+#include <spate/loop/detail/signals_blocked.hpp>
 
 namespace spate::detail {
 
