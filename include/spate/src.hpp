@@ -73,14 +73,11 @@
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>
 #include <spate/stream/impl/adopted_socket.ipp>
-#include <spate/stream/impl/discard_input.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
-#include <spate/stream/impl/half_closed.ipp>
 #include <spate/stream/impl/held_sends.ipp>
 #include <spate/stream/impl/kept_cursor.ipp>
-#include <spate/stream/impl/lingering_close.ipp>
 #include <spate/stream/impl/shard.ipp>
 #include <spate/stream/impl/stream_core.ipp>
 #include <spate/stream/impl/stream_fsm.ipp>
@@ -92,6 +89,10 @@
 #include <spate/stream/impl/stream_watchers.ipp>
 #include <spate/stream/impl/transport_choice.ipp>
 #include <spate/stream/impl/write_queue.ipp>
+#include <spate/transport/impl/discard_input.ipp>
+#include <spate/transport/impl/half_closed.ipp>
+#include <spate/transport/impl/lingering_close.ipp>
+#include <spate/transport/impl/socket_transport.ipp>
 #include <spate/wire/impl/decoder.ipp>
 #include <spate/wire/impl/encoded_event.ipp>
 #include <spate/wire/impl/event.ipp>

@@ -5,12 +5,15 @@ here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
+cases=0
+
 # expect pass|fail FILE INCLUDE: with that line in that header, beside a correct one, the check passes or fails.
 expect() {
+  cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/stream" \
-    "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,stream,registry,server,cluster,jwt}/a.hpp
+  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/transport" \
+    "$scratch/spate/stream" "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
+  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,stream,registry,server,cluster,jwt}/a.hpp
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -26,7 +29,8 @@ expect pass http/b.hpp '<llhttp.h>'
 expect pass server/b.hpp '<spate/wire/event.hpp>'
 expect pass loop/detail/b.hpp '<sys/epoll.h>'
 expect pass loop/b.hpp '<asio/post.hpp>'
-expect pass stream/b.hpp '<spate/loop/a.hpp>'
+expect pass transport/b.hpp '<spate/loop/a.hpp>'
+expect pass stream/b.hpp '<spate/transport/a.hpp>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
@@ -36,7 +40,8 @@ expect fail wire/b.hpp '<spate/http/a.hpp>'
 expect fail wire/b.hpp '<asio/buffer.hpp>'
 expect fail http/b.hpp '<spate/stream/a.hpp>'
 expect fail loop/b.hpp '<spate/stream/a.hpp>'
-expect fail loop/b.hpp '<spate/http/a.hpp>'
+expect fail loop/b.hpp '<spate/transport/a.hpp>'
+expect fail transport/b.hpp '<spate/http/a.hpp>'
 expect fail http/b.hpp '<asio/buffer.hpp>'
 expect fail stream/b.hpp '<llhttp.h>'
 expect fail registry/b.hpp '<spate/server/a.hpp>'
@@ -54,4 +59,4 @@ expect fail stream/b.hpp '<boost/beast.hpp>'
 expect fail spate.hpp '<spate/cluster/a.hpp>'
 expect fail stream/b.hpp '<spate/wire/missing.hpp>'
 expect fail other.hpp '<spate/wire/event.hpp>'
-echo "33 cases as expected"
+echo "$cases cases as expected"

@@ -36,7 +36,7 @@ class SocketlessStreams {
   /// Never asked for its socket, because the loop never runs.
   class NoSocket final : public detail::StreamOrigin {
    public:
-    detail::SocketId surrender() override { return detail::no_socket; }
+    detail::Peer surrender() override { return {}; }
     void answer(Response) override {}
   };
 

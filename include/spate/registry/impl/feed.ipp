@@ -122,16 +122,16 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
   const std::size_t members = members_.size();
   const auto left = [&] { return members_.size() != members; };  // its stream has ended, and `member` with it
   if (stream.queue_empty() && !stream.blocked()) {
-    asio::const_buffer buffers[Poller::max_buffers];
+    asio::const_buffer buffers[ByteTransport::max_buffers];
     std::size_t pieces = 0, size = 0;
     log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
       buffers[pieces++] = asio::const_buffer(piece.bytes.data(), piece.bytes.size());
       size += piece.bytes.size();
-      return pieces < Poller::max_buffers;
+      return pieces < ByteTransport::max_buffers;
     });
     const std::size_t written = stream.write_through(buffers, pieces, size, budget);
     if (left()) return;
-    if (written == size && pieces < Poller::max_buffers) {
+    if (written == size && pieces < ByteTransport::max_buffers) {
       count(member);
       member.position = log_.end();
       return;

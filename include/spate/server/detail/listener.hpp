@@ -25,7 +25,7 @@ SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, Own
                                                          const AnyStream::endpoint& remote);
 
 /// Answers with 503 whatever was or will be asked, and lets go of the socket.
-SPATE_DECL void refuse_connection(Shard& shard, SocketId socket, std::string_view why);
+SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, std::string_view why);
 
 /// Begins a session on `shard` for a connection that was let in, whoever accepted it, where `hosts` of `server` may be
 /// asked for; or refuses it, as `entry` says. `read` is the request that was read from it already, if one was. Every

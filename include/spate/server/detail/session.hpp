@@ -25,15 +25,16 @@
 #include <spate/server/detail/answer_buffer.hpp>
 #include <spate/server/detail/exchange.hpp>
 #include <spate/server/detail/server_core.hpp>
-#include <spate/stream/detail/half_closed.hpp>
-#include <spate/stream/detail/lingering_close.hpp>
+#include <spate/transport/detail/half_closed.hpp>
+#include <spate/transport/detail/lingering_close.hpp>
+#include <spate/transport/detail/peer.hpp>
 
 namespace spate::detail {
 
 class Session final : public RequestOrigin {
  public:
   /// `hosts` is one of `server`.
-  Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, SocketId socket);
+  Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer);
 
   /// Begins to read. The poller holds the session from now on.
   void start();
@@ -60,7 +61,7 @@ class Session final : public RequestOrigin {
 
   bool input_ended() const noexcept override { return ended_ || end_ahead_; }
 
-  SocketId surrender() override;
+  Peer surrender() override;
 
   void answer(Response response) override;
 
@@ -142,7 +143,7 @@ class Session final : public RequestOrigin {
 
   const Ref<Shard> shard_;
   const Ref<ServerCore> server_;
-  SocketId socket_;
+  Peer peer_;
   State state_ = State::reading;
   std::unique_ptr<RequestParser> parser_;
   std::string input_;  // read and not yet parsed

@@ -15,15 +15,15 @@ SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, Own
   return std::nullopt;
 }
 
-SPATE_DECL void refuse_connection(Shard& shard, SocketId socket, std::string_view why) {
+SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, std::string_view why) {
   std::string answer;
   const Response refusal = Response::error(503, why).close_connection();
   serialize_head(answer, refusal, HeadContext{1, false});
   answer += refusal.body();
   const asio::const_buffer buffer(answer.data(), answer.size());
   std::error_code error;
-  shard.poller().write(socket, &buffer, 1, error);  // a fresh socket takes it, or its client has gone
-  linger(shard, socket);
+  peer.write(buffer, error);  // a fresh socket takes it, or its client has gone
+  linger(shard, std::move(peer));
 }
 
 SPATE_DECL void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
@@ -34,24 +34,25 @@ SPATE_DECL void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& se
     server->accept_errors.fetch_add(1, std::memory_order_relaxed);
     return;
   }
+  Peer peer = shard->peer(socket);
   if (server->draining.load(std::memory_order_relaxed)) {
-    if (!read) return shard->poller().close(socket);
-    return refuse_connection(*shard, socket, "the server shuts down");  // who has asked is answered
+    if (!read) return peer.close();
+    return refuse_connection(*shard, peer, "the server shuts down");  // who has asked is answered
   }
   server->connections.fetch_add(1, std::memory_order_relaxed);
   Ref<Session> session;
   try {
     if (entry.place) shard->poller().hold(socket, std::move(entry.place));
     if (entry.verdict == ConnectionLimits::Verdict::refuse) {
-      return refuse_connection(*shard, socket, "too many connections");
+      return refuse_connection(*shard, peer, "too many connections");
     }
-    session = make_ref<Session>(shard, server, hosts, socket);
+    session = make_ref<Session>(shard, server, hosts, std::move(peer));
     read ? session->start(std::move(*read)) : session->start();
   } catch (...) {
     if (session) {
       session->on_cut();
     } else {
-      shard->poller().close(socket);
+      peer.close();
     }
     throw;
   }

@@ -6,31 +6,30 @@
 
 namespace spate::detail {
 
-SPATE_DECL Session::Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, SocketId socket)
-    : shard_(std::move(shard)),
-      server_(std::move(server)),
-      socket_(socket),
-      exchange_(*this, *shard_, *server_, hosts, answers_) {}
+SPATE_DECL Session::Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer)
+    : shard_(std::move(shard)), server_(std::move(server)), exchange_(*this, *shard_, *server_, hosts, answers_) {
+  peer_ = std::move(peer);  // when nothing can fail any more: until then it is the caller's
+}
 
 SPATE_DECL void Session::start() {
-  shard_->poller().set_resident(socket_, Ref<Resident>(this));
+  peer_.set_resident(Ref<Resident>(this));
   set_deadline(server_->options.request_timeout);
   read();
 }
 
 SPATE_DECL void Session::start(Request request) {
-  shard_->poller().set_resident(socket_, Ref<Resident>(this));
+  peer_.set_resident(Ref<Resident>(this));
   dispatch(std::move(request));
   advance();
 }
 
 SPATE_DECL bool Session::on_readable() {
   read();
-  return socket_ != no_socket && !ended_ && !paused_;
+  return peer_ && !ended_ && !paused_;
 }
 
 SPATE_DECL void Session::on_writable() {
-  if (socket_ == no_socket || state_ != State::answering) return;
+  if (!peer_ || state_ != State::answering) return;
   write();
   advance();
 }
@@ -40,9 +39,9 @@ SPATE_DECL void Session::on_hangup() {
     read();
     if (!paused_) return;
   }
-  if (socket_ == no_socket) return;
+  if (!peer_) return;
   // Nothing more is read, so no read tells whether the client has gone altogether now.
-  if (const std::error_code error = shard_->poller().broken(socket_)) return end_of_input(error);
+  if (const std::error_code error = peer_.broken()) return end_of_input(error);
   // It has ended its side, perhaps behind what is still to be read: it may wait for its answers, but has left a stream.
   if (ended_ || std::exchange(end_ahead_, true) || state_ != State::handling) return;
   exchange_.respondent().input_ended();
@@ -53,12 +52,12 @@ SPATE_DECL Left Session::flush(int& budget) {
   if (has_next()) {
     std::string input = std::exchange(input_, {});  // a stream may take the connection meanwhile
     const std::size_t rest = consume(input, budget).size();
-    if (socket_ != no_socket) {
+    if (peer_) {
       input.erase(0, input.size() - rest);
       input_ = std::move(input);
       if (paused_ && input_.size() < most_input / 2) {
         paused_ = false;
-        shard_->poller().await_readable(socket_);
+        peer_.await_readable();
       }
     }
   }
@@ -76,7 +75,7 @@ SPATE_DECL void Session::on_timer(TimePoint now) {
       return close();
     case State::handling: return probe();
     case State::answering:
-      if (!writing_.keeps_up(now, shard_->poller().unacknowledged(socket_), write_limits())) return close();
+      if (!writing_.keeps_up(now, peer_.unacknowledged(), write_limits())) return close();
       return shard_->set_timer(*this, writing_.next(write_limits()));
     default: return;
   }
@@ -96,21 +95,21 @@ SPATE_DECL bool Session::on_cut() {
   return busy;
 }
 
-SPATE_DECL SocketId Session::surrender() {
+SPATE_DECL Peer Session::surrender() {
   // A client that has ended its side before its stream began has left it.
   if (input_ended()) close();
   // There may be an end behind what was not read. The stream has to look for it.
-  if (socket_ != no_socket && paused_) shard_->poller().await_readable(socket_);
+  if (peer_ && paused_) peer_.await_readable();
   shard_->set_timer(*this, never);
   state_ = State::over;
   exchange_.let_go();
   parser_.reset();
   input_ = {};
-  return std::exchange(socket_, no_socket);
+  return std::move(peer_);
 }
 
 SPATE_DECL void Session::answer(Response response) {
-  if (socket_ == no_socket || state_ != State::handling) return;
+  if (!peer_ || state_ != State::handling) return;
   try {
     exchange_.put(std::move(response));
     write();
@@ -122,7 +121,7 @@ SPATE_DECL void Session::answer(Response response) {
 }
 
 SPATE_DECL void Session::begin_pieces(Response head) {
-  if (socket_ == no_socket || state_ != State::handling) return;
+  if (!peer_ || state_ != State::handling) return;
   pieces_ = std::make_unique<PiecesUnderWay>();
   if (!exchange_.put_head_of_pieces(std::move(head))) pieces_.reset();
   write();
@@ -130,7 +129,7 @@ SPATE_DECL void Session::begin_pieces(Response head) {
 }
 
 SPATE_DECL void Session::write_piece(std::string piece, Ref<SendWaiter> waiter) {
-  if (socket_ == no_socket || !pieces_) return waiter->done(Errc::stream_closed);
+  if (!peer_ || !pieces_) return waiter->done(Errc::stream_closed);
   const bool blocked = !answers_.empty();
   try {
     pieces_->waiters.push_back(waiter);
@@ -144,7 +143,7 @@ SPATE_DECL void Session::write_piece(std::string piece, Ref<SendWaiter> waiter) 
 }
 
 SPATE_DECL void Session::end_pieces(Pieces pieces) {
-  if (socket_ == no_socket) return;
+  if (!peer_) return;
   // There are none under way yet if memory was lacking for the head.
   if (pieces == Pieces::broken) return close();
   if (!pieces_) return;
@@ -185,19 +184,19 @@ SPATE_DECL void Session::read() {
   const Ref<Session> alive(this);
   char buffer[read_size];
   int budget = 1;
-  for (int reads = 0; socket_ != no_socket && !ended_; ++reads) {
+  for (int reads = 0; peer_ && !ended_; ++reads) {
     if (input_.size() >= most_input) {
       paused_ = true;
       return;
     }
-    if (reads == most_reads) return shard_->poller().await_readable(socket_);
+    if (reads == most_reads) return peer_.await_readable();
     std::error_code error;
-    const std::size_t size = shard_->poller().read(socket_, buffer, sizeof buffer, error);
+    const std::size_t size = peer_.read(buffer, sizeof buffer, error);
     if (error == asio::error::would_block) return;
     if (error) return end_of_input(error == asio::error::eof ? std::error_code() : error);
     std::string_view bytes(buffer, size);
     if (state_ == State::reading && input_.empty()) bytes = consume(bytes, budget);
-    if (socket_ != no_socket) input_.append(bytes);
+    if (peer_) input_.append(bytes);
     advance();
     // A short read has emptied the socket; what comes later is a new edge, and an end behind it a hangup.
     if (size < sizeof buffer) return;
@@ -238,7 +237,7 @@ SPATE_DECL void Session::await_departure() {
 
 SPATE_DECL void Session::probe() {
   if (!exchange_.respondent().awaits_stream()) return;
-  if (const std::error_code error = say_go_on(shard_->poller(), socket_)) return end_of_input(error);
+  if (const std::error_code error = say_go_on(peer_)) return end_of_input(error);
   probe_wait_ *= 2;
   set_deadline(probe_wait_);
 }
@@ -297,7 +296,7 @@ SPATE_DECL void Session::take_body_of(Request head) {
 
 SPATE_DECL void Session::invite_body() {
   // Every earlier answer has been taken, so there is room; a client with none for a line cannot be served.
-  if (say_go_on(shard_->poller(), socket_)) close();
+  if (say_go_on(peer_)) close();
 }
 
 SPATE_DECL std::size_t Session::dispatch(Request request) {
@@ -321,19 +320,19 @@ SPATE_DECL void Session::fail(int status, std::string_view reason) {
 }
 
 SPATE_DECL void Session::write() {
-  if (socket_ == no_socket) return;  // the server was stopped by the handler
+  if (!peer_) return;  // the server was stopped by the handler
   state_ = State::answering;
   while (!answers_.empty()) {
     const asio::const_buffer buffer = answers_.unsent();
     std::error_code error;
-    const std::size_t written = shard_->poller().write(socket_, &buffer, 1, error);
+    const std::size_t written = peer_.write(buffer, error);
     if (error && error != asio::error::would_block) return close();
     answers_.sent(written);
     if (error) {
       const bool anew = !writing_.blocked();
-      writing_.stalled(shard_->now(), 0, anew ? shard_->poller().unacknowledged(socket_) : 0);
+      writing_.stalled(shard_->now(), written, anew ? peer_.unacknowledged() : 0);
       if (anew) shard_->set_timer(*this, writing_.next(write_limits()));
-      return shard_->poller().await_writable(socket_);
+      return peer_.await_writable();
     }
     if (writing_.blocked()) writing_.stalled(shard_->now(), written, 0);
   }
@@ -346,7 +345,7 @@ SPATE_DECL void Session::write() {
   if (answers_.closes()) {
     shard_->set_timer(*this, never);
     state_ = State::over;
-    return linger(*shard_, std::exchange(socket_, no_socket));
+    return linger(*shard_, std::move(peer_));
   }
   state_ = State::reading;
   exchange_.end();
@@ -359,10 +358,9 @@ SPATE_DECL void Session::close() {
   const Ref<Session> alive(this);
   // A plain end of the connection would make an answer whole whose end has not been sent.
   const bool part_looks_whole = pieces_ && answers_.pieces_end_with_connection();
-  if (socket_ != no_socket) {
+  if (peer_) {
     shard_->set_timer(*this, never);
-    const SocketId socket = std::exchange(socket_, no_socket);
-    part_looks_whole ? shard_->poller().abort(socket) : shard_->poller().close(socket);
+    part_looks_whole ? peer_.abort() : peer_.close();
   }
   // From here on memory may be needed.
   const Respondent left = exchange_.let_go();

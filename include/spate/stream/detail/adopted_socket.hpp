@@ -15,11 +15,12 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/discard_input.hpp>
-#include <spate/stream/detail/half_closed.hpp>
-#include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
+#include <spate/transport/detail/discard_input.hpp>
+#include <spate/transport/detail/half_closed.hpp>
+#include <spate/transport/detail/lingering_close.hpp>
+#include <spate/transport/detail/peer.hpp>
 
 namespace spate::detail {
 
@@ -34,7 +35,7 @@ class AdoptedSocket final : public StreamOrigin {
   bool on_readable() override;
   void on_hangup() override;
   void on_writable() override {
-    if (socket_ != no_socket && !stream_) write();
+    if (peer_ && !stream_) write();
   }
   void on_timer(TimePoint now) override;
   void on_drain() override {
@@ -44,7 +45,7 @@ class AdoptedSocket final : public StreamOrigin {
 
   bool input_ended() const noexcept override { return ended_; }
 
-  SocketId surrender() override;
+  Peer surrender() override;
 
   void answer(Response response) override;
 
@@ -69,7 +70,7 @@ class AdoptedSocket final : public StreamOrigin {
   const HeadContext context_;
   const HeaderFields fields_;
   const Ref<StreamSettings> settings_;
-  SocketId socket_ = no_socket;
+  Peer peer_;
   Ref<StreamCore> stream_;  // until its head goes out, or what is answered instead
   std::string answer_;
   std::size_t sent_ = 0;  // of `answer_`

@@ -13,12 +13,17 @@
 #include <spate/loop/detail/loop.hpp>
 #include <spate/stream/detail/counters.hpp>
 #include <spate/stream/detail/write_queue.hpp>
+#include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/socket_transport.hpp>
 
 namespace spate::detail {
 
 class Shard final : public Loop {
  public:
   using Loop::Loop;
+
+  /// The one at the other end of `socket`, which is one of this loop's.
+  Peer peer(SocketId socket) noexcept { return {sockets_, socket}; }
 
   NodePool& nodes() noexcept { return nodes_; }
   ShardCounters& counters() noexcept { return counters_; }
@@ -39,6 +44,7 @@ class Shard final : public Loop {
   // Fewer streams than these are some slow clients, even when there are no others.
   static constexpr int least_overrun = 16;
 
+  SocketTransport sockets_{poller()};
   NodePool nodes_;
   ShardCounters counters_;
   std::unordered_map<const Resident*, WallTime> expiries_;

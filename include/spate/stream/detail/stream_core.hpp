@@ -27,19 +27,20 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/prefetch.hpp>
-#include <spate/stream/detail/discard_input.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/kept_cursor.hpp>
 #include <spate/stream/detail/language.hpp>
-#include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_head.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/transport/detail/discard_input.hpp>
+#include <spate/transport/detail/lingering_close.hpp>
+#include <spate/transport/detail/peer.hpp>
 
 namespace spate::detail {
 
@@ -129,7 +130,7 @@ class StreamCore final : public Resident {
   bool takes_events() const noexcept { return !ended_ && !finishing_; }
   /// Whether it has been asked to end, and only what is still owed to it comes before that.
   bool ending() const noexcept { return held() != nullptr && held()->ending; }
-  bool blocked() const noexcept { return socket_ == no_socket || fsm_.blocked(); }
+  bool blocked() const noexcept { return !peer_ || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
 
@@ -312,7 +313,7 @@ class StreamCore final : public Resident {
   // What each write needs lies together: with ten thousand streams none of it is in a cache.
   const Ref<Shard> shard_;
   StreamFsm fsm_;
-  SocketId socket_ = no_socket;
+  Peer peer_;
   std::atomic<State> state_{State::pending};
   std::atomic<std::uint8_t> behind_sources_{0};
   const Framing framing_;

@@ -11,12 +11,12 @@
 
 #include <spate/config.hpp>
 #include <spate/http/response.hpp>
-#include <spate/loop/detail/poller.hpp>
 #include <spate/loop/detail/report.hpp>
 #include <spate/loop/detail/resident.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/stream/end_reason.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/transport/detail/peer.hpp>
 #include <spate/wire/detail/require.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -49,13 +49,13 @@ struct StreamSettings final : RefCounted<StreamSettings> {
   static void check(const StreamOptions& options);
 };
 
-/// Where a stream or a pending answer comes from: it holds the socket until the head goes out. Shard only.
+/// Where a stream or a pending answer comes from: it holds the peer until the head goes out. Shard only.
 class StreamOrigin : public Resident {
  public:
   /// Whether the client has ended its side. Then it has gone, or waits for an answer: nobody can tell.
   virtual bool input_ended() const noexcept { return false; }
-  /// Gives the socket away for the stream; `no_socket` when it is gone.
-  virtual SocketId surrender() = 0;
+  /// Gives the peer away for the stream; nobody when they have gone.
+  virtual Peer surrender() = 0;
   /// Answers with `response` instead of a stream.
   virtual void answer(Response response) = 0;
   /// Answers with the head of a stream alone. Only an origin whose streams may be of Framing::none is asked to.
@@ -72,7 +72,7 @@ class StreamSource : public Resident {
   virtual std::uint64_t accepted() const = 0;
   /// Whether it owes events up to `position`.
   virtual bool owes(std::uint64_t position) const = 0;
-  /// The stream has nothing queued and its socket takes bytes. Queues more, nothing behind `position`; returns false
+  /// The stream has nothing queued and its peer takes bytes. Queues more, nothing behind `position`; returns false
   /// when there is none.
   virtual bool pull(std::uint64_t position) = 0;
   /// Whether it is still looking for what it owes, and has paused only to let others have their turn.

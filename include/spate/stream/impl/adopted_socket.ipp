@@ -14,16 +14,19 @@ SPATE_DECL AdoptedSocket::AdoptedSocket(Shard& shard, const Request& request, He
       settings_(std::move(settings)) {}
 
 SPATE_DECL void AdoptedSocket::begin(OwnedSocket socket, Ref<StreamCore> stream, std::error_code error) {
-  if (!error) socket_ = shard_.poller().attach(std::move(socket), error);
+  if (!error) {
+    const SocketId attached = shard_.poller().attach(std::move(socket), error);
+    if (!error) peer_ = shard_.peer(attached);
+  }
   if (error) return stream->connection_lost(error);
   stream_ = std::move(stream);
-  shard_.poller().set_resident(socket_, Ref<Resident>(this));
+  peer_.set_resident(Ref<Resident>(this));
 }
 
 SPATE_DECL bool AdoptedSocket::on_readable() {
-  if (socket_ == no_socket || ended_) return false;
+  if (!peer_ || ended_) return false;
   std::error_code error;
-  if (discard_input(shard_.poller(), socket_, error)) return true;
+  if (discard_input(peer_, error)) return true;
   if (error) {
     lose(error);
   } else {
@@ -33,17 +36,17 @@ SPATE_DECL bool AdoptedSocket::on_readable() {
 }
 
 SPATE_DECL void AdoptedSocket::on_hangup() {
-  if (socket_ == no_socket) return;
+  if (!peer_) return;
   if (!ended_) {
     on_readable();
-  } else if (shard_.poller().broken(socket_)) {
+  } else if (peer_.broken()) {
     lose({});  // to leave is no error, and only afterwards the connection broke
   }
 }
 
 SPATE_DECL void AdoptedSocket::on_timer(TimePoint now) {
   if (stream_) return probe();
-  if (!writing_.keeps_up(now, shard_.poller().unacknowledged(socket_), settings_->limits)) return lose({});
+  if (!writing_.keeps_up(now, peer_.unacknowledged(), settings_->limits)) return lose({});
   shard_.set_timer(*this, writing_.next(settings_->limits));
 }
 
@@ -52,14 +55,14 @@ SPATE_DECL bool AdoptedSocket::on_cut() {
   return stream ? stream->on_cut() : true;
 }
 
-SPATE_DECL SocketId AdoptedSocket::surrender() {
+SPATE_DECL Peer AdoptedSocket::surrender() {
   // A client that has ended its side before its stream began has left it.
   if (ended_) {
     close();
-    return no_socket;
+    return {};
   }
   stream_ = nullptr;
-  return std::exchange(socket_, no_socket);
+  return std::move(peer_);
 }
 
 SPATE_DECL void AdoptedSocket::answer(Response response) {
@@ -71,7 +74,7 @@ SPATE_DECL void AdoptedSocket::answer(Response response) {
 }
 
 SPATE_DECL void AdoptedSocket::answer_head(std::string bytes) {
-  if (socket_ == no_socket) return;
+  if (!peer_) return;
   stream_ = nullptr;
   shard_.set_timer(*this, never);
   answer_ = std::move(bytes);
@@ -86,7 +89,7 @@ SPATE_DECL void AdoptedSocket::await_departure() {
 }
 
 SPATE_DECL void AdoptedSocket::probe() {
-  if (say_go_on(shard_.poller(), socket_)) return lose({});
+  if (say_go_on(peer_)) return lose({});
   look_later(2 * probe_wait_);
 }
 
@@ -99,26 +102,26 @@ SPATE_DECL void AdoptedSocket::write() {
   while (sent_ < answer_.size()) {
     const asio::const_buffer buffer(answer_.data() + sent_, answer_.size() - sent_);
     std::error_code error;
-    const std::size_t written = shard_.poller().write(socket_, &buffer, 1, error);
+    const std::size_t written = peer_.write(buffer, error);
     if (error && error != asio::error::would_block) return lose(error);
     sent_ += written;
     if (error) {
       const bool anew = !writing_.blocked();
-      writing_.stalled(shard_.now(), 0, anew ? shard_.poller().unacknowledged(socket_) : 0);
+      writing_.stalled(shard_.now(), written, anew ? peer_.unacknowledged() : 0);
       if (anew) shard_.set_timer(*this, writing_.next(settings_->limits));
-      return shard_.poller().await_writable(socket_);
+      return peer_.await_writable();
     }
     if (writing_.blocked()) writing_.stalled(shard_.now(), written, 0);
   }
   const Ref<Resident> alive(this);
   shard_.set_timer(*this, never);
-  linger(shard_, std::exchange(socket_, no_socket));
+  linger(shard_, std::move(peer_));
 }
 
 SPATE_DECL Ref<StreamCore> AdoptedSocket::close() {
   const Ref<Resident> alive(this);
   shard_.set_timer(*this, never);
-  if (socket_ != no_socket) shard_.poller().close(std::exchange(socket_, no_socket));
+  peer_.close();
   return std::exchange(stream_, nullptr);
 }
 

@@ -177,7 +177,7 @@ SPATE_DECL void StreamCore::push_gap(const EncodedEvent& gap) {
 }
 
 SPATE_DECL void StreamCore::mark_dirty() {
-  if (dirty_ || (socket_ == no_socket && !polling())) return;
+  if (dirty_ || (!peer_ && !polling())) return;
   dirty_ = true;
   shard_->mark_dirty(Ref<Resident>(this));
 }

@@ -27,9 +27,9 @@ SPATE_DECL void StreamCore::do_open() {
     return origin->answer_head(std::move(head));
   }
   if (transport() == Transport::poll) return begin_poll();
-  socket_ = opening_->origin->surrender();
-  if (socket_ == no_socket) return connection_lost({});
-  shard_->poller().set_resident(socket_, Ref<Resident>(this));
+  peer_ = opening_->origin->surrender();
+  if (!peer_) return connection_lost({});
+  peer_.set_resident(Ref<Resident>(this));
   push_text(stream_head(framing_, take_fields(), transport(), after_stream(*opening_->request)));
   opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
   if (transport() == Transport::iframe) {
@@ -89,7 +89,7 @@ SPATE_DECL void StreamCore::do_reject(Response response) {
 }
 
 SPATE_DECL void StreamCore::release_opening() {
-  if (!handler_done_ || (socket_ == no_socket && !ended_) || !opening_) return;
+  if (!handler_done_ || (!peer_ && !ended_) || !opening_) return;
   const std::unique_ptr<Opening> released = [&] {
     const std::lock_guard lock(shard_->shared_mutex());
     return std::move(opening_);
@@ -102,7 +102,7 @@ SPATE_DECL void StreamCore::set_expiry(WallTime moment) {
   WallTime& expiry = shard_->expiries()[this];
   if (!expires_ || moment < expiry) expiry = moment;
   expires_ = true;
-  if (socket_ != no_socket || polling()) shard_->set_timer(*this, next_moment());
+  if (peer_ || polling()) shard_->set_timer(*this, next_moment());
 }
 
 SPATE_DECL void StreamCore::forget_expiry() noexcept {
@@ -137,7 +137,7 @@ SPATE_DECL void StreamCore::on_timer(TimePoint now) {
       fsm_.wrote(now);  // as good as written: the next one counts from here
       break;
     case StreamFsm::Due::progress:
-      if (fsm_.keeps_up(now, shard_->poller().unacknowledged(socket_), settings_->limits)) break;
+      if (fsm_.keeps_up(now, peer_.unacknowledged(), settings_->limits)) break;
       return ended(EndReason::write_timeout, Errc::write_timeout);
     case StreamFsm::Due::end_of_life:
       fsm_.forget_end_of_life();
@@ -158,17 +158,17 @@ SPATE_DECL void StreamCore::on_timer(TimePoint now) {
 // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
 // that closing does not turn into a reset. (RFC 9112 9.3.2)
 SPATE_DECL bool StreamCore::on_readable() {
-  if (socket_ == no_socket) return false;
+  if (!peer_) return false;
   std::error_code error;
-  if (discard_input(shard_->poller(), socket_, error)) return true;
+  if (discard_input(peer_, error)) return true;
   connection_lost(error);
   return false;
 }
 
 SPATE_DECL void StreamCore::on_hangup() {
-  if (socket_ == no_socket) return;
+  if (!peer_) return;
   std::error_code error;  // FIN or RST? Only the socket knows.
-  discard_input(shard_->poller(), socket_, error);
+  discard_input(peer_, error);
   connection_lost(error);
 }
 
@@ -272,7 +272,7 @@ SPATE_DECL void StreamCore::push_farewell(EndReason reason) {
 
 SPATE_DECL void StreamCore::finished() {
   // Closed in stages, so that the last bytes are not lost to a reset. (RFC 9112 9.6)
-  linger(*shard_, std::exchange(socket_, no_socket));
+  linger(*shard_, std::move(peer_));
   ended(reason_, {});
 }
 
@@ -294,7 +294,7 @@ SPATE_DECL void StreamCore::tell_end() {
   const Ref<StreamCore> alive(this);
   shard_->set_timer(*this, never);
   forget_expiry();
-  if (socket_ != no_socket) shard_->poller().close(std::exchange(socket_, no_socket));
+  peer_.close();
   detach_sources();
   queue_.clear(shard_->nodes(), Errc::stream_closed);
   queue_changed();

@@ -246,7 +246,7 @@ SPATE_DECL bool StreamCore::make_room(const EncodedEvent& event) {
   const std::size_t size = event.chunk().size();
   if (!over(size)) return true;
   // What has not been offered to the kernel yet does not wait for the client.
-  if (!fsm_.blocked() && socket_ != no_socket) {
+  if (!fsm_.blocked() && peer_) {
     int budget = 16;
     write_out(budget);
     if (ended_) return false;
@@ -316,14 +316,14 @@ SPATE_DECL Left StreamCore::flush(int& budget) {
 }
 
 SPATE_DECL void StreamCore::on_writable() {
-  if (socket_ == no_socket || !fsm_.blocked()) return;
+  if (!peer_ || !fsm_.blocked()) return;
   int budget = 16;
   if (write_out(budget)) mark_dirty();
 }
 
-// Writes until nothing is left, the kernel refuses, or the budget is spent. Returns whether more can be done now.
+// Writes until nothing is left, the transport is full, or the budget is spent. Returns whether more can be done now.
 SPATE_DECL bool StreamCore::write_out(int& budget) {
-  while (socket_ != no_socket) {
+  while (peer_) {
     if (queue_.empty()) {
       if (finishing_) {
         finished();
@@ -334,30 +334,30 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
         budget -= budget_of_rest;
         return true;
       }
-      if (socket_ == no_socket || !ending() || in_debt()) return false;
+      if (!peer_ || !ending() || in_debt()) return false;
       finish(EncodedEvent(held()->last));
       continue;
     }
     if (budget <= 0) return true;
     resolve_gaps();
-    asio::const_buffer buffers[Poller::max_buffers];
-    const std::size_t count = queue_.gather(buffers, Poller::max_buffers, most_per_write);
+    asio::const_buffer buffers[ByteTransport::max_buffers];
+    const std::size_t count = queue_.gather(buffers, ByteTransport::max_buffers, most_per_write);
     std::size_t size = 0;
     for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
     const std::size_t written = write(buffers, count, size, budget);
-    if (socket_ == no_socket) return false;
+    if (!peer_) return false;
     queue_.consume(shard_->nodes(), written);
     queue_changed();
-    if (written < size) return false;
+    if (fsm_.blocked()) return false;
   }
   return false;
 }
 
-// One system call. Less than all means that the socket is full: nothing more until on_writable.
+// One system call. Nothing more until on_writable once the transport is full.
 SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                                          int& budget) {
   std::error_code error;
-  const std::size_t written = shard_->poller().write(socket_, buffers, count, error);
+  const std::size_t written = peer_.write(buffers, count, size, error);
   budget -= 1 + static_cast<int>(written / bytes_per_budget);
   if (error && error != asio::error::would_block) {
     connection_lost(error == std::errc::broken_pipe ? std::error_code() : error);
@@ -366,11 +366,11 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   const TimePoint now = shard_->now();
   const bool was_blocked = fsm_.blocked();
   if (written > 0) shard_->counters().bytes_sent.add(written);
-  if (written == size) {
+  if (!error) {
     fsm_.wrote(now);
   } else {
-    fsm_.stalled(now, written, was_blocked ? 0 : shard_->poller().unacknowledged(socket_));
-    shard_->poller().await_writable(socket_);
+    fsm_.stalled(now, written, was_blocked ? 0 : peer_.unacknowledged());
+    peer_.await_writable();
   }
   // The write deadline begins, or the heartbeat takes over from it. Otherwise a timer that is early is cheaper.
   if (fsm_.blocked() != was_blocked) shard_->set_timer(*this, next_moment());

@@ -2,21 +2,21 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/discard_input.hpp>
+#include <spate/transport/detail/discard_input.hpp>
 
 namespace spate::detail {
 
-SPATE_DECL bool discard_input(Poller& poller, SocketId socket, std::error_code& error) {
+SPATE_DECL bool discard_input(const Peer& peer, std::error_code& error) {
   constexpr int most_reads = 16;
   char ignored[4096];
   for (int i = 0; i < most_reads; ++i) {
-    poller.read(socket, ignored, sizeof ignored, error);
+    peer.read(ignored, sizeof ignored, error);
     if (!error) continue;
     const bool open = error == asio::error::would_block;
     if (open || error == asio::error::eof) error.clear();
     return open;
   }
-  poller.await_readable(socket);  // others have their turn first
+  peer.await_readable();  // others have their turn first
   return true;
 }
 

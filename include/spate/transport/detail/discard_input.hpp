@@ -7,16 +7,16 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
-#include <spate/loop/detail/poller.hpp>
+#include <spate/transport/detail/peer.hpp>
 
 namespace spate::detail {
 
-/// Takes what `socket` has to read. Returns false when the connection is at its end; then `error` says why, and is
-/// empty when the client closed it.
-SPATE_DECL bool discard_input(Poller& poller, SocketId socket, std::error_code& error);
+/// Takes what `peer` has sent. Returns false when the connection is at its end; then `error` says why, and is empty
+/// when the client closed it.
+SPATE_DECL bool discard_input(const Peer& peer, std::error_code& error);
 
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/discard_input.ipp>
+#include <spate/transport/impl/discard_input.ipp>
 #endif

@@ -2,26 +2,26 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/lingering_close.hpp>
+#include <spate/transport/detail/lingering_close.hpp>
 
 namespace spate::detail {
 
 SPATE_DECL void LingeringClose::start() {
-  shard_.poller().set_resident(socket_, Ref<Resident>(this));
-  shard_.poller().shutdown_send(socket_);
-  shard_.set_timer(*this, shard_.now() + patience);
+  peer_.set_resident(Ref<Resident>(this));
+  peer_.shut_down();
+  loop_.set_timer(*this, loop_.now() + patience);
   on_readable();
 }
 
 SPATE_DECL bool LingeringClose::on_readable() {
-  for (int reads = 0; socket_ != no_socket && taken_ < most_taken; ++reads) {
+  for (int reads = 0; peer_ && taken_ < most_taken; ++reads) {
     if (reads == most_reads) {
-      shard_.poller().await_readable(socket_);
+      peer_.await_readable();
       return true;
     }
     char ignored[16 * 1024];
     std::error_code error;
-    taken_ += shard_.poller().read(socket_, ignored, sizeof ignored, error);
+    taken_ += peer_.read(ignored, sizeof ignored, error);
     if (error == asio::error::would_block) return true;
     if (error) break;
   }
@@ -35,24 +35,20 @@ SPATE_DECL bool LingeringClose::on_cut() {
 }
 
 SPATE_DECL void LingeringClose::close() {
-  if (socket_ == no_socket) return;
+  if (!peer_) return;
   const Ref<Resident> alive(this);
-  shard_.set_timer(*this, never);
-  shard_.poller().close(std::exchange(socket_, no_socket));
+  loop_.set_timer(*this, never);
+  peer_.close();
 }
 
-SPATE_DECL void linger(Shard& shard, SocketId socket) {
+SPATE_DECL void linger(Loop& loop, Peer peer) {
   Ref<LingeringClose> closing;
   try {
-    closing = make_ref<LingeringClose>(shard, socket);
+    closing = make_ref<LingeringClose>(loop, std::move(peer));
     closing->start();
   } catch (const std::bad_alloc&) {
     // Then without stages.
-    if (closing) {
-      closing->on_cut();
-    } else {
-      shard.poller().close(socket);
-    }
+    closing ? static_cast<void>(closing->on_cut()) : peer.close();
   }
 }
 

@@ -13,7 +13,7 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/shard.hpp>
+#include <spate/transport/detail/peer.hpp>
 
 namespace spate::detail {
 
@@ -22,10 +22,10 @@ inline constexpr std::chrono::seconds first_probe{2};
 
 /// Invites the client to go on, whether it asked for that or not. Returns why that cannot be written whole, if it
 /// cannot.
-SPATE_DECL std::error_code say_go_on(Poller& poller, SocketId socket);
+SPATE_DECL std::error_code say_go_on(const Peer& peer);
 
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/half_closed.ipp>
+#include <spate/transport/impl/half_closed.ipp>
 #endif

@@ -8,13 +8,14 @@
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/shard.hpp>
+#include <spate/loop/detail/loop.hpp>
+#include <spate/transport/detail/peer.hpp>
 
 namespace spate::detail {
 
 class LingeringClose final : public Resident {
  public:
-  LingeringClose(Shard& shard, SocketId socket) : shard_(shard), socket_(socket) {}
+  LingeringClose(Loop& loop, Peer peer) : loop_(loop), peer_(std::move(peer)) {}
 
   void start();
 
@@ -34,15 +35,15 @@ class LingeringClose final : public Resident {
 
   void close();
 
-  Shard& shard_;  // outlives its sockets, and with them this object
-  SocketId socket_;
+  Loop& loop_;  // outlives its sockets, and with them this object
+  Peer peer_;
   std::size_t taken_ = 0;
 };
 
-SPATE_DECL void linger(Shard& shard, SocketId socket);
+SPATE_DECL void linger(Loop& loop, Peer peer);
 
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/lingering_close.ipp>
+#include <spate/transport/impl/lingering_close.ipp>
 #endif
