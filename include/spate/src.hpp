@@ -93,6 +93,7 @@
 #include <spate/transport/impl/half_closed.ipp>
 #include <spate/transport/impl/lingering_close.ipp>
 #include <spate/transport/impl/socket_transport.ipp>
+#include <spate/transport/impl/write_deadline.ipp>
 #include <spate/wire/impl/decoder.ipp>
 #include <spate/wire/impl/encoded_event.ipp>
 #include <spate/wire/impl/event.ipp>

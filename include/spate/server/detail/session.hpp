@@ -28,6 +28,7 @@
 #include <spate/transport/detail/half_closed.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/write_deadline.hpp>
 
 namespace spate::detail {
 
@@ -133,7 +134,7 @@ class Session final : public RequestOrigin {
   // Writes what is left; when all is written goes on reading or closes in stages.
   void write();
 
-  const StreamLimits& write_limits() const noexcept { return server_->stream_settings->limits; }
+  const WriteLimits& write_limits() const noexcept { return server_->stream_settings->limits.write; }
 
   void set_deadline(std::chrono::milliseconds wait) {
     shard_->set_timer(*this, wait.count() > 0 ? shard_->now() + wait : never);
@@ -148,7 +149,7 @@ class Session final : public RequestOrigin {
   std::unique_ptr<RequestParser> parser_;
   std::string input_;  // read and not yet parsed
   AnswerBuffer answers_;
-  StreamFsm writing_;  // how the client takes its answer
+  WriteDeadline writing_;  // how the client takes its answer
   Exchange exchange_;
   /// An answer whose pieces are still coming.
   struct PiecesUnderWay {

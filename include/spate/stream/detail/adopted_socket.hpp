@@ -16,11 +16,11 @@
 
 #include <spate/config.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/half_closed.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/write_deadline.hpp>
 
 namespace spate::detail {
 
@@ -73,8 +73,8 @@ class AdoptedSocket final : public StreamOrigin {
   Peer peer_;
   Ref<StreamCore> stream_;  // until its head goes out, or what is answered instead
   std::string answer_;
-  std::size_t sent_ = 0;  // of `answer_`
-  StreamFsm writing_;     // how the client takes it
+  std::size_t sent_ = 0;   // of `answer_`
+  WriteDeadline writing_;  // how the client takes it
   std::chrono::seconds probe_wait_{0};
   bool ended_ = false;  // the client has ended its side
 };

@@ -1,7 +1,8 @@
 // StreamCore: what all handles to one stream share.
 //
 // The members under "any thread" decide by atomics and then post to the shard; everything else runs on the shard. The
-// state only ever moves forward: pending, open or rejected, finishing, closed.
+// state only ever moves forward: pending, open or rejected, finishing, closed. What other threads may still ask for is
+// told by it; how far the stream itself has come is with StreamFsm, which says what to do, and this does it.
 //
 // How a stream begins and ends is in stream_life.hpp, how events reach its client in stream_output.hpp.
 #pragma once
@@ -126,10 +127,10 @@ class StreamCore final : public Resident {
 
   Shard& own_shard() noexcept { return *shard_; }
   /// Once it has ended: why.
-  EndReason reason() const noexcept { return reason_; }
-  bool takes_events() const noexcept { return !ended_ && !finishing_; }
+  EndReason reason() const noexcept { return fsm_.reason(); }
+  bool takes_events() const noexcept { return fsm_.takes_events(); }
   /// Whether it has been asked to end, and only what is still owed to it comes before that.
-  bool ending() const noexcept { return held() != nullptr && held()->ending; }
+  bool ending() const noexcept { return fsm_.phase() == StreamFsm::Phase::owing; }
   bool blocked() const noexcept { return !peer_ || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
@@ -208,8 +209,7 @@ class StreamCore final : public Resident {
   /// What a stream needs besides while it waits for what its sources owe.
   struct Held {
     HeldSends sends;
-    EncodedEvent last;    // before the end
-    bool ending = false;  // as soon as nothing is owed
+    EncodedEvent last;  // before the end, if it is to end
   };
 
   /// What few streams need.
@@ -245,7 +245,9 @@ class StreamCore final : public Resident {
   Held* held() const noexcept { return seldom_ ? seldom_->held.get() : nullptr; }
   std::unique_ptr<Held> let_go_of_held() noexcept { return seldom_ ? std::move(seldom_->held) : nullptr; }
 
-  bool polling() const noexcept { return transport() == Transport::poll && opened_ && !ended_; }
+  bool polling() const noexcept { return transport() == Transport::poll && fsm_.was_open() && !fsm_.is_over(); }
+  /// Of a poll only its own moments count.
+  const StreamLimits& limits() const noexcept;
 
   // The beginning and the end.
 
@@ -263,11 +265,12 @@ class StreamCore final : public Resident {
   void finish(const EncodedEvent& last);
   void push_farewell(EndReason reason);
   void finished();
-  void broken(EndReason reason, std::error_code error);
   void overflow();
-  void ended(EndReason reason, std::error_code error);
+  /// Does what the state machine says; `last` is the event before the end, if this is it.
+  void perform(const StreamFsm::Action& action, const EncodedEvent& last = {});
+  void stop(const StreamFsm::Action& action);
   void tell_end();
-  void stop();
+  void request_stop();
   void detach_sources();
 
   // From an event to the kernel.
@@ -317,14 +320,9 @@ class StreamCore final : public Resident {
   std::atomic<State> state_{State::pending};
   std::atomic<std::uint8_t> behind_sources_{0};
   const Framing framing_;
-  EndReason reason_ = EndReason::client;
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
-  bool opened_ = false;
   bool dirty_ = false;
-  bool finishing_ = false;
-  bool ended_ = false;
-  bool told_ = false;  // everybody of the end
   bool gap_due_ = false;
   bool lags_ = false;
   bool stopped_ = false;  // guarded like stop_

@@ -46,8 +46,8 @@ SPATE_DECL void AdoptedSocket::on_hangup() {
 
 SPATE_DECL void AdoptedSocket::on_timer(TimePoint now) {
   if (stream_) return probe();
-  if (!writing_.keeps_up(now, peer_.unacknowledged(), settings_->limits)) return lose({});
-  shard_.set_timer(*this, writing_.next(settings_->limits));
+  if (!writing_.keeps_up(now, peer_.unacknowledged(), settings_->limits.write)) return lose({});
+  shard_.set_timer(*this, writing_.next(settings_->limits.write));
 }
 
 SPATE_DECL bool AdoptedSocket::on_cut() {
@@ -108,7 +108,7 @@ SPATE_DECL void AdoptedSocket::write() {
     if (error) {
       const bool anew = !writing_.blocked();
       writing_.stalled(shard_.now(), written, anew ? peer_.unacknowledged() : 0);
-      if (anew) shard_.set_timer(*this, writing_.next(settings_->limits));
+      if (anew) shard_.set_timer(*this, writing_.next(settings_->limits.write));
       return peer_.await_writable();
     }
     if (writing_.blocked()) writing_.stalled(shard_.now(), written, 0);

@@ -108,7 +108,7 @@ SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback)
       [self = Ref<StreamCore>(this), moment,
        callback = std::make_shared<const StreamWatchers::Callback>(std::move(callback))] {
         insist([&] { self->watchers().add(moment, callback); });
-        if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
+        if (self->fsm_.is_over()) self->watchers().call_back(*self->shard_, self->reason());
       },
       Ref<Resident>(this));
 }
@@ -116,7 +116,7 @@ SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback)
 SPATE_DECL void StreamCore::when_ended(Ref<SendWaiter> waiter) {
   const bool posted = shard_->run(
       [self = Ref<StreamCore>(this), waiter] {
-        if (self->ended_) return waiter->done({});
+        if (self->fsm_.is_over()) return waiter->done({});
         insist([&] { self->watchers().add(waiter); });
       },
       Ref<Resident>(this));

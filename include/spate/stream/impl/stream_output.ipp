@@ -38,7 +38,7 @@ SPATE_DECL void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
 
 SPATE_DECL void StreamCore::add_source(Ref<StreamSource> source) {
   if (!takes_events() || ending()) {
-    source->stream_ended(reason_);
+    source->stream_ended(reason());
     return;
   }
   source->next_source = std::move(sources_);
@@ -207,7 +207,7 @@ SPATE_DECL bool StreamCore::release_held() {
     deliver(std::move(entry.event), QueueNode::Kind::event, std::move(entry.waiter));
     queue_changed();
   }
-  if (held() != nullptr && held()->sends.empty() && !held()->ending) {
+  if (held() != nullptr && held()->sends.empty() && !ending()) {
     if (held()->sends.gap_at_end()) gap_due_ = true;
     let_go_of_held();
   }
@@ -249,7 +249,7 @@ SPATE_DECL bool StreamCore::make_room(const EncodedEvent& event) {
   if (!fsm_.blocked() && peer_) {
     int budget = 16;
     write_out(budget);
-    if (ended_) return false;
+    if (fsm_.is_over()) return false;
     if (!over(size)) return true;
   }
   if (options().overflow != Overflow::close) {
@@ -325,7 +325,7 @@ SPATE_DECL void StreamCore::on_writable() {
 SPATE_DECL bool StreamCore::write_out(int& budget) {
   while (peer_) {
     if (queue_.empty()) {
-      if (finishing_) {
+      if (fsm_.phase() == StreamFsm::Phase::finishing) {
         finished();
         return false;
       }
@@ -335,7 +335,7 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
         return true;
       }
       if (!peer_ || !ending() || in_debt()) return false;
-      finish(EncodedEvent(held()->last));
+      perform(fsm_.nothing_owed(), EncodedEvent(held()->last));
       continue;
     }
     if (budget <= 0) return true;
@@ -378,14 +378,14 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
 }
 
 SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
-  if (ended_) return;
+  if (fsm_.is_over()) return;
   do {
     resolve_gaps();
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
     queue_.clear(shard_->nodes(), {});
   } while (fallback_->answer.size() < most_per_poll && pull());
   queue_changed();
-  if (ended_) return;
+  if (fsm_.is_over()) return;
   if (ending() && held()->last && !in_debt()) {
     push(QueueNode::Kind::replay, held()->last, 0);
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
@@ -399,7 +399,7 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
   response.add_missing_headers({{"Cache-Control", "no-store"}});
-  ended(ending() ? reason_ : EndReason::completed, {});
+  perform(fsm_.break_off(EndReason::completed, {}));
   origin->answer(std::move(response));
 }
 
