@@ -5,6 +5,13 @@
 #error "<spate/src.hpp> belongs into one source of a program that is compiled with SPATE_SEPARATE_COMPILATION"
 #endif
 
+#include <spate/history/impl/audience.ipp>
+#include <spate/history/impl/event_id.ipp>
+#include <spate/history/impl/memory_replay_store.ipp>
+#include <spate/history/impl/process_mark.ipp>
+#include <spate/history/impl/replay_packer.ipp>
+#include <spate/history/impl/replay_store.ipp>
+#include <spate/history/impl/watermarks.ipp>
 #include <spate/http/impl/bearer_token.ipp>
 #include <spate/http/impl/cors.ipp>
 #include <spate/http/impl/cross_site.ipp>
@@ -24,28 +31,21 @@
 #include <spate/http/impl/target.ipp>
 #include <spate/impl/error.ipp>
 #include <spate/impl/program.ipp>
-#include <spate/registry/impl/audience.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
 #include <spate/registry/impl/emitter.ipp>
 #include <spate/registry/impl/emitter_bus.ipp>
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>
 #include <spate/registry/impl/emitter_replay.ipp>
-#include <spate/registry/impl/event_id.ipp>
 #include <spate/registry/impl/feed.ipp>
 #include <spate/registry/impl/hook_queue.ipp>
 #include <spate/registry/impl/latecomers.ipp>
-#include <spate/registry/impl/memory_replay_store.ipp>
 #include <spate/registry/impl/polls.ipp>
-#include <spate/registry/impl/process_mark.ipp>
 #include <spate/registry/impl/receipt.ipp>
-#include <spate/registry/impl/replay_packer.ipp>
-#include <spate/registry/impl/replay_store.ipp>
 #include <spate/registry/impl/start_search.ipp>
 #include <spate/registry/impl/subscription.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>
 #include <spate/registry/impl/user_index.ipp>
-#include <spate/registry/impl/watermarks.ipp>
 #include <spate/server/impl/answer_buffer.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/connection_limits.ipp>

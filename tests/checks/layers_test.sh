@@ -8,9 +8,9 @@ trap 'rm -rf "$scratch"' EXIT
 # expect pass|fail FILE INCLUDE: with that line in that header, beside a correct one, the check passes or fails.
 expect() {
   rm -rf "$scratch/spate"
-  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/stream/detail" "$scratch/spate/registry" \
-    "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,stream,registry,server,cluster,jwt}/a.hpp
+  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/stream/detail" "$scratch/spate/history" \
+    "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
+  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,stream,history,registry,server,cluster,jwt}/a.hpp
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -35,6 +35,11 @@ expect fail wire/b.hpp '<asio/buffer.hpp>'
 expect fail http/b.hpp '<spate/stream/a.hpp>'
 expect fail http/b.hpp '<asio/buffer.hpp>'
 expect fail stream/b.hpp '<llhttp.h>'
+expect pass history/b.hpp '<spate/wire/event.hpp>'
+expect fail history/b.hpp '<spate/stream/a.hpp>'
+expect fail history/b.hpp '<asio/post.hpp>'
+expect fail stream/b.hpp '<spate/history/a.hpp>'
+expect pass registry/b.hpp '<spate/history/a.hpp>'
 expect fail registry/b.hpp '<spate/server/a.hpp>'
 expect pass registry/b.hpp '<asio/post.hpp>'
 expect fail server/b.hpp '<spate/cluster/a.hpp>'
@@ -50,4 +55,4 @@ expect fail stream/b.hpp '<boost/beast.hpp>'
 expect fail spate.hpp '<spate/cluster/a.hpp>'
 expect fail stream/b.hpp '<spate/wire/missing.hpp>'
 expect fail other.hpp '<spate/wire/event.hpp>'
-echo "29 cases as expected"
+echo "34 cases as expected"

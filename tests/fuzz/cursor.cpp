@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <spate/registry/detail/event_id.hpp>
+#include <spate/history/detail/event_id.hpp>
 #include <spate/spate.hpp>
 #include "fuzz/local_connection.hpp"
 

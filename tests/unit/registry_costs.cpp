@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/detail/latecomers.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
 #include "support/socketless_streams.hpp"
 

@@ -25,17 +25,17 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/event_id.hpp>
+#include <spate/history/detail/event_id.hpp>
+#include <spate/history/detail/sole_use.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/detail/feed.hpp>
 #include <spate/registry/detail/hook_queue.hpp>
 #include <spate/registry/detail/latecomers.hpp>
 #include <spate/registry/detail/receipt.hpp>
 #include <spate/registry/detail/shared_question.hpp>
-#include <spate/registry/detail/sole_use.hpp>
 #include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter_options.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 
 namespace spate {
 

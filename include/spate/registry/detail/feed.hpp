@@ -17,11 +17,11 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/history/detail/replay_packer.hpp>
+#include <spate/history/replay_store.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
-#include <spate/registry/detail/replay_packer.hpp>
 #include <spate/registry/detail/roster.hpp>
 #include <spate/registry/detail/subscription.hpp>
-#include <spate/registry/replay_store.hpp>
 
 namespace spate::detail {
 

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/history/replay_store.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/registry/emitter_options.hpp>
-#include <spate/registry/replay_store.hpp>
 
 namespace spate::detail {
 

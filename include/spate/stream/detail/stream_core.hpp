@@ -40,6 +40,7 @@
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/wire/detail/packed_chunks.hpp>
 
 namespace spate::detail {
 

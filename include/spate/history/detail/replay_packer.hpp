@@ -12,8 +12,8 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/registry/replay_store.hpp>
-#include <spate/stream/detail/write_queue.hpp>
+#include <spate/history/replay_store.hpp>
+#include <spate/wire/detail/packed_chunks.hpp>
 
 namespace spate::detail {
 
@@ -43,5 +43,5 @@ class ReplayPacker {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/replay_packer.ipp>
+#include <spate/history/impl/replay_packer.ipp>
 #endif

@@ -2,12 +2,12 @@
 #include <string_view>
 #include <vector>
 
-#include <spate/registry/audience.hpp>
+#include <spate/history/audience.hpp>
 #include "support/catch.hpp"
 
 using spate::Audience;
 
-TEST_CASE("an audience includes whom it names, byte by byte", "[registry][audience]") {
+TEST_CASE("an audience includes whom it names, byte by byte", "[history][audience]") {
   const std::vector<std::string> names{"alice", "bob", "alice"};
   const std::vector<std::string> nobody;
   const std::string composed = "caf\xC3\xA9", decomposed = "cafe\xCC\x81";
@@ -36,7 +36,7 @@ TEST_CASE("an audience includes whom it names, byte by byte", "[registry][audien
   CHECK(Audience::everybody().includes(""));
 }
 
-TEST_CASE("an audience tells its kind and its names", "[registry][audience]") {
+TEST_CASE("an audience tells its kind and its names", "[history][audience]") {
   const std::vector<std::string> names{"a", "b"};
   CHECK(Audience::user("a").kind() == Audience::Kind::user);
   CHECK(Audience::user("a").name() == "a");

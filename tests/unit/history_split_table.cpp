@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <spate/registry/detail/split_table.hpp>
+#include <spate/history/detail/split_table.hpp>
 #include "support/catch.hpp"
 
 using spate::detail::HashedName;
@@ -62,7 +62,7 @@ std::string name(std::size_t number) {
 
 }  // namespace
 
-TEST_CASE("what was put into a split table is found where it was, whatever came later", "[registry][split_table]") {
+TEST_CASE("what was put into a split table is found where it was, whatever came later", "[history][split_table]") {
   constexpr std::size_t count = 20'000;
   Numbers numbers;
   CHECK(numbers.size() == 0);
@@ -84,7 +84,7 @@ TEST_CASE("what was put into a split table is found where it was, whatever came 
   CHECK(numbers.find("user-20000") == nullptr);
 }
 
-TEST_CASE("a split table gives back what is erased, one by one or in pieces", "[registry][split_table]") {
+TEST_CASE("a split table gives back what is erased, one by one or in pieces", "[history][split_table]") {
   constexpr std::size_t count = 3'000;
   Names names;
   for (std::size_t i = 0; i < count; ++i) names.emplace(name(i), Named{name(i)});
@@ -121,7 +121,7 @@ TEST_CASE("a split table gives back what is erased, one by one or in pieces", "[
   }
 }
 
-TEST_CASE("a split table that has no memory to be split holds what it held", "[registry][split_table]") {
+TEST_CASE("a split table that has no memory to be split holds what it held", "[history][split_table]") {
   SplitTable<std::unordered_set<Named, NameHash, SameName, ScarceMemory<Named>>> names;
   std::size_t refused = 0;
   const auto emplace = [&](std::size_t number, int arrays) {

@@ -33,5 +33,5 @@ class Watermarks {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/watermarks.ipp>
+#include <spate/history/impl/watermarks.ipp>
 #endif

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/watermarks.hpp>
+#include <spate/history/detail/watermarks.hpp>
 
 namespace spate::detail {
 

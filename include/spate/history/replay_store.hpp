@@ -18,8 +18,8 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/registry/audience.hpp>
-#include <spate/registry/detail/sole_use.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/history/detail/sole_use.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate {
@@ -85,5 +85,5 @@ class ReplayStore {
 }  // namespace spate
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/replay_store.ipp>
+#include <spate/history/impl/replay_store.ipp>
 #endif

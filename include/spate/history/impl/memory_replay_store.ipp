@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/memory_replay_store.hpp>
+#include <spate/history/memory_replay_store.hpp>
 
 namespace spate {
 

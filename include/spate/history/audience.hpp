@@ -52,5 +52,5 @@ class Audience {
 }  // namespace spate
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/audience.ipp>
+#include <spate/history/impl/audience.ipp>
 #endif

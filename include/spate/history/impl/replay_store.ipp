@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/replay_store.hpp>
+#include <spate/history/replay_store.hpp>
 
 namespace spate {
 

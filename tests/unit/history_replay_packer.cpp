@@ -1,5 +1,5 @@
 // Events drawn from a store as one piece, shared by all who are owed the same.
-#include <spate/registry/detail/replay_packer.hpp>
+#include <spate/history/detail/replay_packer.hpp>
 
 #include <cstdint>
 #include <string>
@@ -27,14 +27,14 @@ std::vector<StoredEvent> batch_of(std::initializer_list<std::uint64_t> sequences
 
 }  // namespace
 
-TEST_CASE("a piece is the chunks of its events, one behind the other", "[registry][replay]") {
+TEST_CASE("a piece is the chunks of its events, one behind the other", "[history][replay]") {
   ReplayPacker packer;
   const auto batch = batch_of({3, 5});
   const PackedChunks piece = packer.pack(0, batch).chunks;
   CHECK(piece.bytes() == std::string(batch[0].event.chunk()) + std::string(batch[1].event.chunk()));
 }
 
-TEST_CASE("who is owed the same shares the piece", "[registry][replay]") {
+TEST_CASE("who is owed the same shares the piece", "[history][replay]") {
   ReplayPacker packer;
   const auto first = batch_of({1, 2}), second = batch_of({3, 4});
   const PackedChunks one = packer.pack(0, first).chunks;
@@ -43,7 +43,7 @@ TEST_CASE("who is owed the same shares the piece", "[registry][replay]") {
   CHECK(packer.pack(0, second).chunks.block.get() == two.block.get());
 }
 
-TEST_CASE("a piece is found by the numbers of its events alone", "[registry][replay]") {
+TEST_CASE("a piece is found by the numbers of its events alone", "[history][replay]") {
   ReplayPacker packer;
   const std::vector<std::uint64_t> numbers{3, 5};
   CHECK(packer.find(0, {}) == nullptr);
@@ -55,7 +55,7 @@ TEST_CASE("a piece is found by the numbers of its events alone", "[registry][rep
   CHECK(piece.first.block().get() == batch[0].event.block().get());
 }
 
-TEST_CASE("in another history the same numbers are other events", "[registry][replay]") {
+TEST_CASE("in another history the same numbers are other events", "[history][replay]") {
   ReplayPacker packer;
   const auto batch = batch_of({1, 2});
   const PackedChunks piece = packer.pack(0, batch).chunks;
@@ -63,7 +63,7 @@ TEST_CASE("in another history the same numbers are other events", "[registry][re
   CHECK(packer.pack(1, batch).chunks.block.get() != piece.block.get());
 }
 
-TEST_CASE("other events are another piece", "[registry][replay]") {
+TEST_CASE("other events are another piece", "[history][replay]") {
   ReplayPacker packer;
   const PackedChunks piece = packer.pack(0, batch_of({1, 2, 4})).chunks;
   for (const auto& other : {batch_of({1, 2}), batch_of({1, 2, 4, 5}), batch_of({1, 3, 4}), batch_of({2, 4})}) {
@@ -75,7 +75,7 @@ TEST_CASE("other events are another piece", "[registry][replay]") {
   }
 }
 
-TEST_CASE("an old piece makes room and stays whole for whoever holds it", "[registry][replay]") {
+TEST_CASE("an old piece makes room and stays whole for whoever holds it", "[history][replay]") {
   ReplayPacker packer;
   const auto first = batch_of({1});
   const PackedChunks held = packer.pack(0, first).chunks;

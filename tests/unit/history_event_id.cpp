@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include <spate/registry/detail/event_id.hpp>
+#include <spate/history/detail/event_id.hpp>
 #include "support/catch.hpp"
 
 using spate::detail::format_event_id;
@@ -15,7 +15,7 @@ constexpr auto newest = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
 
-TEST_CASE("an event id is its epoch and its number, and reads back", "[registry][id]") {
+TEST_CASE("an event id is its epoch and its number, and reads back", "[history][id]") {
   CHECK(format_event_id("k3x", 0) == "k3x-0");
   CHECK(format_event_id("k3x", 42) == "k3x-42");
   CHECK(format_event_id("k3x", newest) == "k3x-18446744073709551615");
@@ -24,7 +24,7 @@ TEST_CASE("an event id is its epoch and its number, and reads back", "[registry]
   }
 }
 
-TEST_CASE("text that no history gave out is no id", "[registry][id]") {
+TEST_CASE("text that no history gave out is no id", "[history][id]") {
   const std::string zeros(10'000, '0'), nines(10'000, '9'), epochs(10'000, 'k');
   for (const std::string& text : {
            std::string(),
@@ -72,7 +72,7 @@ TEST_CASE("text that no history gave out is no id", "[registry][id]") {
   }
 }
 
-TEST_CASE("an id is not read past its end", "[registry][id]") {
+TEST_CASE("an id is not read past its end", "[history][id]") {
   // The bytes behind the view are digits: a reader that runs on would take them.
   const std::string digits = "k3x-123456";
   for (std::size_t size = 5; size <= digits.size(); ++size) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/event_id.hpp>
+#include <spate/history/detail/event_id.hpp>
 
 namespace spate::detail {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/replay_packer.hpp>
+#include <spate/history/detail/replay_packer.hpp>
 
 namespace spate::detail {
 

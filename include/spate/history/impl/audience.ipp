@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/audience.hpp>
+#include <spate/history/audience.hpp>
 
 namespace spate {
 

@@ -28,11 +28,11 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/block_queue.hpp>
-#include <spate/registry/detail/process_mark.hpp>
-#include <spate/registry/detail/split_table.hpp>
-#include <spate/registry/detail/watermarks.hpp>
-#include <spate/registry/replay_store.hpp>
+#include <spate/history/detail/block_queue.hpp>
+#include <spate/history/detail/process_mark.hpp>
+#include <spate/history/detail/split_table.hpp>
+#include <spate/history/detail/watermarks.hpp>
+#include <spate/history/replay_store.hpp>
 
 namespace spate {
 
@@ -320,5 +320,5 @@ class MemoryReplayStore final : public ReplayStore {
 }  // namespace spate
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/memory_replay_store.ipp>
+#include <spate/history/impl/memory_replay_store.ipp>
 #endif

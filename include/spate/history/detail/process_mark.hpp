@@ -37,5 +37,5 @@ class ProcessMark {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/process_mark.ipp>
+#include <spate/history/impl/process_mark.ipp>
 #endif

@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <spate/registry/detail/event_id.hpp>
-#include <spate/registry/memory_replay_store.hpp>
+#include <spate/history/detail/event_id.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;
@@ -162,7 +162,7 @@ struct Pair {
 
 }  // namespace
 
-TEST_CASE("a replay store gives what a naive one gives, within any limits of count and age", "[registry][replay]") {
+TEST_CASE("a replay store gives what a naive one gives, within any limits of count and age", "[history][replay]") {
   std::minstd_rand random(3);
   for (int trial = 0; trial < 60; ++trial) {
     ReplayLimits limits;
@@ -197,7 +197,7 @@ TEST_CASE("a replay store gives what a naive one gives, within any limits of cou
   }
 }
 
-TEST_CASE("a replay store that keeps nothing tells every missed event as a gap", "[registry][replay]") {
+TEST_CASE("a replay store that keeps nothing tells every missed event as a gap", "[history][replay]") {
   ReplayLimits limits;
   limits.max_events = 0;
   MemoryReplayStore store(limits);
@@ -213,7 +213,7 @@ TEST_CASE("a replay store that keeps nothing tells every missed event as a gap",
 }
 
 TEST_CASE("an event larger than all that may be kept is not kept, and is a gap to its own audience alone",
-          "[registry][replay][bytes]") {
+          "[history][replay][bytes]") {
   ReplayLimits limits;
   limits.max_bytes = 10'000;
   MemoryReplayStore store(limits);
@@ -244,7 +244,7 @@ TEST_CASE("an event larger than all that may be kept is not kept, and is a gap t
 }
 
 TEST_CASE("an event to more users than the limit has room for is their gap, and history stays",
-          "[registry][replay][bytes]") {
+          "[history][replay][bytes]") {
   ReplayLimits limits;
   limits.max_bytes = 1'000'000;
   MemoryReplayStore store(limits);
@@ -264,7 +264,7 @@ TEST_CASE("an event to more users than the limit has room for is their gap, and 
   CHECK(sequences(events) == std::vector<std::uint64_t>{3});
 }
 
-TEST_CASE("within a limit of bytes every missing event is told, and the limit holds", "[registry][replay][bytes]") {
+TEST_CASE("within a limit of bytes every missing event is told, and the limit holds", "[history][replay][bytes]") {
   std::minstd_rand random(7);
   for (int trial = 0; trial < 40; ++trial) {
     ReplayLimits limits;
@@ -299,7 +299,7 @@ TEST_CASE("within a limit of bytes every missing event is told, and the limit ho
   }
 }
 
-TEST_CASE("events age without being looked at", "[registry][replay]") {
+TEST_CASE("events age without being looked at", "[history][replay]") {
   MemoryReplayStore::Clock::time_point now{1h};
   ReplayLimits limits;
   limits.max_age = 100ms;
@@ -321,7 +321,7 @@ TEST_CASE("events age without being looked at", "[registry][replay]") {
   CHECK(events.empty());
 }
 
-TEST_CASE("an age that no clock reaches keeps events for ever", "[registry][replay]") {
+TEST_CASE("an age that no clock reaches keeps events for ever", "[history][replay]") {
   ReplayLimits limits;
   limits.max_age = std::chrono::milliseconds::max();
   MemoryReplayStore store(limits);
@@ -331,7 +331,7 @@ TEST_CASE("an age that no clock reaches keeps events for ever", "[registry][repl
   CHECK(events.size() == 1);
 }
 
-TEST_CASE("a busy user does not crowd out what is remembered of others", "[registry][replay]") {
+TEST_CASE("a busy user does not crowd out what is remembered of others", "[history][replay]") {
   ReplayLimits limits;
   limits.max_events = 1;
   limits.max_remembered = 3;
@@ -362,7 +362,7 @@ TEST_CASE("a busy user does not crowd out what is remembered of others", "[regis
 }
 
 TEST_CASE("a process that was forked gives other ids, and has no history of the one before",
-          "[registry][replay][id][fork]") {
+          "[history][replay][id][fork]") {
   const bool used_before = GENERATE(false, true);
   MemoryReplayStore store;
   const EncodedEvent event(Event("x"));
@@ -403,7 +403,7 @@ TEST_CASE("a process that was forked gives other ids, and has no history of the 
   CHECK(store.newest() == (used_before ? 1 : 0));
 }
 
-TEST_CASE("fetching adds to what is there and gives one event at least", "[registry][replay]") {
+TEST_CASE("fetching adds to what is there and gives one event at least", "[history][replay]") {
   MemoryReplayStore store;
   for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
     store.append(sequence, Audience::user("alice"), EncodedEvent(Event("some data")));
@@ -415,7 +415,7 @@ TEST_CASE("fetching adds to what is there and gives one event at least", "[regis
   CHECK(events.size() == 3);
 }
 
-TEST_CASE("every store has an epoch of its own, fit for an id", "[registry][replay][id]") {
+TEST_CASE("every store has an epoch of its own, fit for an id", "[history][replay][id]") {
   std::vector<std::string> epochs;
   for (int i = 0; i < 5; ++i) epochs.emplace_back(MemoryReplayStore().epoch());
   for (const std::string& epoch : epochs) {
@@ -429,7 +429,7 @@ TEST_CASE("every store has an epoch of its own, fit for an id", "[registry][repl
   CHECK(std::unique(epochs.begin(), epochs.end()) == epochs.end());
 }
 
-TEST_CASE("sequence numbers may grow by more than one", "[registry][replay][mirror]") {
+TEST_CASE("sequence numbers may grow by more than one", "[history][replay][mirror]") {
   std::minstd_rand random(5);
   ReplayLimits limits;
   limits.max_events = 50;
@@ -454,7 +454,7 @@ TEST_CASE("sequence numbers may grow by more than one", "[registry][replay][mirr
   }
 }
 
-TEST_CASE("a store that mirrors a log begins again with another", "[registry][replay][mirror]") {
+TEST_CASE("a store that mirrors a log begins again with another", "[history][replay][mirror]") {
   MemoryReplayStore store;
   const EncodedEvent event(Event("x"));
   std::vector<StoredEvent> events;
@@ -476,7 +476,7 @@ TEST_CASE("a store that mirrors a log begins again with another", "[registry][re
   }
 }
 
-TEST_CASE("what a mirror has never seen may have been anybody's", "[registry][replay][mirror]") {
+TEST_CASE("what a mirror has never seen may have been anybody's", "[history][replay][mirror]") {
   MemoryReplayStore store;
   const EncodedEvent event(Event("x"));
   store.restart("log");
@@ -490,7 +490,7 @@ TEST_CASE("what a mirror has never seen may have been anybody's", "[registry][re
   CHECK(sequences(events) == std::vector<std::uint64_t>{30});
 }
 
-TEST_CASE("many events that became too old are not replayed, and go some at a time", "[registry][replay][cost]") {
+TEST_CASE("many events that became too old are not replayed, and go some at a time", "[history][replay][cost]") {
   auto now = MemoryReplayStore::Clock::time_point();
   ReplayLimits limits;
   limits.max_events = 100'000;
@@ -520,7 +520,7 @@ TEST_CASE("many events that became too old are not replayed, and go some at a ti
 }
 
 TEST_CASE("a large event displaces others some at a time, and small ones keep within the limit",
-          "[registry][replay][cost]") {
+          "[history][replay][cost]") {
   ReplayLimits limits;
   limits.max_bytes = 2'000'000;
   limits.max_events = 100'000;
@@ -544,7 +544,7 @@ TEST_CASE("a large event displaces others some at a time, and small ones keep wi
   CHECK(store.size() > kept / 8);
 }
 
-TEST_CASE("what is forgotten of groups is a gap to those in them alone", "[registry][replay][bytes]") {
+TEST_CASE("what is forgotten of groups is a gap to those in them alone", "[history][replay][bytes]") {
   ReplayLimits limits;
   limits.max_bytes = 1'000'000;
   MemoryReplayStore store(limits);

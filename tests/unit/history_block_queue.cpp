@@ -5,12 +5,12 @@
 #include <string>
 #include <utility>
 
-#include <spate/registry/detail/block_queue.hpp>
+#include <spate/history/detail/block_queue.hpp>
 #include "support/catch.hpp"
 
 using spate::detail::BlockQueue;
 
-TEST_CASE("a block queue holds what a deque holds, whatever is put in and taken out", "[registry][replay]") {
+TEST_CASE("a block queue holds what a deque holds, whatever is put in and taken out", "[history][replay]") {
   std::mt19937 random(1);
   const auto below = [&](unsigned end) { return random() % end; };
   for (int round = 0; round < 200; ++round) {
@@ -50,7 +50,7 @@ TEST_CASE("a block queue holds what a deque holds, whatever is put in and taken 
   }
 }
 
-TEST_CASE("a block queue of few elements has room for few", "[registry][replay]") {
+TEST_CASE("a block queue of few elements has room for few", "[history][replay]") {
   BlockQueue<int, 256> queue;
   queue.push() = 1;
   CHECK(queue.capacity() == 1);

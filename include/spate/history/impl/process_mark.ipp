@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/process_mark.hpp>
+#include <spate/history/detail/process_mark.hpp>
 
 namespace spate::detail {
 

@@ -20,5 +20,5 @@ SPATE_DECL std::optional<std::uint64_t> parse_event_id(std::string_view epoch, s
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/event_id.ipp>
+#include <spate/history/impl/event_id.ipp>
 #endif
