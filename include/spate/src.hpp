@@ -6,7 +6,7 @@
 #endif
 
 #include <spate/history/impl/audience.ipp>
-#include <spate/history/impl/event_id.ipp>
+#include <spate/history/impl/cursor.ipp>
 #include <spate/history/impl/memory_replay_store.ipp>
 #include <spate/history/impl/process_mark.ipp>
 #include <spate/history/impl/replay_packer.ipp>
@@ -72,7 +72,6 @@
 #include <spate/stream/impl/half_closed.ipp>
 #include <spate/stream/impl/held_sends.ipp>
 #include <spate/stream/impl/jitter.ipp>
-#include <spate/stream/impl/kept_cursor.ipp>
 #include <spate/stream/impl/lingering_close.ipp>
 #include <spate/stream/impl/owned_socket.ipp>
 #include <spate/stream/impl/prefetch.ipp>
@@ -95,6 +94,7 @@
 #include <spate/wire/impl/encoded_event.ipp>
 #include <spate/wire/impl/event.ipp>
 #include <spate/wire/impl/json.ipp>
+#include <spate/wire/impl/kept_cursor.ipp>
 #include <spate/wire/impl/quote.ipp>
 #include <spate/wire/impl/require.ipp>
 #include <spate/wire/impl/text.ipp>

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <spate/history/detail/event_id.hpp>
+#include <spate/history/detail/cursor.hpp>
 #include <spate/history/memory_replay_store.hpp>
 #include "support/catch.hpp"
 
@@ -423,7 +423,7 @@ TEST_CASE("every store has an epoch of its own, fit for an id", "[history][repla
     CHECK(epoch.size() <= 32);
     CHECK(std::all_of(epoch.begin(), epoch.end(),
                       [](char c) { return c > ' ' && c <= '~' && c != '-'; }));  // (Fetch 2.2.2)
-    CHECK(spate::detail::parse_event_id(epoch, spate::detail::format_event_id(epoch, 7)) == 7);
+    CHECK(spate::detail::Cursor::parse(spate::detail::format_event_id(epoch, 7)).sequence_in(epoch) == 7);
   }
   std::sort(epochs.begin(), epochs.end());
   CHECK(std::unique(epochs.begin(), epochs.end()) == epochs.end());

@@ -99,7 +99,8 @@ TEST_CASE("a stream that waits for the log of a bus goes at the same cost howeve
     std::vector<Ref<Subscription>> all;
     for (std::size_t i = 0; i < waiting; ++i) {
       all.push_back(make_ref<Subscription>(Ref<Feed>(), Ref<StreamCore>(), std::vector<std::string>()));
-      latecomers.add(Latecomers::the_end, {all.back(), {"", spate::EventEncoder(spate::Event()), std::nullopt}, {}});
+      latecomers.add(Latecomers::the_end,
+                     {all.back(), {Cursor(), spate::EventEncoder(spate::Event()), std::nullopt}, {}});
     }
     return Registered::least_time([&](std::size_t) {
       const auto taken = latecomers.take(*all.back());

@@ -25,7 +25,7 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/history/detail/event_id.hpp>
+#include <spate/history/detail/cursor.hpp>
 #include <spate/history/detail/sole_use.hpp>
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/detail/feed.hpp>
@@ -209,7 +209,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
 
   SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
-  std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
+  std::optional<std::uint64_t> ahead_of_mirror(const Cursor& cursor) const;
   void wait_to_resume(Places& places, std::uint64_t ahead, Latecomers::Latecomer&& latecomer);
   void asked_newest(Subscription& subscription, std::uint64_t newest);
   void resume_up_to(std::uint64_t newest);
@@ -236,7 +236,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Just before what follows.
   std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
 
-  std::optional<Start> start_of(std::string_view user, const Subscription& subscription, std::string_view requested,
+  std::optional<Start> start_of(std::string_view user, const Subscription& subscription, const Cursor& cursor,
                                 StartSearch& search);
   std::uint64_t first_after(std::string_view user, std::uint64_t after);
   static std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);

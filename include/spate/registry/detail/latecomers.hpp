@@ -8,12 +8,12 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/history/detail/cursor.hpp>
 #include <spate/registry/detail/start_search.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/wire/encoded_event.hpp>
@@ -22,7 +22,7 @@ namespace spate::detail {
 
 /// What a subscription begins with, once it is known where.
 struct Greeting {
-  std::string requested;  // the cursor
+  Cursor cursor;  // where its client wants to begin
   EventEncoder fresh;
   std::optional<EventEncoder> resumed;
 };

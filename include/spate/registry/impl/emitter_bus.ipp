@@ -250,14 +250,14 @@ SPATE_DECL EncodedEvent EmitterCore::follow_restart(Subscription& subscription) 
 
 // ---- resuming ----
 
-SPATE_DECL std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(std::string_view requested) const {
+SPATE_DECL std::optional<std::uint64_t> EmitterCore::ahead_of_mirror(const Cursor& cursor) const {
   switch (mirror_) {
-    case Mirror::blank: return requested.empty() ? std::nullopt : std::optional(Latecomers::the_end);
+    case Mirror::blank: return cursor ? std::optional(Latecomers::the_end) : std::nullopt;
     case Mirror::filling: return Latecomers::the_end;
     case Mirror::complete: break;
   }
-  const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
-  return cursor && *cursor > store_->newest() ? cursor : std::nullopt;
+  const std::optional<std::uint64_t> sequence = cursor.sequence_in(store_->epoch());
+  return sequence && *sequence > store_->newest() ? sequence : std::nullopt;
 }
 
 // `latecomer` waits for the mirror, or goes on with its search.
@@ -314,7 +314,7 @@ SPATE_DECL bool EmitterCore::resume_or_search(Latecomers::Latecomer&& latecomer)
   // What was accepted for one that left before this log was known cannot be told from the rest of it.
   if (departure != nullptr && latecomer.search.history != history_) departure->last = store_->newest();
   std::optional<Start> start =
-      start_of(owner(*subscription), *subscription, latecomer.greeting.requested, latecomer.search);
+      start_of(owner(*subscription), *subscription, latecomer.greeting.cursor, latecomer.search);
   if (!start) {
     latecomer.search.look(*subscription);
     latecomers_.add(Latecomers::the_end, std::move(latecomer));

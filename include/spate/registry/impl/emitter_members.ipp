@@ -41,9 +41,9 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
     return {};
   }
   // Made before the lock, for both outcomes: they are the program's code.
-  const std::string requested = wanted.after ? kept_cursor(*wanted.after) : stream->last_event_id();
-  Greeting greeting{requested, encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
-  if (!requested.empty()) greeting.resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
+  Greeting greeting{Cursor::parse(wanted.after ? *wanted.after : stream->last_event_id()),
+                    encoder_for(wanted.greeting ? wanted.greeting(false) : Event()), std::nullopt};
+  if (greeting.cursor) greeting.resumed = encoder_for(wanted.greeting ? wanted.greeting(true) : Event());
 
   Ref<Subscription> subscription;
   StartSearch search;
@@ -67,10 +67,10 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   if (const Ref<Subscription> there = registered(*stream)) return refuse_twice(*stream, there->user->id);
   if (!subscription) subscription = make_ref<Subscription>(feed_of(stream->own_shard()), stream, wanted.events);
   std::optional<std::uint64_t> ahead;
-  if (mirrors_) ahead = ahead_of_mirror(greeting.requested);
+  if (mirrors_) ahead = ahead_of_mirror(greeting.cursor);
   std::optional<Start> start;
   if (!ahead && store_ != nullptr) {
-    start = start_of(user_id, *subscription, greeting.requested, search);
+    start = start_of(user_id, *subscription, greeting.cursor, search);
     if (!start && waits) return std::nullopt;
     if (!start) ahead = Latecomers::the_end;
   }

@@ -21,21 +21,21 @@ namespace spate::detail {
 // given, and another step is to follow.
 SPATE_DECL std::optional<EmitterCore::Start> EmitterCore::start_of(std::string_view user,
                                                                    const Subscription& subscription,
-                                                                   std::string_view requested, StartSearch& search) {
+                                                                   const Cursor& cursor, StartSearch& search) {
   const std::uint64_t newest = store_->newest();
-  if (requested.empty()) return Start{newest, 0, std::nullopt, newest};
+  if (!cursor) return Start{newest, 0, std::nullopt, newest};
   if (search.history != history_) {
     search = StartSearch();
     search.history = history_;
-    const std::optional<std::uint64_t> cursor = parse_event_id(store_->epoch(), requested);
-    if (cursor && *cursor <= newest) {
+    const std::optional<std::uint64_t> sequence = cursor.sequence_in(store_->epoch());
+    if (sequence && *sequence <= newest) {
       // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
-      if (store_->discarded(user) <= *cursor) {
-        return Start{*cursor, *cursor < newest ? *cursor + 1 : 0, std::nullopt, *cursor};
+      if (store_->discarded(user) <= *sequence) {
+        return Start{*sequence, *sequence < newest ? *sequence + 1 : 0, std::nullopt, *sequence};
       }
-      search.after = *cursor;
+      search.after = *sequence;
       search.gap = GapReason::trimmed;
-    } else if (requested != "earliest") {
+    } else if (cursor.kind() != Cursor::Kind::earliest) {
       search.gap = GapReason::unknown;
     }
   }
@@ -80,7 +80,7 @@ SPATE_DECL EmitterCore::Opening EmitterCore::open(Subscription& subscription, Gr
   subscription.replay.told = start.told;
   subscription.live = start.next == 0;
   subscription.history = history_;
-  if (start.gap) opening.gap = gap_event(subscription, greeting.requested, start.next, start.position, *start.gap);
+  if (start.gap) opening.gap = gap_event(subscription, greeting.cursor.text(), start.next, start.position, *start.gap);
   return opening;
 }
 

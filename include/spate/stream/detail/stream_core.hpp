@@ -30,7 +30,6 @@
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
-#include <spate/stream/detail/kept_cursor.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/lingering_close.hpp>
 #include <spate/stream/detail/prefetch.hpp>
@@ -40,6 +39,7 @@
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/wire/detail/kept_cursor.hpp>
 #include <spate/wire/detail/packed_chunks.hpp>
 
 namespace spate::detail {

@@ -2,20 +2,26 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 
-#include <spate/history/detail/event_id.hpp>
+#include <spate/history/detail/cursor.hpp>
 #include "support/catch.hpp"
 
+using spate::detail::Cursor;
 using spate::detail::format_event_id;
-using spate::detail::parse_event_id;
 
 namespace {
 
 constexpr auto newest = std::numeric_limits<std::uint64_t>::max();
 
+/// What `text` asks for in the history `epoch`.
+std::optional<std::uint64_t> parse_event_id(std::string_view epoch, std::string_view text) {
+  return Cursor::parse(text).sequence_in(epoch);
+}
+
 }  // namespace
 
-TEST_CASE("an event id is its epoch and its number, and reads back", "[history][id]") {
+TEST_CASE("an event id is its epoch and its number, and reads back", "[history][cursor]") {
   CHECK(format_event_id("k3x", 0) == "k3x-0");
   CHECK(format_event_id("k3x", 42) == "k3x-42");
   CHECK(format_event_id("k3x", newest) == "k3x-18446744073709551615");
@@ -24,7 +30,7 @@ TEST_CASE("an event id is its epoch and its number, and reads back", "[history][
   }
 }
 
-TEST_CASE("text that no history gave out is no id", "[history][id]") {
+TEST_CASE("text that no history gave out is no id", "[history][cursor]") {
   const std::string zeros(10'000, '0'), nines(10'000, '9'), epochs(10'000, 'k');
   for (const std::string& text : {
            std::string(),
@@ -72,11 +78,38 @@ TEST_CASE("text that no history gave out is no id", "[history][id]") {
   }
 }
 
-TEST_CASE("an id is not read past its end", "[history][id]") {
+TEST_CASE("an id is not read past its end", "[history][cursor]") {
   // The bytes behind the view are digits: a reader that runs on would take them.
   const std::string digits = "k3x-123456";
   for (std::size_t size = 5; size <= digits.size(); ++size) {
     const std::string_view cut(digits.data(), size);
     CHECK(parse_event_id("k3x", cut) == std::stoull(std::string(cut.substr(4))));
   }
+}
+
+TEST_CASE("a cursor says what was asked for", "[history][cursor]") {
+  CHECK(Cursor().kind() == Cursor::Kind::none);
+  CHECK(Cursor::parse("").kind() == Cursor::Kind::none);
+  CHECK_FALSE(Cursor::parse(""));
+  CHECK(Cursor::parse("earliest").kind() == Cursor::Kind::earliest);
+  CHECK(Cursor::parse("Earliest").kind() == Cursor::Kind::unknown);
+  CHECK(Cursor::parse("k3x-7").kind() == Cursor::Kind::position);
+  CHECK(Cursor::parse("k3x-07").kind() == Cursor::Kind::unknown);
+  CHECK(Cursor::parse("k3x").kind() == Cursor::Kind::unknown);
+  CHECK(Cursor::parse("k3x"));
+}
+
+TEST_CASE("a cursor of one history is none of another, and is what it was in its own", "[history][cursor]") {
+  const Cursor cursor = Cursor::parse("before-7");
+  CHECK(cursor.sequence_in("after") == std::nullopt);
+  CHECK(cursor.sequence_in("before") == 7);
+}
+
+TEST_CASE("a cursor can be quoted, and costs no more than an id may", "[history][cursor]") {
+  CHECK(Cursor::parse("").text().empty());
+  for (const char* const text : {"earliest", "k3x-7", "k3x-07", "what?"}) CHECK(Cursor::parse(text).text() == text);
+  const Cursor huge = Cursor::parse("k3x-" + std::string(10'000, '1'));
+  CHECK(huge.kind() == Cursor::Kind::unknown);
+  CHECK(huge.text().size() <= 128);
+  CHECK(huge.text().find("10004") != std::string::npos);
 }

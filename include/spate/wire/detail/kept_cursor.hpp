@@ -18,5 +18,5 @@ SPATE_DECL std::string kept_cursor(std::string_view cursor);
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/stream/impl/kept_cursor.ipp>
+#include <spate/wire/impl/kept_cursor.ipp>
 #endif

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/kept_cursor.hpp>
+#include <spate/wire/detail/kept_cursor.hpp>
 
 namespace spate::detail {
 
