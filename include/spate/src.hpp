@@ -7,6 +7,7 @@
 
 #include <spate/history/impl/audience.ipp>
 #include <spate/history/impl/cursor.ipp>
+#include <spate/history/impl/history.ipp>
 #include <spate/history/impl/memory_replay_store.ipp>
 #include <spate/history/impl/process_mark.ipp>
 #include <spate/history/impl/replay_packer.ipp>
@@ -31,17 +32,23 @@
 #include <spate/http/impl/target.ipp>
 #include <spate/impl/error.ipp>
 #include <spate/impl/program.ipp>
+#include <spate/registry/impl/backlog.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
-#include <spate/registry/impl/emitter.ipp>
+#include <spate/registry/impl/catch_up.ipp>
+#include <spate/registry/impl/census.ipp>
+#include <spate/registry/impl/delivery.ipp>
 #include <spate/registry/impl/emitter_bus.ipp>
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>
-#include <spate/registry/impl/emitter_replay.ipp>
 #include <spate/registry/impl/feed.ipp>
+#include <spate/registry/impl/gaps.ipp>
 #include <spate/registry/impl/hook_queue.ipp>
-#include <spate/registry/impl/latecomers.ipp>
+#include <spate/registry/impl/log_mirror.ipp>
+#include <spate/registry/impl/members.ipp>
+#include <spate/registry/impl/pending_resumes.ipp>
 #include <spate/registry/impl/polls.ipp>
 #include <spate/registry/impl/receipt.ipp>
+#include <spate/registry/impl/resume.ipp>
 #include <spate/registry/impl/start_search.ipp>
 #include <spate/registry/impl/subscription.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>

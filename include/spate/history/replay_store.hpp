@@ -25,7 +25,7 @@
 namespace spate {
 
 namespace detail {
-class EmitterCore;
+class History;
 }
 
 struct StoredEvent {
@@ -76,7 +76,7 @@ class ReplayStore {
   virtual void skip(std::uint64_t sequence) { static_cast<void>(sequence); }
 
  private:
-  friend class detail::EmitterCore;
+  friend class detail::History;
   detail::SoleUse use_;        // of the emitter that it serves
   std::mutex mutex_;           // that emitter's lock, and the lock of earlier ones whose streams still draw from here
   std::uint32_t history_ = 0;  // counts the logs that it mirrored

@@ -1,7 +1,9 @@
-// SoleUse: the mark of something that serves one owner at a time, and the owner's claim to it.
+// SoleUse: the mark of something that serves one emitter at a time, and the emitter's claim to it.
 #pragma once
 
 #include <atomic>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace spate::detail {
@@ -20,9 +22,13 @@ class SoleUse {
 /// Releases what it holds when it goes.
 class Claim {
  public:
-  Claim() = default;
-  /// Of a use that has been claimed; null holds nothing.
-  explicit Claim(SoleUse* use) noexcept : use_(use) {}
+  /// Takes `use`, the mark of a `what`; of null there is nothing to take. Throws std::invalid_argument when another
+  /// emitter has it.
+  Claim(SoleUse* use, const char* what) : use_(use) {
+    if (use == nullptr || use->claim()) return;
+    throw std::invalid_argument(std::string("spate::Emitter: this ") + what +
+                                " serves another emitter; make one for each emitter");
+  }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
   ~Claim() { release(); }
@@ -32,7 +38,7 @@ class Claim {
   }
 
  private:
-  SoleUse* use_ = nullptr;
+  SoleUse* use_;
 };
 
 }  // namespace spate::detail

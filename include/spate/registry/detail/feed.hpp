@@ -82,7 +82,7 @@ class Feed final : public Resident {
   ReplayPacker& packer() noexcept { return packer_; }
 
   /// Queues for `member` what it has not had, because something is to be queued behind it.
-  void settle(Subscription& member);
+  void queue_rest(Subscription& member);
 
  private:
   void begin_lap();
@@ -130,6 +130,5 @@ class Feed final : public Resident {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/detail/emitter_core.hpp>
 #include <spate/registry/impl/feed.ipp>
 #endif
