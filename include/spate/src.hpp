@@ -5,6 +5,14 @@
 #error "<spate/src.hpp> belongs into one source of a program that is compiled with SPATE_SEPARATE_COMPILATION"
 #endif
 
+#include <spate/history/impl/audience.ipp>
+#include <spate/history/impl/cursor.ipp>
+#include <spate/history/impl/history.ipp>
+#include <spate/history/impl/memory_replay_store.ipp>
+#include <spate/history/impl/process_mark.ipp>
+#include <spate/history/impl/replay_packer.ipp>
+#include <spate/history/impl/replay_store.ipp>
+#include <spate/history/impl/watermarks.ipp>
 #include <spate/http/impl/bearer_token.ipp>
 #include <spate/http/impl/cors.ipp>
 #include <spate/http/impl/cross_site.ipp>
@@ -33,28 +41,27 @@
 #include <spate/loop/impl/resident.ipp>
 #include <spate/loop/impl/signals_blocked.ipp>
 #include <spate/loop/impl/timer_heap.ipp>
-#include <spate/registry/impl/audience.ipp>
+#include <spate/registry/impl/backlog.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
-#include <spate/registry/impl/emitter.ipp>
+#include <spate/registry/impl/catch_up.ipp>
+#include <spate/registry/impl/census.ipp>
+#include <spate/registry/impl/delivery.ipp>
 #include <spate/registry/impl/emitter_bus.ipp>
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>
-#include <spate/registry/impl/emitter_replay.ipp>
-#include <spate/registry/impl/event_id.ipp>
 #include <spate/registry/impl/feed.ipp>
+#include <spate/registry/impl/gaps.ipp>
 #include <spate/registry/impl/hook_queue.ipp>
-#include <spate/registry/impl/latecomers.ipp>
-#include <spate/registry/impl/memory_replay_store.ipp>
+#include <spate/registry/impl/log_mirror.ipp>
+#include <spate/registry/impl/members.ipp>
+#include <spate/registry/impl/pending_resumes.ipp>
 #include <spate/registry/impl/polls.ipp>
-#include <spate/registry/impl/process_mark.ipp>
 #include <spate/registry/impl/receipt.ipp>
-#include <spate/registry/impl/replay_packer.ipp>
-#include <spate/registry/impl/replay_store.ipp>
+#include <spate/registry/impl/resume.ipp>
 #include <spate/registry/impl/start_search.ipp>
 #include <spate/registry/impl/subscription.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>
 #include <spate/registry/impl/user_index.ipp>
-#include <spate/registry/impl/watermarks.ipp>
 #include <spate/server/impl/answer_buffer.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/connection_limits.ipp>
@@ -77,7 +84,6 @@
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
 #include <spate/stream/impl/held_sends.ipp>
-#include <spate/stream/impl/kept_cursor.ipp>
 #include <spate/stream/impl/shard.ipp>
 #include <spate/stream/impl/stream_core.ipp>
 #include <spate/stream/impl/stream_fsm.ipp>
@@ -98,6 +104,7 @@
 #include <spate/wire/impl/encoded_event.ipp>
 #include <spate/wire/impl/event.ipp>
 #include <spate/wire/impl/json.ipp>
+#include <spate/wire/impl/kept_cursor.ipp>
 #include <spate/wire/impl/quote.ipp>
 #include <spate/wire/impl/require.ipp>
 #include <spate/wire/impl/text.ipp>

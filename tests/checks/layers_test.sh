@@ -12,8 +12,9 @@ expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
   mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/transport" \
-    "$scratch/spate/stream" "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,stream,registry,server,cluster,jwt}/a.hpp
+    "$scratch/spate/stream" "$scratch/spate/history" \
+    "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
+  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,stream,history,registry,server,cluster,jwt}/a.hpp
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -44,6 +45,11 @@ expect fail loop/b.hpp '<spate/transport/a.hpp>'
 expect fail transport/b.hpp '<spate/http/a.hpp>'
 expect fail http/b.hpp '<asio/buffer.hpp>'
 expect fail stream/b.hpp '<llhttp.h>'
+expect pass history/b.hpp '<spate/wire/event.hpp>'
+expect fail history/b.hpp '<spate/stream/a.hpp>'
+expect fail history/b.hpp '<asio/post.hpp>'
+expect fail stream/b.hpp '<spate/history/a.hpp>'
+expect pass registry/b.hpp '<spate/history/a.hpp>'
 expect fail registry/b.hpp '<spate/server/a.hpp>'
 expect pass registry/b.hpp '<asio/post.hpp>'
 expect fail server/b.hpp '<spate/cluster/a.hpp>'

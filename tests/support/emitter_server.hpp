@@ -22,8 +22,8 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include <spate/server/server.hpp>
 #include "support/event_client.hpp"
 #include "support/eventually.hpp"

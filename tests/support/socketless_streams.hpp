@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <asio/io_context.hpp>
 
@@ -27,9 +28,10 @@ class SocketlessStreams {
   SocketlessStreams& operator=(const SocketlessStreams&) = delete;
   ~SocketlessStreams() { shard_->stop(); }
 
-  EventStream open() const {
+  EventStream open(detail::TransportChoice choice = {}) const {
     return EventStream(detail::make_ref<detail::StreamCore>(shard_, settings_, detail::Framing::chunked,
-                                                            detail::Ref<detail::StreamOrigin>(origin_), request_));
+                                                            detail::Ref<detail::StreamOrigin>(origin_), request_,
+                                                            HeaderFields(), std::move(choice)));
   }
 
  private:

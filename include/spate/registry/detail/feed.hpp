@@ -17,11 +17,11 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/history/detail/replay_packer.hpp>
+#include <spate/history/replay_store.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
-#include <spate/registry/detail/replay_packer.hpp>
 #include <spate/registry/detail/roster.hpp>
 #include <spate/registry/detail/subscription.hpp>
-#include <spate/registry/replay_store.hpp>
 
 namespace spate::detail {
 
@@ -82,7 +82,7 @@ class Feed final : public Resident {
   ReplayPacker& packer() noexcept { return packer_; }
 
   /// Queues for `member` what it has not had, because something is to be queued behind it.
-  void settle(Subscription& member);
+  void queue_rest(Subscription& member);
 
  private:
   void begin_lap();
@@ -130,6 +130,5 @@ class Feed final : public Resident {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/detail/emitter_core.hpp>
 #include <spate/registry/impl/feed.ipp>
 #endif

@@ -18,9 +18,9 @@ class Receipt {
  public:
   using Then = std::function<void(std::error_code, std::uint64_t)>;
 
-  void settle(std::error_code error, std::uint64_t sequence);
+  void answer(std::error_code error, std::uint64_t sequence);
 
-  /// `then` runs in the call that settles it, or here when it is settled.
+  /// `then` runs in the call that answers it, or here when it is answered.
   void await(Then then);
 
  private:

@@ -27,7 +27,7 @@ class SharedQuestion {
   /// How long an answer serves.
   static constexpr std::chrono::seconds kept_for{1};
 
-  /// Sees to it that `done` is called once. Returns whether the caller has to ask, and then to `settle`.
+  /// Sees to it that `done` is called once. Returns whether the caller has to ask, and then to `answer`.
   [[nodiscard]] bool add(Done done, Clock::time_point now) {
     std::shared_ptr<const Answer> kept;
     {
@@ -44,21 +44,21 @@ class SharedQuestion {
   }
 
   /// Gives the answer to all who wait. An error is not kept. Nobody would do it later: it waits for memory, if it must.
-  void settle(std::error_code error, Answer answer, Clock::time_point now) {
-    std::shared_ptr<Answer> given;
+  void answer(std::error_code error, Answer given, Clock::time_point now) {
+    std::shared_ptr<Answer> kept;
     if (!error) {
-      insist([&] { given = std::make_shared<Answer>(); });
-      *given = std::move(answer);
+      insist([&] { kept = std::make_shared<Answer>(); });
+      *kept = std::move(given);
     }
     std::vector<Done> waiting;
     {
       const std::lock_guard lock(mutex_);
       waiting.swap(waiting_);
-      answer_ = given;
+      answer_ = kept;
       answered_at_ = now;
       asked_ = false;
     }
-    insist_for_each(waiting, [&](const Done& done) { done(error, given); });
+    insist_for_each(waiting, [&](const Done& done) { done(error, kept); });
   }
 
  private:

@@ -49,6 +49,7 @@ class Subscription final : public StreamSource {
   const std::vector<std::string>* filter() const noexcept { return filter_ ? &filter_->names : nullptr; }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
+  Shard& shard() const noexcept { return stream_->own_shard(); }
   /// Asks the processor for what a lap of the feed needs of it.
   void prefetch() const noexcept;
 
@@ -63,6 +64,12 @@ class Subscription final : public StreamSource {
   void keep_gap(std::uint64_t after) noexcept { filter_->gap_after = after; }
   void forget_gap() noexcept {
     if (filter_) filter_->gap_after.reset();
+  }
+
+  /// What is sent directly from now on waits until it has drawn what it is owed.
+  void fall_behind() noexcept {
+    behind = true;
+    stream_->fall_behind();
   }
 
   // ---- shard only ----
@@ -91,11 +98,11 @@ class Subscription final : public StreamSource {
   };
   std::uint32_t index = 0;  // in the feed's list
 
-  std::uint32_t history = 0;  // under the emitter's lock: the log in which `replay` counts
+  std::uint32_t log = 0;  // under the emitter's lock: the one in which `replay` counts
 
   // The flags lie together: ten thousand streams have ten thousand of these.
   bool live = true;         // under the emitter's lock: events are posted to it; otherwise it draws them from the store
-  bool late = false;        // under the emitter's lock: it is among the latecomers
+  bool pending = false;     // under the emitter's lock: it waits until it can be said where it begins
   bool departed = false;    // under the emitter's lock: it has left the registry and draws what is owed to it
   bool replaying = false;   // there may be more to draw
   bool behind = false;      // it counts among those for which its stream holds what is sent directly

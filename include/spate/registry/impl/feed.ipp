@@ -86,7 +86,7 @@ SPATE_DECL void Feed::on_failure(std::error_code error) {
   while (!others_.empty()) others_.any().stream().on_failure(error);
 }
 
-SPATE_DECL void Feed::settle(Subscription& member) {
+SPATE_DECL void Feed::queue_rest(Subscription& member) {
   if (member.position.byte == log_.end().byte) return;
   count(member);
   log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
@@ -138,7 +138,7 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
     }
     member.position.byte += written;
   }
-  settle(member);
+  queue_rest(member);
   stream.mark_dirty();
   if (stream.blocked()) stream.check_limits(log_.newest_size());
 }

@@ -6,7 +6,7 @@
 
 namespace spate::detail {
 
-SPATE_DECL void Receipt::settle(std::error_code error, std::uint64_t sequence) {
+SPATE_DECL void Receipt::answer(std::error_code error, std::uint64_t sequence) {
   Then then;
   {
     const std::lock_guard lock(mutex_);

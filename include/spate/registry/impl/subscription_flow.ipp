@@ -160,10 +160,10 @@ SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) 
 SPATE_DECL Left Subscription::flush(int& budget) {
   if (!searching_) return Left::nothing;
   budget -= budget_of_step;
-  switch (feed_->emitter().search_on(*this)) {
-    case EmitterCore::Search::goes_on: return Left::bulk;
-    case EmitterCore::Search::over: break;
-    case EmitterCore::Search::waits:
+  switch (feed_->emitter().search(*this)) {
+    case Resume::Step::another: return Left::bulk;
+    case Resume::Step::last: break;
+    case Resume::Step::waits:
       searching_ = false;
       feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
   }
@@ -206,7 +206,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
       break;
     }
     batch.clear();
-    const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
+    const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
     replay.cursor = drawn.cursor;
@@ -214,7 +214,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     if (drawn.departed) feed_->shard().post(Ref<Subscription>(this), what_detach);
     if (drawn.gap) stream_->push_gap(drawn.gap);
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
-    if (packs && batch.size() > 1) piece = &packer.pack(drawn.history, batch);
+    if (packs && batch.size() > 1) piece = &packer.pack(drawn.log, batch);
     if (piece != nullptr) {
       stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
     } else {
@@ -226,7 +226,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
 }
 
 SPATE_DECL void Subscription::settle() {
-  if (joined && reads_log) feed_->settle(*this);
+  if (joined && reads_log) feed_->queue_rest(*this);
 }
 
 SPATE_DECL void Subscription::stream_ended(EndReason reason) {

@@ -31,7 +31,6 @@
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
-#include <spate/stream/detail/kept_cursor.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_head.hpp>
@@ -42,6 +41,8 @@
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/wire/detail/kept_cursor.hpp>
+#include <spate/wire/detail/packed_chunks.hpp>
 
 namespace spate::detail {
 

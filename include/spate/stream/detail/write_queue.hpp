@@ -29,14 +29,6 @@ class SendWaiter : public Resident {
   virtual bool is_done() const noexcept { return false; }
 };
 
-/// Several chunks in one piece.
-struct PackedChunks {
-  Ref<Block> block;
-  std::size_t size = 0;
-
-  std::string_view bytes() const noexcept { return {block->data(), size}; }
-};
-
 struct QueueNode {
   enum class Kind : std::uint8_t {
     event,   // one event, which the overflow policy may drop
