@@ -42,7 +42,7 @@ class RegistryParts {
         members.end_grace(*user->polls()->first_graced());
       }
     }
-    for (const auto& each : subscriptions_) each->shard().post(each, detail::Subscription::what_detach);
+    for (const auto& each : subscriptions_) each->shard().post(detail::call<&detail::Subscription::detach>(each));
   }
 
   /// Keeps an event for one user; returns its number.

@@ -34,6 +34,7 @@
 #include <spate/loop/detail/clock.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/loop/detail/jitter.hpp>
+#include <spate/loop/detail/message.hpp>
 #include <spate/loop/detail/poller.hpp>
 #include <spate/loop/detail/post.hpp>
 #include <spate/loop/detail/report.hpp>
@@ -49,22 +50,22 @@ class Loop : public RefCounted<Loop> {
       : executor_(std::move(executor)), poller_(executor_, [this] { turn(); }), timer_(std::in_place, executor_) {}
   virtual ~Loop() = default;
 
-  /// Any thread. Hands `event` to `to`; returns false once the loop has stopped. Messages of one thread arrive in
-  /// order, and so do those of several that were ordered by a lock.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
-    return post_if([] { return true; }, std::move(to), what, std::move(event));
+  /// Any thread. Delivers `message` in a turn of the loop; returns false once the loop has stopped. Messages of one
+  /// thread arrive in order, and so do those of several that were ordered by a lock.
+  bool post(Message message) {
+    return post_if([] { return true; }, std::move(message));
   }
 
   /// Any thread. The same, if `condition()` holds, which is asked in one step with the post.
   template <typename Condition>
-  bool post_if(Condition&& condition, Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
+  bool post_if(Condition&& condition, Message message) {
     const std::lock_guard lock(mutex_);
     if (stopped_) return false;
     // What may fail comes before the condition, which may be that it changes something.
     make_room(1);
     schedule();
     if (!condition()) return false;
-    inbox_.push_back({std::move(to), what, std::move(event)});
+    inbox_.push_back(std::move(message));
     return true;
   }
 
@@ -73,7 +74,7 @@ class Loop : public RefCounted<Loop> {
   bool keep_places(std::size_t count);
 
   /// Any thread. The same as `post`, into a place that was kept.
-  bool post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
+  bool post_kept(Message message) noexcept;
 
   /// Any thread. Gives back places that were kept and are not used.
   void give_back_places(std::size_t count) noexcept;
@@ -89,14 +90,14 @@ class Loop : public RefCounted<Loop> {
   bool run_if(Condition&& condition, Function function, Ref<Resident> owner = nullptr) {
     struct Call final : Resident {
       Call(Function&& f, Ref<Resident>&& o) : function(std::move(f)), owner(std::move(o)) {}
-      void receive(std::uint32_t, EncodedEvent&&) override { function(); }
+      void make() { function(); }
       void on_failure(std::error_code error) override {
         if (owner) owner->on_failure(error);
       }
       Function function;
       const Ref<Resident> owner;
     };
-    return post_if(condition, make_ref<Call>(std::move(function), std::move(owner)), 0);
+    return post_if(condition, call<&Call::make>(make_ref<Call>(std::move(function), std::move(owner))));
   }
 
   /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the loop has stopped
@@ -162,12 +163,6 @@ class Loop : public RefCounted<Loop> {
   bool stopped() const;
 
  private:
-  struct Message {
-    Ref<Resident> to;
-    std::uint32_t what;
-    EncodedEvent event;
-  };
-
   // What one turn may write: about a hundred small pieces, some hundred microseconds, so that the program's own
   // handlers on this executor are never kept waiting for a whole fan-out.
   static constexpr int turn_budget = 128;
@@ -267,7 +262,7 @@ class Places {
   }
 
   /// Returns false when the loop has stopped.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
+  bool post(Message message) noexcept;
 
  private:
   Loop& loop_;

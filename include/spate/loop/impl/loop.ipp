@@ -15,11 +15,11 @@ SPATE_DECL bool Loop::keep_places(std::size_t count) {
   return true;
 }
 
-SPATE_DECL bool Loop::post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event) noexcept {
+SPATE_DECL bool Loop::post_kept(Message message) noexcept {
   const std::lock_guard lock(mutex_);
   if (stopped_) return false;
   --kept_;
-  inbox_.push_back({std::move(to), what, std::move(event)});
+  inbox_.push_back(std::move(message));
   return true;
 }
 
@@ -83,7 +83,7 @@ SPATE_DECL std::size_t Loop::stop(const OnException& on_exception) {
   }
   const Ref<Loop> alive(this);
   for (Message& message : rest) {
-    run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
+    run_for(message.to(), failure, [&] { message.deliver(); });
   }
   const std::size_t count = cut(failure);
   cut(waiting, failure);
@@ -213,7 +213,7 @@ SPATE_DECL void Loop::deliver(std::exception_ptr& failure) {
       inbox_.swap(delivering_);
     }
     for (Message& message : delivering_) {
-      run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
+      run_for(message.to(), failure, [&] { message.deliver(); });
     }
     delivering_.clear();
   }
@@ -272,10 +272,10 @@ SPATE_DECL void Loop::arm() {
   armed_ = next;
 }
 
-SPATE_DECL bool Places::post(Ref<Resident> to, std::uint32_t what, EncodedEvent event) noexcept {
+SPATE_DECL bool Places::post(Message message) noexcept {
   if (left_ == 0) return false;
   --left_;
-  return loop_.post_kept(std::move(to), what, std::move(event));
+  return loop_.post_kept(std::move(message));
 }
 
 }  // namespace spate::detail

@@ -49,8 +49,8 @@ class Feed final : public Resident {
   }
   /// Gives back what was not used.
   void give_back_places() noexcept;
-  /// Posts `event` to this feed or to a subscription on its shard, into a place that was kept.
-  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept;
+  /// Posts an event of `size` bytes to this feed or to a subscription on its shard, into a place that was kept.
+  void post(Message message, std::size_t size) noexcept;
 
   /// Shard only.
   void release_backlog(std::size_t bytes);
@@ -62,7 +62,7 @@ class Feed final : public Resident {
   void leave(Subscription& subscription);
 
   /// A broadcast has arrived.
-  void receive(std::uint32_t, EncodedEvent&& event) override;
+  void take_broadcast(EncodedEvent&& event);
 
   Left flush(int& budget) override;
 

@@ -33,7 +33,7 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
   const std::uint64_t discarded = history_.fetch(user, subscription.replay.cursor, most_bytes, batch);
   bool all = batch.empty();
   if (all && departure == nullptr) {
-    subscription.shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
+    subscription.shard().post(call<&Subscription::go_live>(Ref<Subscription>(&subscription)));
     subscription.live = true;
     drawn.more = false;
   }

@@ -20,11 +20,12 @@ SPATE_DECL Delivery::Delivery(const Members& members, const Feeds& feeds, Receiv
 }
 
 SPATE_DECL std::size_t Delivery::post(const EncodedEvent& event) noexcept {
+  const std::size_t size = event.chunk().size();
   if (to_everybody_) {
-    for (const Ref<Feed>& feed : feeds_) feed->post(feed, 0, event);
+    for (const Ref<Feed>& feed : feeds_) feed->post(call<&Feed::take_broadcast>(feed, event), size);
   }
   for (Subscription* each : receivers_) {
-    each->feed().post(Ref<Subscription>(each), Subscription::what_event, event);
+    each->feed().post(call<&Subscription::take_event>(Ref<Subscription>(each), event), size);
   }
   return streams_;
 }

@@ -131,7 +131,7 @@ SPATE_DECL void EmitterCore::tell_of_restart() {
       // Nothing can have been missed; from here on it can resume.
       Event position;
       position.id(history_.id_of(0));
-      each.shard().post(Ref<Subscription>(&each), Subscription::what_greet, EncodedEvent(position));
+      each.shard().post(call<&Subscription::greet>(Ref<Subscription>(&each), EncodedEvent(position)));
     } else {
       gaps_.tell_live(each, mirror_.position_before(), GapReason::unknown);
     }

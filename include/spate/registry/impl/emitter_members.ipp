@@ -118,7 +118,7 @@ SPATE_DECL void EmitterCore::enter(std::string user_id, PendingResume&& comer, c
     first.greeting = std::move(comer.greeting.fresh).finish();
   }
   std::move(first).post(places, subscription);
-  if (!places.post(subscription, Subscription::what_join)) erase(*subscription);
+  if (!places.post(call<&Subscription::join>(subscription))) erase(*subscription);
 }
 
 // `comer` waits for the mirror, or goes on with its search.
@@ -181,7 +181,7 @@ SPATE_DECL void EmitterCore::close() {
       const Ref<Subscription> subscription = user->first;
       erase(*subscription);
       try {
-        subscription->shard().post(subscription, Subscription::what_detach);
+        subscription->shard().post(call<&Subscription::detach>(subscription));
       } catch (const std::bad_alloc&) {
         // It gets nothing more all the same, and goes with its stream.
       }
@@ -230,7 +230,7 @@ SPATE_DECL void EmitterCore::part(const Ref<Subscription>& subscription) {
   if (!subscription->live && subscription->stream().transport() != Transport::poll) return depart(*subscription);
   Places places(subscription->shard(), 1);
   erase(*subscription);
-  places.post(subscription, Subscription::what_detach);
+  places.post(call<&Subscription::detach>(subscription));
 }
 
 // Takes `subscription` out. What was accepted for it goes on being drawn by its stream.

@@ -11,12 +11,11 @@ SPATE_DECL void Feed::give_back_places() noexcept {
   if (const std::size_t unused = std::exchange(kept_, 0); unused > 0) shard_->give_back_places(unused);
 }
 
-SPATE_DECL void Feed::post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept {
+SPATE_DECL void Feed::post(Message message, std::size_t size) noexcept {
   if (kept_ == 0) return;  // the shard has stopped
   --kept_;
-  const std::size_t size = event.chunk().size();
   backlog_.fetch_add(size, std::memory_order_relaxed);
-  if (!shard_->post_kept(to, what, event)) backlog_.fetch_sub(size, std::memory_order_relaxed);
+  if (!shard_->post_kept(std::move(message))) backlog_.fetch_sub(size, std::memory_order_relaxed);
 }
 
 SPATE_DECL void Feed::join(Subscription& subscription) {
@@ -38,7 +37,7 @@ SPATE_DECL void Feed::leave(Subscription& subscription) {
   if (members_.empty() && in_lap_) end_lap();
 }
 
-SPATE_DECL void Feed::receive(std::uint32_t, EncodedEvent&& event) {
+SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
   try {
     others_.restart();
     while (!others_.round_over()) {

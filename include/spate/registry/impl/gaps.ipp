@@ -24,7 +24,7 @@ SPATE_DECL EncodedEvent Gaps::tell(const Subscription& subscription, const std::
 
 SPATE_DECL void Gaps::tell_live(Subscription& subscription, const std::string& requested, GapReason reason) {
   EncodedEvent gap = tell(subscription, requested, 0, history_.newest(), reason);
-  if (gap) subscription.shard().post(Ref<Subscription>(&subscription), Subscription::what_gap, std::move(gap));
+  if (gap) subscription.shard().post(call<&Subscription::tell_gap>(Ref<Subscription>(&subscription), std::move(gap)));
 }
 
 SPATE_DECL EncodedEvent Gaps::without_position(const Subscription& subscription, GapReason reason) {

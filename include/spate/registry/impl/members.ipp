@@ -140,7 +140,7 @@ SPATE_DECL void Members::end_grace(Poll& poll) {
   const Ref<Poll> forgotten(&poll);
   erase(poll);
   try {
-    poll.feed().shard().post(forgotten, Poll::what_forget);
+    poll.feed().shard().post(call<&Poll::forget>(forgotten));
   } catch (const std::bad_alloc&) {
     // It is out of the registry, and finds that out when its time comes.
   }

@@ -10,8 +10,8 @@
 namespace spate::detail {
 
 SPATE_DECL void FirstEvents::post(Places& places, const Ref<Subscription>& subscription) && noexcept {
-  if (greeting) places.post(subscription, Subscription::what_greet, std::move(greeting));
-  if (gap) places.post(subscription, Subscription::what_gap, std::move(gap));
+  if (greeting) places.post(call<&Subscription::greet>(subscription, std::move(greeting)));
+  if (gap) places.post(call<&Subscription::tell_gap>(subscription, std::move(gap)));
 }
 
 SPATE_DECL std::optional<Resume::Plan> Resume::plan(std::string_view user, PendingResume& comer, bool patient) {
@@ -79,8 +79,8 @@ SPATE_DECL bool Resume::wait(Places& places, std::uint64_t for_event, PendingRes
   const bool searches = !comer.search.batch.empty();
   if (searches) comer.search.look(*subscription);
   pending_.add(for_event, std::move(comer));
-  if (!places.post(subscription, Subscription::what_wait)) return false;
-  if (searches) places.post(subscription, Subscription::what_search);
+  if (!places.post(call<&Subscription::wait>(subscription))) return false;
+  if (searches) places.post(call<&Subscription::search>(subscription));
   return true;
 }
 
@@ -103,7 +103,7 @@ SPATE_DECL Resume::Step Resume::search(Subscription& subscription) {
 
 SPATE_DECL void Resume::begin_or_post_search(PendingResume&& pending) {
   const Ref<Subscription> subscription = pending.subscription;
-  if (!begin_or_search(std::move(pending))) subscription->shard().post(subscription, Subscription::what_search);
+  if (!begin_or_search(std::move(pending))) subscription->shard().post(call<&Subscription::search>(subscription));
 }
 
 // Returns false when it is not known yet where it begins, and another step of the search is to follow.
@@ -126,7 +126,8 @@ SPATE_DECL bool Resume::begin_or_search(PendingResume&& pending) {
   Places places(subscription->shard(), 3);
   begin(*subscription, pending.cursor, std::move(pending.greeting), *start).post(places, subscription);
   if (departure != nullptr) subscription->live = false;
-  places.post(subscription, subscription->live ? Subscription::what_live : Subscription::what_replay);
+  places.post(subscription->live ? call<&Subscription::go_live>(subscription)
+                                 : call<&Subscription::begin_replay>(subscription));
   return true;
 }
 

@@ -67,7 +67,7 @@ SPATE_DECL void Poll::end_grace() {
   insist([&] { feed_->emitter().expire(*this); });  // nobody would do it later
 }
 
-SPATE_DECL void Poll::receive(std::uint32_t, EncodedEvent&&) {
+SPATE_DECL void Poll::forget() {
   feed_->shard().set_timer(*this, never);
   self_ = nullptr;
 }
@@ -94,66 +94,69 @@ SPATE_DECL void Subscription::on_failure(std::error_code error) {
   stream_->on_failure(error);
 }
 
-SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
-  switch (what) {
-    case what_greet:
-      if (!stream_->takes_events()) return;
-      settle();
-      stream_->push_raw(event);
-      stream_->mark_dirty();
-      return;
-    case what_gap:
-      if (!stream_->takes_events()) return;
-      settle();
-      stream_->push_gap(event);
-      stream_->mark_dirty();
-      return;
-    case what_join:
-      attached_ = true;
-      stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
-      if (attached_ && !replaying) feed_->join(*this);
-      if (attached_ && replaying) stream_->mark_dirty();
-      return;
-    case what_wait:
-      attached_ = waiting_ = true;
-      stream_->add_source(Ref<Subscription>(this));
-      if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
-      return;
-    case what_search:
-      if (!waiting_ || searching_) return;
-      searching_ = true;
-      feed_->shard().mark_dirty(Ref<Resident>(this));
-      return;
-    case what_replay:
-      end_wait();
-      if (!attached_) return;
-      replaying = true;
-      stream_->mark_dirty();
-      return;
-    case what_live:
-      end_wait();
-      if (attached_) feed_->join(*this);
-      catch_up();
-      return;
-    case what_event: {
-      feed_->release_backlog(event.chunk().size());
-      if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
-      return;
-    }
-    case what_detach:
-      feed_->shard().set_timer(*this, never);
-      if (!attached_) return;
-      settle();
-      stream_->mark_dirty();
-      if (joined) feed_->leave(*this);
-      attached_ = false;
-      replaying = false;
-      end_wait();
-      catch_up();
-      feed_->emitter().forget(*this);
-      stream_->remove_source(*this);
-      return;
-  }
+SPATE_DECL void Subscription::greet(EncodedEvent&& greeting) {
+  if (!stream_->takes_events()) return;
+  settle();
+  stream_->push_raw(greeting);
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::tell_gap(EncodedEvent&& gap) {
+  if (!stream_->takes_events()) return;
+  settle();
+  stream_->push_gap(gap);
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::join() {
+  attached_ = true;
+  stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
+  if (attached_ && !replaying) feed_->join(*this);
+  if (attached_ && replaying) stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::wait() {
+  attached_ = waiting_ = true;
+  stream_->add_source(Ref<Subscription>(this));
+  if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
+}
+
+SPATE_DECL void Subscription::search() {
+  if (!waiting_ || searching_) return;
+  searching_ = true;
+  feed_->shard().mark_dirty(Ref<Resident>(this));
+}
+
+SPATE_DECL void Subscription::begin_replay() {
+  end_wait();
+  if (!attached_) return;
+  replaying = true;
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::go_live() {
+  end_wait();
+  if (attached_) feed_->join(*this);
+  catch_up();
+}
+
+SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
+  feed_->release_backlog(event.chunk().size());
+  if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
+}
+
+SPATE_DECL void Subscription::detach() {
+  feed_->shard().set_timer(*this, never);
+  if (!attached_) return;
+  settle();
+  stream_->mark_dirty();
+  if (joined) feed_->leave(*this);
+  attached_ = false;
+  replaying = false;
+  end_wait();
+  catch_up();
+  feed_->emitter().forget(*this);
+  stream_->remove_source(*this);
 }
 
 // The next step of the search.
@@ -211,7 +214,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     replaying = drawn.more;
     replay.cursor = drawn.cursor;
     if (!replaying) catch_up();
-    if (drawn.departed) feed_->shard().post(Ref<Subscription>(this), what_detach);
+    if (drawn.departed) feed_->shard().post(call<&Subscription::detach>(Ref<Subscription>(this)));
     if (drawn.gap) stream_->push_gap(drawn.gap);
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
     if (packs && batch.size() > 1) piece = &packer.pack(drawn.log, batch);

@@ -182,7 +182,6 @@ class StreamCore final : public Resident {
   /// The client has ended its side before the head went out. A poll is answered soon.
   void input_ended();
 
-  void receive(std::uint32_t what, EncodedEvent&& event) override;
   Left flush(int& budget) override;
   void on_writable() override;
   bool on_readable() override;
@@ -195,8 +194,6 @@ class StreamCore final : public Resident {
   void on_failure(std::error_code error) override;
 
  private:
-  enum : std::uint32_t { what_open, what_send, what_dropped, what_overflow };
-
   /// Needed until the head has gone out and the handler has returned.
   struct Opening {
     std::shared_ptr<const Request> request;
@@ -226,11 +223,8 @@ class StreamCore final : public Resident {
     bool due = false;   // it is answered without anything, unless a source is still looking for it
   };
 
-  bool post(std::uint32_t what, EncodedEvent event = {}) {
-    return shard_->post(Ref<StreamCore>(this), what, std::move(event));
-  }
-
   bool post_event(EncodedEvent&& event);
+  void take_sent(EncodedEvent&& event);
   bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
   Place place() const;
 
@@ -267,6 +261,7 @@ class StreamCore final : public Resident {
   void push_farewell(EndReason reason);
   void finished();
   void overflow();
+  void note_drop();
   /// Does what the state machine says; `last` is the event before the end, if this is it.
   void perform(const StreamFsm::Action& action, const EncodedEvent& last = {});
   void stop(const StreamFsm::Action& action);

@@ -37,7 +37,8 @@ SPATE_DECL void StreamCore::open() {
   if (state_.load(std::memory_order_acquire) != State::pending) return;
   if (framing_ == Framing::none) return end(EndReason::completed);  // the head is all
   // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
-  shard_->post_if([this] { return advance(State::pending, State::open); }, Ref<StreamCore>(this), what_open);
+  shard_->post_if([this] { return advance(State::pending, State::open); },
+                  call<&StreamCore::do_open>(Ref<StreamCore>(this)));
 }
 
 SPATE_DECL bool StreamCore::reject(Response response) {
@@ -73,10 +74,11 @@ SPATE_DECL SendResult StreamCore::send(EncodedEvent event) {
   if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
     waiting_.fetch_sub(size, std::memory_order_relaxed);
     if (limits.overflow == Overflow::close) {
-      shard_->post_if([this] { return advance(State::open, State::finishing); }, Ref<StreamCore>(this), what_overflow);
+      shard_->post_if([this] { return advance(State::open, State::finishing); },
+                      call<&StreamCore::overflow>(Ref<StreamCore>(this)));
       return SendResult::closed;
     }
-    if (event.has_data()) post(what_dropped);  // else nobody misses it
+    if (event.has_data()) shard_->post(call<&StreamCore::note_drop>(Ref<StreamCore>(this)));  // else nobody misses it
     return SendResult::dropped;
   }
   try {

@@ -201,6 +201,7 @@ SPATE_DECL void StreamCore::on_failure(std::error_code error) {
 }
 
 SPATE_DECL void StreamCore::overflow() {
+  if (!takes_events()) return;
   if (polling()) return answer_poll(PollEnd::at_once);  // its client asks for the rest at once
   perform(fsm_.break_off(EndReason::overflow, Errc::queue_overflow));
 }

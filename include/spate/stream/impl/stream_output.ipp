@@ -15,25 +15,20 @@
 
 namespace spate::detail {
 
-SPATE_DECL void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
-  switch (what) {
-    case what_open: return do_open();
-    case what_send:
-      if (held() != nullptr || behind_sources_.load(std::memory_order_relaxed) > 0)
-        return take(std::move(event), {}, place());
-      // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
-      counted_ += event.chunk().size();
-      deliver(std::move(event), QueueNode::Kind::event);
-      return queue_changed();
-    case what_dropped:
-      if (!takes_events()) return;
-      shard_->counters().dropped.add(1);
-      gap_due_ = true;
-      return;
-    case what_overflow:
-      if (takes_events()) overflow();
-      return;
+SPATE_DECL void StreamCore::take_sent(EncodedEvent&& event) {
+  if (held() != nullptr || behind_sources_.load(std::memory_order_relaxed) > 0) {
+    return take(std::move(event), {}, place());
   }
+  // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
+  counted_ += event.chunk().size();
+  deliver(std::move(event), QueueNode::Kind::event);
+  queue_changed();
+}
+
+SPATE_DECL void StreamCore::note_drop() {
+  if (!takes_events()) return;
+  shard_->counters().dropped.add(1);
+  gap_due_ = true;
 }
 
 SPATE_DECL void StreamCore::add_source(Ref<StreamSource> source) {
@@ -116,7 +111,9 @@ SPATE_DECL Place StreamCore::place() const {
 }
 
 SPATE_DECL bool StreamCore::post_event(EncodedEvent&& event) {
-  if (behind_sources_.load(std::memory_order_acquire) == 0) return post(what_send, std::move(event));
+  if (behind_sources_.load(std::memory_order_acquire) == 0) {
+    return shard_->post(call<&StreamCore::take_sent>(Ref<StreamCore>(this), std::move(event)));
+  }
   return post_in_place(std::move(event), nullptr);
 }
 
