@@ -5,6 +5,10 @@
 #error "<spate/src.hpp> belongs into one source of a program that is compiled with SPATE_SEPARATE_COMPILATION"
 #endif
 
+#include <spate/connection/impl/answer_buffer.ipp>
+#include <spate/connection/impl/channel.ipp>
+#include <spate/connection/impl/framing.ipp>
+#include <spate/connection/impl/http1_head.ipp>
 #include <spate/history/impl/audience.ipp>
 #include <spate/history/impl/cursor.ipp>
 #include <spate/history/impl/history.ipp>
@@ -62,7 +66,6 @@
 #include <spate/registry/impl/subscription.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>
 #include <spate/registry/impl/user_index.ipp>
-#include <spate/server/impl/answer_buffer.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/connection_limits.ipp>
 #include <spate/server/impl/exchange.ipp>
@@ -84,10 +87,11 @@
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
 #include <spate/stream/impl/held_sends.ipp>
+#include <spate/stream/impl/iframe_rendition.ipp>
 #include <spate/stream/impl/shard.ipp>
 #include <spate/stream/impl/stream_core.ipp>
+#include <spate/stream/impl/stream_fields.ipp>
 #include <spate/stream/impl/stream_fsm.ipp>
-#include <spate/stream/impl/stream_head.ipp>
 #include <spate/stream/impl/stream_host.ipp>
 #include <spate/stream/impl/stream_life.ipp>
 #include <spate/stream/impl/stream_output.ipp>

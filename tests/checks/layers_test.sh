@@ -11,10 +11,10 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/transport" \
+  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/transport" "$scratch/spate/connection" \
     "$scratch/spate/stream" "$scratch/spate/history" \
     "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,stream,history,registry,server,cluster,jwt}/a.hpp
+  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,connection,stream,history,registry,server,cluster,jwt}/a.hpp
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -32,6 +32,7 @@ expect pass loop/detail/b.hpp '<sys/epoll.h>'
 expect pass loop/b.hpp '<asio/post.hpp>'
 expect pass transport/b.hpp '<spate/loop/a.hpp>'
 expect pass stream/b.hpp '<spate/transport/a.hpp>'
+expect pass connection/b.hpp '<spate/http/a.hpp>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
@@ -43,6 +44,7 @@ expect fail http/b.hpp '<spate/stream/a.hpp>'
 expect fail loop/b.hpp '<spate/stream/a.hpp>'
 expect fail loop/b.hpp '<spate/transport/a.hpp>'
 expect fail transport/b.hpp '<spate/http/a.hpp>'
+expect fail connection/b.hpp '<spate/stream/a.hpp>'
 expect fail http/b.hpp '<asio/buffer.hpp>'
 expect fail stream/b.hpp '<llhttp.h>'
 expect pass history/b.hpp '<spate/wire/event.hpp>'

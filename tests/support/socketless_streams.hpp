@@ -38,7 +38,7 @@ class SocketlessStreams {
   /// Never asked for its socket, because the loop never runs.
   class NoSocket final : public detail::StreamOrigin {
    public:
-    detail::Peer surrender() override { return {}; }
+    detail::Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
     void answer(Response) override {}
   };
 

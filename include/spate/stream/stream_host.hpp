@@ -26,7 +26,7 @@
 #include <spate/config.hpp>
 #include <spate/http/header_fields.hpp>
 #include <spate/stream/detail/adopted_socket.hpp>
-#include <spate/stream/detail/stream_head.hpp>
+#include <spate/stream/detail/stream_fields.hpp>
 #include <spate/stream/event_stream.hpp>
 
 namespace spate {

@@ -22,9 +22,8 @@ SPATE_DECL void Feed::join(Subscription& subscription) {
   StreamCore& stream = subscription.stream();
   const StreamOptions& options = stream.options();
   // The log holds the bytes of an event stream: polls and frames are written otherwise.
-  subscription.reads_log = subscription.filter() == nullptr && stream.transport() == Transport::sse &&
-                           stream.framing() == Framing::chunked && options.overflow == Overflow::close &&
-                           options.max_queued_events == 0;
+  subscription.reads_log = subscription.filter() == nullptr && stream.takes_chunks() &&
+                           options.overflow == Overflow::close && options.max_queued_events == 0;
   subscription.position = log_.end();
   (subscription.reads_log ? members_ : others_).add(subscription);
   subscription.joined = true;

@@ -201,7 +201,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   }
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
-  const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
+  const bool packs = stream_->takes_chunks();
   resting_ = false;
   for (int draws = 0; replaying && replay.cursor < up_to; ++draws) {
     if (draws == most_draws) {

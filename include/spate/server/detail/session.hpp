@@ -21,8 +21,10 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/answer_buffer.hpp>
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/http1_head.hpp>
 #include <spate/http/request_parser.hpp>
-#include <spate/server/detail/answer_buffer.hpp>
 #include <spate/server/detail/exchange.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/transport/detail/half_closed.hpp>
@@ -62,7 +64,7 @@ class Session final : public RequestOrigin {
 
   bool input_ended() const noexcept override { return ended_ || end_ahead_; }
 
-  Peer surrender() override;
+  Channel open_channel(const Request& request, const HeaderFields& fields) override;
 
   void answer(Response response) override;
 

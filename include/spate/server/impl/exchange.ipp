@@ -127,7 +127,9 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   if (answers_.head_only()) {
     // The same head, and nobody is registered. The connection may go on, as nothing follows. (RFC 9110 9.3.2)
     if (draining()) answers_.close_after();
-    if (choice->transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice->transport);
+    if (choice->transport != Transport::poll) {
+      return answers_.put_stream_head(stream_fields(fields, choice->transport), framing);
+    }
     Response response = Response::json(200, {});
     cors_.apply(response);
     return answers_.put_head(response);

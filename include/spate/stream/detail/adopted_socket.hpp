@@ -15,6 +15,8 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/http1_head.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/half_closed.hpp>
@@ -45,17 +47,19 @@ class AdoptedSocket final : public StreamOrigin {
 
   bool input_ended() const noexcept override { return ended_; }
 
-  Peer surrender() override;
+  Channel open_channel(const Request& request, const HeaderFields& fields) override;
 
   void answer(Response response) override;
 
-  void answer_head(std::string bytes) override;
+  void answer_head(const Request& request, const HeaderFields& fields, Framing framing) override;
 
  private:
   // The client has ended its side. It may wait for another answer than a stream.
   void await_departure();
   void probe();
   void look_later(std::chrono::seconds wait);
+
+  void put(std::string bytes);
 
   // The deadline is like that of a server's own answers: what the client acknowledges counts.
   void write();

@@ -24,6 +24,9 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/rendition.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -31,9 +34,10 @@
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
+#include <spate/stream/detail/iframe_rendition.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_head.hpp>
+#include <spate/stream/detail/stream_fields.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
@@ -135,6 +139,8 @@ class StreamCore final : public Resident {
   bool blocked() const noexcept { return !peer_ || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
+  /// Whether it is written the chunks of events as they are: then it takes what is packed for many.
+  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_; }
 
   /// The handler has returned, so the stream goes live unless it was rejected, and its request is no longer needed.
   void handler_returned();
@@ -218,7 +224,10 @@ class StreamCore final : public Resident {
 
   /// What a stream needs besides when its transport is not an event stream.
   struct Fallback {
+    Fallback(TransportChoice chosen, PollAnswer begun) : choice(std::move(chosen)), answer(std::move(begun)) {}
+
     TransportChoice choice;
+    std::optional<IframeRendition> frames;
     PollAnswer answer;  // so far
     bool due = false;   // it is answered without anything, unless a source is still looking for it
   };
@@ -271,8 +280,8 @@ class StreamCore final : public Resident {
 
   // From an event to the kernel.
 
-  /// What of `event` goes over the wire, and what keeps it alive if not the event itself.
-  std::pair<std::string_view, Ref<Block>> framed(const EncodedEvent& event) const;
+  /// How events leave, unless they are put into the answer to a poll.
+  const Rendition& rendition() const noexcept;
   QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
   void push_text(std::string_view text);
   bool over(std::size_t size) const noexcept;

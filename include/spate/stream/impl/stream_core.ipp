@@ -14,7 +14,8 @@ SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings
   if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
   if (choice.transport != Transport::sse) {
     PollAnswer answer(id.size() <= max_cursor_bytes ? id : std::string());
-    fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), std::move(answer)});
+    fallback_ = std::make_unique<Fallback>(std::move(choice), std::move(answer));
+    if (transport() == Transport::iframe) fallback_->frames.emplace(framing_, fallback_->choice.callback);
   }
   opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
 }

@@ -22,19 +22,20 @@ SPATE_DECL void StreamCore::do_open() {
   if (fsm_.phase() != StreamFsm::Phase::opening || !opening_) return;
   if (framing_ == Framing::none) {
     const Ref<StreamOrigin> origin = opening_->origin;
-    std::string head = stream_head(framing_for(*opening_->request), take_fields(), transport(), AfterStream::close);
+    const std::shared_ptr<const Request> request = opening_->request;
+    const HeaderFields fields = stream_fields(take_fields(), transport());
     perform(fsm_.break_off(EndReason::completed, {}));
-    return origin->answer_head(std::move(head));
+    return origin->answer_head(*request, fields,
+                               transport() == Transport::poll ? Framing::plain : framing_for(*request));
   }
   if (transport() == Transport::poll) return begin_poll();
-  peer_ = opening_->origin->surrender();
+  Channel channel = opening_->origin->open_channel(*opening_->request, stream_fields(take_fields(), transport()));
+  peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
   peer_.set_resident(Ref<Resident>(this));
-  push_text(stream_head(framing_, take_fields(), transport(), after_stream(*opening_->request)));
+  push_text(channel.head);
   opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
-  if (transport() == Transport::iframe) {
-    push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
-  }
+  push_text(rendition().beginning());
   if (settings_->retry) {
     push_raw(settings_->retry);
   } else if (options().retry_max.count() > 0) {
@@ -238,9 +239,8 @@ SPATE_DECL void StreamCore::finish(const EncodedEvent& last) {
   if (last) push_raw(last);
   push_farewell(reason());
   if (fsm_.is_over()) return;  // cut by what the program did there
-  if (framing_ == Framing::chunked) {
-    static constexpr std::string_view last_chunk = "0\r\n\r\n";
-    queue_.push(shard_->nodes(), QueueNode::Kind::raw, last_chunk, {}, nullptr, 0);
+  if (const std::string_view end = rendition().end(); !end.empty()) {
+    queue_.push(shard_->nodes(), QueueNode::Kind::raw, end, {}, nullptr, 0);
   }
   mark_dirty();
   if (queue_.empty()) finished();

@@ -211,22 +211,17 @@ SPATE_DECL bool StreamCore::release_held() {
   return !queue_.empty();
 }
 
-SPATE_DECL std::pair<std::string_view, Ref<Block>> StreamCore::framed(const EncodedEvent& event) const {
-  if (transport() == Transport::iframe) {
-    const std::string script = iframe_script(event, fallback_->choice.callback);
-    const std::string bytes = framing_ == Framing::chunked ? chunk_of(script) : script;
-    Ref<Block> block = make_block(bytes);
-    return {std::string_view(block->data(), bytes.size()), std::move(block)};
-  }
-  return {framing_ == Framing::chunked ? event.chunk() : event.bytes(), nullptr};
+SPATE_DECL const Rendition& StreamCore::rendition() const noexcept {
+  return fallback_ && fallback_->frames ? *fallback_->frames : rendition_of(framing_);
 }
 
 SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
-  auto [data, block] = framed(event);
+  auto [data, block] = rendition().of(event);
   return queue_.push(shard_->nodes(), kind, data, event, std::move(block), count);
 }
 
 SPATE_DECL void StreamCore::push_text(std::string_view text) {
+  if (text.empty()) return;
   const Ref<Block> block = make_block(text);
   queue_.push(shard_->nodes(), QueueNode::Kind::raw, {block->data(), text.size()}, {}, block, 0);
 }
@@ -282,7 +277,7 @@ SPATE_DECL EncodedEvent StreamCore::overflow_gap(std::string_view oldest) const 
 SPATE_DECL void StreamCore::resolve_gaps() {
   shard_->counters().gaps.add(queue_.resolve_gaps([this](std::string_view id) {
     EncodedEvent gap = overflow_gap(id);
-    auto [data, block] = framed(gap);
+    auto [data, block] = rendition().of(gap);
     return std::tuple(std::move(gap), data, std::move(block));
   }));
 }

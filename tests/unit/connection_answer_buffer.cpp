@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-#include <spate/server/detail/answer_buffer.hpp>
+#include <spate/connection/detail/answer_buffer.hpp>
 #include "support/catch.hpp"
 
 using namespace spate;
@@ -34,7 +34,7 @@ std::string connection(AnswerBuffer& answers) {
 
 }  // namespace
 
-TEST_CASE("an answer leaves in as many pieces as the kernel takes", "[server][answer]") {
+TEST_CASE("an answer leaves in as many pieces as the kernel takes", "[connection][answer]") {
   AnswerBuffer answers;
   CHECK(answers.empty());
   answers.begin(Request("GET", "/"));
@@ -55,7 +55,7 @@ TEST_CASE("an answer leaves in as many pieces as the kernel takes", "[server][an
   CHECK(unsent(answers).starts_with("HTTP/1.1 404 "));
 }
 
-TEST_CASE("the answer to a HEAD is that of a GET without the body", "[server][answer]") {
+TEST_CASE("the answer to a HEAD is that of a GET without the body", "[connection][answer]") {
   AnswerBuffer answers;
   answers.begin(Request("HEAD", "/"));
   CHECK(answers.head_only());
@@ -70,7 +70,7 @@ TEST_CASE("the answer to a HEAD is that of a GET without the body", "[server][an
   CHECK(taken(answers).ends_with("\r\n\r\nhello"));
 }
 
-TEST_CASE("the last answer says that it is the last", "[server][answer]") {
+TEST_CASE("the last answer says that it is the last", "[connection][answer]") {
   AnswerBuffer answers;
   answers.begin(Request("GET", "/"));
   answers.put(Response(204));
@@ -98,7 +98,7 @@ TEST_CASE("the last answer says that it is the last", "[server][answer]") {
   CHECK(answers.closes());
 }
 
-TEST_CASE("a head whose body nobody knows has no length (RFC 9110 8.6)", "[server][answer]") {
+TEST_CASE("a head whose body nobody knows has no length (RFC 9110 8.6)", "[connection][answer]") {
   AnswerBuffer answers;
   Request request("HEAD", "/");
   SECTION("after HTTP/1.1, where the connection goes on") {
@@ -119,12 +119,12 @@ TEST_CASE("a head whose body nobody knows has no length (RFC 9110 8.6)", "[serve
   }
 }
 
-TEST_CASE("the head of a stream that is not begun lets the connection go on", "[server][answer]") {
+TEST_CASE("the head of a stream that is not begun lets the connection go on", "[connection][answer]") {
   AnswerBuffer answers;
   Request request("HEAD", "/");
   SECTION("after HTTP/1.1") {
     answers.begin(request);
-    answers.put_stream_head(Framing::chunked, {{"X-More", "1"}}, Transport::sse);
+    answers.put_stream_head({{"Content-Type", "text/event-stream"}, {"X-More", "1"}}, Framing::chunked);
     CHECK_FALSE(answers.closes());
     const std::string head = taken(answers);
     CHECK_THAT(head, ContainsSubstring("Content-Type: text/event-stream\r\n"));
@@ -134,13 +134,13 @@ TEST_CASE("the head of a stream that is not begun lets the connection go on", "[
   SECTION("but not after HTTP/1.0, as its clients wait for the end of a stream") {
     request.set_version(1, 0);
     answers.begin(request);
-    answers.put_stream_head(Framing::plain, {}, Transport::sse);
+    answers.put_stream_head({}, Framing::plain);
     CHECK(answers.closes());
     CHECK(connection(answers) == "close");
   }
 }
 
-TEST_CASE("what the kernel has taken is not kept for what it has not", "[server][answer][pieces]") {
+TEST_CASE("what the kernel has taken is not kept for what it has not", "[connection][answer][pieces]") {
   AnswerBuffer answers;
   answers.begin(Request("GET", "/"));
   answers.put_head_of_pieces(Response(200));

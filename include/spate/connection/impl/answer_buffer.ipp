@@ -4,7 +4,7 @@
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/server/detail/answer_buffer.hpp>
+#include <spate/connection/detail/answer_buffer.hpp>
 
 namespace spate::detail {
 
@@ -26,9 +26,9 @@ SPATE_DECL void AnswerBuffer::put(const Response& response) {
   }
 }
 
-SPATE_DECL void AnswerBuffer::put_stream_head(Framing framing, const HeaderFields& fields, Transport transport) {
+SPATE_DECL void AnswerBuffer::put_stream_head(const HeaderFields& fields, Framing framing) {
   close_after_http_1_0();
-  bytes_ += stream_head(framing, fields, transport, closes() ? AfterStream::close : AfterStream::keep);
+  bytes_ += http1_head(fields, framing, closes() ? AfterStream::close : AfterStream::keep);
 }
 
 SPATE_DECL void AnswerBuffer::put_head(const Response& response) {

@@ -17,9 +17,10 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/http1_head.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
-#include <spate/stream/detail/stream_head.hpp>
 
 namespace spate::detail {
 
@@ -45,7 +46,7 @@ class AnswerBuffer {
   void put(const Response& response);
 
   /// Puts the head that a stream would begin with, which is the whole answer to a HEAD.
-  void put_stream_head(Framing framing, const HeaderFields& fields, Transport transport);
+  void put_stream_head(const HeaderFields& fields, Framing framing);
 
   /// Puts the head of `response`, whose body nobody knows as long as the request is a HEAD: without a length, as a
   /// length is that of GET's body or none. (RFC 9110 8.6)
@@ -61,7 +62,7 @@ class AnswerBuffer {
   bool pieces_end_with_connection() const noexcept { return !chunks(); }
 
   void put_last_piece() {
-    if (chunks() && !context_.head_only) bytes_ += "0\r\n\r\n";
+    if (chunks() && !context_.head_only) bytes_ += last_chunk;
   }
 
   bool empty() const noexcept { return bytes_.empty(); }
@@ -94,5 +95,5 @@ class AnswerBuffer {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/server/impl/answer_buffer.ipp>
+#include <spate/connection/impl/answer_buffer.ipp>
 #endif
