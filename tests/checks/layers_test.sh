@@ -9,8 +9,9 @@ trap 'rm -rf "$scratch"' EXIT
 expect() {
   rm -rf "$scratch/spate"
   mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/stream/detail" "$scratch/spate/history" \
-    "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,stream,history,registry,server,cluster,jwt}/a.hpp
+    "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt" "$scratch/spate/detail"
+  touch "$scratch/spate/version.hpp" "$scratch/spate/detail/lock.hpp"
+  touch "$scratch"/spate/{wire,http,stream,history,registry,server,cluster,jwt}/a.hpp
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -27,6 +28,8 @@ expect pass server/b.hpp '<spate/wire/event.hpp>'
 expect pass stream/detail/b.hpp '<sys/epoll.h>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
+expect pass wire/b.hpp '<spate/detail/lock.hpp>'
+expect fail detail/other.hpp '<string>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
 expect pass jwt/b.hpp '<jwt.h>'
 expect pass spate.hpp '<spate/server/a.hpp>'
@@ -55,4 +58,4 @@ expect fail stream/b.hpp '<boost/beast.hpp>'
 expect fail spate.hpp '<spate/cluster/a.hpp>'
 expect fail stream/b.hpp '<spate/wire/missing.hpp>'
 expect fail other.hpp '<spate/wire/event.hpp>'
-echo "34 cases as expected"
+echo "36 cases as expected"
