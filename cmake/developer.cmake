@@ -34,6 +34,10 @@ if(SPATE_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC warns that ThreadSanitizer ignores fences, which Asio uses beside atomics that it does see.
   target_compile_options(spate_developer INTERFACE -Wno-tsan)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # Proves that what a lock guards is used under it alone: <spate/detail/lock.hpp>.
+  target_compile_options(spate_developer INTERFACE -Wthread-safety)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # When it optimises, GCC 12 warns so of what std::string does within itself.
   target_compile_options(spate_developer INTERFACE

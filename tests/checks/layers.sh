@@ -4,8 +4,8 @@
 #   layers.sh INCLUDE_DIRECTORY
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
-# standard library and the roots config.hpp, version.hpp and error.hpp. What only Linux has stays in loop/detail and
-# loop/impl.
+# standard library and the roots config.hpp, version.hpp, error.hpp and detail/lock.hpp. What only Linux has stays in
+# loop/detail and loop/impl.
 # Asio lies below loop, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
 cd "$1/spate"
@@ -30,7 +30,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
   FNR == 1 {
     layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : "root"
     if (FILENAME ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/) layer = "all"
-    if (FILENAME ~ /^(error\.hpp|impl\/error\.ipp)$/) layer = "root"
+    if (FILENAME ~ /^(error\.hpp|impl\/error\.ipp|detail\/lock\.hpp)$/) layer = "root"
     if (FILENAME == "src.hpp") layer = "src"
     if (!(layer in may)) fail("lies in no layer")
     files++
@@ -48,7 +48,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     needs = ""
     if (name ~ /^spate\//) {
       path = substr(name, 7)
-      if (path ~ /^((config|version|error)\.hpp|impl\/error\.ipp)$/) next
+      if (path ~ /^((config|version|error|detail\/lock)\.hpp|impl\/error\.ipp)$/) next
       needs = path ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/ ? "all" : path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
       if (system("test -f \"" path "\"") != 0) fail("there is no such header")
     } else if (name ~ /^asio\//) needs = "asio"

@@ -11,10 +11,13 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/transport" "$scratch/spate/connection" \
-    "$scratch/spate/stream" "$scratch/spate/history" \
-    "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,connection,stream,history,registry,server,cluster,jwt}/a.hpp
+  local layers="wire http loop transport connection stream history registry server cluster jwt" layer
+  for layer in $layers; do
+    mkdir -p "$scratch/spate/$layer"
+    touch "$scratch/spate/$layer/a.hpp"
+  done
+  mkdir -p "$scratch/spate/detail" "$scratch/spate/loop/detail"
+  touch "$scratch/spate/version.hpp" "$scratch/spate/detail/lock.hpp"
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -35,6 +38,8 @@ expect pass stream/b.hpp '<spate/transport/a.hpp>'
 expect pass connection/b.hpp '<spate/http/a.hpp>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
+expect pass wire/b.hpp '<spate/detail/lock.hpp>'
+expect fail detail/other.hpp '<string>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
 expect pass jwt/b.hpp '<jwt.h>'
 expect pass spate.hpp '<spate/server/a.hpp>'

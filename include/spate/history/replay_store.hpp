@@ -11,13 +11,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/history/audience.hpp>
 #include <spate/history/detail/sole_use.hpp>
 #include <spate/wire/encoded_event.hpp>
@@ -78,7 +78,7 @@ class ReplayStore {
  private:
   friend class detail::History;
   detail::SoleUse use_;        // of the emitter that it serves
-  std::mutex mutex_;           // that emitter's lock, and the lock of earlier ones whose streams still draw from here
+  detail::Mutex mutex_;        // that emitter's lock, and the lock of earlier ones whose streams still draw from here
   std::uint32_t history_ = 0;  // counts the logs that it mirrored
 };
 

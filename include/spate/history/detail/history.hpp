@@ -6,13 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/history/audience.hpp>
 #include <spate/history/detail/cursor.hpp>
 #include <spate/history/detail/sole_use.hpp>
@@ -31,7 +31,7 @@ class History {
   explicit operator bool() const noexcept { return store_ != nullptr; }
 
   /// The emitter's lock.
-  std::mutex& mutex() noexcept { return store_ == nullptr ? own_mutex_ : store_->mutex_; }
+  Mutex& mutex() noexcept { return store_ == nullptr ? own_mutex_ : store_->mutex_; }
 
   /// Another emitter may have the store from now on.
   void release() noexcept { claim_.release(); }
@@ -84,7 +84,7 @@ class History {
  private:
   ReplayStore* const store_;
   Claim claim_;
-  std::mutex own_mutex_;  // used without a store
+  Mutex own_mutex_;  // used without a store
   // Of one look-up; kept for their capacity.
   std::vector<StoredEvent> events_;
   std::vector<std::uint64_t> sequences_;

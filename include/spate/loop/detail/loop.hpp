@@ -31,6 +31,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/loop/detail/jitter.hpp>
@@ -59,7 +60,7 @@ class Loop : public RefCounted<Loop> {
   /// Any thread. The same, if `condition()` holds, which is asked in one step with the post.
   template <typename Condition>
   bool post_if(Condition&& condition, Message message) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (stopped_) return false;
     // What may fail comes before the condition, which may be that it changes something.
     make_room(1);
@@ -108,7 +109,7 @@ class Loop : public RefCounted<Loop> {
   template <typename Function>
   void post_call(Function function) {
     // Posted under the lock: behind it the io_context may be gone.
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (executor_) asio::post(executor_, std::move(function));
   }
 
@@ -183,11 +184,10 @@ class Loop : public RefCounted<Loop> {
   // meantime, and Asio tells of what it has not told of yet.
   static constexpr std::chrono::milliseconds most_grace{500};
 
-  // With the mutex held. Room in the inbox for so many messages more, besides the places that are kept.
-  void make_room(std::size_t count);
+  // Room in the inbox for so many messages more, besides the places that are kept.
+  void make_room(std::size_t count) SPATE_REQUIRES(mutex_);
 
-  // With the mutex held.
-  void schedule();
+  void schedule() SPATE_REQUIRES(mutex_);
 
   void turn();
 
@@ -202,9 +202,9 @@ class Loop : public RefCounted<Loop> {
 
   void let_go();
 
-  // With the mutex held. Whether the other half of the inbox has the places that are kept in this one; without memory
+  // Whether the other half of the inbox has the places that are kept in this one; without memory
   // for them the messages wait until the places have been used.
-  bool can_swap();
+  bool can_swap() SPATE_REQUIRES(mutex_);
 
   void deliver(std::exception_ptr& failure);
 
@@ -221,7 +221,7 @@ class Loop : public RefCounted<Loop> {
   // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
   void arm();
 
-  asio::any_io_executor executor_;
+  asio::any_io_executor executor_ SPATE_GUARDED_BY(mutex_);
   Poller poller_;
   std::optional<asio::steady_timer> timer_;
   TimePoint armed_ = never;
@@ -243,12 +243,14 @@ class Loop : public RefCounted<Loop> {
   Jitter jitter_;
 
   mutable std::mutex shared_mutex_;
-  mutable std::mutex mutex_;
-  std::vector<Message> inbox_;
-  std::size_t kept_ = 0;  // places in it
-  bool posted_ = false;   // a turn is on its way: never more than one, however many wake-ups there are
-  bool turning_ = false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
-  bool stopped_ = false;
+  mutable Mutex mutex_;
+  std::vector<Message> inbox_ SPATE_GUARDED_BY(mutex_);
+  std::size_t kept_ SPATE_GUARDED_BY(mutex_) = 0;  // places in it
+  bool posted_ SPATE_GUARDED_BY(mutex_) =
+      false;  // a turn is on its way: never more than one, however many wake-ups there are
+  bool turning_ SPATE_GUARDED_BY(mutex_) =
+      false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
+  bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
 /// Places in a loop's inbox, taken before something changes that is to be told. What is not used is given back.

@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/history/audience.hpp>
 #include <spate/history/detail/history.hpp>
 #include <spate/history/detail/sole_use.hpp>
@@ -135,53 +135,56 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Sending.
 
   // A log keeps what it carries, and what has no data is not to be kept.
-  bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirror_); }
+  bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
   void refuse_id(const Event& event) const;
   EventEncoder encoder_for(const Event& event) const;
   SendReport send_here(const Audience& audience, const Event& event);
   SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
-  SendReport publish(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep);
-  Delivery delivery_to(const Audience& audience, std::string_view name) {
+  SendReport publish(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep)
+      SPATE_REQUIRES(mutex_);
+  Delivery delivery_to(const Audience& audience, std::string_view name) SPATE_REQUIRES(mutex_) {
     return Delivery(members_, backlog_.feeds(), receivers_, audience, name);
   }
   std::string id_of(std::uint64_t sequence) const;
+  bool backlog_awaited() const noexcept SPATE_UNCHECKED { return backlog_.awaited(); }  // any thread may ask that
 
   // Coming and going.
 
-  Ref<Feed> feed_on(Shard& shard);
+  Ref<Feed> feed_on(Shard& shard) SPATE_REQUIRES(mutex_);
   std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                             const SubscribeOptions& wanted, PendingResume& comer, bool patient);
   void enter(std::string user_id, PendingResume&& comer, const Resume::Plan& plan, const SubscribeOptions& wanted,
-             HookQueue::Hooks& leave);
-  void wait_to_resume(Places& places, std::uint64_t for_event, PendingResume&& comer);
+             HookQueue::Hooks& leave) SPATE_REQUIRES(mutex_);
+  void wait_to_resume(Places& places, std::uint64_t for_event, PendingResume&& comer) SPATE_REQUIRES(mutex_);
   void asked_newest(Subscription& subscription, std::uint64_t newest);
-  void replace(const Ref<Subscription>& subscription, EndReason reason);
-  void part(const Ref<Subscription>& subscription);
-  void depart(Subscription& subscription);
-  void erase(Subscription& subscription);
+  void replace(const Ref<Subscription>& subscription, EndReason reason) SPATE_REQUIRES(mutex_);
+  void part(const Ref<Subscription>& subscription) SPATE_REQUIRES(mutex_);
+  void depart(Subscription& subscription) SPATE_REQUIRES(mutex_);
+  void erase(Subscription& subscription) SPATE_REQUIRES(mutex_);
 
   // The bus.
 
   std::shared_ptr<BusListener> link();
-  void tell_of_restart();
 
   const EmitterOptions options_;
   Bus* const bus_;
   const std::shared_ptr<HookQueue> hooks_;
   Census census_;
-  History history_;
-  Claim bus_claim_;
+  const bool gives_ids_;  // there is a store
+  const bool mirrors_;    // the log of the bus
 
-  std::mutex& mutex_;  // guards all that follows, and the history
-  LogMirror mirror_;
-  Members members_;
-  Backlog backlog_;
-  Departures departures_;
-  Gaps gaps_;
-  Resume resume_;
-  CatchUp catch_up_;
-  std::uint64_t events_ = 0;
-  std::vector<Subscription*> receivers_;  // of one delivery; kept for its capacity
+  History history_ SPATE_GUARDED_BY(mutex_);
+  Claim bus_claim_;
+  Mutex& mutex_;
+  LogMirror mirror_ SPATE_GUARDED_BY(mutex_);
+  Members members_ SPATE_GUARDED_BY(mutex_);
+  Backlog backlog_ SPATE_GUARDED_BY(mutex_);
+  Departures departures_ SPATE_GUARDED_BY(mutex_);
+  Gaps gaps_ SPATE_GUARDED_BY(mutex_);
+  Resume resume_ SPATE_GUARDED_BY(mutex_);
+  CatchUp catch_up_ SPATE_GUARDED_BY(mutex_);
+  std::uint64_t events_ SPATE_GUARDED_BY(mutex_) = 0;
+  std::vector<Subscription*> receivers_ SPATE_GUARDED_BY(mutex_);  // of one delivery; kept for its capacity
 };
 
 template <typename Waiter>

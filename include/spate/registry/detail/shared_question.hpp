@@ -8,11 +8,11 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include <spate/detail/lock.hpp>
 #include <spate/loop/detail/insist.hpp>
 
 namespace spate::detail {
@@ -31,7 +31,7 @@ class SharedQuestion {
   [[nodiscard]] bool add(Done done, Clock::time_point now) {
     std::shared_ptr<const Answer> kept;
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       if (answer_ == nullptr || now - answered_at_ >= kept_for) {
         waiting_.push_back(std::move(done));
         answer_ = nullptr;
@@ -52,7 +52,7 @@ class SharedQuestion {
     }
     std::vector<Done> waiting;
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       waiting.swap(waiting_);
       answer_ = kept;
       answered_at_ = now;
@@ -62,11 +62,11 @@ class SharedQuestion {
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<Done> waiting_;
-  std::shared_ptr<const Answer> answer_;  // null when none is fresh
-  Clock::time_point answered_at_;
-  bool asked_ = false;
+  Mutex mutex_;
+  std::vector<Done> waiting_ SPATE_GUARDED_BY(mutex_);
+  std::shared_ptr<const Answer> answer_ SPATE_GUARDED_BY(mutex_);  // null when none is fresh
+  Clock::time_point answered_at_ SPATE_GUARDED_BY(mutex_);
+  bool asked_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace spate::detail

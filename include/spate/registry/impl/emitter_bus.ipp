@@ -43,7 +43,7 @@ SPATE_DECL void EmitterCore::attach_bus() {
 }
 
 SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t most) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return members_.users_after(after, most);
 }
 
@@ -51,32 +51,52 @@ SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view aft
 
 SPATE_DECL void EmitterCore::relayed(const Audience& audience, const Event& event) {
   EventEncoder encoder(event);
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed()) return;
   // One with an id of its own comes from a node without a store: it can be given no other, nor be kept. Nor is one
   // without data, wherever it comes from.
-  publish(audience, event, std::move(encoder), history_ && !event.id() && event.data());
+  publish(audience, event, std::move(encoder), gives_ids_ && !event.id() && event.data());
 }
 
-// What was lost has no number of its own here, so it is given one: who resumes from before it is told as well, and who
-// draws from the store is told by what it draws.
+// Who draws from the store is told by what it draws.
+SPATE_DECL void tell_of_gap(const Members& members, Gaps& gaps, const std::string& requested) {
+  members.for_each_live([&](Subscription& each) { gaps.tell_live(each, requested, GapReason::trimmed); });
+}
+
+// What was lost has no number of its own here, so it is given one: who resumes from before it is told as well.
 SPATE_DECL void EmitterCore::missed() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed()) return;
   const std::uint64_t before = history_.newest();
-  if (history_) history_.skip(before + 1);
+  if (gives_ids_) history_.skip(before + 1);
   const std::string requested = history_.id_of(before);
-  members_.for_each_live([&](Subscription& each) { gaps_.tell_live(each, requested, GapReason::trimmed); });
+  tell_of_gap(members_, gaps_, requested);
 }
 
 // ---- a bus that keeps a log ----
 
+// Tells those who were here before the log that they go on in it where it begins for them. Who draws from the store is
+// told when it draws next.
+SPATE_DECL void tell_of_restart(const Members& members, const History& history, const LogMirror& mirror, Gaps& gaps) {
+  members.for_each_live([&](Subscription& each) {
+    if (each.log == history.log()) return;
+    each.log = history.log();
+    if (!mirror.is_first() || mirror.begins_at() > 0) {
+      return gaps.tell_live(each, mirror.position_before(), GapReason::unknown);
+    }
+    // Nothing can have been missed; from here on it can resume.
+    Event position;
+    position.id(history.id_of(0));
+    each.shard().post(call<&Subscription::greet>(Ref<Subscription>(&each), EncodedEvent(position)));
+  });
+}
+
 SPATE_DECL void EmitterCore::restarted(std::string_view epoch) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed()) return;
   const bool goes_on = mirror_.restarted(epoch);
   resume_.wait_for_the_end();
-  if (goes_on) tell_of_restart();
+  if (goes_on) tell_of_restart(members_, history_, mirror_, gaps_);
 }
 
 // What is left of `event` when it gets its id elsewhere.
@@ -91,7 +111,7 @@ SPATE_DECL Event without_id(const Event& event) {
 SPATE_DECL void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
   // No emitter with a store sends one that has an id of its own, but others may. The log gives the ids.
   EventEncoder encoder = event.id() ? EventEncoder(without_id(event)) : EventEncoder(event);
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed() || !mirror_.is_news(sequence)) return;
   // A node of another kind may put events without data into the log. They are no places to resume after.
   const EncodedEvent encoded =
@@ -104,38 +124,20 @@ SPATE_DECL void EmitterCore::appended(std::uint64_t sequence, const Audience& au
 }
 
 SPATE_DECL void EmitterCore::trimmed(std::uint64_t sequence) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed() || !mirror_.is_news(sequence)) return;
   const std::string before = history_.id_of(history_.newest());
   history_.skip(sequence);
   if (mirror_.predates_streams()) return;
-  // Who draws from the store is told by what it draws.
-  members_.for_each_live([&](Subscription& each) { gaps_.tell_live(each, before, GapReason::trimmed); });
+  tell_of_gap(members_, gaps_, before);
   if (mirror_.complete()) resume_.reached(sequence);
 }
 
 SPATE_DECL void EmitterCore::caught_up(std::uint64_t newest) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed() || !mirror_.caught_up(newest)) return;
   resume_.reached(LogMirror::the_end);
-  if (mirror_.is_first()) tell_of_restart();
-}
-
-// Tells those who were here before the log that they go on in it where it begins for them. Who draws from the store is
-// told when it draws next.
-SPATE_DECL void EmitterCore::tell_of_restart() {
-  members_.for_each_live([&](Subscription& each) {
-    if (each.log == history_.log()) return;
-    each.log = history_.log();
-    if (mirror_.is_first() && mirror_.begins_at() == 0) {
-      // Nothing can have been missed; from here on it can resume.
-      Event position;
-      position.id(history_.id_of(0));
-      each.shard().post(call<&Subscription::greet>(Ref<Subscription>(&each), EncodedEvent(position)));
-    } else {
-      gaps_.tell_live(each, mirror_.position_before(), GapReason::unknown);
-    }
-  });
+  if (mirror_.is_first()) tell_of_restart(members_, history_, mirror_, gaps_);
 }
 
 }  // namespace spate::detail

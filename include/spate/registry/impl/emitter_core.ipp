@@ -32,10 +32,12 @@ SPATE_DECL EmitterCore::EmitterCore(EmitterOptions options)
       bus_(options_.bus.get()),
       hooks_(std::make_shared<HookQueue>()),
       census_(bus_),
+      gives_ids_(options_.replay != nullptr),
+      mirrors_(bus_ != nullptr && bus_->keeps_log()),
       history_(options_.replay.get()),
       bus_claim_(bus_ == nullptr ? nullptr : &bus_->use_, "bus"),
       mutex_(history_.mutex()),
-      mirror_(history_, bus_ != nullptr && bus_->keeps_log()),
+      mirror_(history_, mirrors_),
       members_(options_, *hooks_, *this),
       backlog_(options_.max_backlog_bytes),
       gaps_(options_, *hooks_, history_, departures_),
@@ -54,7 +56,7 @@ SPATE_DECL void refuse_nobody(const Audience& audience) {
 }
 
 SPATE_DECL void EmitterCore::refuse_id(const Event& event) const {
-  if (history_ && event.id()) {
+  if (gives_ids_ && event.id()) {
     throw std::invalid_argument("spate::Emitter: the emitter gives the ids, the event has one: " + quote(*event.id()));
   }
 }
@@ -80,28 +82,28 @@ SPATE_DECL EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience,
 
 SPATE_DECL SendReport EmitterCore::send_here(const Audience& audience, const Event& event) {
   EventEncoder encoder = encoder_for(event);  // the costly part, before the lock
-  const std::lock_guard lock(mutex_);
-  SendReport report = publish(audience, event, std::move(encoder), history_ && event.data());
+  const Lock lock(mutex_);
+  SendReport report = publish(audience, event, std::move(encoder), gives_ids_ && event.data());
   ++events_;
   return report;
 }
 
 SPATE_DECL SendReport EmitterCore::send_by_bus(const Audience& audience, const Event& event, Bus::Published done) {
   SendReport report;
-  if (mirror_) {
+  if (mirrors_) {
     refuse_id(event);
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     report.streams = members_.listeners(audience, event.name());
   } else {
     report = send_here(audience, event);
   }
   // Outside the lock, since it may take long; so two threads' events may pass each other here, as they may anywhere.
   report.error = bus_->publish(audience, event, std::move(done));
-  if (!mirror_) return report;
+  if (!mirrors_) return report;
   if (report.error) {
     report.streams = 0;
   } else {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     ++events_;
   }
   return report;
@@ -128,13 +130,13 @@ SPATE_DECL SendReport EmitterCore::publish(const Audience& audience, const Event
 }
 
 SPATE_DECL bool EmitterCore::has_room() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return backlog_.has_room();
 }
 
 SPATE_DECL void EmitterCore::await_room(Ref<SendWaiter> waiter) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (!backlog_.wait(waiter)) return;
   }
   waiter->done({});
@@ -146,50 +148,50 @@ SPATE_DECL void tell(const Backlog::Waiters& waiters, std::error_code error) {
 }
 
 SPATE_DECL void EmitterCore::backlog_released() {
-  if (!backlog_.awaited()) return;
+  if (!backlog_awaited()) return;
   Backlog::Waiters waiters;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     waiters = backlog_.take_if_room();
   }
   tell(waiters, {});
 }
 
 SPATE_DECL std::uint64_t EmitterCore::events() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return events_;
 }
 
 SPATE_DECL std::string EmitterCore::position() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return mirror_.complete() ? history_.id_of(history_.newest()) : std::string();
 }
 
 SPATE_DECL std::string EmitterCore::id_of(std::uint64_t sequence) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return members_.closed() ? std::string() : history_.id_of(sequence);  // the store may be another emitter's by then
 }
 
 // ---- for feeds and subscriptions ----
 
 SPATE_DECL std::uint64_t EmitterCore::newest() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return history_.newest();
 }
 
 SPATE_DECL CatchUp::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
                                             std::vector<StoredEvent>& batch) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return catch_up_.draw(subscription, up_to, packed, batch);
 }
 
 SPATE_DECL Resume::Step EmitterCore::search(Subscription& subscription) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return resume_.search(subscription);
 }
 
 SPATE_DECL void EmitterCore::stop_waiting(Subscription& subscription) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   resume_.give_up(subscription);
 }
 

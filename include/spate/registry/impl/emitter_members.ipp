@@ -71,7 +71,7 @@ SPATE_DECL Ref<Feed> EmitterCore::feed_on(Shard& shard) {
 SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                                                   const SubscribeOptions& wanted, PendingResume& comer,
                                                                   bool patient) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (members_.closed() || stream->shard().stopped()) return make_error_code(Errc::shut_down);
   if (const Ref<Subscription> there = members_.find(*stream)) return refuse_twice(*stream, there->user->id);
   if (!comer.subscription) {
@@ -101,7 +101,8 @@ SPATE_DECL void EmitterCore::enter(std::string user_id, PendingResume&& comer, c
   Places places(subscription->shard(), 3);
   if (plan.waits_for) subscription->live = false;
   members_.insert(std::move(user_id), subscription, leave,
-                  [this](const Ref<Subscription>& oldest) { replace(oldest, EndReason::replaced); });
+                  [this](const Ref<Subscription>& oldest)
+                      SPATE_REQUIRES(mutex_) { replace(oldest, EndReason::replaced); });
   subscription->stream().open();
   if (plan.waits_for) {
     subscription->fall_behind();
@@ -133,14 +134,14 @@ SPATE_DECL void EmitterCore::wait_to_resume(Places& places, std::uint64_t for_ev
 
 // The log has given out nothing beyond `newest`, at a time after `subscription` began to wait.
 SPATE_DECL void EmitterCore::asked_newest(Subscription& subscription, std::uint64_t newest) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (!members_.closed() && mirror_.complete()) resume_.give_up(subscription, newest);
 }
 
 // ---- going ----
 
 SPATE_DECL std::size_t EmitterCore::remove(std::string_view user_id) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   User* user = members_.find(user_id);
   if (user == nullptr) return 0;
   // The user goes with the last of them.
@@ -156,7 +157,7 @@ SPATE_DECL std::size_t EmitterCore::remove(std::string_view user_id) {
 }
 
 SPATE_DECL bool EmitterCore::remove(std::string_view user_id, const StreamCore& stream) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   const Ref<Subscription> subscription = members_.find(stream);
   if (!subscription || subscription->user->id != user_id) return false;
   part(subscription);
@@ -169,7 +170,7 @@ SPATE_DECL void EmitterCore::close() {
   bus_claim_.release();
   Backlog::Waiters waiters;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     members_.close();
     mirror_.close();
     history_.release();
@@ -192,18 +193,18 @@ SPATE_DECL void EmitterCore::close() {
 }
 
 SPATE_DECL bool EmitterCore::leave(Subscription& subscription) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (subscription.user != nullptr && !subscription.live) depart(subscription);
   return subscription.departed;
 }
 
 SPATE_DECL void EmitterCore::forget(Subscription& subscription) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   departures_.remove(subscription);
 }
 
 SPATE_DECL Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   resume_.forget(subscription);
   departures_.remove(subscription);
   const bool may_return = reason == EndReason::completed || reason == EndReason::client;
@@ -215,7 +216,7 @@ SPATE_DECL Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReas
 }
 
 SPATE_DECL void EmitterCore::expire(Poll& poll) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   members_.erase(poll);
 }
 
@@ -253,17 +254,17 @@ SPATE_DECL void EmitterCore::erase(Subscription& subscription) {
 // ---- who is there ----
 
 SPATE_DECL std::vector<std::string> EmitterCore::users(std::string_view prefix) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return members_.ids(prefix);
 }
 
 SPATE_DECL bool EmitterCore::contains(std::string_view user) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return members_.contains(user);
 }
 
 SPATE_DECL UserCounts EmitterCore::counts() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return members_.counts();
 }
 

@@ -1,17 +1,17 @@
 // The functions of log_mirror.hpp.
 #pragma once
 
-#include <mutex>
 #include <stdexcept>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/registry/detail/log_mirror.hpp>
 
 namespace spate::detail {
 
 SPATE_DECL LogMirror::LogMirror(History& history, bool keeps_log) : history_(history), keeps_log_(keeps_log) {
   if (!keeps_log) return;
-  const std::lock_guard lock(history.mutex());
+  const Lock lock(history.mutex());
   if (!history.restart(std::string(history.epoch()))) {
     throw std::invalid_argument("spate::Emitter: this replay store cannot mirror the log of a bus");
   }
