@@ -246,10 +246,10 @@ class Loop : public RefCounted<Loop> {
   mutable Mutex mutex_;
   std::vector<Message> inbox_ SPATE_GUARDED_BY(mutex_);
   std::size_t kept_ SPATE_GUARDED_BY(mutex_) = 0;  // places in it
-  bool posted_ SPATE_GUARDED_BY(mutex_) =
-      false;  // a turn is on its way: never more than one, however many wake-ups there are
-  bool turning_ SPATE_GUARDED_BY(mutex_) =
-      false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
+  // A turn is on its way: never more than one, however many wake-ups there are.
+  bool posted_ SPATE_GUARDED_BY(mutex_) = false;
+  // One is under way: what comes in meanwhile needs no wake-up, as its end looks for it.
+  bool turning_ SPATE_GUARDED_BY(mutex_) = false;
   bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
