@@ -96,6 +96,8 @@
 #include <spate/stream/impl/stream_life.ipp>
 #include <spate/stream/impl/stream_output.ipp>
 #include <spate/stream/impl/stream_parts.ipp>
+#include <spate/stream/impl/stream_queue.ipp>
+#include <spate/stream/impl/stream_sources.ipp>
 #include <spate/stream/impl/stream_watchers.ipp>
 #include <spate/stream/impl/transport_choice.ipp>
 #include <spate/stream/impl/write_queue.ipp>

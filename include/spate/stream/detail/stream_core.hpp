@@ -32,13 +32,14 @@
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/prefetch.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
-#include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/iframe_rendition.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_fields.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_queue.hpp>
+#include <spate/stream/detail/stream_sources.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_options.hpp>
@@ -76,7 +77,7 @@ class StreamCore final : public Resident {
 
   bool is_open() const noexcept { return framing_ != Framing::none && unended(); }
 
-  std::size_t queued_bytes() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+  std::size_t queued_bytes() const noexcept { return queue_.waiting(); }
 
   void open();
 
@@ -150,7 +151,7 @@ class StreamCore final : public Resident {
 
   /// Draws events from `source` whenever nothing else waits; tells it at once when the stream has ended.
   void add_source(Ref<StreamSource> source);
-  void remove_source(StreamSource& source);
+  void remove_source(StreamSource& source) { sources_.remove(source); }
 
   /// Queues `event` under the overflow policy; one with a waiter, or from a store, is exempt from it.
   void deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter = nullptr);
@@ -172,7 +173,7 @@ class StreamCore final : public Resident {
   /// Ends the stream with Errc::queue_overflow when more waits than it may. `newest` is the size of the event queued
   /// last: when no more than that waits, it found nothing waiting and is taken, whatever its size.
   void check_limits(std::size_t newest) {
-    if (queue_.bytes() > std::max(options().max_queued_bytes, newest)) overflow();
+    if (queue_.exceeds(options(), newest)) overflow();
   }
 
   /// Tells the client that events are missing.
@@ -265,7 +266,6 @@ class StreamCore final : public Resident {
   WallTime::duration until_expiry() const;
   TimePoint next_moment() const;
   void do_finish(EndReason reason, std::error_code error, EncodedEvent last);
-  bool leave_sources();
   void finish(const EncodedEvent& last);
   void push_farewell(EndReason reason);
   void finished();
@@ -276,28 +276,19 @@ class StreamCore final : public Resident {
   void stop(const StreamFsm::Action& action);
   void tell_end();
   void request_stop();
-  void detach_sources();
 
   // From an event to the kernel.
 
   /// How events leave, unless they are put into the answer to a poll.
   const Rendition& rendition() const noexcept;
   QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
-  void push_text(std::string_view text);
-  bool over(std::size_t size) const noexcept;
   bool make_room(const EncodedEvent& event);
-  EncodedEvent overflow_gap(std::string_view oldest) const;
-  void resolve_gaps();
   void queue_changed() noexcept;
-  void settle();
   // What it cost that a source found nothing and lets others have their turn.
   static constexpr int budget_of_rest = 16;
 
   bool pull();
-  bool busy() const;
-  bool rests() const;
   Held& hold();
-  bool owed(const Place& place) const;
   bool in_debt() const;
   void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
   bool make_room_to_hold(std::size_t size);
@@ -321,25 +312,21 @@ class StreamCore final : public Resident {
   // What each write needs lies together: with ten thousand streams none of it is in a cache.
   const Ref<Shard> shard_;
   StreamFsm fsm_;
-  Peer peer_;
+  [[no_unique_address]] Peer peer_;  // some of the next ones find room behind it
   std::atomic<State> state_{State::pending};
   std::atomic<std::uint8_t> behind_sources_{0};
   const Framing framing_;
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
   bool dirty_ = false;
-  bool gap_due_ = false;
-  bool lags_ = false;
   bool stopped_ = false;  // guarded like stop_
-  WriteQueue queue_;
-  std::size_t counted_ = 0;              // bytes that are, or have just been, in the queue
-  std::atomic<std::size_t> waiting_{0};  // these and what is on its way to it
+  StreamQueue queue_;
 
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
   std::unique_ptr<const std::string> last_event_id_;
   std::unique_ptr<Seldom> seldom_;
-  Ref<StreamSource> sources_;
+  StreamSources sources_;
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;

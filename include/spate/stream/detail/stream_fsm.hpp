@@ -135,11 +135,11 @@ class StreamFsm {
 
   Action over(EndReason reason, std::error_code error) noexcept;
 
-  WriteDeadline deadline_;
-  TimePoint end_of_life_ = never;
+  [[no_unique_address]] WriteDeadline deadline_;  // the next three find room behind it
   Phase phase_ = Phase::opening;
   EndReason reason_ = EndReason::client;
   bool was_open_ = false;
+  TimePoint end_of_life_ = never;
 };
 
 }  // namespace spate::detail

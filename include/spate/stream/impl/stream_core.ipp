@@ -69,11 +69,11 @@ SPATE_DECL SendResult StreamCore::send(EncodedEvent event) {
   if (!is_open()) return SendResult::closed;
   const StreamOptions& limits = options();
   const std::size_t size = event.chunk().size();
-  // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
-  const std::size_t before = waiting_.fetch_add(size, std::memory_order_relaxed);
+  // Before it is known whether it fits.
+  const std::size_t before = queue_.reserve(size);
   const bool full = before > 0 && before + size > limits.max_queued_bytes;
   if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
-    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    queue_.give_back(size);
     if (limits.overflow == Overflow::close) {
       shard_->post_if([this] { return advance(State::open, State::finishing); },
                       call<&StreamCore::overflow>(Ref<StreamCore>(this)));
@@ -85,7 +85,7 @@ SPATE_DECL SendResult StreamCore::send(EncodedEvent event) {
   try {
     return post_event(std::move(event)) ? SendResult::queued : SendResult::closed;
   } catch (...) {
-    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    queue_.give_back(size);
     throw;
   }
 }
@@ -165,7 +165,7 @@ SPATE_DECL void StreamCore::handler_finished() {
 }
 
 SPATE_DECL void StreamCore::deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {
-  queue_.push_range(shard_->nodes(), block, data, events);
+  queue_.push_range(*shard_, block, data, events);
   queue_changed();
 }
 

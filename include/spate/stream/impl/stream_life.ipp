@@ -33,9 +33,9 @@ SPATE_DECL void StreamCore::do_open() {
   peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
   peer_.set_resident(Ref<Resident>(this));
-  push_text(channel.head);
+  queue_.push_text(*shard_, channel.head);
   opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
-  push_text(rendition().beginning());
+  queue_.push_text(*shard_, rendition().beginning());
   if (settings_->retry) {
     push_raw(settings_->retry);
   } else if (options().retry_max.count() > 0) {
@@ -213,35 +213,27 @@ SPATE_DECL void StreamCore::do_finish(EndReason reason, std::error_code error, E
   if (!fsm_.takes_end()) return;
   do_open();
   if (fsm_.is_over()) return;
-  settle();
+  sources_.settle();
   if (error) watchers().blame(error);
-  const bool owes = polling() || (reason != EndReason::expired && leave_sources());
+  const bool owes = polling() || (reason != EndReason::expired && [&] {
+                      const bool sources_owe = sources_.leave();
+                      return sources_owe || (held() != nullptr && !held()->sends.empty());
+                    }());
   if (owes) hold().last = last;
   const StreamFsm::Action action = fsm_.end(reason, owes);
   // Nothing is said about the end to a poll: its client asks again, for what is owed as well.
   polling() ? answer_poll(PollEnd::due) : perform(action, last);
 }
 
-// Returns whether anything is still owed to the client.
-SPATE_DECL bool StreamCore::leave_sources() {
-  bool owes = held() != nullptr && !held()->sends.empty();
-  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-    if (source->leave()) owes = true;
-  }
-  return owes;
-}
-
 // Nothing more is waited for: a last event, a farewell and the last chunk follow what is queued.
 SPATE_DECL void StreamCore::finish(const EncodedEvent& last) {
   if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
-  detach_sources();
-  if (std::exchange(gap_due_, false)) push_gap(overflow_gap({}));
+  sources_.detach(reason());
+  if (queue_.take_gap()) push_gap(StreamQueue::gap(options(), {}));
   if (last) push_raw(last);
   push_farewell(reason());
   if (fsm_.is_over()) return;  // cut by what the program did there
-  if (const std::string_view end = rendition().end(); !end.empty()) {
-    queue_.push(shard_->nodes(), QueueNode::Kind::raw, end, {}, nullptr, 0);
-  }
+  queue_.push_constant(*shard_, rendition().end());
   mark_dirty();
   if (queue_.empty()) finished();
 }
@@ -284,22 +276,14 @@ SPATE_DECL void StreamCore::tell_end() {
   shard_->set_timer(*this, never);
   forget_expiry();
   peer_.close();
-  detach_sources();
-  queue_.clear(shard_->nodes(), Errc::stream_closed);
+  sources_.detach(reason());
+  queue_.clear(*shard_, Errc::stream_closed);
   queue_changed();
   if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
   if (seldom_) seldom_->watchers.call_back(*shard_, reason());
   request_stop();
   fsm_.told();
   release_opening();
-}
-
-SPATE_DECL void StreamCore::detach_sources() {
-  while (sources_) {
-    const Ref<StreamSource> source = std::move(sources_);
-    sources_ = std::move(source->next_source);
-    insist([&] { source->stream_ended(reason()); });
-  }
 }
 
 SPATE_DECL void StreamCore::request_stop() {
