@@ -312,15 +312,15 @@ class StreamCore final : public Resident {
   // What each write needs lies together: with ten thousand streams none of it is in a cache.
   const Ref<Shard> shard_;
   StreamFsm fsm_;
-  [[no_unique_address]] Peer peer_;  // some of the next ones find room behind it
+  [[no_unique_address]] Peer peer_;  // this, and the queue, have room behind them that the next ones take
   std::atomic<State> state_{State::pending};
   std::atomic<std::uint8_t> behind_sources_{0};
+  [[no_unique_address]] StreamQueue queue_;
   const Framing framing_;
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
   bool dirty_ = false;
   bool stopped_ = false;  // guarded like stop_
-  StreamQueue queue_;
 
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
