@@ -63,6 +63,7 @@
 #include <spate/server/impl/handlers.ipp>
 #include <spate/server/impl/listen_address.ipp>
 #include <spate/server/impl/listener.ipp>
+#include <spate/server/impl/pending_core.ipp>
 #include <spate/server/impl/pending_response.ipp>
 #include <spate/server/impl/respondent.ipp>
 #include <spate/server/impl/router.ipp>
@@ -70,12 +71,14 @@
 #include <spate/server/impl/server_core.ipp>
 #include <spate/server/impl/server_impl.ipp>
 #include <spate/server/impl/session.ipp>
+#include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>
 #include <spate/stream/impl/adopted_socket.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
+#include <spate/stream/impl/handler_waiter.ipp>
 #include <spate/stream/impl/held_sends.ipp>
 #include <spate/stream/impl/kept_cursor.ipp>
 #include <spate/stream/impl/shard.ipp>

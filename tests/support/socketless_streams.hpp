@@ -16,6 +16,7 @@
 #include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
+#include <spate/wire/detail/access.hpp>
 #include <spate/wire/detail/ref.hpp>
 
 namespace spate::test {
@@ -28,8 +29,8 @@ class SocketlessStreams {
   ~SocketlessStreams() { shard_->stop(); }
 
   EventStream open() const {
-    return EventStream(detail::make_ref<detail::StreamCore>(shard_, settings_, detail::Framing::chunked,
-                                                            detail::Ref<detail::StreamOrigin>(origin_), request_));
+    return detail::access::handle<EventStream>(detail::make_ref<detail::StreamCore>(
+        shard_, settings_, detail::Framing::chunked, detail::Ref<detail::StreamOrigin>(origin_), request_));
   }
 
  private:

@@ -17,6 +17,7 @@
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
 #include <spate/wire/decoder.hpp>
+#include <spate/wire/detail/access.hpp>
 #include <spate/wire/event.hpp>
 
 #include "support/catch.hpp"
@@ -37,7 +38,7 @@ class HeldStream {
   explicit HeldStream(StreamOptions options = {}, Framing framing = Framing::plain)
       : core_(make_ref<StreamCore>(loop_.shard_ref(), make_ref<StreamSettings>(std::move(options)), framing,
                                    Ref<StreamOrigin>(origin_), std::make_shared<const Request>())),
-        stream(core_) {
+        stream(access::handle<EventStream>(core_)) {
     stream.on_timeout([this] { how_it_ended.push_back("timeout"); });
     stream.on_error([this](std::error_code error) { how_it_ended.push_back("error: " + error.message()); });
     stream.on_complete([this] { how_it_ended.push_back("complete"); });
