@@ -55,6 +55,7 @@
 #include <spate/registry/impl/subscription_flow.ipp>
 #include <spate/registry/impl/user_index.ipp>
 #include <spate/registry/impl/watermarks.ipp>
+#include <spate/server/impl/all_of.ipp>
 #include <spate/server/impl/answer_buffer.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/connection_limits.ipp>

@@ -59,8 +59,7 @@ class Server {
   ///
   /// Throws std::invalid_argument when an option cannot be understood.
   explicit Server(asio::any_io_executor executor, ServerOptions options = {});
-  explicit Server(asio::io_context& context, ServerOptions options = {})
-      : Server(context.get_executor(), std::move(options)) {}
+  explicit Server(asio::io_context& context, ServerOptions options = {});
   /// Serves on threads of its own: `ServerOptions::threads`, at least one.
   explicit Server(ServerOptions options);
 

@@ -14,6 +14,9 @@ namespace spate {
 SPATE_DECL Server::Server(asio::any_io_executor executor, ServerOptions options)
     : impl_(std::make_unique<detail::ServerImpl>(executor, std::move(options))) {}
 
+SPATE_DECL Server::Server(asio::io_context& context, ServerOptions options)
+    : Server(context.get_executor(), std::move(options)) {}
+
 SPATE_DECL Server::Server(ServerOptions options)
     : Server(asio::any_io_executor(), [&] {
         options.threads = std::max<std::size_t>(options.threads, 1);
