@@ -34,6 +34,10 @@ if(SPATE_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC warns that ThreadSanitizer ignores fences, which Asio uses beside atomics that it does see.
   target_compile_options(spate_developer INTERFACE -Wno-tsan)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # Proves that what a lock guards is used under it alone: <spate/detail/lock.hpp>.
+  target_compile_options(spate_developer INTERFACE -Wthread-safety)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # When it optimises, GCC 12 warns so of what std::string does within itself.
   target_compile_options(spate_developer INTERFACE
@@ -46,6 +50,27 @@ if(TARGET spate_llhttp)
   target_compile_options(spate_llhttp PRIVATE ${spate_sanitize_options})
 endif()
 
+# Gives a compiled library one source for each layer instead of one for all, each <header> less what it includes of the
+# other layers: after an edit not everything is compiled again, and what is, side by side.
+function(spate_split_into_layers library header)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${header}")
+  file(READ "${header}" text)
+  string(REPLACE "#pragma once" "" text "${text}")
+  string(REGEX MATCHALL "#include <spate/[a-z0-9_]+/" layers "${text}")
+  list(REMOVE_DUPLICATES layers)
+  set(sources "")
+  foreach(layer IN LISTS layers)
+    string(REPLACE "${layer}" "#include <kept/" own "${text}")
+    string(REGEX REPLACE "#include <spate/[^\n]*\n" "" own "${own}")
+    string(REPLACE "#include <kept/" "${layer}" own "${own}")
+    string(REGEX REPLACE "#include <spate/(.+)/" "\\1" name "${layer}")
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/${library}/${name}.cpp")
+    file(CONFIGURE OUTPUT "${source}" CONTENT "${own}" @ONLY)
+    list(APPEND sources "${source}")
+  endforeach()
+  set_property(TARGET ${library} PROPERTY SOURCES ${sources})
+endfunction()
+
 # The library that tests, examples and benchmarks link to, compiled as they are.
 foreach(library spate_compiled spate_compiled_redis)
   if(NOT TARGET ${library})
@@ -57,3 +82,4 @@ foreach(library spate_compiled spate_compiled_redis)
     target_compile_definitions(${library} PUBLIC SPATE_PORTABLE=1)
   endif()
 endforeach()
+spate_split_into_layers(spate_compiled "${spate_headers}/spate/src.hpp")

@@ -11,8 +11,10 @@
 #   --portable             without what only Linux has
 #   --fuzz SECONDS         lets each fuzz target search for so long; needs Clang
 #   --build DIRECTORY      where to build; by default build/ and a name made of the options
-#   --jobs N               compilations and tests at a time; by default one a core
+#   --jobs N               compilations at a time, by default one a core; and twice as many tests, which mostly wait
 #   --target NAME          builds only this target (repeatable)
+#   --build-only           runs nothing
+#   --test-only            runs what was built before
 #   --no-install           installs nothing
 #   --install-only         installs, and does nothing else
 set -euo pipefail
@@ -20,7 +22,7 @@ project=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=support/needs.sh
 source "$project/tests/support/needs.sh"
 
-labels=() skipped=() sanitize="" compiler="" portable="" fuzz="" build="" targets=() jobs=$(nproc) install=yes
+labels=() skipped=() sanitize="" compiler="" portable="" fuzz="" build="" targets=() jobs=$(nproc) install=yes steps="build test"
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 refuse() {
   echo "tests/run.sh: $*" >&2
@@ -37,6 +39,8 @@ while [ $# -gt 0 ]; do
     --build) build=${2:?}; shift ;;
     --jobs) jobs=${2:?}; shift ;;
     --target) targets+=("${2:?}"); shift ;;
+    --build-only) steps=build ;;
+    --test-only) steps=test ;;
     --no-install) install=no ;;
     --install-only) install=only ;;
     --help) usage; exit ;;
@@ -75,8 +79,11 @@ if [ -z "$build" ]; then
   build="$project/build/tests${compiler:+-$compiler}${sanitize:+-$sanitize}${portable:+-portable}${fuzz:+-fuzz}"
 fi
 
-configure "$build" "${options[@]}"
-cmake --build "$build" --parallel "$jobs" ${targets[@]:+--target "${targets[@]}"}
+if [[ $steps == *build* ]]; then
+  configure "$build" "${options[@]}"
+  cmake --build "$build" --parallel "$jobs" ${targets[@]:+--target "${targets[@]}"}
+fi
+[[ $steps == *test* ]] || exit 0
 
 # A sanitizer finds no room for its shadow where the kernel spreads addresses too widely.
 run=()
@@ -88,4 +95,4 @@ join() { local IFS='|'; echo "^($*)\$"; }
 if [ ${#labels[@]} -gt 0 ]; then selection+=(-L "$(join "${labels[@]}")"); fi
 if [ ${#skipped[@]} -gt 0 ]; then selection+=(-LE "$(join "${skipped[@]}")"); fi
 cd "$build"
-exec "${run[@]}" ctest --output-on-failure --no-tests=error --parallel "$jobs" "${selection[@]}" "$@"
+exec "${run[@]}" ctest --output-on-failure --no-tests=error --parallel $((2 * jobs)) "${selection[@]}" "$@"

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include "support/socketless_streams.hpp"
 
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <spate/registry/memory_replay_store.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace {

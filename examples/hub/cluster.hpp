@@ -14,9 +14,9 @@
 #include <asio/any_io_executor.hpp>
 
 #include <spate/cluster/redis_options.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/program.hpp>
 #include <spate/registry/bus.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #ifdef HUB_HAS_REDIS
 #include <spate/cluster/redis_bus.hpp>
 #include <spate/wire/text.hpp>

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <string>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/program.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include <spate/wire/text.hpp>
 
 #include "hub/access.hpp"

@@ -7,12 +7,12 @@
 #pragma once
 
 #include <spate/error.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/http/cors.hpp>
 #include <spate/http/percent.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include <spate/server/all_of.hpp>
 #include <spate/server/pending_response.hpp>
 #include <spate/server/server.hpp>

@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include <spate/server/server.hpp>
 #include "alloc/memory/memory.hpp"
 #include "support/catch.hpp"

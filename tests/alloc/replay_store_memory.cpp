@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <spate/registry/memory_replay_store.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include "alloc/memory/memory.hpp"
 #include "support/catch.hpp"
 

@@ -13,11 +13,11 @@ if [ -z "$reason" ]; then
   echo "$source has no line '// error: REGEX'"
   exit 1
 fi
-if ! "$@" -std=c++20 -fsyntax-only "$source"; then
+if ! "$@" -fsyntax-only "$source"; then
   echo "$source does not compile even without the offending line"
   exit 1
 fi
-if log=$("$@" -std=c++20 -fsyntax-only -DMUST_NOT_COMPILE "$source" 2>&1); then
+if log=$("$@" -fsyntax-only -DMUST_NOT_COMPILE "$source" 2>&1); then
   echo "$source compiles, and must not"
   exit 1
 fi

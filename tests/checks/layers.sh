@@ -4,8 +4,8 @@
 #   layers.sh INCLUDE_DIRECTORY
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
-# standard library and the roots config.hpp, version.hpp and error.hpp. What only Linux has stays in loop/detail and
-# loop/impl.
+# standard library and the roots config.hpp, version.hpp, error.hpp and detail/. What only Linux has stays in
+# loop/detail and loop/impl.
 # Asio lies below loop, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
 cd "$1/spate"
@@ -16,14 +16,17 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     may["http"]     = " wire llhttp "
     may["loop"]     = " wire asio "
     may["transport"] = " wire loop asio "
-    may["stream"]   = " wire http loop transport asio "
-    may["registry"] = " wire http loop transport stream asio "
-    may["server"]   = " wire http loop transport stream registry asio "
-    may["cluster"]  = " wire http loop transport stream registry asio hiredis "
-    may["jwt"]      = " wire http loop transport stream registry server asio libjwt "
+    may["connection"] = " wire http loop transport asio "
+    may["stream"]   = " wire http loop transport connection asio "
+    may["history"]  = " wire "
+    may["registry"] = " wire http loop transport connection stream history asio "
+    may["server"]   = " wire http loop transport connection stream history registry asio "
+    may["cluster"]  = " wire http loop transport connection stream history registry asio hiredis "
+    may["jwt"]      = " wire http loop transport connection stream history registry server asio libjwt "
     may["root"]     = " "
-    may["all"]      = " wire http loop transport stream registry server asio "
-    may["src"]      = " wire http loop transport stream registry server all asio "
+    may["detail"]   = " "
+    may["all"]      = " wire http loop transport connection stream history registry server asio "
+    may["src"]      = " wire http loop transport connection stream history registry server all asio "
   }
   FNR == 1 {
     layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : "root"
@@ -46,7 +49,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     needs = ""
     if (name ~ /^spate\//) {
       path = substr(name, 7)
-      if (path ~ /^((config|version|error)\.hpp|impl\/error\.ipp)$/) next
+      if (path ~ /^((config|version|error)\.hpp|impl\/error\.ipp)$/ || path ~ /^detail\//) next
       needs = path ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/ ? "all" : path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
       if (system("test -f \"" path "\"") != 0) fail("there is no such header")
     } else if (name ~ /^asio\//) needs = "asio"

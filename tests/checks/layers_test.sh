@@ -11,9 +11,13 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  mkdir -p "$scratch/spate/wire" "$scratch/spate/http" "$scratch/spate/loop/detail" "$scratch/spate/transport" \
-    "$scratch/spate/stream" "$scratch/spate/registry" "$scratch/spate/server" "$scratch/spate/cluster" "$scratch/spate/jwt"
-  touch "$scratch/spate/version.hpp" "$scratch"/spate/{wire,http,loop,transport,stream,registry,server,cluster,jwt}/a.hpp
+  local layers="wire http loop transport connection stream history registry server cluster jwt" layer
+  for layer in $layers; do
+    mkdir -p "$scratch/spate/$layer"
+    touch "$scratch/spate/$layer/a.hpp"
+  done
+  mkdir -p "$scratch/spate/detail" "$scratch/spate/loop/detail"
+  touch "$scratch/spate/version.hpp" "$scratch/spate/detail/lock.hpp"
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
   if bash "$here/layers.sh" "$scratch" >"$scratch/log"; then result=pass; else result=fail; fi
@@ -31,8 +35,11 @@ expect pass loop/detail/b.hpp '<sys/epoll.h>'
 expect pass loop/b.hpp '<asio/post.hpp>'
 expect pass transport/b.hpp '<spate/loop/a.hpp>'
 expect pass stream/b.hpp '<spate/transport/a.hpp>'
+expect pass connection/b.hpp '<spate/http/a.hpp>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
+expect pass wire/b.hpp '<spate/detail/lock.hpp>'
+expect fail detail/b.hpp '<spate/wire/event.hpp>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
 expect pass jwt/b.hpp '<jwt.h>'
 expect pass spate.hpp '<spate/server/a.hpp>'
@@ -42,8 +49,14 @@ expect fail http/b.hpp '<spate/stream/a.hpp>'
 expect fail loop/b.hpp '<spate/stream/a.hpp>'
 expect fail loop/b.hpp '<spate/transport/a.hpp>'
 expect fail transport/b.hpp '<spate/http/a.hpp>'
+expect fail connection/b.hpp '<spate/stream/a.hpp>'
 expect fail http/b.hpp '<asio/buffer.hpp>'
 expect fail stream/b.hpp '<llhttp.h>'
+expect pass history/b.hpp '<spate/wire/event.hpp>'
+expect fail history/b.hpp '<spate/stream/a.hpp>'
+expect fail history/b.hpp '<asio/post.hpp>'
+expect fail stream/b.hpp '<spate/history/a.hpp>'
+expect pass registry/b.hpp '<spate/history/a.hpp>'
 expect fail registry/b.hpp '<spate/server/a.hpp>'
 expect pass registry/b.hpp '<asio/post.hpp>'
 expect fail server/b.hpp '<spate/cluster/a.hpp>'

@@ -1,6 +1,6 @@
 // Two names in braces would be taken for the two ends of one text.
 // error: (use of deleted function|call to deleted|attempt to use a deleted function)
-#include <spate/registry/audience.hpp>
+#include <spate/history/audience.hpp>
 
 spate::Audience make() {
 #ifdef MUST_NOT_COMPILE

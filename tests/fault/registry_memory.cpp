@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include "fault/calls/failing_calls.hpp"
 #include "support/catch.hpp"
 #include "support/socketless_streams.hpp"

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include <spate/registry/memory_replay_store.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include "fault/calls/failing_calls.hpp"
 #include "support/catch.hpp"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <spate/registry/detail/event_id.hpp>
+#include <spate/history/detail/cursor.hpp>
 #include <spate/spate.hpp>
 #include "fuzz/local_connection.hpp"
 
@@ -71,7 +71,7 @@ struct World {
 };
 
 void check_id(std::string_view text) {
-  if (const auto sequence = detail::parse_event_id("e", text)) {
+  if (const auto sequence = detail::Cursor::parse(text).sequence_in("e")) {
     require(detail::format_event_id("e", *sequence) == text, "an id has one spelling", text);
   }
 }

@@ -13,9 +13,9 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/error.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/wire/detail/access.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
 

@@ -16,9 +16,9 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/bus.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
 #include "support/client.hpp"
 #include "support/emitter_server.hpp"

@@ -161,7 +161,7 @@ TEST_CASE("an answer that comes while its loop stops keeps nothing alive", "[loo
   struct Origin final : detail::StreamOrigin {
     explicit Origin(bool& flag) : gone(flag) {}
     ~Origin() override { gone = true; }
-    detail::Peer surrender() override { return {}; }
+    detail::Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
     void answer(Response) override {}
     bool& gone;
   };

@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <spate/detail/access.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/wire/detail/access.hpp>
 
 #include "support/catch.hpp"
 #include "support/one_stream.hpp"

@@ -9,8 +9,8 @@
 
 #include <asio/awaitable.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/wire/detail/access.hpp>
 
 #include "support/catch.hpp"
 #include "support/end_of.hpp"

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
 #include "support/client.hpp"
 #include "support/event_client.hpp"

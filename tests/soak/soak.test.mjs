@@ -12,9 +12,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import { start_hub } from "../web/support/hub.mjs";
 import { until } from "../web/support/until.mjs";
 
-const seconds = Number(process.env.SPATE_SOAK_SECONDS ?? 120);
+const seconds = Number(process.env.SPATE_SOAK_SECONDS ?? 30);
 const CLIENTS = 40;
 const POLLERS = 6;
+// Two publishers fill this history in 20 s at the earliest: longer than a client is away that stalls, is cut off with
+// all that it had not read, and stalls again, a few times in a row.
+const HISTORY_EVENTS = 2000;
+const HISTORY_BYTES = 12_000_000;
 
 // A generator of its own, so that a run can be had again.
 let state = 20_250_401;
@@ -167,6 +171,14 @@ async function load(hub, for_seconds) {
   return { events: sent.length, heard: listeners.reduce((sum, { heard }) => sum + heard.length, 0) };
 }
 
+/// From here on history does not grow.
+async function fill_history(hub, events, bytes) {
+  const data = "h".repeat(Math.ceil(bytes / events));
+  for (let left = events; left > 0; left -= 10) {
+    await Promise.all(Array.from({ length: 10 }, () => hub.send("/sse/broadcast?event=note", data)));
+  }
+}
+
 /// How many connections to the hub are open, those included that our own clients keep for another request.
 function connections(hub) {
   const port = ":" + hub.port.toString(16).toUpperCase().padStart(4, "0");
@@ -190,15 +202,14 @@ async function at_rest(hub) {
 }
 
 test(`mixed load for ${seconds} s leaves nothing behind`, { timeout: (seconds + 300) * 1000 }, async () => {
-  // Two publishers fill this history in 20 s at the earliest: longer than a client is away that stalls, is cut off with
-  // all that it had not read, and stalls again, a few times in a row.
   const hub = await start_hub(
-    "--threads", "2", "--replay-events", "2000", "--replay-bytes", "12000000", "--max-queued-bytes", "65536",
+    "--threads", "2", "--replay-events", String(HISTORY_EVENTS), "--replay-bytes", String(HISTORY_BYTES), "--max-queued-bytes", "65536",
     "--write-timeout-ms", "2000", "--request-timeout-ms", "1000", "--poll-grace-ms", "500", "--heartbeat-ms", "500",
   );
   try {
     const fresh = await at_rest(hub);
-    // Until history is full and every pool has its size.
+    await fill_history(hub, HISTORY_EVENTS, HISTORY_BYTES);
+    // Until every pool has its size.
     const warm_up = Math.max(10, seconds * 0.3);
     await load(hub, warm_up);
     const before = await at_rest(hub);

@@ -22,11 +22,11 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <spate/detail/access.hpp>
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include <spate/server/server.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/wire/detail/access.hpp>
 #include "support/event_client.hpp"
 #include "support/eventually.hpp"
 #include "support/sending.hpp"

@@ -50,3 +50,6 @@ configure() {
 
 # Precompiled headers and ccache go together only with these.
 export CCACHE_SLOPPINESS=pch_defines,time_macros
+# What was compiled in one clone of the project serves another: paths below it are told to the compiler relatively.
+CCACHE_BASEDIR=${CCACHE_BASEDIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+export CCACHE_BASEDIR CCACHE_NOHASHDIR=1

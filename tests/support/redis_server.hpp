@@ -13,8 +13,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <asio/error.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 
@@ -133,10 +136,20 @@ class RedisServer {
   std::string data() const { return folder_.path() / "data"; }
   std::string saved() const { return folder_.path() / "saved"; }
 
+  // None of those that the system gives to connections and listeners of other tests (on Linux 32768 and above): it
+  // stays free while the server is down.
   static std::uint16_t free_port() {
+    std::random_device random;
+    std::uniform_int_distribution<std::uint16_t> any(20'000, 32'000);
     asio::io_context io;
-    const asio::ip::tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
-    return acceptor.local_endpoint().port();
+    for (;;) {
+      const asio::ip::tcp::endpoint endpoint(asio::ip::address_v4::loopback(), any(random));
+      asio::ip::tcp::acceptor acceptor(io, endpoint.protocol());
+      std::error_code error;
+      acceptor.bind(endpoint, error);
+      if (!error) return endpoint.port();
+      if (error != asio::error::address_in_use) throw std::system_error(error, "bind");
+    }
   }
 
   static void copy_files(const std::string& from, const std::string& to) {

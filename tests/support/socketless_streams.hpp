@@ -6,9 +6,11 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <asio/io_context.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -16,7 +18,6 @@
 #include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
-#include <spate/wire/detail/access.hpp>
 #include <spate/wire/detail/ref.hpp>
 
 namespace spate::test {
@@ -28,16 +29,17 @@ class SocketlessStreams {
   SocketlessStreams& operator=(const SocketlessStreams&) = delete;
   ~SocketlessStreams() { shard_->stop(); }
 
-  EventStream open() const {
+  EventStream open(detail::TransportChoice choice = {}) const {
     return detail::access::handle<EventStream>(detail::make_ref<detail::StreamCore>(
-        shard_, settings_, detail::Framing::chunked, detail::Ref<detail::StreamOrigin>(origin_), request_));
+        shard_, settings_, detail::Framing::chunked, detail::Ref<detail::StreamOrigin>(origin_), request_,
+        HeaderFields(), std::move(choice)));
   }
 
  private:
   /// Never asked for its socket, because the loop never runs.
   class NoSocket final : public detail::StreamOrigin {
    public:
-    detail::Peer surrender() override { return {}; }
+    detail::Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
     void answer(Response) override {}
   };
 

@@ -28,8 +28,9 @@ class Noting final : public Resident {
  public:
   Noting(std::string name, Texts& notes) : name_(std::move(name)), notes_(notes) {}
 
-  void receive(std::uint32_t what, EncodedEvent&& event) override {
-    note(std::to_string(what) + (event ? " with an event" : ""));
+  template <int Number>
+  void receive(EncodedEvent&& event) {
+    note(std::to_string(Number) + (event ? " with an event" : ""));
     if (on_receive) on_receive();
   }
   void on_timer(TimePoint) override {
@@ -63,9 +64,9 @@ TEST_CASE("messages arrive in the order in which they were posted, in the loop's
   Texts notes;
   const auto a = make_ref<Noting>("a", notes);
   const auto b = make_ref<Noting>("b", notes);
-  CHECK(loop.shard().post(a, 1));
-  CHECK(loop.shard().post(b, 2, EncodedEvent(Event("x"))));
-  CHECK(loop.shard().post(a, 3));
+  CHECK(loop.shard().post(call<&Noting::receive<1>>(a)));
+  CHECK(loop.shard().post(call<&Noting::receive<2>>(b, EncodedEvent(Event("x")))));
+  CHECK(loop.shard().post(call<&Noting::receive<3>>(a)));
   CHECK(notes.empty());  // never inside the call
   loop.turn();
   CHECK(notes == Texts{"a: 1", "b: 2 with an event", "a: 3"});
@@ -75,8 +76,8 @@ TEST_CASE("a condition is asked in one step with the post", "[loop]") {
   HeldLoop loop;
   Texts notes;
   const auto a = make_ref<Noting>("a", notes);
-  CHECK_FALSE(loop.shard().post_if([] { return false; }, a, 1));
-  CHECK(loop.shard().post_if([] { return true; }, a, 2));
+  CHECK_FALSE(loop.shard().post_if([] { return false; }, call<&Noting::receive<1>>(a)));
+  CHECK(loop.shard().post_if([] { return true; }, call<&Noting::receive<2>>(a)));
   loop.turn();
   CHECK(notes == Texts{"a: 2"});
 }
@@ -86,8 +87,8 @@ TEST_CASE("what a resident posts while it is told something comes in the same tu
   Texts notes;
   const auto a = make_ref<Noting>("a", notes);
   const auto b = make_ref<Noting>("b", notes);
-  a->on_receive = [&] { loop.shard().post(b, 7); };
-  loop.shard().post(a, 1);
+  a->on_receive = [&] { loop.shard().post(call<&Noting::receive<7>>(b)); };
+  loop.shard().post(call<&Noting::receive<1>>(a));
   loop.turn();
   CHECK(notes == Texts{"a: 1", "b: 7"});
 }
@@ -98,26 +99,26 @@ TEST_CASE("places that were kept are used or given back, and none is had once th
   const auto a = make_ref<Noting>("a", notes);
   {
     Places places(loop.shard(), 2);
-    CHECK(places.post(a, 1));
+    CHECK(places.post(call<&Noting::receive<1>>(a)));
   }
   {
     Places places(loop.shard(), 1);
-    CHECK(places.post(a, 2));
-    CHECK_FALSE(places.post(a, 3));  // there was one place
+    CHECK(places.post(call<&Noting::receive<2>>(a)));
+    CHECK_FALSE(places.post(call<&Noting::receive<3>>(a)));  // there was one place
   }
   loop.turn();
   CHECK(notes == Texts{"a: 1", "a: 2"});
   loop.shard().stop();
   Places places(loop.shard(), 1);
-  CHECK_FALSE(places.post(a, 4));
-  CHECK_FALSE(loop.shard().post(a, 5));
+  CHECK_FALSE(places.post(call<&Noting::receive<4>>(a)));
+  CHECK_FALSE(loop.shard().post(call<&Noting::receive<5>>(a)));
 }
 
 TEST_CASE("what was posted before a stop still arrives, and nothing after it", "[loop][stop]") {
   HeldLoop loop;
   Texts notes;
   const auto a = make_ref<Noting>("a", notes);
-  loop.shard().post(a, 1);
+  loop.shard().post(call<&Noting::receive<1>>(a));
   loop.shard().stop();
   CHECK(notes == Texts{"a: 1"});
   CHECK(loop.shard().stopped());
@@ -194,11 +195,11 @@ TEST_CASE("what one resident throws ends that one, and is told when the others h
   const auto a = make_ref<Noting>("a", notes);
   const auto b = make_ref<Noting>("b", notes);
   a->on_receive = [] { throw std::runtime_error("a's own"); };
-  loop.shard().post(a, 1);
-  loop.shard().post(b, 2);
+  loop.shard().post(call<&Noting::receive<1>>(a));
+  loop.shard().post(call<&Noting::receive<2>>(b));
   CHECK_THROWS_WITH(loop.turn(), "a's own");
   CHECK(notes == Texts{"a: 1", "a: failed, " + make_error_code(Errc::handler_failed).message(), "b: 2"});
-  loop.shard().post(b, 3);
+  loop.shard().post(call<&Noting::receive<3>>(b));
   loop.turn();
   CHECK(notes.back() == "b: 3");  // the loop goes on
 }

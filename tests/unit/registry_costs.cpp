@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
-#include <spate/registry/detail/latecomers.hpp>
+#include <spate/history/memory_replay_store.hpp>
+#include <spate/registry/detail/log_mirror.hpp>
+#include <spate/registry/detail/pending_resumes.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include "support/catch.hpp"
 #include "support/socketless_streams.hpp"
 
@@ -95,15 +96,15 @@ TEST_CASE("a stream that waits for the log of a bus goes at the same cost howeve
           "[registry][cost]") {
   using namespace spate::detail;
   const auto take_newest = [](std::size_t waiting) {
-    Latecomers latecomers;
+    PendingResumes pending;
     std::vector<Ref<Subscription>> all;
     for (std::size_t i = 0; i < waiting; ++i) {
       all.push_back(make_ref<Subscription>(Ref<Feed>(), Ref<StreamCore>(), std::vector<std::string>()));
-      latecomers.add(Latecomers::the_end, {all.back(), {"", spate::EventEncoder(spate::Event()), std::nullopt}, {}});
+      pending.add(LogMirror::the_end, {all.back(), Cursor(), {spate::EventEncoder(spate::Event()), std::nullopt}, {}});
     }
     return Registered::least_time([&](std::size_t) {
-      const auto taken = latecomers.take(*all.back());
-      if (!taken || taken->subscription != all.back() || all.back()->late) std::abort();
+      const auto taken = pending.take(*all.back());
+      if (!taken || taken->subscription != all.back() || all.back()->pending) std::abort();
       all.pop_back();
     });
   };

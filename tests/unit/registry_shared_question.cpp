@@ -36,7 +36,7 @@ TEST_CASE("a question is asked once for all who have it at the same time", "[reg
   CHECK_FALSE(question.add(second.hears(), now));
   CHECK_FALSE(question.add(third.hears(), now + 10s));  // the answer takes long
   CHECK(first.told.empty());
-  question.settle({}, 7, now + 20s);
+  question.answer({}, 7, now + 20s);
   for (const Asker* asker : {&first, &second, &third}) CHECK(asker->told == Told{"7"});
 }
 
@@ -45,12 +45,12 @@ TEST_CASE("an answer serves those who come within a second, and then it is asked
   const Question::Clock::time_point now;
   Asker first, soon, late;
   REQUIRE(question.add(first.hears(), now));
-  question.settle({}, 7, now);
+  question.answer({}, 7, now);
   CHECK_FALSE(question.add(soon.hears(), now + 999ms));
   CHECK(soon.told == Told{"7"});
   CHECK(question.add(late.hears(), now + 1s));
   CHECK(late.told.empty());
-  question.settle({}, 8, now + 1s);
+  question.answer({}, 8, now + 1s);
   CHECK(late.told == Told{"8"});
   CHECK(first.told == Told{"7"});
 }
@@ -62,7 +62,7 @@ TEST_CASE("a question that failed is told to all who wait, and asked again by wh
   Asker first, second, next;
   REQUIRE(question.add(first.hears(), now));
   CHECK_FALSE(question.add(second.hears(), now));
-  question.settle(spate::Errc::bus_lost, {}, now);
+  question.answer(spate::Errc::bus_lost, {}, now);
   for (const Asker* asker : {&first, &second}) CHECK(asker->told == Told{"error"});
   CHECK(question.add(next.hears(), now));
 }
@@ -72,6 +72,6 @@ TEST_CASE("who asks inside an answer is given that answer", "[registry][cluster]
   const Question::Clock::time_point now;
   Asker again;
   REQUIRE(question.add([&](std::error_code, const auto&) { CHECK_FALSE(question.add(again.hears(), now)); }, now));
-  question.settle({}, 7, now);
+  question.answer({}, 7, now);
   CHECK(again.told == Told{"7"});
 }

@@ -9,6 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/http1_head.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -17,7 +21,6 @@
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
 #include <spate/wire/decoder.hpp>
-#include <spate/wire/detail/access.hpp>
 #include <spate/wire/event.hpp>
 
 #include "support/catch.hpp"
@@ -36,7 +39,8 @@ namespace {
 class HeldStream {
  public:
   explicit HeldStream(StreamOptions options = {}, Framing framing = Framing::plain)
-      : core_(make_ref<StreamCore>(loop_.shard_ref(), make_ref<StreamSettings>(std::move(options)), framing,
+      : origin_(make_ref<Origin>(framing)),
+        core_(make_ref<StreamCore>(loop_.shard_ref(), make_ref<StreamSettings>(std::move(options)), framing,
                                    Ref<StreamOrigin>(origin_), std::make_shared<const Request>())),
         stream(access::handle<EventStream>(core_)) {
     stream.on_timeout([this] { how_it_ended.push_back("timeout"); });
@@ -69,13 +73,17 @@ class HeldStream {
 
  private:
   struct Origin final : StreamOrigin {
-    Peer surrender() override { return transport.connect(); }
+    explicit Origin(Framing of) : framing(of) {}
+    Channel open_channel(const Request&, const HeaderFields& fields) override {
+      return {transport.connect(), http1_head(fields, framing, AfterStream::close)};
+    }
+    Framing framing;
     void answer(Response) override {}
     MemoryTransport transport;
   };
 
   std::string head_, rest_;
-  const Ref<Origin> origin_ = make_ref<Origin>();  // the transport outlives what the loop cuts when it stops
+  const Ref<Origin> origin_;  // the transport outlives what the loop cuts when it stops
   HeldLoop loop_;
   const Ref<StreamCore> core_;
 

@@ -36,7 +36,7 @@ describe("deferred", { timeout: 60_000 }, () => {
     assert.deepEqual([own.status, own.text], [200, "no result within one second"]);
     near(own.took, 1000);
     assert.deepEqual([mine.status, mine.text], [200, "my own"]);
-    assert.match(deferred.program.stderr, /too late/);
+    await deferred.program.printed(/too late/, "stderr");
     assert.equal(failed.status, 500);
     assert.deepEqual(JSON.parse(failed.text), { error: "the work failed" });
   });

@@ -23,8 +23,8 @@
 #include <utility>
 #include <vector>
 
-#include <spate/registry/audience.hpp>
-#include <spate/registry/detail/sole_use.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/history/detail/sole_use.hpp>
 #include <spate/wire/event.hpp>
 
 namespace spate {

@@ -32,10 +32,10 @@
 #include <asio/post.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/event_stream.hpp>
-#include <spate/wire/detail/access.hpp>
 
 namespace spate {
 
@@ -48,7 +48,7 @@ class Emitter {
   }
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;
-  ~Emitter() { core_->close_all(); }
+  ~Emitter() { core_->close(); }
 
   /// Registers `stream` under `user` and opens it: greeting, gap notice if one is due, what the user missed, then live.
   ///
@@ -101,7 +101,7 @@ class Emitter {
 
   /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`, or many
   /// of its clients are, as is said there.
-  bool has_room() const { return core_->room(); }
+  bool has_room() const { return core_->has_room(); }
 
   /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.
   ///
@@ -154,7 +154,7 @@ class Emitter {
 
   /// Ends every stream of `user` with EndReason::closed, and the grace of every poll; returns how many there were. They
   /// are out of the registry at once, and get what was sent to them before, history included, before they end.
-  std::size_t remove(std::string_view user) { return core_->close(user, EndReason::closed); }
+  std::size_t remove(std::string_view user) { return core_->remove(user); }
 
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.
   bool remove(std::string_view user, const EventStream& stream) {
@@ -179,7 +179,7 @@ class Emitter {
 
   /// Users and streams at one moment.
   using Counts = UserCounts;
-  Counts counts() const;
+  Counts counts() const { return core_->counts(); }
 
   /// The users of all nodes, or those of a group, sorted by bytes. A node that died counts for some seconds yet. With a
   /// bus, whoever asks within a second of another is given the same answer.
@@ -197,7 +197,7 @@ class Emitter {
           if (!waiter) return;
           core->ask_users([waiter, executor, wanted = std::move(wanted)](std::error_code error, const auto& users) {
             asio::post(executor, [waiter, wanted, error, users] {
-              waiter->done(error, error ? Users() : detail::EmitterCore::ids_of(*users, wanted));
+              waiter->done(error, error ? Users() : detail::Census::ids_of(*users, wanted));
             });
           });
         },
@@ -221,8 +221,8 @@ class Emitter {
   }
 
   bool contains(std::string_view user) const { return core_->contains(user); }
-  std::size_t user_count() const { return core_->user_count(); }
-  std::size_t stream_count() const { return core_->stream_count(); }
+  std::size_t user_count() const { return core_->counts().users; }
+  std::size_t stream_count() const { return core_->counts().streams; }
 
   /// The newest id given out: where a page that renders a state begins to listen, so that it misses nothing that comes
   /// after. Before any event the position before the first. Empty without a store, and beside a bus that keeps a log as
@@ -236,7 +236,3 @@ class Emitter {
 };
 
 }  // namespace spate
-
-#if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/impl/emitter.ipp>
-#endif

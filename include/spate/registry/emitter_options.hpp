@@ -13,8 +13,8 @@
 
 #include <asio/any_io_executor.hpp>
 
+#include <spate/history/replay_store.hpp>
 #include <spate/registry/bus.hpp>
-#include <spate/registry/replay_store.hpp>
 #include <spate/wire/event.hpp>
 
 namespace spate {

@@ -14,8 +14,8 @@
 
 #include <asio/post.hpp>
 
+#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
-#include <spate/registry/memory_replay_store.hpp>
 #include <spate/server/server.hpp>
 #include "fault/calls/failing_calls.hpp"
 #include "support/catch.hpp"

@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include <spate/registry/audience.hpp>
+#include <spate/history/audience.hpp>
 #include <spate/wire/event.hpp>
 
 namespace spate::detail {

@@ -31,9 +31,11 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/loop/detail/jitter.hpp>
+#include <spate/loop/detail/message.hpp>
 #include <spate/loop/detail/poller.hpp>
 #include <spate/loop/detail/post.hpp>
 #include <spate/loop/detail/report.hpp>
@@ -49,22 +51,22 @@ class Loop : public RefCounted<Loop> {
       : executor_(std::move(executor)), poller_(executor_, [this] { turn(); }), timer_(std::in_place, executor_) {}
   virtual ~Loop() = default;
 
-  /// Any thread. Hands `event` to `to`; returns false once the loop has stopped. Messages of one thread arrive in
-  /// order, and so do those of several that were ordered by a lock.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
-    return post_if([] { return true; }, std::move(to), what, std::move(event));
+  /// Any thread. Delivers `message` in a turn of the loop; returns false once the loop has stopped. Messages of one
+  /// thread arrive in order, and so do those of several that were ordered by a lock.
+  bool post(Message message) {
+    return post_if([] { return true; }, std::move(message));
   }
 
   /// Any thread. The same, if `condition()` holds, which is asked in one step with the post.
   template <typename Condition>
-  bool post_if(Condition&& condition, Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) {
-    const std::lock_guard lock(mutex_);
+  bool post_if(Condition&& condition, Message message) {
+    const Lock lock(mutex_);
     if (stopped_) return false;
     // What may fail comes before the condition, which may be that it changes something.
     make_room(1);
     schedule();
     if (!condition()) return false;
-    inbox_.push_back({std::move(to), what, std::move(event)});
+    inbox_.push_back(std::move(message));
     return true;
   }
 
@@ -73,7 +75,7 @@ class Loop : public RefCounted<Loop> {
   bool keep_places(std::size_t count);
 
   /// Any thread. The same as `post`, into a place that was kept.
-  bool post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
+  bool post_kept(Message message) noexcept;
 
   /// Any thread. Gives back places that were kept and are not used.
   void give_back_places(std::size_t count) noexcept;
@@ -89,14 +91,14 @@ class Loop : public RefCounted<Loop> {
   bool run_if(Condition&& condition, Function function, Ref<Resident> owner = nullptr) {
     struct Call final : Resident {
       Call(Function&& f, Ref<Resident>&& o) : function(std::move(f)), owner(std::move(o)) {}
-      void receive(std::uint32_t, EncodedEvent&&) override { function(); }
+      void make() { function(); }
       void on_failure(std::error_code error) override {
         if (owner) owner->on_failure(error);
       }
       Function function;
       const Ref<Resident> owner;
     };
-    return post_if(condition, make_ref<Call>(std::move(function), std::move(owner)), 0);
+    return post_if(condition, call<&Call::make>(make_ref<Call>(std::move(function), std::move(owner))));
   }
 
   /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the loop has stopped
@@ -107,7 +109,7 @@ class Loop : public RefCounted<Loop> {
   template <typename Function>
   void post_call(Function function) {
     // Posted under the lock: behind it the io_context may be gone.
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (executor_) asio::post(executor_, std::move(function));
   }
 
@@ -162,12 +164,6 @@ class Loop : public RefCounted<Loop> {
   bool stopped() const;
 
  private:
-  struct Message {
-    Ref<Resident> to;
-    std::uint32_t what;
-    EncodedEvent event;
-  };
-
   // What one turn may write: about a hundred small pieces, some hundred microseconds, so that the program's own
   // handlers on this executor are never kept waiting for a whole fan-out.
   static constexpr int turn_budget = 128;
@@ -188,11 +184,10 @@ class Loop : public RefCounted<Loop> {
   // meantime, and Asio tells of what it has not told of yet.
   static constexpr std::chrono::milliseconds most_grace{500};
 
-  // With the mutex held. Room in the inbox for so many messages more, besides the places that are kept.
-  void make_room(std::size_t count);
+  // Room in the inbox for so many messages more, besides the places that are kept.
+  void make_room(std::size_t count) SPATE_REQUIRES(mutex_);
 
-  // With the mutex held.
-  void schedule();
+  void schedule() SPATE_REQUIRES(mutex_);
 
   void turn();
 
@@ -207,9 +202,9 @@ class Loop : public RefCounted<Loop> {
 
   void let_go();
 
-  // With the mutex held. Whether the other half of the inbox has the places that are kept in this one; without memory
+  // Whether the other half of the inbox has the places that are kept in this one; without memory
   // for them the messages wait until the places have been used.
-  bool can_swap();
+  bool can_swap() SPATE_REQUIRES(mutex_);
 
   void deliver(std::exception_ptr& failure);
 
@@ -226,7 +221,7 @@ class Loop : public RefCounted<Loop> {
   // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
   void arm();
 
-  asio::any_io_executor executor_;
+  asio::any_io_executor executor_ SPATE_GUARDED_BY(mutex_);
   Poller poller_;
   std::optional<asio::steady_timer> timer_;
   TimePoint armed_ = never;
@@ -248,12 +243,14 @@ class Loop : public RefCounted<Loop> {
   Jitter jitter_;
 
   mutable std::mutex shared_mutex_;
-  mutable std::mutex mutex_;
-  std::vector<Message> inbox_;
-  std::size_t kept_ = 0;  // places in it
-  bool posted_ = false;   // a turn is on its way: never more than one, however many wake-ups there are
-  bool turning_ = false;  // one is under way: what comes in meanwhile needs no wake-up, as its end looks for it
-  bool stopped_ = false;
+  mutable Mutex mutex_;
+  std::vector<Message> inbox_ SPATE_GUARDED_BY(mutex_);
+  std::size_t kept_ SPATE_GUARDED_BY(mutex_) = 0;  // places in it
+  // A turn is on its way: never more than one, however many wake-ups there are.
+  bool posted_ SPATE_GUARDED_BY(mutex_) = false;
+  // One is under way: what comes in meanwhile needs no wake-up, as its end looks for it.
+  bool turning_ SPATE_GUARDED_BY(mutex_) = false;
+  bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
 /// Places in a loop's inbox, taken before something changes that is to be told. What is not used is given back.
@@ -267,7 +264,7 @@ class Places {
   }
 
   /// Returns false when the loop has stopped.
-  bool post(Ref<Resident> to, std::uint32_t what, EncodedEvent event = {}) noexcept;
+  bool post(Message message) noexcept;
 
  private:
   Loop& loop_;

@@ -9,7 +9,6 @@
 #include <spate/config.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/wire/detail/ref.hpp>
-#include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
 
@@ -23,9 +22,6 @@ enum class Left : std::uint8_t {
 class Resident : public RefCounted<Resident> {
  public:
   virtual ~Resident() = default;
-
-  /// A message posted from any thread has arrived; `what` is the receiver's own code for it.
-  virtual void receive(std::uint32_t what, EncodedEvent&& event);
 
   /// The socket has bytes, or an end, to read. Returns whether to be told of more.
   virtual bool on_readable() { return true; }

@@ -7,7 +7,7 @@
 namespace spate::detail {
 
 SPATE_DECL bool Loop::keep_places(std::size_t count) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (stopped_) return false;
   make_room(count);
   schedule();
@@ -15,23 +15,23 @@ SPATE_DECL bool Loop::keep_places(std::size_t count) {
   return true;
 }
 
-SPATE_DECL bool Loop::post_kept(Ref<Resident> to, std::uint32_t what, EncodedEvent event) noexcept {
-  const std::lock_guard lock(mutex_);
+SPATE_DECL bool Loop::post_kept(Message message) noexcept {
+  const Lock lock(mutex_);
   if (stopped_) return false;
   --kept_;
-  inbox_.push_back({std::move(to), what, std::move(event)});
+  inbox_.push_back(std::move(message));
   return true;
 }
 
 SPATE_DECL void Loop::give_back_places(std::size_t count) noexcept {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (!stopped_) kept_ -= count;
 }
 
 SPATE_DECL void Loop::mark_dirty(Ref<Resident> resident) {
   dirty_.push_back(std::move(resident));
   if (!in_turn_) {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     schedule();
   }
 }
@@ -43,7 +43,7 @@ SPATE_DECL void Loop::set_timer(Resident& resident, TimePoint at) {
 }
 
 SPATE_DECL asio::any_io_executor Loop::executor() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return executor_;
 }
 
@@ -77,13 +77,13 @@ SPATE_DECL std::size_t Loop::stop(const OnException& on_exception) {
   }
   std::vector<Message> rest;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     stopped_ = true;
     rest.swap(inbox_);
   }
   const Ref<Loop> alive(this);
   for (Message& message : rest) {
-    run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
+    run_for(message.to(), failure, [&] { message.deliver(); });
   }
   const std::size_t count = cut(failure);
   cut(waiting, failure);
@@ -93,7 +93,7 @@ SPATE_DECL std::size_t Loop::stop(const OnException& on_exception) {
 }
 
 SPATE_DECL bool Loop::stopped() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return stopped_;
 }
 
@@ -106,7 +106,7 @@ SPATE_DECL void Loop::schedule() {
   if (posted_ || turning_ || stopped_) return;
   asio::post(executor_, [self = Ref<Loop>(this)] {
     {
-      const std::lock_guard lock(self->mutex_);
+      const Lock lock(self->mutex_);
       self->posted_ = false;
     }
     self->turn();
@@ -116,7 +116,7 @@ SPATE_DECL void Loop::schedule() {
 
 SPATE_DECL void Loop::turn() {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (stopped_) return;
     turning_ = true;
   }
@@ -143,7 +143,7 @@ SPATE_DECL void Loop::end_turn() {
   insist([&] { tell_idle(); });
   // The lock is not held while memory is waited for: who frees some may need it.
   insist([&] {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     turning_ = false;
     const bool more = !inbox_.empty() || kept_ > 0 || !dirty_.empty() || !bulk_.empty() || poller_.more();
     try {
@@ -191,7 +191,7 @@ SPATE_DECL void Loop::let_go() {
   timer_.reset();
   dirty_.clear();
   bulk_.clear();
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   executor_ = {};  // a strand must not outlive its io_context; handles, and with them the loop, may
 }
 
@@ -208,12 +208,12 @@ SPATE_DECL bool Loop::can_swap() {
 SPATE_DECL void Loop::deliver(std::exception_ptr& failure) {
   for (int round = 0; round < most_rounds; ++round) {
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       if (inbox_.empty() || !can_swap()) return;
       inbox_.swap(delivering_);
     }
     for (Message& message : delivering_) {
-      run_for(*message.to, failure, [&] { message.to->receive(message.what, std::move(message.event)); });
+      run_for(message.to(), failure, [&] { message.deliver(); });
     }
     delivering_.clear();
   }
@@ -272,10 +272,10 @@ SPATE_DECL void Loop::arm() {
   armed_ = next;
 }
 
-SPATE_DECL bool Places::post(Ref<Resident> to, std::uint32_t what, EncodedEvent event) noexcept {
+SPATE_DECL bool Places::post(Message message) noexcept {
   if (left_ == 0) return false;
   --left_;
-  return loop_.post_kept(std::move(to), what, std::move(event));
+  return loop_.post_kept(std::move(message));
 }
 
 }  // namespace spate::detail

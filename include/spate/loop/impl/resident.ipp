@@ -6,11 +6,6 @@
 
 namespace spate::detail {
 
-SPATE_DECL void Resident::receive(std::uint32_t what, EncodedEvent&& event) {
-  static_cast<void>(what);
-  static_cast<void>(event);
-}
-
 SPATE_DECL void Resident::on_failure(std::error_code error) {
   static_cast<void>(error);
   on_cut();

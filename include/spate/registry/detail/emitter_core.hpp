@@ -1,62 +1,56 @@
-// EmitterCore: the registry behind an Emitter, shared with its feeds and subscriptions.
+// EmitterCore: what an Emitter, its feeds and its subscriptions share. It has the lock, and lets its parts work
+// together:
+//
+//   History       what was sent, and the ids              Resume     where a stream begins, and who waits for that
+//   LogMirror     the copy of the log of a bus            CatchUp    what a stream draws until it is live
+//   Members       who is registered                       Gaps       telling of what is missing
+//   Backlog       the feeds, and who waits for room       Delivery   one event on its way
+//   Departures    who has left and is owed something      Census     who listens on all nodes
 //
 // One lock orders everything: ids, the store, who is registered, and what is posted to which shard. A publisher holds
-// it for a look-up and a post per shard or receiver; a delivery never takes it. It is the store's, if there is one: the
-// store may pass to the next emitter while streams of this one still draw from it.
-//
-// Who comes and goes is in emitter_members.hpp, history in emitter_replay.hpp, other processes in emitter_bus.hpp.
+// it for a look-up and a post per shard or receiver; a delivery never takes it. It is the store's, if there is one. Of
+// the parts only Census, which does not need it, is used without it. All members may be called from any thread.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <mutex>
-#include <new>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/event_id.hpp>
-#include <spate/registry/detail/feed.hpp>
+#include <spate/detail/lock.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/history/detail/history.hpp>
+#include <spate/history/detail/sole_use.hpp>
+#include <spate/registry/bus.hpp>
+#include <spate/registry/detail/backlog.hpp>
+#include <spate/registry/detail/catch_up.hpp>
+#include <spate/registry/detail/census.hpp>
+#include <spate/registry/detail/delivery.hpp>
+#include <spate/registry/detail/departures.hpp>
+#include <spate/registry/detail/gaps.hpp>
 #include <spate/registry/detail/hook_queue.hpp>
-#include <spate/registry/detail/latecomers.hpp>
+#include <spate/registry/detail/log_mirror.hpp>
+#include <spate/registry/detail/members.hpp>
 #include <spate/registry/detail/receipt.hpp>
-#include <spate/registry/detail/shared_question.hpp>
-#include <spate/registry/detail/sole_use.hpp>
-#include <spate/registry/detail/start_search.hpp>
-#include <spate/registry/detail/user_index.hpp>
+#include <spate/registry/detail/resume.hpp>
 #include <spate/registry/emitter_options.hpp>
-#include <spate/registry/memory_replay_store.hpp>
+#include <spate/registry/send_report.hpp>
 
-namespace spate {
-
-/// What a send came to.
-struct SendReport {
-  /// The event's id; empty when it has none, as one without data, or when the log of a bus is yet to give it one:
-  /// `async_send` has it.
-  std::string id;
-  /// Streams of this process that it was queued for, after filters; with the log of a bus, those it will reach.
-  std::size_t streams = 0;
-  /// With a bus: why it refused the event. Of a log nobody gets it then; else only the streams of this process do.
-  std::error_code error;
-};
-
-namespace detail {
+namespace spate::detail {
 
 class EmitterCore final : public RefCounted<EmitterCore> {
  public:
   explicit EmitterCore(EmitterOptions options);
 
   const EmitterOptions& options() const noexcept { return options_; }
+
+  // ---- for the program: sending ----
 
   SendReport send(const Audience& audience, const Event& event);
 
@@ -70,78 +64,61 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   template <typename Waiter>
   void await_sent(Ref<Waiter> waiter, Sent sent);
 
-  SendReport send_here(const Audience& audience, const Event& event);
+  /// Whether no shard is behind.
+  bool has_room() const;
+  /// Tells `waiter` as soon as no shard is behind.
+  void await_room(Ref<SendWaiter> waiter);
+
+  /// Events sent so far.
+  std::uint64_t events() const;
+  /// The newest id; empty when there is none, or it is not known yet.
+  std::string position() const;
+
+  // ---- for the program: who is there ----
 
   std::error_code add(std::string user_id, const Ref<StreamCore>& stream, const SubscribeOptions& wanted);
 
-  /// Ends every stream of `user` for `reason`, and the grace of every poll; returns how many.
-  std::size_t close(std::string_view user_id, EndReason reason);
-
+  /// Ends every stream of `user` with EndReason::closed, and the grace of every poll; returns how many.
+  std::size_t remove(std::string_view user_id);
   /// Takes `stream` out of the registry and leaves it open.
   bool remove(std::string_view user_id, const StreamCore& stream);
-
-  /// Shard only. The stream of `subscription` ends once it has got what was accepted for it before. Returns whether
-  /// that has to be drawn yet.
-  bool leave(Subscription& subscription);
-
-  /// Shard only. `subscription`, which is out of the registry, has drawn all that was owed to it.
-  void forget(Subscription& subscription);
-
-  /// Any thread. The newest event there is.
-  std::uint64_t newest() const;
-
   /// Takes every stream out of the registry, for good. No hook begins any more.
-  void close_all();
+  void close();
 
   std::vector<std::string> users(std::string_view prefix) const;
   bool contains(std::string_view user) const;
-  std::pair<std::size_t, std::size_t> counts() const;
-  std::size_t user_count() const;
-  std::size_t stream_count() const;
-  std::uint64_t events() const;
-  std::string position() const;
+  UserCounts counts() const;
 
-  /// Any thread. Whether no shard is behind.
-  bool room() const;
+  void ask_users(Census::Users::Done done) { census_.ask_users(link(), std::move(done)); }
+  void ask_counts(Census::Counts::Done done) { census_.ask_counts(link(), std::move(done)); }
 
-  /// Any thread. Tells `waiter` as soon as no shard is behind.
-  void await_room(Ref<SendWaiter> waiter);
+  // ---- for feeds and subscriptions, on their shards ----
 
-  /// Shard only. A feed's backlog has become smaller.
+  /// A feed's backlog has become smaller.
   void backlog_released();
 
-  // ---- for subscriptions, on their shards ----
+  /// The newest event there is.
+  std::uint64_t newest() const;
 
-  struct Drawn {
-    EncodedEvent gap;                            // to tell first: the store has meanwhile lost what was next
-    const ReplayPacker::Piece* piece = nullptr;  // all that was drawn
-    std::uint32_t history = 0;
-    std::uint64_t cursor = 0;  // everything up to there has been drawn
-    bool more = false;         // there may be more
-    bool departed = false;     // there is not, and nothing will follow
-  };
-  /// Draws what `subscription` has to get next, up to the event `up_to`: a piece of `packed`, which may be null, or
-  /// else into `batch`. When there is nothing more it becomes live, in order with all that is published.
-  Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
-             std::vector<StoredEvent>& batch);
+  /// CatchUp::draw.
+  CatchUp::Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+                      std::vector<StoredEvent>& batch);
 
+  /// One more step of the search for where `subscription` begins.
+  Resume::Step search(Subscription& subscription);
+  /// It could not be said in time where `subscription` begins: that is unknown, then.
+  void stop_waiting(Subscription& subscription);
+
+  /// The stream of `subscription` ends once it has got what was accepted for it before. Returns whether that has to be
+  /// drawn yet.
+  bool leave(Subscription& subscription);
+  /// `subscription`, which is out of the registry, has drawn all that was owed to it.
+  void forget(Subscription& subscription);
   /// The stream of `subscription` has ended, for `reason`. Returns what stays registered in its place, if its client
   /// polls and is given the time to ask again.
   Ref<Poll> unregister(Subscription& subscription, EndReason reason);
-
   /// The client of `poll` did not ask again, or cannot.
   void expire(Poll& poll);
-
-  /// It could not be said in time where it resumes: that is unknown, then.
-  void stop_waiting(Subscription& subscription);
-
-  /// One more step of the search for where `subscription` resumes.
-  enum class Search : std::uint8_t {
-    goes_on,
-    over,   // what it has come to is on its way
-    waits,  // the log is another one by now: it begins anew when this one is known
-  };
-  Search search_on(Subscription& subscription);
 
   // ---- for the bus ----
 
@@ -153,211 +130,61 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
   void caught_up(std::uint64_t newest);
   std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const;
-  /// Asks for the users of all nodes, sorted, with how many streams each has.
-  using UsersQuestion = SharedQuestion<std::vector<UserStreams>>;
-  void ask_users(UsersQuestion::Done done);
-  /// Asks how many users and streams there are on all nodes.
-  using CountsQuestion = SharedQuestion<UserCounts>;
-  void ask_counts(CountsQuestion::Done done);
-  /// The ids that begin with `prefix`, of users who are sorted.
-  static std::vector<std::string> ids_of(const std::vector<UserStreams>& users, std::string_view prefix);
-  /// The id of the event that the log gave `sequence`.
-  std::string id_for(std::uint64_t sequence) const;
 
  private:
-  /// What a stream begins with.
-  struct Opening {
-    EncodedEvent greeting;
-    EncodedEvent gap;
-  };
-
-  /// Where a stream begins.
-  struct Start {
-    std::uint64_t position = 0;    // the newest event that the client has, or needs not have
-    std::uint64_t next = 0;        // where the events for it may begin behind that; 0 when there is none
-    std::optional<GapReason> gap;  // something is missing that the client has not had
-    std::uint64_t told = 0;        // up to where that is told, or needs not be
-  };
-
-  // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
-  static constexpr std::size_t most_per_draw = 32 * 1024;
-
-  // Beside a bus that keeps a log there is a store that mirrors it.
-  static EmitterOptions completed(EmitterOptions&& options);
-
-  static void refuse_negative(const char* option, std::chrono::milliseconds value);
-
-  template <typename Used>
-  static SoleUse* claimed(Used* used, const char* what) {
-    if (used == nullptr) return nullptr;
-    if (!used->use_.claim()) {
-      throw std::invalid_argument(std::string("spate::Emitter: this ") + what +
-                                  " serves another emitter; make one for each emitter");
-    }
-    return &used->use_;
-  }
-
-  static void refuse_empty(std::string_view user) {
-    if (user.empty()) throw std::invalid_argument("spate::Emitter: the user is empty (\"\"); name one, or broadcast");
-  }
-
-  static void refuse_nobody(const Audience& audience);
-
-  static void refuse_filter(const std::vector<std::string>& names);
+  // Sending.
 
   // A log keeps what it carries, and what has no data is not to be kept.
   bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
-
-  SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
-  std::optional<std::uint64_t> ahead_of_mirror(std::string_view requested) const;
-  void wait_to_resume(Places& places, std::uint64_t ahead, Latecomers::Latecomer&& latecomer);
-  void asked_newest(Subscription& subscription, std::uint64_t newest);
-  void resume_up_to(std::uint64_t newest);
-  void resume(Latecomers::Latecomer&& latecomer);
-  bool resume_or_search(Latecomers::Latecomer&& latecomer);
-  template <typename Visit>
-  void for_each_live(Visit&& visit);
-  void tell_of_restart();
-  void tell_of_gap(Subscription& subscription, const std::string& requested, GapReason reason);
-  std::size_t matching(const Audience& audience, std::string_view name) const;
-  EncodedEvent follow_restart(Subscription& subscription);
-
-  std::vector<UserStreams> with_users_here(std::vector<UserStreams>&& others) const;
-
-  /// Empty without a store, which is what gives ids.
-  std::string id_of(std::uint64_t sequence) const {
-    return store_ == nullptr ? std::string() : format_event_id(store_->epoch(), sequence);
-  }
-
   void refuse_id(const Event& event) const;
-
   EventEncoder encoder_for(const Event& event) const;
+  SendReport send_here(const Audience& audience, const Event& event);
+  SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
+  SendReport publish(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep)
+      SPATE_REQUIRES(mutex_);
+  Delivery delivery_to(const Audience& audience, std::string_view name) SPATE_REQUIRES(mutex_) {
+    return Delivery(members_, backlog_.feeds(), receivers_, audience, name);
+  }
+  std::string id_of(std::uint64_t sequence) const;
+  bool backlog_awaited() const noexcept SPATE_UNCHECKED { return backlog_.awaited(); }  // any thread may ask that
 
-  // Just before what follows.
-  std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
+  // Coming and going.
 
-  std::optional<Start> start_of(std::string_view user, const Subscription& subscription, std::string_view requested,
-                                StartSearch& search);
-  std::uint64_t first_after(std::string_view user, std::uint64_t after);
-  static std::uint64_t first_for(const Subscription& subscription, const std::vector<StoredEvent>& events);
-  Opening open(Subscription& subscription, Greeting&& greeting, const Start& start);
-  static void post(Places& places, const Ref<Subscription>& subscription, Opening&& opening) noexcept;
-  static void post(const Ref<Subscription>& subscription, Opening&& opening);
-  EncodedEvent gap_event(const Subscription& subscription, const std::string& requested, std::uint64_t next,
-                         std::uint64_t position, GapReason reason);
-
-  /// Those an event is for, found before it is kept, with a place for it in each inbox that it goes to: from then on
-  /// nothing fails, so whoever has its id gets it.
-  class Delivery {
-   public:
-    Delivery(EmitterCore& core, const Audience& audience, std::string_view name);
-    Delivery(const Delivery&) = delete;
-    Delivery& operator=(const Delivery&) = delete;
-    ~Delivery() { give_back(); }
-
-    /// Posts `event` to all of them; returns how many streams that are.
-    std::size_t post(const EncodedEvent& event) noexcept;
-
-   private:
-    void find(const Audience& audience, std::string_view name);
-
-    void give_back() noexcept {
-      for (const Ref<Feed>& feed : core_.feeds_) feed->give_back_places();
-    }
-
-    EmitterCore& core_;
-    std::size_t streams_ = 0;
-    bool to_everybody_ = false;
-  };
-
-  Ref<Feed> feed_of(Shard& shard);
-
+  Ref<Feed> feed_on(Shard& shard) SPATE_REQUIRES(mutex_);
   std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
-                                            const SubscribeOptions& wanted, Greeting& greeting,
-                                            Ref<Subscription>& subscription, StartSearch& search, bool waits);
-  void enter(std::string user_id, Latecomers::Latecomer&& comer, std::optional<std::uint64_t> ahead,
-             const std::optional<Start>& start, const SubscribeOptions& wanted, HookQueue::Hooks& leave);
-  void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
+                                            const SubscribeOptions& wanted, PendingResume& comer, bool patient);
+  void enter(std::string user_id, PendingResume&& comer, const Resume::Plan& plan, const SubscribeOptions& wanted,
+             HookQueue::Hooks& leave) SPATE_REQUIRES(mutex_);
+  void wait_to_resume(Places& places, std::uint64_t for_event, PendingResume&& comer) SPATE_REQUIRES(mutex_);
+  void asked_newest(Subscription& subscription, std::uint64_t newest);
+  void replace(const Ref<Subscription>& subscription, EndReason reason) SPATE_REQUIRES(mutex_);
+  void part(const Ref<Subscription>& subscription) SPATE_REQUIRES(mutex_);
+  void depart(Subscription& subscription) SPATE_REQUIRES(mutex_);
+  void erase(Subscription& subscription) SPATE_REQUIRES(mutex_);
 
-  Ref<Subscription> registered(const StreamCore& stream) const;
-  static std::error_code refuse_twice(const StreamCore& stream, const std::string& user);
-  void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave);
-  void insert_poll(User& user, Subscription& subscription);
-  void replace_oldest(User& user);
-  void replace(const Ref<Subscription>& subscription, EndReason reason);
-  static Poll* poll_of(const Subscription& subscription);
-  void take_out(Subscription& subscription);
-  void erase(Subscription& subscription);
-  void erase(Poll& poll);
-  void forget(Poll& poll);
-  HookQueue::Hooks before_leaving(const User& user);
-  void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
+  // The bus.
 
-  /// Whose `subscription` is, or was until it left.
-  const std::string& owner(const Subscription& subscription) const {
-    return subscription.user != nullptr ? subscription.user->id : departures_.at(&subscription).user;
-  }
-
-  /// Takes `subscription` out of the registry. What was accepted for it goes on being drawn by its stream.
-  void depart(Subscription& subscription);
-
-  /// It has drawn everything, or will draw no more.
-  void forget_departure(Subscription& subscription) {
-    if (std::exchange(subscription.departed, false)) departures_.erase(&subscription);
-  }
-
-  /// Takes `subscription` out so that nothing accepted for it before is lost. A poll asks again for what it is owed.
-  void part(const Ref<Subscription>& subscription);
-
-  void detach(Ref<Subscription> subscription);
-
-  // The hook `function`, which may be empty, for `user`: to be queued when all that may fail has been done.
-  static HookQueue::Hooks hook(const std::function<void(const std::string&)>& function, const std::string& user);
-
-  bool has_room() const noexcept;
-
-  /// Not with the lock: each is told, once there is memory for it.
-  static void tell(const std::vector<Ref<SendWaiter>>& waiters, std::error_code error);
+  std::shared_ptr<BusListener> link();
 
   const EmitterOptions options_;
-  ReplayStore* const store_;
   Bus* const bus_;
-  const bool mirrors_;  // its log
   const std::shared_ptr<HookQueue> hooks_;
-  Claim store_claim_;
+  Census census_;
+  const bool gives_ids_;  // there is a store
+  const bool mirrors_;    // the log of the bus
+
+  History history_ SPATE_GUARDED_BY(mutex_);
   Claim bus_claim_;
-  std::atomic<bool> waiting_{false};
-  UsersQuestion users_question_;
-  CountsQuestion counts_question_;
-
-  mutable std::mutex own_mutex_;  // used without a store
-  std::mutex& mutex_;
-  UserIndex index_;
-  /// What is kept of a subscription that has left the registry before it had drawn all that was accepted for it.
-  struct Departure {
-    std::string user;
-    std::uint64_t last;  // what was accepted last: it draws up to there
-  };
-  std::unordered_map<const Subscription*, Departure> departures_;
-  // Of streams that another emitter came to first.
-  std::unordered_map<const StreamCore*, Ref<Subscription>> shared_;
-  std::vector<Ref<Feed>> feeds_;
-  std::uint64_t events_ = 0;
-  std::vector<Ref<SendWaiter>> waiters_;
-  std::vector<Subscription*> receivers_;  // of one delivery; kept for its capacity
-  std::vector<StoredEvent> probe_;
-  std::vector<std::uint64_t> sequences_;  // of one draw; kept for its capacity
-  bool closed_ = false;
-
-  // Of a mirror.
-  enum class Mirror : std::uint8_t { blank, filling, complete };
-  Mirror mirror_ = Mirror::blank;
-  std::uint32_t own_history_ = 0;  // used without a store
-  std::uint32_t& history_;         // counts the logs that the store mirrored
-  bool first_log_ = true;          // there was none before: what it has is older than the streams that are here
-  std::uint64_t begins_at_ = 0;    // where in the log streams go on that were here before it
-  std::string position_before_restart_;
-  Latecomers latecomers_;
+  Mutex& mutex_;
+  LogMirror mirror_ SPATE_GUARDED_BY(mutex_);
+  Members members_ SPATE_GUARDED_BY(mutex_);
+  Backlog backlog_ SPATE_GUARDED_BY(mutex_);
+  Departures departures_ SPATE_GUARDED_BY(mutex_);
+  Gaps gaps_ SPATE_GUARDED_BY(mutex_);
+  Resume resume_ SPATE_GUARDED_BY(mutex_);
+  CatchUp catch_up_ SPATE_GUARDED_BY(mutex_);
+  std::uint64_t events_ SPATE_GUARDED_BY(mutex_) = 0;
+  std::vector<Subscription*> receivers_ SPATE_GUARDED_BY(mutex_);  // of one delivery; kept for its capacity
 };
 
 template <typename Waiter>
@@ -367,7 +194,7 @@ void EmitterCore::await_sent(Ref<Waiter> waiter, Sent sent) {
   if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
   sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
                           std::error_code error, std::uint64_t sequence) mutable {
-    if (sequence != 0) report.id = core->id_for(sequence);
+    if (sequence != 0) report.id = core->id_of(sequence);
     report.error = error;
     if (error) return waiter->done(error, std::move(report));
     core->await_room(
@@ -375,13 +202,11 @@ void EmitterCore::await_sent(Ref<Waiter> waiter, Sent sent) {
   });
 }
 
-}  // namespace detail
-}  // namespace spate
+}  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
 #include <spate/registry/impl/emitter_bus.ipp>
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>
-#include <spate/registry/impl/emitter_replay.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>
 #endif

@@ -17,11 +17,11 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/history/detail/replay_packer.hpp>
+#include <spate/history/replay_store.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
-#include <spate/registry/detail/replay_packer.hpp>
 #include <spate/registry/detail/roster.hpp>
 #include <spate/registry/detail/subscription.hpp>
-#include <spate/registry/replay_store.hpp>
 
 namespace spate::detail {
 
@@ -49,8 +49,8 @@ class Feed final : public Resident {
   }
   /// Gives back what was not used.
   void give_back_places() noexcept;
-  /// Posts `event` to this feed or to a subscription on its shard, into a place that was kept.
-  void post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept;
+  /// Posts an event of `size` bytes to this feed or to a subscription on its shard, into a place that was kept.
+  void post(Message message, std::size_t size) noexcept;
 
   /// Shard only.
   void release_backlog(std::size_t bytes);
@@ -62,7 +62,7 @@ class Feed final : public Resident {
   void leave(Subscription& subscription);
 
   /// A broadcast has arrived.
-  void receive(std::uint32_t, EncodedEvent&& event) override;
+  void take_broadcast(EncodedEvent&& event);
 
   Left flush(int& budget) override;
 
@@ -82,7 +82,7 @@ class Feed final : public Resident {
   ReplayPacker& packer() noexcept { return packer_; }
 
   /// Queues for `member` what it has not had, because something is to be queued behind it.
-  void settle(Subscription& member);
+  void queue_rest(Subscription& member);
 
  private:
   void begin_lap();
@@ -130,6 +130,5 @@ class Feed final : public Resident {
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/registry/detail/emitter_core.hpp>
 #include <spate/registry/impl/feed.ipp>
 #endif

@@ -4,11 +4,11 @@
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <utility>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/stream/detail/shard.hpp>
 
 namespace spate::detail {
@@ -51,10 +51,10 @@ class HookQueue : public std::enable_shared_from_this<HookQueue> {
 
   void pause();
 
-  std::mutex mutex_;
-  Hooks hooks_;
-  bool running_ = false;
-  bool closed_ = false;
+  Mutex mutex_;
+  Hooks hooks_ SPATE_GUARDED_BY(mutex_);
+  bool running_ SPATE_GUARDED_BY(mutex_) = false;
+  bool closed_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace spate::detail

@@ -25,8 +25,6 @@ struct User;
 /// One of them. It lives on the shard of its last poll, which ends its grace.
 class Poll final : public Resident {
  public:
-  enum : std::uint32_t { what_forget };
-
   // Both where Feed is complete.
   Poll(Ref<Feed> feed, std::string_view name);
   ~Poll() override;
@@ -43,7 +41,8 @@ class Poll final : public Resident {
 
   /// The grace begins.
   void begin_grace();
-  void receive(std::uint32_t what, EncodedEvent&& event) override;
+  /// Its client has asked again, or its user has gone: there is no grace to end any more.
+  void forget();
   void on_timer(TimePoint now) override;
   bool on_cut() override;
 

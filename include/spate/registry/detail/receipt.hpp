@@ -3,12 +3,12 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 
 namespace spate::detail {
@@ -18,15 +18,15 @@ class Receipt {
  public:
   using Then = std::function<void(std::error_code, std::uint64_t)>;
 
-  void settle(std::error_code error, std::uint64_t sequence);
+  void answer(std::error_code error, std::uint64_t sequence);
 
-  /// `then` runs in the call that settles it, or here when it is settled.
+  /// `then` runs in the call that answers it, or here when it is answered.
   void await(Then then);
 
  private:
-  std::mutex mutex_;
-  std::optional<std::pair<std::error_code, std::uint64_t>> result_;
-  Then then_;
+  Mutex mutex_;
+  std::optional<std::pair<std::error_code, std::uint64_t>> result_ SPATE_GUARDED_BY(mutex_);
+  Then then_ SPATE_GUARDED_BY(mutex_);
 };
 
 /// Somebody who waits, as a function that is called once.

@@ -8,11 +8,11 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include <spate/detail/lock.hpp>
 #include <spate/loop/detail/insist.hpp>
 
 namespace spate::detail {
@@ -27,11 +27,11 @@ class SharedQuestion {
   /// How long an answer serves.
   static constexpr std::chrono::seconds kept_for{1};
 
-  /// Sees to it that `done` is called once. Returns whether the caller has to ask, and then to `settle`.
+  /// Sees to it that `done` is called once. Returns whether the caller has to ask, and then to `answer`.
   [[nodiscard]] bool add(Done done, Clock::time_point now) {
     std::shared_ptr<const Answer> kept;
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       if (answer_ == nullptr || now - answered_at_ >= kept_for) {
         waiting_.push_back(std::move(done));
         answer_ = nullptr;
@@ -44,29 +44,29 @@ class SharedQuestion {
   }
 
   /// Gives the answer to all who wait. An error is not kept. Nobody would do it later: it waits for memory, if it must.
-  void settle(std::error_code error, Answer answer, Clock::time_point now) {
-    std::shared_ptr<Answer> given;
+  void answer(std::error_code error, Answer given, Clock::time_point now) {
+    std::shared_ptr<Answer> kept;
     if (!error) {
-      insist([&] { given = std::make_shared<Answer>(); });
-      *given = std::move(answer);
+      insist([&] { kept = std::make_shared<Answer>(); });
+      *kept = std::move(given);
     }
     std::vector<Done> waiting;
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       waiting.swap(waiting_);
-      answer_ = given;
+      answer_ = kept;
       answered_at_ = now;
       asked_ = false;
     }
-    insist_for_each(waiting, [&](const Done& done) { done(error, given); });
+    insist_for_each(waiting, [&](const Done& done) { done(error, kept); });
   }
 
  private:
-  std::mutex mutex_;
-  std::vector<Done> waiting_;
-  std::shared_ptr<const Answer> answer_;  // null when none is fresh
-  Clock::time_point answered_at_;
-  bool asked_ = false;
+  Mutex mutex_;
+  std::vector<Done> waiting_ SPATE_GUARDED_BY(mutex_);
+  std::shared_ptr<const Answer> answer_ SPATE_GUARDED_BY(mutex_);  // null when none is fresh
+  Clock::time_point answered_at_ SPATE_GUARDED_BY(mutex_);
+  bool asked_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace spate::detail

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/history/replay_store.hpp>
 #include <spate/registry/detail/subscription.hpp>
 #include <spate/registry/emitter_options.hpp>
-#include <spate/registry/replay_store.hpp>
 
 namespace spate::detail {
 
@@ -26,11 +26,11 @@ struct StartSearch {
   /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
   void look(const Subscription& subscription);
 
-  std::optional<std::uint32_t> history;  // of the emitter's logs, the one that is searched
-  std::optional<GapReason> gap;          // what is to be told, whatever is found
-  std::uint64_t after = 0;               // up to here nothing passes, or the client has it
-  std::uint64_t found = 0;               // the first that passes; 0 as long as there is none
-  std::vector<StoredEvent> batch;        // what is to be looked at next
+  std::optional<std::uint32_t> log;  // of those that the history was, the one that is searched
+  std::optional<GapReason> gap;      // what is to be told, whatever is found
+  std::uint64_t after = 0;           // up to here nothing passes, or the client has it
+  std::uint64_t found = 0;           // the first that passes; 0 as long as there is none
+  std::vector<StoredEvent> batch;    // what is to be looked at next
 };
 
 }  // namespace spate::detail

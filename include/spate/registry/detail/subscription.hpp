@@ -26,18 +26,6 @@ struct User;
 
 class Subscription final : public StreamSource {
  public:
-  enum : std::uint32_t {
-    what_greet,
-    what_gap,
-    what_join,
-    what_wait,    // attach to the stream; what follows is one of the next two
-    what_search,  // another step of the search for where it resumes
-    what_live,    // join the feed
-    what_replay,  // draw from the store
-    what_event,
-    what_detach
-  };
-
   // Both where Feed is complete.
   Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events);
   ~Subscription() override;
@@ -49,6 +37,7 @@ class Subscription final : public StreamSource {
   const std::vector<std::string>* filter() const noexcept { return filter_ ? &filter_->names : nullptr; }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
+  Shard& shard() const noexcept { return stream_->own_shard(); }
   /// Asks the processor for what a lap of the feed needs of it.
   void prefetch() const noexcept;
 
@@ -65,10 +54,36 @@ class Subscription final : public StreamSource {
     if (filter_) filter_->gap_after.reset();
   }
 
+  /// What is sent directly from now on waits until it has drawn what it is owed.
+  void fall_behind() noexcept {
+    behind = true;
+    stream_->fall_behind();
+  }
+
   // ---- shard only ----
 
+  // What is posted to it, from its beginning to its end.
+
+  /// Queues `greeting` as the first event, in front of what the feed has for the stream.
+  void greet(EncodedEvent&& greeting);
+  /// Tells the client that events are missing.
+  void tell_gap(EncodedEvent&& gap);
+  /// Attaches to the stream, and joins the feed unless it has to draw first.
+  void join();
+  /// Attaches to the stream, and waits until it is known where it begins: what follows is one of the next three.
+  void wait();
+  /// Goes on with the search for where it begins.
+  void search();
+  /// Draws what it is owed from the store.
+  void begin_replay();
+  /// Has drawn all that it was owed: joins the feed.
+  void go_live();
+  /// An event that is for this subscription alone.
+  void take_event(EncodedEvent&& event);
+  /// It has left the registry and got what it was owed.
+  void detach();
+
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
-  void receive(std::uint32_t what, EncodedEvent&& event) override;
   std::uint64_t accepted() const override;
   bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
   bool pull(std::uint64_t up_to) override;
@@ -91,11 +106,11 @@ class Subscription final : public StreamSource {
   };
   std::uint32_t index = 0;  // in the feed's list
 
-  std::uint32_t history = 0;  // under the emitter's lock: the log in which `replay` counts
+  std::uint32_t log = 0;  // under the emitter's lock: the one in which `replay` counts
 
   // The flags lie together: ten thousand streams have ten thousand of these.
   bool live = true;         // under the emitter's lock: events are posted to it; otherwise it draws them from the store
-  bool late = false;        // under the emitter's lock: it is among the latecomers
+  bool pending = false;     // under the emitter's lock: it waits until it can be said where it begins
   bool departed = false;    // under the emitter's lock: it has left the registry and draws what is owed to it
   bool replaying = false;   // there may be more to draw
   bool behind = false;      // it counts among those for which its stream holds what is sent directly

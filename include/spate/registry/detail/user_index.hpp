@@ -13,9 +13,9 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/registry/audience.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/history/detail/split_table.hpp>
 #include <spate/registry/detail/ordered_index.hpp>
-#include <spate/registry/detail/split_table.hpp>
 #include <spate/registry/detail/user.hpp>
 
 namespace spate::detail {

@@ -11,21 +11,19 @@ SPATE_DECL void Feed::give_back_places() noexcept {
   if (const std::size_t unused = std::exchange(kept_, 0); unused > 0) shard_->give_back_places(unused);
 }
 
-SPATE_DECL void Feed::post(const Ref<Resident>& to, std::uint32_t what, const EncodedEvent& event) noexcept {
+SPATE_DECL void Feed::post(Message message, std::size_t size) noexcept {
   if (kept_ == 0) return;  // the shard has stopped
   --kept_;
-  const std::size_t size = event.chunk().size();
   backlog_.fetch_add(size, std::memory_order_relaxed);
-  if (!shard_->post_kept(to, what, event)) backlog_.fetch_sub(size, std::memory_order_relaxed);
+  if (!shard_->post_kept(std::move(message))) backlog_.fetch_sub(size, std::memory_order_relaxed);
 }
 
 SPATE_DECL void Feed::join(Subscription& subscription) {
   StreamCore& stream = subscription.stream();
   const StreamOptions& options = stream.options();
   // The log holds the bytes of an event stream: polls and frames are written otherwise.
-  subscription.reads_log = subscription.filter() == nullptr && stream.transport() == Transport::sse &&
-                           stream.framing() == Framing::chunked && options.overflow == Overflow::close &&
-                           options.max_queued_events == 0;
+  subscription.reads_log = subscription.filter() == nullptr && stream.takes_chunks() &&
+                           options.overflow == Overflow::close && options.max_queued_events == 0;
   subscription.position = log_.end();
   (subscription.reads_log ? members_ : others_).add(subscription);
   subscription.joined = true;
@@ -38,7 +36,7 @@ SPATE_DECL void Feed::leave(Subscription& subscription) {
   if (members_.empty() && in_lap_) end_lap();
 }
 
-SPATE_DECL void Feed::receive(std::uint32_t, EncodedEvent&& event) {
+SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
   try {
     others_.restart();
     while (!others_.round_over()) {
@@ -86,7 +84,7 @@ SPATE_DECL void Feed::on_failure(std::error_code error) {
   while (!others_.empty()) others_.any().stream().on_failure(error);
 }
 
-SPATE_DECL void Feed::settle(Subscription& member) {
+SPATE_DECL void Feed::queue_rest(Subscription& member) {
   if (member.position.byte == log_.end().byte) return;
   count(member);
   log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
@@ -138,7 +136,7 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
     }
     member.position.byte += written;
   }
-  settle(member);
+  queue_rest(member);
   stream.mark_dirty();
   if (stream.blocked()) stream.check_limits(log_.newest_size());
 }

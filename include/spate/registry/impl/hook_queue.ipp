@@ -8,7 +8,7 @@ namespace spate::detail {
 
 SPATE_DECL void HookQueue::push(const Ref<Shard>& shard, Hooks&& hooks) noexcept {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (closed_ || hooks.empty()) return;
     hooks_.splice(hooks_.end(), hooks);
     if (running_) return;
@@ -25,7 +25,7 @@ SPATE_DECL void HookQueue::push(const Ref<Shard>& shard, std::function<void()> h
 
 SPATE_DECL void HookQueue::close() {
   Hooks forgotten;  // destroyed behind the lock: it is the program's
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   closed_ = true;
   forgotten.swap(hooks_);
 }
@@ -51,7 +51,7 @@ SPATE_DECL void HookQueue::run_one(const Ref<Shard>& shard) {
 }
 
 SPATE_DECL std::function<void()> HookQueue::take() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   running_ = !hooks_.empty();
   if (!running_) return {};
   std::function<void()> hook = std::move(hooks_.front());
@@ -60,7 +60,7 @@ SPATE_DECL std::function<void()> HookQueue::take() {
 }
 
 SPATE_DECL void HookQueue::pause() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   running_ = false;
 }
 

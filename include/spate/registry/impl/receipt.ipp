@@ -6,10 +6,10 @@
 
 namespace spate::detail {
 
-SPATE_DECL void Receipt::settle(std::error_code error, std::uint64_t sequence) {
+SPATE_DECL void Receipt::answer(std::error_code error, std::uint64_t sequence) {
   Then then;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     result_ = {error, sequence};
     then.swap(then_);
   }
@@ -17,14 +17,13 @@ SPATE_DECL void Receipt::settle(std::error_code error, std::uint64_t sequence) {
 }
 
 SPATE_DECL void Receipt::await(Then then) {
+  std::optional<std::pair<std::error_code, std::uint64_t>> result;
   {
-    const std::lock_guard lock(mutex_);
-    if (!result_) {
-      then_ = std::move(then);
-      return;
-    }
+    const Lock lock(mutex_);
+    result = result_;
+    if (!result) then_ = std::move(then);
   }
-  then(result_->first, result_->second);
+  if (result) then(result->first, result->second);
 }
 
 }  // namespace spate::detail

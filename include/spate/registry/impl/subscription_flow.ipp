@@ -67,7 +67,7 @@ SPATE_DECL void Poll::end_grace() {
   insist([&] { feed_->emitter().expire(*this); });  // nobody would do it later
 }
 
-SPATE_DECL void Poll::receive(std::uint32_t, EncodedEvent&&) {
+SPATE_DECL void Poll::forget() {
   feed_->shard().set_timer(*this, never);
   self_ = nullptr;
 }
@@ -94,76 +94,79 @@ SPATE_DECL void Subscription::on_failure(std::error_code error) {
   stream_->on_failure(error);
 }
 
-SPATE_DECL void Subscription::receive(std::uint32_t what, EncodedEvent&& event) {
-  switch (what) {
-    case what_greet:
-      if (!stream_->takes_events()) return;
-      settle();
-      stream_->push_raw(event);
-      stream_->mark_dirty();
-      return;
-    case what_gap:
-      if (!stream_->takes_events()) return;
-      settle();
-      stream_->push_gap(event);
-      stream_->mark_dirty();
-      return;
-    case what_join:
-      attached_ = true;
-      stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
-      if (attached_ && !replaying) feed_->join(*this);
-      if (attached_ && replaying) stream_->mark_dirty();
-      return;
-    case what_wait:
-      attached_ = waiting_ = true;
-      stream_->add_source(Ref<Subscription>(this));
-      if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
-      return;
-    case what_search:
-      if (!waiting_ || searching_) return;
-      searching_ = true;
-      feed_->shard().mark_dirty(Ref<Resident>(this));
-      return;
-    case what_replay:
-      end_wait();
-      if (!attached_) return;
-      replaying = true;
-      stream_->mark_dirty();
-      return;
-    case what_live:
-      end_wait();
-      if (attached_) feed_->join(*this);
-      catch_up();
-      return;
-    case what_event: {
-      feed_->release_backlog(event.chunk().size());
-      if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
-      return;
-    }
-    case what_detach:
-      feed_->shard().set_timer(*this, never);
-      if (!attached_) return;
-      settle();
-      stream_->mark_dirty();
-      if (joined) feed_->leave(*this);
-      attached_ = false;
-      replaying = false;
-      end_wait();
-      catch_up();
-      feed_->emitter().forget(*this);
-      stream_->remove_source(*this);
-      return;
-  }
+SPATE_DECL void Subscription::greet(EncodedEvent&& greeting) {
+  if (!stream_->takes_events()) return;
+  settle();
+  stream_->push_raw(greeting);
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::tell_gap(EncodedEvent&& gap) {
+  if (!stream_->takes_events()) return;
+  settle();
+  stream_->push_gap(gap);
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::join() {
+  attached_ = true;
+  stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
+  if (attached_ && !replaying) feed_->join(*this);
+  if (attached_ && replaying) stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::wait() {
+  attached_ = waiting_ = true;
+  stream_->add_source(Ref<Subscription>(this));
+  if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
+}
+
+SPATE_DECL void Subscription::search() {
+  if (!waiting_ || searching_) return;
+  searching_ = true;
+  feed_->shard().mark_dirty(Ref<Resident>(this));
+}
+
+SPATE_DECL void Subscription::begin_replay() {
+  end_wait();
+  if (!attached_) return;
+  replaying = true;
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::go_live() {
+  end_wait();
+  if (attached_) feed_->join(*this);
+  catch_up();
+}
+
+SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
+  feed_->release_backlog(event.chunk().size());
+  if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
+}
+
+SPATE_DECL void Subscription::detach() {
+  feed_->shard().set_timer(*this, never);
+  if (!attached_) return;
+  settle();
+  stream_->mark_dirty();
+  if (joined) feed_->leave(*this);
+  attached_ = false;
+  replaying = false;
+  end_wait();
+  catch_up();
+  feed_->emitter().forget(*this);
+  stream_->remove_source(*this);
 }
 
 // The next step of the search.
 SPATE_DECL Left Subscription::flush(int& budget) {
   if (!searching_) return Left::nothing;
   budget -= budget_of_step;
-  switch (feed_->emitter().search_on(*this)) {
-    case EmitterCore::Search::goes_on: return Left::bulk;
-    case EmitterCore::Search::over: break;
-    case EmitterCore::Search::waits:
+  switch (feed_->emitter().search(*this)) {
+    case Resume::Step::another: return Left::bulk;
+    case Resume::Step::last: break;
+    case Resume::Step::waits:
       searching_ = false;
       feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
   }
@@ -198,7 +201,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   }
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
-  const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
+  const bool packs = stream_->takes_chunks();
   resting_ = false;
   for (int draws = 0; replaying && replay.cursor < up_to; ++draws) {
     if (draws == most_draws) {
@@ -206,15 +209,15 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
       break;
     }
     batch.clear();
-    const EmitterCore::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
+    const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
     replay.cursor = drawn.cursor;
     if (!replaying) catch_up();
-    if (drawn.departed) feed_->shard().post(Ref<Subscription>(this), what_detach);
+    if (drawn.departed) feed_->shard().post(call<&Subscription::detach>(Ref<Subscription>(this)));
     if (drawn.gap) stream_->push_gap(drawn.gap);
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
-    if (packs && batch.size() > 1) piece = &packer.pack(drawn.history, batch);
+    if (packs && batch.size() > 1) piece = &packer.pack(drawn.log, batch);
     if (piece != nullptr) {
       stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
     } else {
@@ -226,7 +229,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
 }
 
 SPATE_DECL void Subscription::settle() {
-  if (joined && reads_log) feed_->settle(*this);
+  if (joined && reads_log) feed_->queue_rest(*this);
 }
 
 SPATE_DECL void Subscription::stream_ended(EndReason reason) {

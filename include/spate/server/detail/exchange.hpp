@@ -14,7 +14,7 @@
 #include <variant>
 
 #include <spate/config.hpp>
-#include <spate/server/detail/answer_buffer.hpp>
+#include <spate/connection/detail/answer_buffer.hpp>
 #include <spate/server/detail/authorization.hpp>
 #include <spate/server/detail/find_route.hpp>
 #include <spate/server/detail/respondent.hpp>

@@ -39,7 +39,7 @@ class PendingCore final : public Resident {
   void drop_handle() noexcept;
 
   // Shard only.
-  void receive(std::uint32_t, EncodedEvent&&) override { finish(std::move(response_)); }
+  void answer_kept() { finish(std::move(response_)); }
 
   void on_timer(TimePoint) override;
 

@@ -21,13 +21,16 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/answer_buffer.hpp>
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/http1_head.hpp>
 #include <spate/http/request_parser.hpp>
-#include <spate/server/detail/answer_buffer.hpp>
 #include <spate/server/detail/exchange.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/transport/detail/half_closed.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/write_deadline.hpp>
 
 namespace spate::detail {
 
@@ -61,7 +64,7 @@ class Session final : public RequestOrigin {
 
   bool input_ended() const noexcept override { return ended_ || end_ahead_; }
 
-  Peer surrender() override;
+  Channel open_channel(const Request& request, const HeaderFields& fields) override;
 
   void answer(Response response) override;
 
@@ -133,7 +136,7 @@ class Session final : public RequestOrigin {
   // Writes what is left; when all is written goes on reading or closes in stages.
   void write();
 
-  const StreamLimits& write_limits() const noexcept { return server_->stream_settings->limits; }
+  const WriteLimits& write_limits() const noexcept { return server_->stream_settings->limits.write; }
 
   void set_deadline(std::chrono::milliseconds wait) {
     shard_->set_timer(*this, wait.count() > 0 ? shard_->now() + wait : never);
@@ -148,7 +151,7 @@ class Session final : public RequestOrigin {
   std::unique_ptr<RequestParser> parser_;
   std::string input_;  // read and not yet parsed
   AnswerBuffer answers_;
-  StreamFsm writing_;  // how the client takes its answer
+  WriteDeadline writing_;  // how the client takes its answer
   Exchange exchange_;
   /// An answer whose pieces are still coming.
   struct PiecesUnderWay {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/server/detail/exchange.hpp>
-#include <spate/wire/detail/access.hpp>
 
 namespace spate::detail {
 
@@ -128,7 +128,9 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   if (answers_.head_only()) {
     // The same head, and nobody is registered. The connection may go on, as nothing follows. (RFC 9110 9.3.2)
     if (draining()) answers_.close_after();
-    if (choice->transport != Transport::poll) return answers_.put_stream_head(framing, fields, choice->transport);
+    if (choice->transport != Transport::poll) {
+      return answers_.put_stream_head(stream_fields(fields, choice->transport), framing);
+    }
     Response response = Response::json(200, {});
     cors_.apply(response);
     return answers_.put_head(response);

@@ -9,11 +9,11 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/error.hpp>
 #include <spate/server/detail/handlers.hpp>
 #include <spate/stream/detail/spawn.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/wire/detail/access.hpp>
 
 namespace spate::detail {
 

@@ -16,7 +16,7 @@ SPATE_DECL bool PendingCore::respond(Response response) {
         response_ = std::move(response);  // nobody else writes it any more
         return true;
       },
-      Ref<PendingCore>(this), 0);
+      call<&PendingCore::answer_kept>(Ref<PendingCore>(this)));
 }
 
 SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {

@@ -95,7 +95,8 @@ SPATE_DECL bool Session::on_cut() {
   return busy;
 }
 
-SPATE_DECL Peer Session::surrender() {
+SPATE_DECL Channel Session::open_channel(const Request& request, const HeaderFields& fields) {
+  std::string head = http1_head(fields, framing_for(request), after_stream(request));
   // A client that has ended its side before its stream began has left it.
   if (input_ended()) close();
   // There may be an end behind what was not read. The stream has to look for it.
@@ -105,7 +106,7 @@ SPATE_DECL Peer Session::surrender() {
   exchange_.let_go();
   parser_.reset();
   input_ = {};
-  return std::move(peer_);
+  return {std::move(peer_), std::move(head)};
 }
 
 SPATE_DECL void Session::answer(Response response) {

@@ -15,12 +15,14 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/http1_head.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/half_closed.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/write_deadline.hpp>
 
 namespace spate::detail {
 
@@ -45,17 +47,19 @@ class AdoptedSocket final : public StreamOrigin {
 
   bool input_ended() const noexcept override { return ended_; }
 
-  Peer surrender() override;
+  Channel open_channel(const Request& request, const HeaderFields& fields) override;
 
   void answer(Response response) override;
 
-  void answer_head(std::string bytes) override;
+  void answer_head(const Request& request, const HeaderFields& fields, Framing framing) override;
 
  private:
   // The client has ended its side. It may wait for another answer than a stream.
   void await_departure();
   void probe();
   void look_later(std::chrono::seconds wait);
+
+  void put(std::string bytes);
 
   // The deadline is like that of a server's own answers: what the client acknowledges counts.
   void write();
@@ -73,8 +77,8 @@ class AdoptedSocket final : public StreamOrigin {
   Peer peer_;
   Ref<StreamCore> stream_;  // until its head goes out, or what is answered instead
   std::string answer_;
-  std::size_t sent_ = 0;  // of `answer_`
-  StreamFsm writing_;     // how the client takes it
+  std::size_t sent_ = 0;   // of `answer_`
+  WriteDeadline writing_;  // how the client takes it
   std::chrono::seconds probe_wait_{0};
   bool ended_ = false;  // the client has ended its side
 };

@@ -44,9 +44,6 @@ SPATE_DECL std::string iframe_prologue();
 /// JavaScript are escaped, so no data can end the script or the string it stands in.
 SPATE_DECL std::string iframe_script(const EncodedEvent& event, std::string_view callback);
 
-/// `bytes` as one HTTP/1.1 chunk. (RFC 9112 7.1)
-SPATE_DECL std::string chunk_of(std::string_view bytes);
-
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)

@@ -1,7 +1,8 @@
 // StreamCore: what all handles to one stream share.
 //
 // The members under "any thread" decide by atomics and then post to the shard; everything else runs on the shard. The
-// state only ever moves forward: pending, open or rejected, finishing, closed.
+// state only ever moves forward: pending, open or rejected, finishing, closed. What other threads may still ask for is
+// told by it; how far the stream itself has come is with StreamFsm, which says what to do, and this does it.
 //
 // How a stream begins and ends is in stream_life.hpp, how events reach its client in stream_output.hpp.
 #pragma once
@@ -23,18 +24,22 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/rendition.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/prefetch.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
-#include <spate/stream/detail/gap_event.hpp>
 #include <spate/stream/detail/held_sends.hpp>
-#include <spate/stream/detail/kept_cursor.hpp>
+#include <spate/stream/detail/iframe_rendition.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_head.hpp>
+#include <spate/stream/detail/stream_fields.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_queue.hpp>
+#include <spate/stream/detail/stream_sources.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/send_result.hpp>
@@ -42,6 +47,8 @@
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/wire/detail/kept_cursor.hpp>
+#include <spate/wire/detail/packed_chunks.hpp>
 
 namespace spate::detail {
 
@@ -71,7 +78,7 @@ class StreamCore final : public Resident {
 
   bool is_open() const noexcept { return framing_ != Framing::none && unended(); }
 
-  std::size_t queued_bytes() const noexcept { return waiting_.load(std::memory_order_relaxed); }
+  std::size_t queued_bytes() const noexcept { return queue_.waiting(); }
 
   void open();
 
@@ -127,13 +134,15 @@ class StreamCore final : public Resident {
 
   Shard& own_shard() noexcept { return *shard_; }
   /// Once it has ended: why.
-  EndReason reason() const noexcept { return reason_; }
-  bool takes_events() const noexcept { return !ended_ && !finishing_; }
+  EndReason reason() const noexcept { return fsm_.reason(); }
+  bool takes_events() const noexcept { return fsm_.takes_events(); }
   /// Whether it has been asked to end, and only what is still owed to it comes before that.
-  bool ending() const noexcept { return held() != nullptr && held()->ending; }
+  bool ending() const noexcept { return fsm_.phase() == StreamFsm::Phase::owing; }
   bool blocked() const noexcept { return !peer_ || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
+  /// Whether it is written the chunks of events as they are: then it takes what is packed for many.
+  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_; }
 
   /// The handler has returned, so the stream goes live unless it was rejected, and its request is no longer needed.
   void handler_returned();
@@ -143,7 +152,7 @@ class StreamCore final : public Resident {
 
   /// Draws events from `source` whenever nothing else waits; tells it at once when the stream has ended.
   void add_source(Ref<StreamSource> source);
-  void remove_source(StreamSource& source);
+  void remove_source(StreamSource& source) { sources_.remove(source); }
 
   /// Queues `event` under the overflow policy; one with a waiter, or from a store, is exempt from it.
   void deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter = nullptr);
@@ -165,7 +174,7 @@ class StreamCore final : public Resident {
   /// Ends the stream with Errc::queue_overflow when more waits than it may. `newest` is the size of the event queued
   /// last: when no more than that waits, it found nothing waiting and is taken, whatever its size.
   void check_limits(std::size_t newest) {
-    if (queue_.bytes() > std::max(options().max_queued_bytes, newest)) overflow();
+    if (queue_.exceeds(options(), newest)) overflow();
   }
 
   /// Tells the client that events are missing.
@@ -181,7 +190,6 @@ class StreamCore final : public Resident {
   /// The client has ended its side before the head went out. A poll is answered soon.
   void input_ended();
 
-  void receive(std::uint32_t what, EncodedEvent&& event) override;
   Left flush(int& budget) override;
   void on_writable() override;
   bool on_readable() override;
@@ -194,8 +202,6 @@ class StreamCore final : public Resident {
   void on_failure(std::error_code error) override;
 
  private:
-  enum : std::uint32_t { what_open, what_send, what_dropped, what_overflow };
-
   /// Needed until the head has gone out and the handler has returned.
   struct Opening {
     std::shared_ptr<const Request> request;
@@ -209,8 +215,7 @@ class StreamCore final : public Resident {
   /// What a stream needs besides while it waits for what its sources owe.
   struct Held {
     HeldSends sends;
-    EncodedEvent last;    // before the end
-    bool ending = false;  // as soon as nothing is owed
+    EncodedEvent last;  // before the end, if it is to end
   };
 
   /// What few streams need.
@@ -221,16 +226,16 @@ class StreamCore final : public Resident {
 
   /// What a stream needs besides when its transport is not an event stream.
   struct Fallback {
+    Fallback(TransportChoice chosen, PollAnswer begun) : choice(std::move(chosen)), answer(std::move(begun)) {}
+
     TransportChoice choice;
+    std::optional<IframeRendition> frames;
     PollAnswer answer;  // so far
     bool due = false;   // it is answered without anything, unless a source is still looking for it
   };
 
-  bool post(std::uint32_t what, EncodedEvent event = {}) {
-    return shard_->post(Ref<StreamCore>(this), what, std::move(event));
-  }
-
   bool post_event(EncodedEvent&& event);
+  void take_sent(EncodedEvent&& event);
   bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
   Place place() const;
 
@@ -246,7 +251,9 @@ class StreamCore final : public Resident {
   Held* held() const noexcept { return seldom_ ? seldom_->held.get() : nullptr; }
   std::unique_ptr<Held> let_go_of_held() noexcept { return seldom_ ? std::move(seldom_->held) : nullptr; }
 
-  bool polling() const noexcept { return transport() == Transport::poll && opened_ && !ended_; }
+  bool polling() const noexcept { return transport() == Transport::poll && fsm_.was_open() && !fsm_.is_over(); }
+  /// Of a poll only its own moments count.
+  const StreamLimits& limits() const noexcept;
 
   // The beginning and the end.
 
@@ -260,37 +267,29 @@ class StreamCore final : public Resident {
   WallTime::duration until_expiry() const;
   TimePoint next_moment() const;
   void do_finish(EndReason reason, std::error_code error, EncodedEvent last);
-  bool leave_sources();
   void finish(const EncodedEvent& last);
   void push_farewell(EndReason reason);
   void finished();
-  void broken(EndReason reason, std::error_code error);
   void overflow();
-  void ended(EndReason reason, std::error_code error);
+  void note_drop();
+  /// Does what the state machine says; `last` is the event before the end, if this is it.
+  void perform(const StreamFsm::Action& action, const EncodedEvent& last = {});
+  void stop(const StreamFsm::Action& action);
   void tell_end();
-  void stop();
-  void detach_sources();
+  void request_stop();
 
   // From an event to the kernel.
 
-  /// What of `event` goes over the wire, and what keeps it alive if not the event itself.
-  std::pair<std::string_view, Ref<Block>> framed(const EncodedEvent& event) const;
+  /// How events leave, unless they are put into the answer to a poll.
+  const Rendition& rendition() const noexcept;
   QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
-  void push_text(std::string_view text);
-  bool over(std::size_t size) const noexcept;
   bool make_room(const EncodedEvent& event);
-  EncodedEvent overflow_gap(std::string_view oldest) const;
-  void resolve_gaps();
   void queue_changed() noexcept;
-  void settle();
   // What it cost that a source found nothing and lets others have their turn.
   static constexpr int budget_of_rest = 16;
 
   bool pull();
-  bool busy() const;
-  bool rests() const;
   Held& hold();
-  bool owed(const Place& place) const;
   bool in_debt() const;
   void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
   bool make_room_to_hold(std::size_t size);
@@ -314,30 +313,21 @@ class StreamCore final : public Resident {
   // What each write needs lies together: with ten thousand streams none of it is in a cache.
   const Ref<Shard> shard_;
   StreamFsm fsm_;
-  Peer peer_;
+  [[no_unique_address]] Peer peer_;  // this, and the queue, have room behind them that the next ones take
   std::atomic<State> state_{State::pending};
   std::atomic<std::uint8_t> behind_sources_{0};
+  [[no_unique_address]] StreamQueue queue_;
   const Framing framing_;
-  EndReason reason_ = EndReason::client;
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
-  bool opened_ = false;
   bool dirty_ = false;
-  bool finishing_ = false;
-  bool ended_ = false;
-  bool told_ = false;  // everybody of the end
-  bool gap_due_ = false;
-  bool lags_ = false;
   bool stopped_ = false;  // guarded like stop_
-  WriteQueue queue_;
-  std::size_t counted_ = 0;              // bytes that are, or have just been, in the queue
-  std::atomic<std::size_t> waiting_{0};  // these and what is on its way to it
 
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
   std::unique_ptr<const std::string> last_event_id_;
   std::unique_ptr<Seldom> seldom_;
-  Ref<StreamSource> sources_;
+  StreamSources sources_;
 
   // Guarded by Shard::shared_mutex, as any thread may ask for them.
   std::unique_ptr<Opening> opening_;

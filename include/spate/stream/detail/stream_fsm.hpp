@@ -1,8 +1,19 @@
-// StreamFsm: the life of one stream in time. Bytes and moments in, what to do out; no I/O, no clock of its own.
+// StreamFsm: the whole life of one stream. What happens goes in, what to do comes out; no I/O, no clock of its own.
 //
 //   StreamFsm fsm;
-//   fsm.start(t0, limits);                    // waits until t0 + heartbeat
-//   fsm.timer_fired(t0 + 15s, limits)         // Due::heartbeat
+//   fsm.open(t0);
+//   fsm.timer_fired(t0 + 15s, false, limits)   // Action::write_heartbeat()
+//   fsm.end(EndReason::completed, false)       // Action::finish()
+//   fsm.finished()                             // Action::stop(EndReason::completed)
+//
+// The phases only ever move forward:
+//
+//   opening     the head has not gone out
+//   live        events go out as they come; heartbeats in between
+//   owing       it is to end, behind what was accepted for it before and has to be drawn yet
+//   finishing   it is to end, behind what is queued: the last bytes are among it
+//   over        nothing more is written
+//   told        and everybody who waited for the end knows
 //
 // The limits are shared by all streams of a route and passed in, so that a stream pays for its own moments only.
 #pragma once
@@ -11,52 +22,100 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <system_error>
 
 #include <spate/config.hpp>
+#include <spate/error.hpp>
 #include <spate/loop/detail/clock.hpp>
+#include <spate/stream/end_reason.hpp>
+#include <spate/transport/detail/write_deadline.hpp>
 
 namespace spate::detail {
 
 struct StreamLimits {
-  Clock::duration heartbeat{0};      // zero: off
-  Clock::duration write_timeout{0};  // zero: off
-  std::uint64_t least_progress = 1;  // bytes that a client has to acknowledge in each write_timeout
+  Clock::duration heartbeat{0};  // zero: off
+  WriteLimits write;
 };
 
 class StreamFsm {
  public:
-  enum class Due : std::uint8_t {
-    nothing,
-    heartbeat,
-    progress,  // what the client has acknowledged is to be looked at: `keeps_up`
-    end_of_life,
+  enum class Phase : std::uint8_t { opening, live, owing, finishing, over, told };
+
+  struct Action {
+    enum class Kind : std::uint8_t {
+      nothing,
+      write_heartbeat,
+      look_at_progress,  // at what the client has acknowledged: `looked` says what follows
+      end,               // as if the program had asked for it, with `error` as the cause
+      wait,              // for what is owed; then `nothing_owed`
+      finish,            // queue the last bytes; `finished` when all is written
+      stop,              // nothing more is written; everybody who waits is told `reason` and `error`
+    };
+
+    static Action nothing() noexcept { return {}; }
+    static Action write_heartbeat() noexcept { return {Kind::write_heartbeat, {}, {}}; }
+    static Action look_at_progress() noexcept { return {Kind::look_at_progress, {}, {}}; }
+    static Action end(EndReason reason, std::error_code error = {}) noexcept { return {Kind::end, reason, error}; }
+    static Action wait() noexcept { return {Kind::wait, {}, {}}; }
+    static Action finish() noexcept { return {Kind::finish, {}, {}}; }
+    static Action stop(EndReason reason, std::error_code error = {}) noexcept { return {Kind::stop, reason, error}; }
+
+    friend bool operator==(const Action&, const Action&) = default;
+
+    Kind kind = Kind::nothing;
+    EndReason reason = EndReason::client;
+    std::error_code error;
   };
 
-  /// The head went out. `end_of_life` is the moment at which the stream is over, or `never`.
-  void start(TimePoint now) noexcept { since_ = now; }
+  // ---- the life ----
+
+  Phase phase() const noexcept { return phase_; }
+  /// Whether it is, or has been, live: one that was rejected, or whose client left before, never was.
+  bool was_open() const noexcept { return was_open_; }
+  /// Whether events may still be queued for it.
+  bool takes_events() const noexcept { return phase_ < Phase::finishing; }
+  /// Whether somebody may still ask for its end.
+  bool takes_end() const noexcept { return phase_ < Phase::owing; }
+  bool is_over() const noexcept { return phase_ >= Phase::over; }
+  /// Why it ended, or is to end.
+  EndReason reason() const noexcept { return reason_; }
+
+  /// The head goes out.
+  void open(TimePoint now) noexcept;
+
+  /// The program, or the server, ends it; `owes` when something that was accepted before has to be drawn yet.
+  Action end(EndReason reason, bool owes) noexcept;
+
+  /// There is nothing more to wait for.
+  Action nothing_owed() noexcept;
+
+  /// All is written, the last bytes among it.
+  Action finished() noexcept;
+
+  /// It is over before its time: its client has left, or its connection broke. One that was being ended has its reason
+  /// already.
+  Action break_off(EndReason reason, std::error_code error) noexcept;
+
+  /// Everybody has been told of the end.
+  void told() noexcept { phase_ = Phase::told; }
+
+  // ---- in time ----
 
   /// Ends the stream at `moment` unless it ends earlier anyway.
   void live_until(TimePoint moment) noexcept { end_of_life_ = std::min(end_of_life_, moment); }
-  TimePoint end_of_life() const noexcept { return end_of_life_; }
-  void forget_end_of_life() noexcept { end_of_life_ = never; }
 
-  /// The kernel took all that there was.
-  void wrote(TimePoint now) noexcept;
+  void wrote(TimePoint now) noexcept { deadline_.wrote(now); }
+  void stalled(TimePoint now, std::size_t size, std::size_t unacknowledged) noexcept {
+    deadline_.stalled(now, size, unacknowledged);
+  }
+  bool blocked() const noexcept { return deadline_.blocked(); }
 
-  /// The kernel refused bytes, after it took `size`; of what it has, the client has not acknowledged `unacknowledged`
-  /// yet, which counts only when nothing was refused before: time with nothing to write is no time of the client's.
-  void stalled(TimePoint now, std::size_t size, std::size_t unacknowledged) noexcept;
+  /// One thing that is due at `now`, when `expired` says that the client's credential has run out; to be asked again
+  /// until there is nothing. A timer that fires early, because bytes moved since it was set, finds nothing.
+  Action timer_fired(TimePoint now, bool expired, const StreamLimits& limits) noexcept;
 
-  /// Whether a blocked client has acknowledged enough since the last look; if so, its next write deadline begins. The
-  /// kernel holds megabytes and asks for more only when a good part of them has gone: whether it takes bytes says
-  /// little about the client. Where it can't tell what is unacknowledged, zero counts what it has taken instead.
-  bool keeps_up(TimePoint now, std::size_t unacknowledged, const StreamLimits& limits) noexcept;
-
-  bool blocked() const noexcept { return blocked_; }
-
-  /// What is due at `now`. A timer that fires early, because bytes moved since it was set, finds nothing.
-  Due timer_fired(TimePoint now, const StreamLimits& limits) const noexcept;
+  /// The client has not acknowledged so many bytes.
+  Action looked(TimePoint now, std::size_t unacknowledged, const StreamLimits& limits) noexcept;
 
   /// The moment at which something may be due next, or `never`.
   TimePoint next(const StreamLimits& limits) const noexcept;
@@ -74,14 +133,13 @@ class StreamFsm {
  private:
   static TimePoint together(TimePoint at, Clock::duration slot) noexcept;
 
-  static std::uint32_t clamped(std::uint64_t size) noexcept {
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(size, std::numeric_limits<std::uint32_t>::max()));
-  }
+  Action over(EndReason reason, std::error_code error) noexcept;
 
-  TimePoint since_{};  // the last byte that was written, or, while blocked, the last look at what was acknowledged
+  [[no_unique_address]] WriteDeadline deadline_;  // the next three find room behind it
+  Phase phase_ = Phase::opening;
+  EndReason reason_ = EndReason::client;
+  bool was_open_ = false;
   TimePoint end_of_life_ = never;
-  std::uint32_t owed_ = 0;  // while blocked: what was unacknowledged then, and what the kernel took since
-  bool blocked_ = false;
 };
 
 }  // namespace spate::detail

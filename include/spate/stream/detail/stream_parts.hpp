@@ -1,4 +1,4 @@
-// What a stream is made of besides its core: the options of its route, where its socket comes from, what fills it.
+// What a stream is made of besides its core: the options of its route, and what fills it.
 #pragma once
 
 #include <algorithm>
@@ -10,13 +10,11 @@
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/http/response.hpp>
 #include <spate/loop/detail/report.hpp>
 #include <spate/loop/detail/resident.hpp>
 #include <spate/stream/detail/stream_fsm.hpp>
 #include <spate/stream/end_reason.hpp>
 #include <spate/stream/stream_options.hpp>
-#include <spate/transport/detail/peer.hpp>
 #include <spate/wire/detail/require.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -38,19 +36,6 @@ struct StreamSettings final : RefCounted<StreamSettings> {
 
  private:
   static void check(const StreamOptions& options);
-};
-
-/// Where a stream or a pending answer comes from: it holds the peer until the head goes out. Shard only.
-class StreamOrigin : public Resident {
- public:
-  /// Whether the client has ended its side. Then it has gone, or waits for an answer: nobody can tell.
-  virtual bool input_ended() const noexcept { return false; }
-  /// Gives the peer away for the stream; nobody when they have gone.
-  virtual Peer surrender() = 0;
-  /// Answers with `response` instead of a stream.
-  virtual void answer(Response response) = 0;
-  /// Answers with the head of a stream alone. Only an origin whose streams may be of Framing::none is asked to.
-  virtual void answer_head(std::string head) { static_cast<void>(head); }
 };
 
 /// Something that fills a stream besides what is sent to it directly: a subscription. It has accepted events, which it
@@ -78,12 +63,6 @@ class StreamSource : public Resident {
   virtual void stream_ended(EndReason reason) = 0;
 
   Ref<StreamSource> next_source;
-};
-
-enum class Framing : std::uint8_t {
-  chunked,  // HTTP/1.1
-  plain,    // HTTP/1.0: the end of the connection is the end of the stream (RFC 9112 6.3)
-  none,     // HEAD: nothing follows the head, and nobody listens (RFC 9110 9.3.2)
 };
 
 }  // namespace spate::detail

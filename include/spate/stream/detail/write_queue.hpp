@@ -21,14 +21,6 @@
 
 namespace spate::detail {
 
-/// Several chunks in one piece.
-struct PackedChunks {
-  Ref<Block> block;
-  std::size_t size = 0;
-
-  std::string_view bytes() const noexcept { return {block->data(), size}; }
-};
-
 struct QueueNode {
   enum class Kind : std::uint8_t {
     event,   // one event, which the overflow policy may drop

@@ -46,8 +46,8 @@ SPATE_DECL void AdoptedSocket::on_hangup() {
 
 SPATE_DECL void AdoptedSocket::on_timer(TimePoint now) {
   if (stream_) return probe();
-  if (!writing_.keeps_up(now, peer_.unacknowledged(), settings_->limits)) return lose({});
-  shard_.set_timer(*this, writing_.next(settings_->limits));
+  if (!writing_.keeps_up(now, peer_.unacknowledged(), settings_->limits.write)) return lose({});
+  shard_.set_timer(*this, writing_.next(settings_->limits.write));
 }
 
 SPATE_DECL bool AdoptedSocket::on_cut() {
@@ -55,14 +55,15 @@ SPATE_DECL bool AdoptedSocket::on_cut() {
   return stream ? stream->on_cut() : true;
 }
 
-SPATE_DECL Peer AdoptedSocket::surrender() {
+SPATE_DECL Channel AdoptedSocket::open_channel(const Request& request, const HeaderFields& fields) {
   // A client that has ended its side before its stream began has left it.
   if (ended_) {
     close();
     return {};
   }
+  std::string head = http1_head(fields, framing_for(request), after_stream(request));
   stream_ = nullptr;
-  return std::move(peer_);
+  return {std::move(peer_), std::move(head)};
 }
 
 SPATE_DECL void AdoptedSocket::answer(Response response) {
@@ -70,10 +71,14 @@ SPATE_DECL void AdoptedSocket::answer(Response response) {
   std::string bytes;
   serialize_head(bytes, response, context_);
   bytes += payload(response, context_);
-  answer_head(std::move(bytes));
+  put(std::move(bytes));
 }
 
-SPATE_DECL void AdoptedSocket::answer_head(std::string bytes) {
+SPATE_DECL void AdoptedSocket::answer_head(const Request&, const HeaderFields& fields, Framing framing) {
+  put(http1_head(fields, framing, AfterStream::close));
+}
+
+SPATE_DECL void AdoptedSocket::put(std::string bytes) {
   if (!peer_) return;
   stream_ = nullptr;
   shard_.set_timer(*this, never);
@@ -108,7 +113,7 @@ SPATE_DECL void AdoptedSocket::write() {
     if (error) {
       const bool anew = !writing_.blocked();
       writing_.stalled(shard_.now(), written, anew ? peer_.unacknowledged() : 0);
-      if (anew) shard_.set_timer(*this, writing_.next(settings_->limits));
+      if (anew) shard_.set_timer(*this, writing_.next(settings_->limits.write));
       return peer_.await_writable();
     }
     if (writing_.blocked()) writing_.stalled(shard_.now(), written, 0);

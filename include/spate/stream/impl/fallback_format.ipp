@@ -56,11 +56,4 @@ SPATE_DECL std::string iframe_script(const EncodedEvent& event, std::string_view
   return script.empty() ? "<!---->\n" : script;
 }
 
-SPATE_DECL std::string chunk_of(std::string_view bytes) {
-  char digits[16];
-  const auto end = std::to_chars(digits, digits + sizeof digits, bytes.size(), 16).ptr;
-  std::string chunk(digits, end);
-  return chunk.append("\r\n").append(bytes).append("\r\n");
-}
-
 }  // namespace spate::detail

@@ -14,7 +14,8 @@ SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings
   if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
   if (choice.transport != Transport::sse) {
     PollAnswer answer(id.size() <= max_cursor_bytes ? id : std::string());
-    fallback_ = std::make_unique<Fallback>(Fallback{std::move(choice), std::move(answer)});
+    fallback_ = std::make_unique<Fallback>(std::move(choice), std::move(answer));
+    if (transport() == Transport::iframe) fallback_->frames.emplace(framing_, fallback_->choice.callback);
   }
   opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
 }
@@ -37,7 +38,8 @@ SPATE_DECL void StreamCore::open() {
   if (state_.load(std::memory_order_acquire) != State::pending) return;
   if (framing_ == Framing::none) return end(EndReason::completed);  // the head is all
   // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
-  shard_->post_if([this] { return advance(State::pending, State::open); }, Ref<StreamCore>(this), what_open);
+  shard_->post_if([this] { return advance(State::pending, State::open); },
+                  call<&StreamCore::do_open>(Ref<StreamCore>(this)));
 }
 
 SPATE_DECL bool StreamCore::reject(Response response) {
@@ -67,22 +69,23 @@ SPATE_DECL SendResult StreamCore::send(EncodedEvent event) {
   if (!is_open()) return SendResult::closed;
   const StreamOptions& limits = options();
   const std::size_t size = event.chunk().size();
-  // Reserved before it is known whether it fits, so that senders on several threads cannot all slip through.
-  const std::size_t before = waiting_.fetch_add(size, std::memory_order_relaxed);
+  // Before it is known whether it fits.
+  const std::size_t before = queue_.reserve(size);
   const bool full = before > 0 && before + size > limits.max_queued_bytes;
   if (full && (limits.overflow == Overflow::close || limits.overflow == Overflow::drop_newest)) {
-    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    queue_.give_back(size);
     if (limits.overflow == Overflow::close) {
-      shard_->post_if([this] { return advance(State::open, State::finishing); }, Ref<StreamCore>(this), what_overflow);
+      shard_->post_if([this] { return advance(State::open, State::finishing); },
+                      call<&StreamCore::overflow>(Ref<StreamCore>(this)));
       return SendResult::closed;
     }
-    if (event.has_data()) post(what_dropped);  // else nobody misses it
+    if (event.has_data()) shard_->post(call<&StreamCore::note_drop>(Ref<StreamCore>(this)));  // else nobody misses it
     return SendResult::dropped;
   }
   try {
     return post_event(std::move(event)) ? SendResult::queued : SendResult::closed;
   } catch (...) {
-    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    queue_.give_back(size);
     throw;
   }
 }
@@ -108,7 +111,7 @@ SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback)
       [self = Ref<StreamCore>(this), moment,
        callback = std::make_shared<const StreamWatchers::Callback>(std::move(callback))] {
         insist([&] { self->watchers().add(moment, callback); });
-        if (self->ended_) self->watchers().call_back(*self->shard_, self->reason_);
+        if (self->fsm_.is_over()) self->watchers().call_back(*self->shard_, self->reason());
       },
       Ref<Resident>(this));
 }
@@ -116,7 +119,7 @@ SPATE_DECL void StreamCore::on(Moment moment, StreamWatchers::Callback callback)
 SPATE_DECL void StreamCore::when_ended(Ref<SendWaiter> waiter) {
   const bool posted = shard_->run(
       [self = Ref<StreamCore>(this), waiter] {
-        if (self->ended_) return waiter->done({});
+        if (self->fsm_.is_over()) return waiter->done({});
         insist([&] { self->watchers().add(waiter); });
       },
       Ref<Resident>(this));
@@ -162,7 +165,7 @@ SPATE_DECL void StreamCore::handler_finished() {
 }
 
 SPATE_DECL void StreamCore::deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {
-  queue_.push_range(shard_->nodes(), block, data, events);
+  queue_.push_range(*shard_, block, data, events);
   queue_changed();
 }
 

@@ -6,46 +6,71 @@
 
 namespace spate::detail {
 
-SPATE_DECL void StreamFsm::wrote(TimePoint now) noexcept {
-  since_ = now;
-  blocked_ = false;
+SPATE_DECL void StreamFsm::open(TimePoint now) noexcept {
+  phase_ = Phase::live;
+  was_open_ = true;
+  deadline_.wrote(now);
 }
 
-SPATE_DECL void StreamFsm::stalled(TimePoint now, std::size_t size, std::size_t unacknowledged) noexcept {
-  if (blocked_) {
-    owed_ = clamped(std::uint64_t{owed_} + size);
-    return;
+SPATE_DECL StreamFsm::Action StreamFsm::end(EndReason reason, bool owes) noexcept {
+  if (!takes_end()) return Action::nothing();
+  reason_ = reason;
+  phase_ = owes ? Phase::owing : Phase::finishing;
+  return owes ? Action::wait() : Action::finish();
+}
+
+SPATE_DECL StreamFsm::Action StreamFsm::nothing_owed() noexcept {
+  if (phase_ != Phase::owing) return Action::nothing();
+  phase_ = Phase::finishing;
+  return Action::finish();
+}
+
+SPATE_DECL StreamFsm::Action StreamFsm::finished() noexcept {
+  return phase_ == Phase::finishing ? over(reason_, {}) : Action::nothing();
+}
+
+SPATE_DECL StreamFsm::Action StreamFsm::break_off(EndReason reason, std::error_code error) noexcept {
+  if (is_over()) return Action::nothing();
+  return takes_end() ? over(reason, error) : over(reason_, {});
+}
+
+SPATE_DECL StreamFsm::Action StreamFsm::timer_fired(TimePoint now, bool expired, const StreamLimits& limits) noexcept {
+  if (is_over()) return Action::nothing();
+  if (now >= deadline_.next(limits.write)) return Action::look_at_progress();
+  if (now >= end_of_life_) {
+    end_of_life_ = never;
+    if (takes_end()) return Action::end(EndReason::lifetime, Errc::lifetime_reached);
   }
-  blocked_ = true;
-  since_ = now;
-  owed_ = clamped(unacknowledged);
+  if (expired && takes_end()) return Action::end(EndReason::expired);
+  // Without a credential it waits no longer for what it is owed.
+  if (expired && phase_ == Phase::owing) return nothing_owed();
+  if (blocked() || limits.heartbeat.count() == 0 || now < deadline_.since() + limits.heartbeat)
+    return Action::nothing();
+  deadline_.wrote(now);  // as good as written: the next one counts from here
+  return takes_events() ? Action::write_heartbeat() : Action::nothing();
 }
 
-SPATE_DECL bool StreamFsm::keeps_up(TimePoint now, std::size_t unacknowledged, const StreamLimits& limits) noexcept {
-  if (owed_ < unacknowledged + limits.least_progress) return false;
-  since_ = now;
-  owed_ = clamped(unacknowledged);
-  return true;
+SPATE_DECL StreamFsm::Action StreamFsm::looked(TimePoint now, std::size_t unacknowledged,
+                                               const StreamLimits& limits) noexcept {
+  if (deadline_.keeps_up(now, unacknowledged, limits.write)) return Action::nothing();
+  return over(EndReason::write_timeout, Errc::write_timeout);
 }
 
-SPATE_DECL StreamFsm::Due StreamFsm::timer_fired(TimePoint now, const StreamLimits& limits) const noexcept {
-  if (blocked_ && limits.write_timeout.count() > 0 && now >= since_ + limits.write_timeout) return Due::progress;
-  if (now >= end_of_life_) return Due::end_of_life;
-  if (!blocked_ && limits.heartbeat.count() > 0 && now >= since_ + limits.heartbeat) return Due::heartbeat;
-  return Due::nothing;
+SPATE_DECL StreamFsm::Action StreamFsm::over(EndReason reason, std::error_code error) noexcept {
+  phase_ = Phase::over;
+  reason_ = reason;
+  return Action::stop(reason, error);
 }
 
 SPATE_DECL TimePoint StreamFsm::next(const StreamLimits& limits) const noexcept {
   // A blocked stream needs no heartbeat: bytes are waiting already.
-  const Clock::duration quiet = blocked_ ? limits.write_timeout : limits.heartbeat;
-  if (quiet.count() == 0) return end_of_life_;
-  const TimePoint at = since_ + quiet;
-  return std::min(end_of_life_, blocked_ ? at : together(at, quiet / heartbeat_slots));
+  if (blocked()) return std::min(end_of_life_, deadline_.next(limits.write));
+  if (limits.heartbeat.count() == 0) return end_of_life_;
+  return std::min(end_of_life_, together(deadline_.since() + limits.heartbeat, limits.heartbeat / heartbeat_slots));
 }
 
-SPATE_DECL TimePoint StreamFsm::look_at_wall(TimePoint now, std::chrono::system_clock::duration left,
-                                             const StreamLimits& limits) {
-  using Wall = std::chrono::system_clock::duration;
+SPATE_DECL TimePoint StreamFsm::look_at_wall(TimePoint now, WallTime::duration left, const StreamLimits& limits) {
+  using Wall = WallTime::duration;
   Wall most = unlooked;
   if (const Clock::duration beat = limits.heartbeat; beat.count() > 0) {
     most = std::min(most, std::chrono::ceil<Wall>(beat + beat / heartbeat_slots));

@@ -7,13 +7,13 @@
 #include <asio/strand.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/stream/detail/adopted_socket.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/stream/detail/stream_head.hpp>
+#include <spate/stream/detail/stream_fields.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_host.hpp>
-#include <spate/wire/detail/access.hpp>
 
 namespace spate {
 

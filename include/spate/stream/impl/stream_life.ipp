@@ -19,36 +19,36 @@
 namespace spate::detail {
 
 SPATE_DECL void StreamCore::do_open() {
-  if (ended_ || opened_ || !opening_) return;
+  if (fsm_.phase() != StreamFsm::Phase::opening || !opening_) return;
   if (framing_ == Framing::none) {
     const Ref<StreamOrigin> origin = opening_->origin;
-    std::string head = stream_head(framing_for(*opening_->request), take_fields(), transport(), AfterStream::close);
-    ended(EndReason::completed, {});
-    return origin->answer_head(std::move(head));
+    const std::shared_ptr<const Request> request = opening_->request;
+    const HeaderFields fields = stream_fields(take_fields(), transport());
+    perform(fsm_.break_off(EndReason::completed, {}));
+    return origin->answer_head(*request, fields,
+                               transport() == Transport::poll ? Framing::plain : framing_for(*request));
   }
   if (transport() == Transport::poll) return begin_poll();
-  peer_ = opening_->origin->surrender();
+  Channel channel = opening_->origin->open_channel(*opening_->request, stream_fields(take_fields(), transport()));
+  peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
   peer_.set_resident(Ref<Resident>(this));
-  push_text(stream_head(framing_, take_fields(), transport(), after_stream(*opening_->request)));
+  queue_.push_text(*shard_, channel.head);
   opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
-  if (transport() == Transport::iframe) {
-    push_text(framing_ == Framing::chunked ? chunk_of(iframe_prologue()) : iframe_prologue());
-  }
+  queue_.push_text(*shard_, rendition().beginning());
   if (settings_->retry) {
     push_raw(settings_->retry);
   } else if (options().retry_max.count() > 0) {
     push_raw(EncodedEvent(Event().retry(shard_->jitter().between(options().retry_min, options().retry_max))));
   }
   const TimePoint now = shard_->now();
-  fsm_.start(now);
+  fsm_.open(now);
   if (options().lifetime.count() > 0) {
     // 80 to 100 %, so that those who came together do not return together. (WHATWG 9.2.3)
     const std::chrono::milliseconds full = options().lifetime;
     fsm_.live_until(now + shard_->jitter().between(full - full / 5, full));
   }
   shard_->counters().opened.add(1);
-  opened_ = true;
   shard_->set_timer(*this, next_moment());
   mark_dirty();
   release_opening();
@@ -65,7 +65,7 @@ SPATE_DECL HeaderFields StreamCore::take_fields() {
 
 // A poll sends no head: it waits until there is something to answer with, and no longer than its client said.
 SPATE_DECL void StreamCore::begin_poll() {
-  opened_ = true;
+  fsm_.open(shard_->now());
   shard_->counters().opened.add(1);
   if (fallback_->choice.timeout.count() > 0) {
     std::chrono::milliseconds wait = fallback_->choice.timeout;
@@ -82,14 +82,14 @@ SPATE_DECL void StreamCore::begin_poll() {
 }
 
 SPATE_DECL void StreamCore::do_reject(Response response) {
-  if (ended_) return;
+  if (fsm_.is_over()) return;
   const Ref<StreamOrigin> origin = opening_->origin;
-  ended(EndReason::completed, {});
+  perform(fsm_.break_off(EndReason::completed, {}));
   origin->answer(std::move(response));
 }
 
 SPATE_DECL void StreamCore::release_opening() {
-  if (!handler_done_ || (!peer_ && !ended_) || !opening_) return;
+  if (!handler_done_ || (!peer_ && !fsm_.is_over()) || !opening_) return;
   const std::unique_ptr<Opening> released = [&] {
     const std::lock_guard lock(shard_->shared_mutex());
     return std::move(opening_);
@@ -98,7 +98,7 @@ SPATE_DECL void StreamCore::release_opening() {
 
 // Kept beside the streams, as few have one. The earliest counts.
 SPATE_DECL void StreamCore::set_expiry(WallTime moment) {
-  if (ended_) return;
+  if (fsm_.is_over()) return;
   WallTime& expiry = shard_->expiries()[this];
   if (!expires_ || moment < expiry) expiry = moment;
   expires_ = true;
@@ -116,43 +116,44 @@ SPATE_DECL WallTime::duration StreamCore::until_expiry() const {
 }
 
 SPATE_DECL TimePoint StreamCore::next_moment() const {
-  const TimePoint at = polling() ? fsm_.end_of_life() : fsm_.next(settings_->limits);
-  return expires_ ? std::min(at, StreamFsm::look_at_wall(shard_->now(), until_expiry(), settings_->limits)) : at;
+  const TimePoint at = fsm_.next(limits());
+  return expires_ ? std::min(at, StreamFsm::look_at_wall(shard_->now(), until_expiry(), limits())) : at;
+}
+
+SPATE_DECL const StreamLimits& StreamCore::limits() const noexcept {
+  static constexpr StreamLimits none{};
+  return polling() ? none : settings_->limits;
 }
 
 SPATE_DECL void StreamCore::on_timer(TimePoint now) {
+  const Ref<StreamCore> alive(this);
   const bool expired = expires_ && until_expiry().count() == 0;
-  if (polling()) {
-    if (expired) return answer_poll(PollEnd::at_once);
-    if (now >= fsm_.end_of_life()) return answer_poll(PollEnd::due);
-    return shard_->set_timer(*this, next_moment());
+  if (expired) forget_expiry();
+  for (;;) {
+    const StreamFsm::Action action = fsm_.timer_fired(now, expired, limits());
+    if (action == StreamFsm::Action::nothing()) break;
+    perform(action);
+    if (action.kind == StreamFsm::Action::Kind::end) break;  // it is posted, behind what was sent before
   }
-  switch (fsm_.timer_fired(now, settings_->limits)) {
-    case StreamFsm::Due::nothing: break;
-    case StreamFsm::Due::heartbeat:
-      if (queue_.empty() && !expired) {
-        push_raw(settings_->heartbeat);
-        mark_dirty();
-      }
-      fsm_.wrote(now);  // as good as written: the next one counts from here
-      break;
-    case StreamFsm::Due::progress:
-      if (fsm_.keeps_up(now, peer_.unacknowledged(), settings_->limits)) break;
-      return ended(EndReason::write_timeout, Errc::write_timeout);
-    case StreamFsm::Due::end_of_life:
-      fsm_.forget_end_of_life();
-      if (!ending()) end(EndReason::lifetime, Errc::lifetime_reached);
-      break;
+  if (!fsm_.is_over()) shard_->set_timer(*this, next_moment());
+}
+
+SPATE_DECL void StreamCore::perform(const StreamFsm::Action& action, const EncodedEvent& last) {
+  switch (action.kind) {
+    case StreamFsm::Action::Kind::nothing: return;
+    case StreamFsm::Action::Kind::write_heartbeat:
+      if (!queue_.empty()) return;
+      push_raw(settings_->heartbeat);
+      return mark_dirty();
+    case StreamFsm::Action::Kind::look_at_progress:
+      return perform(fsm_.looked(shard_->now(), peer_.unacknowledged(), limits()));
+    case StreamFsm::Action::Kind::end:
+      if (polling()) return answer_poll(action.reason == EndReason::expired ? PollEnd::at_once : PollEnd::due);
+      return end(action.reason, action.error);
+    case StreamFsm::Action::Kind::wait: return mark_dirty();
+    case StreamFsm::Action::Kind::finish: return finish(last);
+    case StreamFsm::Action::Kind::stop: return stop(action);
   }
-  if (expired) {
-    forget_expiry();
-    if (ending()) {
-      finish({});  // without a credential it waits no longer for what it is owed
-    } else {
-      end(EndReason::expired);
-    }
-  }
-  if (!ended_) shard_->set_timer(*this, next_moment());
 }
 
 // What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
@@ -174,8 +175,9 @@ SPATE_DECL void StreamCore::on_hangup() {
 
 SPATE_DECL void StreamCore::connection_lost(std::error_code error) {
   // The kernel has waited as long as this stream would, for its host to acknowledge something.
-  if (error == std::errc::timed_out) return broken(EndReason::write_timeout, Errc::write_timeout);
-  broken(EndReason::client, error);
+  const bool timed_out = error == std::errc::timed_out;
+  perform(timed_out ? fsm_.break_off(EndReason::write_timeout, Errc::write_timeout)
+                    : fsm_.break_off(EndReason::client, error));
 }
 
 SPATE_DECL void StreamCore::input_ended() {
@@ -185,8 +187,8 @@ SPATE_DECL void StreamCore::input_ended() {
 }
 
 SPATE_DECL bool StreamCore::on_cut() {
-  if (ended_) return false;
-  broken(EndReason::shutdown, {});
+  if (fsm_.is_over()) return false;
+  perform(fsm_.break_off(EndReason::shutdown, {}));
   return true;
 }
 
@@ -194,62 +196,44 @@ SPATE_DECL bool StreamCore::on_cut() {
 SPATE_DECL void StreamCore::on_failure(std::error_code error) {
   const Ref<StreamCore> alive(this);
   const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
-  broken(EndReason::error, error);
-  if (!told_) tell_end();
+  perform(fsm_.break_off(EndReason::error, error));
+  if (fsm_.phase() != StreamFsm::Phase::told) tell_end();
   if (origin) origin->answer(Response::error(500, "the server failed"));
 }
 
-// Over before its time. A stream that was being ended has its cause already.
-SPATE_DECL void StreamCore::broken(EndReason reason, std::error_code error) {
-  if (finishing_ || ending()) return ended(reason_, {});
-  ended(reason, error);
-}
-
 SPATE_DECL void StreamCore::overflow() {
+  if (!takes_events()) return;
   if (polling()) return answer_poll(PollEnd::at_once);  // its client asks for the rest at once
-  ended(EndReason::overflow, Errc::queue_overflow);
+  perform(fsm_.break_off(EndReason::overflow, Errc::queue_overflow));
 }
 
 // Everything that was sent before has been queued by now, or is held or owed: that is waited for, except when the
 // client's credential has run out.
 SPATE_DECL void StreamCore::do_finish(EndReason reason, std::error_code error, EncodedEvent last) {
-  if (ended_ || finishing_ || ending()) return;
+  if (!fsm_.takes_end()) return;
   do_open();
-  if (ended_) return;
-  settle();
-  reason_ = reason;
+  if (fsm_.is_over()) return;
+  sources_.settle();
   if (error) watchers().blame(error);
-  if (!polling() && (reason == EndReason::expired || !leave_sources())) return finish(last);
-  Held& waiting = hold();
-  waiting.last = std::move(last);
-  waiting.ending = true;
-  if (!polling()) return mark_dirty();
+  const bool owes = polling() || (reason != EndReason::expired && [&] {
+                      const bool sources_owe = sources_.leave();
+                      return sources_owe || (held() != nullptr && !held()->sends.empty());
+                    }());
+  if (owes) hold().last = last;
+  const StreamFsm::Action action = fsm_.end(reason, owes);
   // Nothing is said about the end to a poll: its client asks again, for what is owed as well.
-  answer_poll(PollEnd::due);
-}
-
-// Returns whether anything is still owed to the client.
-SPATE_DECL bool StreamCore::leave_sources() {
-  bool owes = held() != nullptr && !held()->sends.empty();
-  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-    if (source->leave()) owes = true;
-  }
-  return owes;
+  polling() ? answer_poll(PollEnd::due) : perform(action, last);
 }
 
 // Nothing more is waited for: a last event, a farewell and the last chunk follow what is queued.
 SPATE_DECL void StreamCore::finish(const EncodedEvent& last) {
-  finishing_ = true;
   if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
-  detach_sources();
-  if (std::exchange(gap_due_, false)) push_gap(overflow_gap({}));
+  sources_.detach(reason());
+  if (queue_.take_gap()) push_gap(StreamQueue::gap(options(), {}));
   if (last) push_raw(last);
-  push_farewell(reason_);
-  if (ended_) return;  // cut by what the program did there
-  if (framing_ == Framing::chunked) {
-    static constexpr std::string_view last_chunk = "0\r\n\r\n";
-    queue_.push(shard_->nodes(), QueueNode::Kind::raw, last_chunk, {}, nullptr, 0);
-  }
+  push_farewell(reason());
+  if (fsm_.is_over()) return;  // cut by what the program did there
+  queue_.push_constant(*shard_, rendition().end());
   mark_dirty();
   if (queue_.empty()) finished();
 }
@@ -267,25 +251,22 @@ SPATE_DECL void StreamCore::push_farewell(EndReason reason) {
     if (!farewell) farewell.emplace();
     farewell->retry(shard_->jitter().between(std::min(least, most), most));
   }
-  if (farewell && !ended_) push_raw(EncodedEvent(*farewell));
+  if (farewell && !fsm_.is_over()) push_raw(EncodedEvent(*farewell));
 }
 
 SPATE_DECL void StreamCore::finished() {
   // Closed in stages, so that the last bytes are not lost to a reset. (RFC 9112 9.6)
   linger(*shard_, std::move(peer_));
-  ended(reason_, {});
+  perform(fsm_.finished());
 }
 
 // The end, reached once, whatever came first. Nobody would do later what is left undone here, so it waits for memory
 // where it must.
-SPATE_DECL void StreamCore::ended(EndReason reason, std::error_code error) {
-  if (ended_) return;
-  ended_ = true;
+SPATE_DECL void StreamCore::stop(const StreamFsm::Action& action) {
   const Ref<StreamCore> alive(this);
-  if (error) insist([&] { watchers().blame(error); });
+  if (action.error) insist([&] { watchers().blame(action.error); });
   state_.store(State::closed, std::memory_order_release);
-  reason_ = reason;
-  if (opened_) shard_->counters().ended[static_cast<std::size_t>(reason)].add(1);
+  if (fsm_.was_open()) shard_->counters().ended[static_cast<std::size_t>(action.reason)].add(1);
   insist([&] { tell_end(); });
 }
 
@@ -295,25 +276,17 @@ SPATE_DECL void StreamCore::tell_end() {
   shard_->set_timer(*this, never);
   forget_expiry();
   peer_.close();
-  detach_sources();
-  queue_.clear(shard_->nodes(), Errc::stream_closed);
+  sources_.detach(reason());
+  queue_.clear(*shard_, Errc::stream_closed);
   queue_changed();
   if (const std::unique_ptr<Held> held = let_go_of_held()) held->sends.clear(Errc::stream_closed);
-  if (seldom_) seldom_->watchers.call_back(*shard_, reason_);
-  stop();
-  told_ = true;
+  if (seldom_) seldom_->watchers.call_back(*shard_, reason());
+  request_stop();
+  fsm_.told();
   release_opening();
 }
 
-SPATE_DECL void StreamCore::detach_sources() {
-  while (sources_) {
-    const Ref<StreamSource> source = std::move(sources_);
-    sources_ = std::move(source->next_source);
-    insist([&] { source->stream_ended(reason_); });
-  }
-}
-
-SPATE_DECL void StreamCore::stop() {
+SPATE_DECL void StreamCore::request_stop() {
 #if SPATE_HAS_STOP_TOKEN
   std::shared_ptr<std::stop_source> source;
   insist([&] {  // outside of the lock

@@ -15,44 +15,29 @@
 
 namespace spate::detail {
 
-SPATE_DECL void StreamCore::receive(std::uint32_t what, EncodedEvent&& event) {
-  switch (what) {
-    case what_open: return do_open();
-    case what_send:
-      if (held() != nullptr || behind_sources_.load(std::memory_order_relaxed) > 0)
-        return take(std::move(event), {}, place());
-      // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
-      counted_ += event.chunk().size();
-      deliver(std::move(event), QueueNode::Kind::event);
-      return queue_changed();
-    case what_dropped:
-      if (!takes_events()) return;
-      shard_->counters().dropped.add(1);
-      gap_due_ = true;
-      return;
-    case what_overflow:
-      if (takes_events()) overflow();
-      return;
+SPATE_DECL void StreamCore::take_sent(EncodedEvent&& event) {
+  if (held() != nullptr || behind_sources_.load(std::memory_order_relaxed) > 0) {
+    return take(std::move(event), {}, place());
   }
+  // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
+  queue_.arrive(event.chunk().size());
+  deliver(std::move(event), QueueNode::Kind::event);
+  queue_changed();
+}
+
+SPATE_DECL void StreamCore::note_drop() {
+  if (!takes_events()) return;
+  shard_->counters().dropped.add(1);
+  queue_.note_gap();
 }
 
 SPATE_DECL void StreamCore::add_source(Ref<StreamSource> source) {
   if (!takes_events() || ending()) {
-    source->stream_ended(reason_);
+    source->stream_ended(reason());
     return;
   }
-  source->next_source = std::move(sources_);
-  sources_ = std::move(source);
+  sources_.add(std::move(source));
   mark_dirty();
-}
-
-SPATE_DECL void StreamCore::remove_source(StreamSource& source) {
-  for (Ref<StreamSource>* at = &sources_; *at; at = &(*at)->next_source) {
-    if (at->get() != &source) continue;
-    Ref<StreamSource> next = std::move(source.next_source);
-    *at = std::move(next);
-    return;
-  }
 }
 
 SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter) {
@@ -60,10 +45,10 @@ SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Re
     if (waiter) waiter->done(Errc::stream_closed);
     return;
   }
-  if (kind != QueueNode::Kind::replay) settle();
+  if (kind != QueueNode::Kind::replay) sources_.settle();
   if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
   const std::uint32_t count = event.has_data() ? 1 : 0;
-  if (count > 0 && std::exchange(gap_due_, false)) push_gap(overflow_gap(event.id()));
+  if (count > 0 && queue_.take_gap()) push_gap(StreamQueue::gap(options(), event.id()));
   shard_->counters().deliveries.add(count);
   if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
   push(kind, event, 1).waiter = std::move(waiter);
@@ -74,39 +59,17 @@ SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Re
 SPATE_DECL void StreamCore::deliver_replay(const PackedChunks& chunks, const EncodedEvent& first,
                                            std::uint32_t events) {
   if (!takes_events()) return;
-  if (std::exchange(gap_due_, false)) push_gap(overflow_gap(first.id()));
+  if (queue_.take_gap()) push_gap(StreamQueue::gap(options(), first.id()));
   shard_->counters().deliveries.add(events);
   shard_->counters().replayed.add(events);
-  queue_.push(shard_->nodes(), QueueNode::Kind::replay, chunks.bytes(), first, chunks.block, events);
+  queue_.push_packed(*shard_, chunks, first, events);
   mark_dirty();
-}
-
-SPATE_DECL void StreamCore::settle() {
-  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) source->settle();
 }
 
 SPATE_DECL bool StreamCore::pull() {
   // No further than what was sent directly meanwhile, which has its place there.
-  const HeldSends::Entry* const next = held() != nullptr && !held()->sends.empty() ? &held()->sends.front() : nullptr;
-  for (StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-    source->pull(next != nullptr && next->place.source.get() == source ? next->place.position
-                                                                       : StreamSource::everything);
-  }
+  sources_.pull(held() != nullptr && !held()->sends.empty() ? &held()->sends.front().place : nullptr);
   return !queue_.empty() || (held() != nullptr && release_held());
-}
-
-SPATE_DECL bool StreamCore::busy() const {
-  for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-    if (source->busy()) return true;
-  }
-  return false;
-}
-
-SPATE_DECL bool StreamCore::rests() const {
-  for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-    if (source->rests()) return true;
-  }
-  return false;
 }
 
 SPATE_DECL Place StreamCore::place() const {
@@ -116,7 +79,9 @@ SPATE_DECL Place StreamCore::place() const {
 }
 
 SPATE_DECL bool StreamCore::post_event(EncodedEvent&& event) {
-  if (behind_sources_.load(std::memory_order_acquire) == 0) return post(what_send, std::move(event));
+  if (behind_sources_.load(std::memory_order_acquire) == 0) {
+    return shard_->post(call<&StreamCore::take_sent>(Ref<StreamCore>(this), std::move(event)));
+  }
   return post_in_place(std::move(event), nullptr);
 }
 
@@ -133,15 +98,8 @@ SPATE_DECL StreamCore::Held& StreamCore::hold() {
   return *seldom_->held;
 }
 
-SPATE_DECL bool StreamCore::owed(const Place& place) const {
-  for (const StreamSource* source = sources_.get(); source != nullptr; source = source->next_source.get()) {
-    if (source->owes(place.source.get() == source ? place.position : StreamSource::everything)) return true;
-  }
-  return false;
-}
-
 SPATE_DECL bool StreamCore::in_debt() const {
-  return !held()->sends.empty() || owed({nullptr, StreamSource::everything});
+  return !held()->sends.empty() || sources_.owe({nullptr, StreamSource::everything});
 }
 
 // Queues what was sent directly, or holds it until what was accepted before it has been queued.
@@ -149,18 +107,18 @@ SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, P
   const bool counted = event && !waiter;  // by the sender, among what waits
   const std::size_t size = event ? event.chunk().size() : 0;
   if (!takes_events() || ending()) {
-    if (counted) waiting_.fetch_sub(size, std::memory_order_relaxed);
+    if (counted) queue_.give_back(size);
     if (waiter) waiter->done(Errc::stream_closed);
     return;
   }
-  const bool waits = (held() != nullptr && !held()->sends.empty()) || owed(place);
+  const bool waits = (held() != nullptr && !held()->sends.empty()) || sources_.owe(place);
   if (event && !waits) {
-    if (counted) counted_ += size;
+    if (counted) queue_.arrive(size);
     deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
     return queue_changed();
   }
   if (counted && !make_room_to_hold(size)) {
-    waiting_.fetch_sub(size, std::memory_order_relaxed);
+    queue_.give_back(size);
     return;
   }
   hold().sends.push(std::move(event), std::move(waiter), std::move(place));
@@ -186,7 +144,7 @@ SPATE_DECL bool StreamCore::make_room_to_hold(std::size_t size) {
     return false;
   }
   while (full()) {
-    waiting_.fetch_sub(sends.drop_oldest(), std::memory_order_relaxed);
+    queue_.give_back(sends.drop_oldest());
     shard_->counters().dropped.add(1);
   }
   return true;
@@ -194,109 +152,52 @@ SPATE_DECL bool StreamCore::make_room_to_hold(std::size_t size) {
 
 // Queues what waits for nothing any more. The queue is empty, so that what was accepted before is with the kernel.
 SPATE_DECL bool StreamCore::release_held() {
-  while (held() != nullptr && !held()->sends.empty() && !owed(held()->sends.front().place)) {
+  while (held() != nullptr && !held()->sends.empty() && !sources_.owe(held()->sends.front().place)) {
     // Somebody who waits for the place itself waits for the events before it to be written.
     if (!held()->sends.front().event && !queue_.empty()) break;
     HeldSends::Entry entry = held()->sends.pop();
-    if (entry.behind_gap) gap_due_ = true;
+    if (entry.behind_gap) queue_.note_gap();
     if (!entry.event) {
       entry.waiter->done({});
       continue;
     }
-    if (entry.droppable()) counted_ += entry.size();
+    if (entry.droppable()) queue_.arrive(entry.size());
     deliver(std::move(entry.event), QueueNode::Kind::event, std::move(entry.waiter));
     queue_changed();
   }
-  if (held() != nullptr && held()->sends.empty() && !held()->ending) {
-    if (held()->sends.gap_at_end()) gap_due_ = true;
+  if (held() != nullptr && held()->sends.empty() && !ending()) {
+    if (held()->sends.gap_at_end()) queue_.note_gap();
     let_go_of_held();
   }
   return !queue_.empty();
 }
 
-SPATE_DECL std::pair<std::string_view, Ref<Block>> StreamCore::framed(const EncodedEvent& event) const {
-  if (transport() == Transport::iframe) {
-    const std::string script = iframe_script(event, fallback_->choice.callback);
-    const std::string bytes = framing_ == Framing::chunked ? chunk_of(script) : script;
-    Ref<Block> block = make_block(bytes);
-    return {std::string_view(block->data(), bytes.size()), std::move(block)};
-  }
-  return {framing_ == Framing::chunked ? event.chunk() : event.bytes(), nullptr};
+SPATE_DECL const Rendition& StreamCore::rendition() const noexcept {
+  return fallback_ && fallback_->frames ? *fallback_->frames : rendition_of(framing_);
 }
 
 SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
-  auto [data, block] = framed(event);
-  return queue_.push(shard_->nodes(), kind, data, event, std::move(block), count);
-}
-
-SPATE_DECL void StreamCore::push_text(std::string_view text) {
-  const Ref<Block> block = make_block(text);
-  queue_.push(shard_->nodes(), QueueNode::Kind::raw, {block->data(), text.size()}, {}, block, 0);
-}
-
-SPATE_DECL bool StreamCore::over(std::size_t size) const noexcept {
-  const StreamOptions& limits = options();
-  // What finds nothing waiting is always taken, whatever its size.
-  return queue_.events() > 0 && (queue_.bytes() + size > limits.max_queued_bytes ||
-                                 (limits.max_queued_events > 0 && queue_.events() >= limits.max_queued_events));
+  return queue_.push(*shard_, kind, rendition(), event, count);
 }
 
 // Whether `event` may be queued, after the policy did what it does.
 SPATE_DECL bool StreamCore::make_room(const EncodedEvent& event) {
   const std::size_t size = event.chunk().size();
-  if (!over(size)) return true;
+  if (!queue_.is_full(options(), size)) return true;
   // What has not been offered to the kernel yet does not wait for the client.
   if (!fsm_.blocked() && peer_) {
     int budget = 16;
     write_out(budget);
-    if (ended_) return false;
-    if (!over(size)) return true;
+    if (fsm_.is_over()) return false;
+    if (!queue_.is_full(options(), size)) return true;
   }
-  if (options().overflow != Overflow::close) {
-    // Nobody misses what has no data: it never takes the place of an event, and leaves no gap.
-    if (!event.has_data()) return false;
-    if (queue_.drop_comments(shard_->nodes()) && !over(size)) return true;
-  }
-  std::size_t dropped = 0;
-  switch (options().overflow) {
-    case Overflow::close: overflow(); return false;
-    case Overflow::drop_newest: break;
-    case Overflow::coalesce: dropped = queue_.drop_superseded(shard_->nodes(), event.name()); [[fallthrough]];
-    case Overflow::drop_oldest:
-      while (over(size) && queue_.drop_oldest(shard_->nodes())) ++dropped;
-      break;
-  }
-  const bool room = !over(size);
-  if (!room) {
-    ++dropped;
-    gap_due_ = true;
-    queue_.drop_last_gap(shard_->nodes());
-  }
-  shard_->counters().dropped.add(dropped);
-  return room;
-}
-
-// A comment where the program wants no event, so that the place in the queue has bytes all the same.
-SPATE_DECL EncodedEvent StreamCore::overflow_gap(std::string_view oldest) const {
-  if (options().gap_event.empty()) return EncodedEvent(Event().comment("gap"));
-  return encode_gap(options().gap_event, {}, oldest, "overflow", {});
-}
-
-SPATE_DECL void StreamCore::resolve_gaps() {
-  shard_->counters().gaps.add(queue_.resolve_gaps([this](std::string_view id) {
-    EncodedEvent gap = overflow_gap(id);
-    auto [data, block] = framed(gap);
-    return std::tuple(std::move(gap), data, std::move(block));
-  }));
+  const StreamQueue::Room room = queue_.make_room(*shard_, options(), event);
+  if (room == StreamQueue::Room::overflow) overflow();
+  return room == StreamQueue::Room::there;
 }
 
 SPATE_DECL void StreamCore::queue_changed() noexcept {
-  const std::size_t before = std::exchange(counted_, queue_.bytes());
-  if (counted_ != before) waiting_.fetch_add(counted_ - before, std::memory_order_relaxed);
-  // It lags with a quarter of what ends it. One that drops instead is never waited for.
-  const bool lags = counted_ > options().max_queued_bytes / 4 && options().overflow == Overflow::close;
-  if (std::exchange(lags_, lags) != lags) shard_->count_lagging(lags ? 1 : -1);
-  if (fsm_.blocked()) shard_->counters().queue_high_water.raise_to(queue_.bytes());
+  queue_.changed(*shard_, options(), fsm_.blocked());
 }
 
 // Dirty until it is done, so that what is pulled meanwhile does not ask again.
@@ -304,7 +205,7 @@ SPATE_DECL Left StreamCore::flush(int& budget) {
   if (polling()) {
     --budget;
     answer_poll();
-    if (rests()) {
+    if (sources_.rests()) {
       budget -= budget_of_rest;
       return Left::bulk;
     }
@@ -325,28 +226,28 @@ SPATE_DECL void StreamCore::on_writable() {
 SPATE_DECL bool StreamCore::write_out(int& budget) {
   while (peer_) {
     if (queue_.empty()) {
-      if (finishing_) {
+      if (fsm_.phase() == StreamFsm::Phase::finishing) {
         finished();
         return false;
       }
       if (pull()) continue;
-      if (rests()) {
+      if (sources_.rests()) {
         budget -= budget_of_rest;
         return true;
       }
       if (!peer_ || !ending() || in_debt()) return false;
-      finish(EncodedEvent(held()->last));
+      perform(fsm_.nothing_owed(), EncodedEvent(held()->last));
       continue;
     }
     if (budget <= 0) return true;
-    resolve_gaps();
+    queue_.resolve_gaps(*shard_, options(), rendition());
     asio::const_buffer buffers[ByteTransport::max_buffers];
     const std::size_t count = queue_.gather(buffers, ByteTransport::max_buffers, most_per_write);
     std::size_t size = 0;
     for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
     const std::size_t written = write(buffers, count, size, budget);
     if (!peer_) return false;
-    queue_.consume(shard_->nodes(), written);
+    queue_.consume(*shard_, written);
     queue_changed();
     if (fsm_.blocked()) return false;
   }
@@ -378,28 +279,28 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
 }
 
 SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
-  if (ended_) return;
+  if (fsm_.is_over()) return;
   do {
-    resolve_gaps();
+    queue_.resolve_gaps(*shard_, options(), rendition());
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
-    queue_.clear(shard_->nodes(), {});
+    queue_.clear(*shard_, {});
   } while (fallback_->answer.size() < most_per_poll && pull());
   queue_changed();
-  if (ended_) return;
+  if (fsm_.is_over()) return;
   if (ending() && held()->last && !in_debt()) {
     push(QueueNode::Kind::replay, held()->last, 0);
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
-    queue_.clear(shard_->nodes(), {});
+    queue_.clear(*shard_, {});
   }
   if (fallback_->answer.empty() && end != PollEnd::at_once) {
     if (end == PollEnd::due) fallback_->due = true;
-    if (!fallback_->due || (busy() && !ending())) return;
+    if (!fallback_->due || (sources_.busy() && !ending())) return;
   }
   const Ref<StreamOrigin> origin = opening_->origin;
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
   response.add_missing_headers({{"Cache-Control", "no-store"}});
-  ended(ending() ? reason_ : EndReason::completed, {});
+  perform(fsm_.break_off(EndReason::completed, {}));
   origin->answer(std::move(response));
 }
 

@@ -9,7 +9,7 @@ namespace spate::detail {
 SPATE_DECL StreamSettings::StreamSettings(StreamOptions chosen, OnException told, bool finishes)
     : options(std::move(chosen)), on_exception(std::move(told)), finish_on_drain(finishes) {
   check(options);
-  limits = {options.heartbeat, options.write_timeout, least_progress(options)};
+  limits = {options.heartbeat, {options.write_timeout, least_progress(options)}};
   heartbeat = options.heartbeat_event.empty() ? EncodedEvent(Event().comment(""))
                                               : EncodedEvent(Event("").name(options.heartbeat_event));
   if (options.retry) retry = EncodedEvent(Event().retry(*options.retry));

@@ -1,0 +1,41 @@
+// Channel: an answer whose body may be written, and where it comes from.
+#pragma once
+
+#include <string>
+
+#include <spate/config.hpp>
+#include <spate/connection/detail/framing.hpp>
+#include <spate/http/header_fields.hpp>
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/loop/detail/resident.hpp>
+#include <spate/transport/detail/peer.hpp>
+
+namespace spate::detail {
+
+struct Channel {
+  Peer peer;         // to whom it is written; nobody when they have gone
+  std::string head;  // what is to be written before the body
+};
+
+/// Where a stream or a pending answer comes from: it has the peer until the head goes out. Shard only.
+class StreamOrigin : public Resident {
+ public:
+  /// Whether the client has ended its side. Then it has gone, or waits for an answer: nobody can tell.
+  virtual bool input_ended() const noexcept { return false; }
+
+  /// Gives the answer to `request` away, whose head has `fields` and what its connection adds.
+  virtual Channel open_channel(const Request& request, const HeaderFields& fields) = 0;
+
+  /// Answers with `response` instead of a stream.
+  virtual void answer(Response response) = 0;
+
+  /// Answers with the head of a body in `framing` alone. Only an origin whose streams may be of Framing::none is asked.
+  virtual void answer_head(const Request& request, const HeaderFields& fields, Framing framing);
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/connection/impl/channel.ipp>
+#endif

@@ -1,0 +1,33 @@
+// Framing: how the body of an answer lies on its connection. (RFC 9112 6, 7)
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <spate/config.hpp>
+#include <spate/http/request.hpp>
+
+namespace spate::detail {
+
+enum class Framing : std::uint8_t {
+  chunked,  // HTTP/1.1
+  plain,    // HTTP/1.0: the end of the connection is the end of the stream (RFC 9112 6.3)
+  none,     // HEAD: nothing follows the head, and nobody listens (RFC 9110 9.3.2)
+};
+
+/// The framing that the client of `request` understands. (RFC 9112 6.3)
+inline Framing framing_for(const Request& request) noexcept {
+  return request.version_major() == 1 && request.version_minor() == 0 ? Framing::plain : Framing::chunked;
+}
+
+/// `bytes` as one HTTP/1.1 chunk. (RFC 9112 7.1)
+SPATE_DECL std::string chunk_of(std::string_view bytes);
+
+inline constexpr std::string_view last_chunk = "0\r\n\r\n";
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/connection/impl/framing.ipp>
+#endif

@@ -1,0 +1,56 @@
+// An Audience is whom an event is for: one user, several, a group, or everybody.
+//
+//   spate::Audience::user("alice");
+//   spate::Audience::group("team-");      // every user whose id begins with these bytes
+//   spate::Audience::everybody();
+//
+// It refers to the texts it was given and lives no longer than they do.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <spate/config.hpp>
+
+namespace spate {
+
+class Audience {
+ public:
+  enum class Kind : std::uint8_t { user, users, group, everybody };
+
+  static Audience user(std::string_view id) noexcept { return {Kind::user, id, {}}; }
+  /// Each user counts once, however often they are named.
+  static Audience users(std::span<const std::string> ids) noexcept { return {Kind::users, {}, ids}; }
+  static Audience group(std::string_view prefix) noexcept { return {Kind::group, prefix, {}}; }
+  static Audience everybody() noexcept { return {Kind::everybody, {}, {}}; }
+
+  // Two names in braces would be taken for the two ends of one text.
+  static Audience user(std::initializer_list<std::string_view> ids) = delete;
+  static Audience group(std::initializer_list<std::string_view> prefixes) = delete;
+  bool includes(std::initializer_list<std::string_view> users) const = delete;
+
+  Kind kind() const noexcept { return kind_; }
+  /// The user's id or the group's prefix.
+  std::string_view name() const noexcept { return name_; }
+  /// The ids of Kind::users.
+  std::span<const std::string> names() const noexcept { return names_; }
+
+  bool includes(std::string_view user) const noexcept;
+
+ private:
+  Audience(Kind kind, std::string_view name, std::span<const std::string> names) noexcept
+      : kind_(kind), name_(name), names_(names) {}
+
+  Kind kind_;
+  std::string_view name_;
+  std::span<const std::string> names_;
+};
+
+}  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/history/impl/audience.ipp>
+#endif

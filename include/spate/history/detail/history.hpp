@@ -1,0 +1,97 @@
+// History: what one emitter has sent, as its store keeps it. It gives the events their ids.
+//
+// Without a store there is none: then it is empty, and ids are too. Guarded by the emitter's lock, which is the
+// store's: that may pass to the next emitter while streams of this one still draw from it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/history/detail/cursor.hpp>
+#include <spate/history/detail/sole_use.hpp>
+#include <spate/history/replay_store.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+class History {
+ public:
+  /// Claims `store`, which may be null. Throws std::invalid_argument when it serves another emitter.
+  explicit History(ReplayStore* store)
+      : store_(store), claim_(store == nullptr ? nullptr : &store->use_, "replay store") {}
+
+  /// Whether there is a store.
+  explicit operator bool() const noexcept { return store_ != nullptr; }
+
+  /// The emitter's lock.
+  Mutex& mutex() noexcept { return store_ == nullptr ? own_mutex_ : store_->mutex_; }
+
+  /// Another emitter may have the store from now on.
+  void release() noexcept { claim_.release(); }
+
+  /// The newest sequence number; 0 before the first.
+  std::uint64_t newest() const { return store_ == nullptr ? 0 : store_->newest(); }
+
+  std::string id_of(std::uint64_t sequence) const {
+    return store_ == nullptr ? std::string() : format_event_id(store_->epoch(), sequence);
+  }
+
+  // ---- with a store ----
+
+  std::string_view epoch() const { return store_->epoch(); }
+
+  /// Which of the logs it is that the store has mirrored: a sequence number means another event in each of them.
+  std::uint32_t log() const noexcept { return store_->history_; }
+
+  void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) {
+    store_->append(sequence, audience, event);
+  }
+  void skip(std::uint64_t sequence) { store_->skip(sequence); }
+
+  /// Begins to mirror the log `epoch`. Returns false when the store cannot.
+  bool restart(std::string_view epoch) {
+    ++store_->history_;
+    return store_->restart(epoch);
+  }
+
+  /// The position just before `next`; that of the newest event when `next` is 0, as nothing follows.
+  std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
+
+  /// The first event for `user` behind `after`; 0 when there is none.
+  std::uint64_t first_after(std::string_view user, std::uint64_t after);
+
+  std::optional<std::uint64_t> sequence_of(const Cursor& cursor) const { return cursor.sequence_in(store_->epoch()); }
+
+  // The same as of the store.
+
+  std::uint64_t discarded(std::string_view user) { return store_->discarded(user); }
+  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+                      std::vector<StoredEvent>& events) {
+    return store_->fetch(user, after, most_bytes, events);
+  }
+  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+                                               std::vector<std::uint64_t>& sequences) {
+    return store_->fetch_sequences(user, after, most_bytes, sequences);
+  }
+
+ private:
+  ReplayStore* const store_;
+  Claim claim_;
+  Mutex own_mutex_;  // used without a store
+  // Of one look-up; kept for their capacity.
+  std::vector<StoredEvent> events_;
+  std::vector<std::uint64_t> sequences_;
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/history/impl/history.ipp>
+#endif

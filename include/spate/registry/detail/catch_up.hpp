@@ -1,0 +1,71 @@
+// CatchUp: what a stream draws from the store until it is live.
+//
+// The change is made in the moment in which the store has nothing more for it: so it is in order with all that is
+// published. One that has left draws up to what was accepted for it, and ends. Guarded by the emitter's lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/history/detail/history.hpp>
+#include <spate/history/detail/replay_packer.hpp>
+#include <spate/history/replay_store.hpp>
+#include <spate/registry/detail/departures.hpp>
+#include <spate/registry/detail/gaps.hpp>
+#include <spate/registry/detail/log_mirror.hpp>
+#include <spate/registry/detail/subscription.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+class CatchUp {
+ public:
+  struct Drawn {
+    EncodedEvent gap;                            // to tell first: the store has meanwhile lost what was next
+    const ReplayPacker::Piece* piece = nullptr;  // all that was drawn
+    std::uint32_t log = 0;
+    std::uint64_t cursor = 0;  // everything up to there has been drawn
+    bool more = false;         // there may be more
+    bool departed = false;     // there is not, and nothing will follow
+  };
+
+  CatchUp(History& history, const LogMirror& mirror, Departures& departures, Gaps& gaps)
+      : history_(history), mirror_(mirror), departures_(departures), gaps_(gaps) {}
+
+  /// Draws what `subscription` has to get next, up to the event `up_to`: a piece of `packed`, which may be null, or
+  /// else into `batch`. When there is nothing more it becomes live.
+  Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+             std::vector<StoredEvent>& batch);
+
+ private:
+  // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
+  static constexpr std::size_t most_per_draw = 32 * 1024;
+
+  // Of one draw.
+  struct Bounds {
+    std::uint64_t up_to;      // no further
+    std::uint64_t discarded;  // up to there something may be missing
+    bool all;                 // nothing for it is left below `up_to`
+  };
+
+  const ReplayPacker::Piece* find_packed(const Subscription& subscription, const std::string& user,
+                                         const ReplayPacker& packed);
+  EncodedEvent follow_restart(Subscription& subscription, Departure* departure);
+  EncodedEvent gap_among(Subscription& subscription, const std::vector<StoredEvent>& batch, const Bounds& bounds,
+                         std::uint64_t drawn_up_to);
+
+  History& history_;
+  const LogMirror& mirror_;
+  Departures& departures_;
+  Gaps& gaps_;
+  std::vector<std::uint64_t> sequences_;  // of one draw; kept for its capacity
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/catch_up.ipp>
+#endif

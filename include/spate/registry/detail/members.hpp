@@ -1,0 +1,125 @@
+// Members: who is registered with one emitter, and what their coming and going brings with it: the hooks, what the bus
+// is told, polls that are given time to ask again, and the limits for each user.
+//
+// What else there is of a subscription that goes (what it is owed, where it waits) is for others to see to. Guarded by
+// the emitter's lock.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/registry/bus.hpp>
+#include <spate/registry/detail/hook_queue.hpp>
+#include <spate/registry/detail/polls.hpp>
+#include <spate/registry/detail/subscription.hpp>
+#include <spate/registry/detail/user.hpp>
+#include <spate/registry/detail/user_index.hpp>
+#include <spate/registry/emitter_options.hpp>
+
+namespace spate::detail {
+
+class EmitterCore;
+
+class Members {
+ public:
+  /// Those of `emitter`, which is not looked into.
+  Members(const EmitterOptions& options, HookQueue& hooks, const EmitterCore& emitter)
+      : options_(options), hooks_(hooks), emitter_(emitter) {}
+
+  // ---- who is there ----
+
+  UserCounts counts() const noexcept { return {index_.users(), index_.streams()}; }
+  bool contains(std::string_view id) const { return index_.contains(id); }
+
+  /// The users of a group, sorted by bytes.
+  std::vector<std::string> ids(std::string_view prefix) const;
+  /// The first `most` users behind `after`, sorted by bytes.
+  std::vector<UserStreams> users_after(std::string_view after, std::size_t most) const;
+
+  /// Null when there is none.
+  User* find(std::string_view id) const { return index_.find(id); }
+  /// Any user; null when there is none.
+  User* any() const { return index_.users() == 0 ? nullptr : &index_.any(); }
+  /// The subscription of `stream` here, or null.
+  Ref<Subscription> find(const StreamCore& stream) const;
+
+  /// Visits the users of `audience`, each once.
+  template <typename Visit>
+  void for_each(const Audience& audience, Visit&& visit) const {
+    index_.for_each(audience, visit);
+  }
+  /// Visits the subscriptions that are live.
+  template <typename Visit>
+  void for_each_live(Visit&& visit) const {
+    index_.for_each(std::string_view(), [&](const User& user) {
+      user.for_each([&](Subscription& each) {
+        if (each.live) visit(each);
+      });
+    });
+  }
+
+  /// How many streams take events of that name.
+  std::size_t listeners(std::string_view name) const { return index_.listeners(name); }
+  /// How many streams an event of that name for `audience` is for.
+  std::size_t listeners(const Audience& audience, std::string_view name) const;
+
+  // ---- coming and going ----
+
+  /// Ends a stream for which there is no place any more, and takes it out.
+  using Replace = std::function<void(const Ref<Subscription>&)>;
+
+  /// Registers `subscription` under the user `id`. `leave` becomes what is to be told by `withdraw`, if something fails
+  /// after it was told that the user has come.
+  void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave, const Replace& replace);
+
+  /// Takes `subscription` out after `insert`, or what follows it, has failed: as if it had never come.
+  void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
+
+  /// Takes out `subscription`, to which the caller holds a reference, if it is there. Throws before it changes
+  /// anything.
+  void erase(Subscription& subscription);
+  /// The same for `poll`, whose client does not wait.
+  void erase(Poll& poll);
+
+  /// Takes out `subscription`, a poll that has its answer, and leaves its client registered. Returns null, and does
+  /// nothing, when it is no poll, or another one has its place.
+  Ref<Poll> begin_grace(Subscription& subscription);
+
+  /// Ends the grace of `poll` before its time.
+  void end_grace(Poll& poll);
+
+  /// Nobody is told of anything any more.
+  void close() noexcept { closed_ = true; }
+  bool closed() const noexcept { return closed_; }
+
+ private:
+  // The hook `function`, which may be empty, for `user`: to be queued when all that may fail has been done.
+  static HookQueue::Hooks hook(const std::function<void(const std::string&)>& function, const std::string& user);
+
+  void insert_poll(User& user, Subscription& subscription, const Replace& replace);
+  static Poll* poll_of(const Subscription& subscription);
+  void take_out(Subscription& subscription);
+  HookQueue::Hooks before_leaving(const User& user);
+  void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
+
+  const EmitterOptions& options_;
+  HookQueue& hooks_;
+  const EmitterCore& emitter_;
+  UserIndex index_;
+  // Of streams that another emitter came to first.
+  std::unordered_map<const StreamCore*, Ref<Subscription>> shared_;
+  bool closed_ = false;
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/members.ipp>
+#endif

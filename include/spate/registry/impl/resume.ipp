@@ -1,0 +1,134 @@
+// The functions of resume.hpp.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/registry/detail/resume.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void FirstEvents::post(Places& places, const Ref<Subscription>& subscription) && noexcept {
+  if (greeting) places.post(call<&Subscription::greet>(subscription, std::move(greeting)));
+  if (gap) places.post(call<&Subscription::tell_gap>(subscription, std::move(gap)));
+}
+
+SPATE_DECL std::optional<Resume::Plan> Resume::plan(std::string_view user, PendingResume& comer, bool patient) {
+  Plan plan;
+  plan.waits_for = mirror_.ahead(comer.cursor);
+  if (plan.waits_for || !history_) return plan;
+  plan.start = find_start(user, comer);
+  if (plan.start) return plan;
+  if (patient) return std::nullopt;
+  plan.waits_for = LogMirror::the_end;
+  return plan;
+}
+
+// One step of the search for where `pending` begins. Returns nothing when its search is to look at what it was given,
+// and another step is to follow.
+SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user, PendingResume& pending) {
+  const Subscription& subscription = *pending.subscription;
+  StartSearch& search = pending.search;
+  const std::uint64_t newest = history_.newest();
+  if (!pending.cursor) return Start{newest, 0, std::nullopt, newest};
+  if (search.log != history_.log()) {
+    search = StartSearch();
+    search.log = history_.log();
+    const std::optional<std::uint64_t> sequence = history_.sequence_of(pending.cursor);
+    if (sequence && *sequence <= newest) {
+      // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
+      if (history_.discarded(user) <= *sequence) {
+        return Start{*sequence, *sequence < newest ? *sequence + 1 : 0, std::nullopt, *sequence};
+      }
+      search.after = *sequence;
+      search.gap = GapReason::trimmed;
+    } else if (pending.cursor.kind() != Cursor::Kind::earliest) {
+      search.gap = GapReason::unknown;
+    }
+  }
+  if (search.found > 0 && history_.first_after(user, search.found - 1) != search.found) {
+    search.after = std::exchange(search.found, 0);  // the store has discarded it meanwhile
+  }
+  if (search.found == 0 && subscription.filter() == nullptr) search.found = history_.first_after(user, search.after);
+  if (search.found == 0 && subscription.filter() != nullptr) {
+    history_.fetch(user, search.after, StartSearch::step, search.batch);
+    if (!search.batch.empty()) return std::nullopt;
+  }
+  // What is missing now is told by this gap, or is not asked for.
+  return Start{history_.position_before(search.found), search.found, search.gap, history_.discarded(user)};
+}
+
+SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& cursor, Greeting&& greeting,
+                                     const Start& start) {
+  FirstEvents first;
+  EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
+  first.greeting = std::move(encoder).finish(history_.id_of(start.position));
+  subscription.replay.cursor = start.position;
+  subscription.replay.told = start.told;
+  subscription.live = start.next == 0;
+  subscription.log = history_.log();
+  if (start.gap) first.gap = gaps_.tell(subscription, cursor.text(), start.next, start.position, *start.gap);
+  return first;
+}
+
+// ---- who waits ----
+
+SPATE_DECL bool Resume::wait(Places& places, std::uint64_t for_event, PendingResume&& comer) {
+  const Ref<Subscription> subscription = comer.subscription;
+  const bool searches = !comer.search.batch.empty();
+  if (searches) comer.search.look(*subscription);
+  pending_.add(for_event, std::move(comer));
+  if (!places.post(call<&Subscription::wait>(subscription))) return false;
+  if (searches) places.post(call<&Subscription::search>(subscription));
+  return true;
+}
+
+SPATE_DECL void Resume::reached(std::uint64_t newest) {
+  if (pending_.empty()) return;
+  for (PendingResume& pending : pending_.take_up_to(newest)) begin_or_post_search(std::move(pending));
+}
+
+SPATE_DECL void Resume::give_up(Subscription& subscription, std::uint64_t newest) {
+  if (auto pending = pending_.take(subscription, newest)) begin_or_post_search(std::move(*pending));
+}
+
+SPATE_DECL Resume::Step Resume::search(Subscription& subscription) {
+  const PendingResume* const pending = pending_.find(subscription);
+  if (pending == nullptr) return Step::last;
+  const bool begins = pending->search.log != history_.log();
+  if (begins && !mirror_.complete() && !mirror_.closed()) return Step::waits;
+  return begin_or_search(std::move(*pending_.take(subscription))) ? Step::last : Step::another;
+}
+
+SPATE_DECL void Resume::begin_or_post_search(PendingResume&& pending) {
+  const Ref<Subscription> subscription = pending.subscription;
+  if (!begin_or_search(std::move(pending))) subscription->shard().post(call<&Subscription::search>(subscription));
+}
+
+// Returns false when it is not known yet where it begins, and another step of the search is to follow.
+SPATE_DECL bool Resume::begin_or_search(PendingResume&& pending) {
+  const Ref<Subscription> subscription = pending.subscription;
+  Departure* const departure = departures_.find(*subscription);
+  if (subscription->user == nullptr && departure == nullptr) return true;
+  // What was accepted for one that left before this log was known cannot be told from the rest of it.
+  if (departure != nullptr && pending.search.log != history_.log()) departure->last = history_.newest();
+  std::optional<Start> start = find_start(departures_.owner(*subscription), pending);
+  if (!start) {
+    pending.search.look(*subscription);
+    pending_.add(LogMirror::the_end, std::move(pending));
+    return false;
+  }
+  if (departure != nullptr) {
+    if (start->next > departure->last) start->next = 0;  // which it is not owed
+    start->position = std::min(start->position, departure->last);
+  }
+  Places places(subscription->shard(), 3);
+  begin(*subscription, pending.cursor, std::move(pending.greeting), *start).post(places, subscription);
+  if (departure != nullptr) subscription->live = false;
+  places.post(subscription->live ? call<&Subscription::go_live>(subscription)
+                                 : call<&Subscription::begin_replay>(subscription));
+  return true;
+}
+
+}  // namespace spate::detail

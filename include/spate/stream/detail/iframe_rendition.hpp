@@ -1,0 +1,38 @@
+// IframeRendition: events as scripts of an endless page, which call a function of its parent.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/rendition.hpp>
+#include <spate/wire/encoded_event.hpp>
+
+namespace spate::detail {
+
+class IframeRendition final : public Rendition {
+ public:
+  /// `callback` names the parent's function.
+  IframeRendition(Framing framing, std::string callback) : framing_(framing), callback_(std::move(callback)) {}
+
+  Piece of(const EncodedEvent& event) const override;
+
+  /// Browsers render, and run scripts, only after the first kilobyte or so.
+  std::string beginning() const override;
+
+  std::string_view end() const noexcept override { return rendition_of(framing_).end(); }
+
+ private:
+  std::string framed(std::string text) const;
+
+  const Framing framing_;
+  const std::string callback_;
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/stream/impl/iframe_rendition.ipp>
+#endif

@@ -1,0 +1,561 @@
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <spate/history/detail/cursor.hpp>
+#include <spate/history/memory_replay_store.hpp>
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using spate::Audience;
+using spate::EncodedEvent;
+using spate::Event;
+using spate::MemoryReplayStore;
+using spate::ReplayLimits;
+using spate::StoredEvent;
+
+namespace {
+
+constexpr std::size_t no_limit = std::size_t{1} << 40;
+
+/// Keeps everything and looks at everything, so that nothing about it can be wrong.
+class NaiveStore {
+ public:
+  explicit NaiveStore(ReplayLimits limits) : limits_(limits) {}
+
+  void append(std::uint64_t sequence, const Audience& audience, std::size_t bytes,
+              MemoryReplayStore::Clock::time_point now) {
+    events_.push_back({sequence,
+                       audience.kind(),
+                       std::string(audience.name()),
+                       {audience.names().begin(), audience.names().end()},
+                       bytes,
+                       now});
+    trim(now);
+  }
+
+  void trim(MemoryReplayStore::Clock::time_point now) {
+    std::size_t bytes = 0;
+    for (std::size_t i = first_; i < events_.size(); ++i) bytes += events_[i].bytes;
+    while (first_ < events_.size() && (events_.size() - first_ > limits_.max_events || bytes > limits_.max_bytes ||
+                                       (limits_.max_age.count() > 0 && now - events_[first_].at >= limits_.max_age))) {
+      bytes -= events_[first_++].bytes;
+    }
+  }
+
+  std::vector<std::uint64_t> kept(std::string_view user, std::uint64_t after) const {
+    std::vector<std::uint64_t> sequences;
+    for (std::size_t i = first_; i < events_.size(); ++i) {
+      if (events_[i].sequence > after && events_[i].is_for(user)) sequences.push_back(events_[i].sequence);
+    }
+    return sequences;
+  }
+
+  /// The newest event for `user` that is gone.
+  std::uint64_t discarded(std::string_view user) const {
+    for (std::size_t i = first_; i-- > 0;) {
+      if (events_[i].is_for(user)) return events_[i].sequence;
+    }
+    return 0;
+  }
+
+  std::size_t size() const { return events_.size() - first_; }
+
+ private:
+  struct Sent {
+    std::uint64_t sequence;
+    Audience::Kind kind;
+    std::string name;
+    std::vector<std::string> names;
+    std::size_t bytes;
+    MemoryReplayStore::Clock::time_point at;
+
+    bool is_for(std::string_view user) const {
+      switch (kind) {
+        case Audience::Kind::user: return user == name;
+        case Audience::Kind::users: return std::find(names.begin(), names.end(), user) != names.end();
+        case Audience::Kind::group: return user.starts_with(name);
+        case Audience::Kind::everybody: return true;
+      }
+      return false;
+    }
+  };
+
+  const ReplayLimits limits_;
+  std::vector<Sent> events_;
+  std::size_t first_ = 0;
+};
+
+std::vector<std::uint64_t> sequences(const std::vector<StoredEvent>& events) {
+  std::vector<std::uint64_t> all;
+  for (const StoredEvent& stored : events) all.push_back(stored.sequence);
+  return all;
+}
+
+/// Few users with many prefixes in common, and the empty prefix.
+std::string random_name(std::minstd_rand& random) {
+  static const std::vector<std::string> names{"", "a", "ab", "abc", "abd", "b", "ba", "\xC3\xA9", "\xC3", "abcabcabc"};
+  return names[random() % names.size()];
+}
+
+/// A store beside the model, fed alike.
+struct Pair {
+  explicit Pair(ReplayLimits chosen) : store(chosen, [this] { return now; }), model(chosen), limits(chosen) {}
+
+  void append(const Audience& audience, std::size_t size) {
+    const std::uint64_t sequence = store.newest() + 1;
+    const EncodedEvent event(Event(std::string(size, 'x')).id(std::to_string(sequence)));
+    store.append(sequence, audience, event);
+    model.append(sequence, audience, event.bytes().size(), now);
+    sizes.push_back(event.bytes().size());
+  }
+
+  void check(std::string_view user, std::uint64_t after, std::size_t most_bytes) {
+    CAPTURE(user, after, most_bytes);
+    std::vector<StoredEvent> events;
+    const std::uint64_t discarded = store.fetch(user, after, most_bytes, events);
+    model.trim(now);
+    const std::vector<std::uint64_t> expected = model.kept(user, after), got = sequences(events);
+    std::vector<std::uint64_t> numbers;
+    REQUIRE(store.fetch_sequences(user, after, most_bytes, numbers) == discarded);
+    REQUIRE(numbers == got);
+
+    // The beginning of what is kept for the user: one event at least, then as many as fit.
+    REQUIRE(got.size() <= expected.size());
+    REQUIRE(std::equal(got.begin(), got.end(), expected.begin()));
+    std::size_t bytes = 0;
+    for (const StoredEvent& stored : events) {
+      REQUIRE(stored.event.id() == std::to_string(stored.sequence));
+      bytes += stored.event.bytes().size();
+    }
+    if (got.size() > 1) REQUIRE(bytes <= most_bytes);
+    if (got.size() < expected.size()) {
+      REQUIRE(!got.empty());
+      REQUIRE(bytes + sizes[static_cast<std::size_t>(expected[got.size()] - 1)] > most_bytes);
+    }
+
+    // A real gap is always told, and none is made up as long as every user is remembered.
+    REQUIRE(discarded >= model.discarded(user));
+    if (limits.max_remembered > 100) REQUIRE(discarded == model.discarded(user));
+    // What is told to be missing lies in front of what follows.
+    if (!got.empty() && discarded > after) REQUIRE(discarded < got.front());
+    REQUIRE(store.size() == model.size());
+  }
+
+  MemoryReplayStore::Clock::time_point now{1h};
+  MemoryReplayStore store;
+  NaiveStore model;
+  const ReplayLimits limits;
+  std::vector<std::size_t> sizes;
+};
+
+}  // namespace
+
+TEST_CASE("a replay store gives what a naive one gives, within any limits of count and age", "[history][replay]") {
+  std::minstd_rand random(3);
+  for (int trial = 0; trial < 60; ++trial) {
+    ReplayLimits limits;
+    limits.max_events = random() % 3 == 0 ? no_limit : random() % 40;
+    limits.max_bytes = no_limit;
+    limits.max_age = random() % 3 == 0 ? 0ms : std::chrono::milliseconds(1 + random() % 50);
+    limits.max_remembered = random() % 2 == 0 ? no_limit : random() % 4;
+    CAPTURE(trial, limits.max_events, limits.max_bytes, limits.max_age.count(), limits.max_remembered);
+    Pair pair(limits);
+    for (int step = 0; step < 400; ++step) {
+      pair.now += std::chrono::milliseconds(random() % 4);
+      const std::string name = random_name(random);
+      const std::size_t size = random() % 60;
+      switch (random() % 6) {
+        case 0: pair.append(Audience::user(name), size); break;
+        case 1: pair.append(Audience::group(name), size); break;
+        case 2: pair.append(Audience::everybody(), size); break;
+        case 3: {
+          std::vector<std::string> names(random() % 5);
+          for (std::string& each : names) each = random_name(random);
+          pair.append(Audience::users(names), size);
+          break;
+        }
+        default: {
+          const std::uint64_t newest = pair.store.newest();
+          const std::uint64_t after =
+              random() % 4 == 0 ? 0 : newest - random() % (std::min<std::uint64_t>(newest, 50) + 1);
+          pair.check(name, after, random() % 3 == 0 ? no_limit : random() % 400);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a replay store that keeps nothing tells every missed event as a gap", "[history][replay]") {
+  ReplayLimits limits;
+  limits.max_events = 0;
+  MemoryReplayStore store(limits);
+  store.append(1, Audience::user("alice"), EncodedEvent(Event("x")));
+  store.append(2, Audience::user("bob"), EncodedEvent(Event("x")));
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(store.fetch("alice", 1, no_limit, events) == 1);
+  CHECK(store.fetch("carol", 0, no_limit, events) == 0);
+  CHECK(events.empty());
+  CHECK(store.newest() == 2);
+  CHECK(store.bytes() == 0);
+}
+
+TEST_CASE("an event larger than all that may be kept is not kept, and is a gap to its own audience alone",
+          "[history][replay][bytes]") {
+  ReplayLimits limits;
+  limits.max_bytes = 10'000;
+  MemoryReplayStore store(limits);
+  const std::vector<std::string> two{"bob", "carol"};
+  const EncodedEvent small(Event("small")), large(Event(std::string(10'000, 'x')));
+  store.append(1, Audience::user("alice"), small);
+  store.append(2, Audience::everybody(), small);
+  store.append(3, Audience::user("alice"), large);
+  store.append(4, Audience::users(two), large);
+  store.append(5, Audience::group("da"), large);
+  store.append(6, Audience::user("alice"), small);
+  CHECK(store.newest() == 6);
+  CHECK(store.size() == 3);  // nobody's history went for them
+  const auto check = [&](std::string_view user, std::uint64_t discarded, const std::vector<std::uint64_t>& kept) {
+    CAPTURE(user);
+    std::vector<StoredEvent> events;
+    CHECK(store.fetch(user, 0, no_limit, events) == discarded);
+    CHECK(sequences(events) == kept);
+  };
+  check("alice", 3, {1, 2, 6});
+  check("bob", 4, {2});
+  check("carol", 4, {2});
+  check("dave", 5, {2});
+  check("erin", 0, {2});
+  store.append(7, Audience::everybody(), large);
+  check("alice", 7, {1, 2, 6});
+  check("erin", 7, {2});
+}
+
+TEST_CASE("an event to more users than the limit has room for is their gap, and history stays",
+          "[history][replay][bytes]") {
+  ReplayLimits limits;
+  limits.max_bytes = 1'000'000;
+  MemoryReplayStore store(limits);
+  const EncodedEvent event(Event("x"));
+  std::vector<std::string> crowd;
+  for (int i = 0; i < 100'000; ++i) crowd.push_back("user" + std::to_string(i));
+  store.append(1, Audience::user("alice"), event);
+  store.append(2, Audience::users(crowd), event);
+  CHECK(store.size() == 1);
+  std::vector<StoredEvent> events;
+  for (const std::string& user : crowd) REQUIRE(store.fetch(user, 1, no_limit, events) == 2);
+  CHECK(events.empty());
+  // A few thousand of them are as many as it can keep something for.
+  store.append(3, Audience::users(std::span(crowd).first(4'000)), event);
+  CHECK(store.size() == 2);
+  CHECK(store.fetch("user3999", 2, no_limit, events) == 2);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{3});
+}
+
+TEST_CASE("within a limit of bytes every missing event is told, and the limit holds", "[history][replay][bytes]") {
+  std::minstd_rand random(7);
+  for (int trial = 0; trial < 40; ++trial) {
+    ReplayLimits limits;
+    limits.max_bytes = random() % 30'000;
+    limits.max_remembered = random() % 3 == 0 ? random() % 4 : no_limit;
+    CAPTURE(trial, limits.max_bytes, limits.max_remembered);
+    MemoryReplayStore store(limits);
+    NaiveStore everything(ReplayLimits{no_limit, no_limit, 0ms, no_limit});
+    for (std::uint64_t sequence = 1; sequence <= 400; ++sequence) {
+      const EncodedEvent event(Event(std::string(random() % 20 == 0 ? 30'000 : random() % 500, 'x')));
+      std::vector<std::string> names(random() % 5);
+      for (std::string& each : names) each = random_name(random) + std::to_string(random() % 30);
+      const std::string name = random_name(random) + std::to_string(random() % 30);
+      const std::string prefix = name.substr(0, 2);
+      const Audience audiences[] = {Audience::user(name), Audience::group(prefix), Audience::users(names),
+                                    Audience::everybody()};
+      const Audience& audience = audiences[random() % 8 < 7 ? random() % 3 : 3];
+      store.append(sequence, audience, event);
+      everything.append(sequence, audience, 0, {});
+      REQUIRE(store.bytes() <= limits.max_bytes);
+
+      const std::string user = random_name(random) + std::to_string(random() % 30);
+      const std::uint64_t after = random() % (sequence + 1);
+      std::vector<StoredEvent> events;
+      const std::uint64_t discarded = store.fetch(user, after, no_limit, events);
+      const std::vector<std::uint64_t> owed = everything.kept(user, after), got = sequences(events);
+      REQUIRE(std::includes(owed.begin(), owed.end(), got.begin(), got.end()));  // replay is private
+      for (const std::uint64_t each : owed) {
+        if (!std::binary_search(got.begin(), got.end(), each)) REQUIRE(each <= discarded);
+      }
+    }
+  }
+}
+
+TEST_CASE("events age without being looked at", "[history][replay]") {
+  MemoryReplayStore::Clock::time_point now{1h};
+  ReplayLimits limits;
+  limits.max_age = 100ms;
+  MemoryReplayStore store(limits, [&] { return now; });
+  store.append(1, Audience::everybody(), EncodedEvent(Event("x")));
+  now += 60ms;
+  store.append(2, Audience::everybody(), EncodedEvent(Event("x")));
+  std::vector<StoredEvent> events;
+  now += 39ms;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 0);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{1, 2});
+  events.clear();
+  now += 1ms;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{2});
+  events.clear();
+  now += 1h;
+  CHECK(store.fetch("alice", 1, no_limit, events) == 2);
+  CHECK(events.empty());
+}
+
+TEST_CASE("an age that no clock reaches keeps events for ever", "[history][replay]") {
+  ReplayLimits limits;
+  limits.max_age = std::chrono::milliseconds::max();
+  MemoryReplayStore store(limits);
+  store.append(1, Audience::everybody(), EncodedEvent(Event("x")));
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 0);
+  CHECK(events.size() == 1);
+}
+
+TEST_CASE("a busy user does not crowd out what is remembered of others", "[history][replay]") {
+  ReplayLimits limits;
+  limits.max_events = 1;
+  limits.max_remembered = 3;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const auto send = [&](std::string_view user) {
+    store.append(++sequence, Audience::user(user), EncodedEvent(Event("x")));
+  };
+  send("alice");
+  // Each of these empties a track, and each time the same two.
+  for (int i = 0; i < 50; ++i) send(i % 2 == 0 ? "bob" : "carol");
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("alice", 0, no_limit, events) == 1);
+  CHECK(store.fetch("dave", 0, no_limit, events) == 0);
+  // A fourth one does: then some may be told of a gap once too often, and nobody once too seldom.
+  send("dave");
+  send("erin");
+  CHECK(store.fetch("alice", 0, no_limit, events) >= 1);
+  // Most of those who were sent nothing are told nothing.
+  for (int i = 0; i < 1'000; ++i) send("a" + std::to_string(i));
+  int alarms = 0;
+  for (int i = 0; i < 999; ++i) {
+    CHECK(store.fetch("a" + std::to_string(i), 0, no_limit, events) >= static_cast<std::uint64_t>(54 + i));
+    events.clear();
+    if (store.fetch("b" + std::to_string(i), 0, no_limit, events) > 0) ++alarms;
+  }
+  CHECK(alarms < 200);
+}
+
+TEST_CASE("a process that was forked gives other ids, and has no history of the one before",
+          "[history][replay][id][fork]") {
+  const bool used_before = GENERATE(false, true);
+  MemoryReplayStore store;
+  const EncodedEvent event(Event("x"));
+  if (used_before) store.append(1, Audience::user("alice"), event);
+  int results[2];
+  REQUIRE(::pipe(results) == 0);
+  const std::string epoch(store.epoch());
+  pid_t children[2];
+  for (pid_t& child : children) {
+    child = ::fork();
+    REQUIRE(child >= 0);
+    if (child > 0) continue;
+    // Here only what is safe after a fork, and no test's check.
+    std::vector<StoredEvent> events;
+    const bool fresh = store.newest() == 0 && store.fetch("alice", 0, no_limit, events) == 0 && events.empty();
+    store.append(store.newest() + 1, Audience::user("alice"), event);
+    std::string told(fresh && store.newest() == 1 ? store.epoch() : std::string_view("has a history"));
+    told.resize(32, ' ');
+    ::_exit(::write(results[1], told.data(), told.size()) == 32 ? 0 : 1);
+  }
+  std::vector<std::string> epochs{epoch};
+  for (const pid_t child : children) {
+    int status = 1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(status == 0);
+    std::string told(32, ' ');
+    REQUIRE(::read(results[0], told.data(), told.size()) == 32);
+    epochs.push_back(told.substr(0, told.find(' ')));
+  }
+  ::close(results[0]);
+  ::close(results[1]);
+  CAPTURE(epochs);
+  CHECK(std::count(epochs.begin(), epochs.end(), "has") == 0);
+  std::sort(epochs.begin(), epochs.end());
+  CHECK(std::unique(epochs.begin(), epochs.end()) == epochs.end());
+  // This process goes on as before.
+  CHECK(store.epoch() == epoch);
+  CHECK(store.newest() == (used_before ? 1 : 0));
+}
+
+TEST_CASE("fetching adds to what is there and gives one event at least", "[history][replay]") {
+  MemoryReplayStore store;
+  for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
+    store.append(sequence, Audience::user("alice"), EncodedEvent(Event("some data")));
+  }
+  std::vector<StoredEvent> events;
+  for (std::uint64_t after = 0; after < 3; ++after) store.fetch("alice", after, 0, events);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{1, 2, 3});
+  store.fetch("alice", 3, no_limit, events);
+  CHECK(events.size() == 3);
+}
+
+TEST_CASE("every store has an epoch of its own, fit for an id", "[history][replay][id]") {
+  std::vector<std::string> epochs;
+  for (int i = 0; i < 5; ++i) epochs.emplace_back(MemoryReplayStore().epoch());
+  for (const std::string& epoch : epochs) {
+    CHECK(!epoch.empty());
+    CHECK(epoch.size() <= 32);
+    CHECK(std::all_of(epoch.begin(), epoch.end(),
+                      [](char c) { return c > ' ' && c <= '~' && c != '-'; }));  // (Fetch 2.2.2)
+    CHECK(spate::detail::Cursor::parse(spate::detail::format_event_id(epoch, 7)).sequence_in(epoch) == 7);
+  }
+  std::sort(epochs.begin(), epochs.end());
+  CHECK(std::unique(epochs.begin(), epochs.end()) == epochs.end());
+}
+
+TEST_CASE("sequence numbers may grow by more than one", "[history][replay][mirror]") {
+  std::minstd_rand random(5);
+  ReplayLimits limits;
+  limits.max_events = 50;
+  MemoryReplayStore store(limits);
+  NaiveStore model(limits);
+  std::uint64_t sequence = 0;
+  for (int i = 0; i < 500; ++i) {
+    sequence += 1 + random() % 1'000'000'000;
+    const EncodedEvent event(Event("x").id(std::to_string(sequence)));
+    const std::string name = random_name(random);
+    const Audience audience = i % 3 == 0 ? Audience::user(name) : Audience::group(name);
+    store.append(sequence, audience, event);
+    model.append(sequence, audience, event.bytes().size(), {});
+    CHECK(store.newest() == sequence);
+    for (const std::uint64_t after : {std::uint64_t{0}, sequence / 2, sequence - 1, sequence, sequence + 1}) {
+      const std::string user = random_name(random);
+      std::vector<StoredEvent> events;
+      const std::uint64_t discarded = store.fetch(user, after, no_limit, events);
+      CHECK(sequences(events) == model.kept(user, after));
+      CHECK(discarded == model.discarded(user));
+    }
+  }
+}
+
+TEST_CASE("a store that mirrors a log begins again with another", "[history][replay][mirror]") {
+  MemoryReplayStore store;
+  const EncodedEvent event(Event("x"));
+  std::vector<StoredEvent> events;
+  for (int round = 1; round <= 3; ++round) {
+    CHECK(store.restart("log" + std::to_string(round)));
+    CHECK(store.epoch() == "log" + std::to_string(round));
+    CHECK(store.newest() == 0);
+    CHECK(store.size() == 0);
+    CHECK(store.bytes() == 0);
+    // Nothing of the one before is left, not even that something was discarded.
+    CHECK(store.fetch("anna", 0, no_limit, events) == 0);
+    CHECK(events.empty());
+    store.append(7, Audience::user("anna"), event);
+    store.append(9, Audience::group("an"), event);
+    store.append(11, Audience::everybody(), event);
+    CHECK(store.fetch("anna", 7, no_limit, events) == 0);
+    CHECK(sequences(events) == std::vector<std::uint64_t>{9, 11});
+    events.clear();
+  }
+}
+
+TEST_CASE("what a mirror has never seen may have been anybody's", "[history][replay][mirror]") {
+  MemoryReplayStore store;
+  const EncodedEvent event(Event("x"));
+  store.restart("log");
+  store.append(10, Audience::user("anna"), event);
+  store.skip(20);
+  CHECK(store.newest() == 20);
+  store.append(30, Audience::user("anna"), event);
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("anna", 10, no_limit, events) == 20);
+  CHECK(store.fetch("bert", 10, no_limit, events) == 20);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{30});
+}
+
+TEST_CASE("many events that became too old are not replayed, and go some at a time", "[history][replay][cost]") {
+  auto now = MemoryReplayStore::Clock::time_point();
+  ReplayLimits limits;
+  limits.max_events = 100'000;
+  limits.max_age = 1h;
+  MemoryReplayStore store(limits, [&] { return now; });
+  constexpr std::uint64_t old = 10'000;
+  const auto append = [&](std::uint64_t sequence, const Audience& audience) {
+    store.append(sequence, audience, EncodedEvent(Event("x")));
+  };
+  for (std::uint64_t sequence = 1; sequence <= old; ++sequence) {
+    append(sequence, sequence % 2 == 0 ? Audience::user("anna") : Audience::everybody());
+  }
+  now += 30min;
+  append(old + 1, Audience::user("anna"));
+  now += 31min;
+  std::vector<StoredEvent> events;
+  for (std::size_t before = store.size(); before > 1; before = store.size()) {
+    events.clear();
+    CHECK(store.fetch("anna", 0, 1'000'000, events) == old);
+    CHECK(store.fetch("bert", 0, 1'000'000, events) == old - 1);
+    REQUIRE(events.size() == 1);
+    CHECK(events.front().sequence == old + 1);
+    REQUIRE(store.size() < before);
+    REQUIRE(before - store.size() < 1'000);
+  }
+  CHECK(store.bytes() < 1'000);
+}
+
+TEST_CASE("a large event displaces others some at a time, and small ones keep within the limit",
+          "[history][replay][cost]") {
+  ReplayLimits limits;
+  limits.max_bytes = 2'000'000;
+  limits.max_events = 100'000;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const auto append = [&](std::size_t size) {
+    store.append(++sequence, Audience::everybody(), EncodedEvent(Event(std::string(size, 'x'))));
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    append(1);
+    REQUIRE(store.bytes() <= limits.max_bytes);
+  }
+  const std::size_t kept = store.size();
+  append(1'500'000);
+  CHECK(store.size() < kept);
+  CHECK(store.size() > kept - 1'000);
+  for (std::size_t calls = 0; store.bytes() > limits.max_bytes; ++calls) {
+    REQUIRE(calls < kept / 100);
+    append(1);
+  }
+  CHECK(store.size() > kept / 8);
+}
+
+TEST_CASE("what is forgotten of groups is a gap to those in them alone", "[history][replay][bytes]") {
+  ReplayLimits limits;
+  limits.max_bytes = 1'000'000;
+  MemoryReplayStore store(limits);
+  const EncodedEvent kept(Event("x")), large(Event(std::string(limits.max_bytes, 'x')));
+  store.append(1, Audience::user("zoe"), kept);
+  std::uint64_t sequence = 1;
+  for (int i = 0; i < 3'000; ++i) store.append(++sequence, Audience::group("g" + std::to_string(i)), large);
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("zoe", 0, 1'000'000, events) == 0);
+  CHECK(events.size() == 1);
+  // One of the first, which is forgotten, and one of the last.
+  CHECK(store.fetch("g2", 0, 1'000'000, events) >= 4);
+  CHECK(store.fetch("g2999-anna", 0, 1'000'000, events) == sequence);
+}
