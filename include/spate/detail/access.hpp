@@ -1,0 +1,16 @@
+// The way from a handle to the core that it refers to, for the layers above it and for tests: each handle has it as its
+// friend, and shows nothing of it to programs.
+//
+//   const Ref<StreamCore>& core = access::core(stream);
+#pragma once
+
+namespace spate::detail {
+
+struct access {
+  template <typename Handle>
+  static const auto& core(const Handle& handle) noexcept {
+    return handle.core_;
+  }
+};
+
+}  // namespace spate::detail
