@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/detail/access.hpp>
 #include "support/catch.hpp"
 #include "support/one_stream.hpp"
 #include "support/texts.hpp"
@@ -316,7 +317,9 @@ TEST_CASE("a credential ends by the wall clock, whoever moves it", "[loopback][s
   std::atomic<std::chrono::hours> shift{0h};
   OneStream one(options);
   one.serving.loop.run([&] {
-    one.stream.core()->own_shard().set_wall_clock([&] { return std::chrono::system_clock::now() + shift.load(); });
+    spate::detail::access::core(one.stream)->own_shard().set_wall_clock([&] {
+      return std::chrono::system_clock::now() + shift.load();
+    });
   });
   const auto now = std::chrono::system_clock::now();
   const auto some_heartbeats = [&] {
@@ -344,5 +347,6 @@ TEST_CASE("a credential ends by the wall clock, whoever moves it", "[loopback][s
   CHECK(one.client.rest() == Texts{"expired"});
   CHECK(eventually([&] { return one.serving.ended(EndReason::expired) == 1; }));
   // Nothing is kept of it.
-  CHECK(one.serving.loop.run([&] { return one.stream.core()->own_shard().expiries().size(); }) == 0);
+  CHECK(one.serving.loop.run([&] { return spate::detail::access::core(one.stream)->own_shard().expiries().size(); }) ==
+        0);
 }

@@ -9,6 +9,7 @@
 
 #include <asio/awaitable.hpp>
 
+#include <spate/detail/access.hpp>
 #include "support/catch.hpp"
 #include "support/end_of.hpp"
 #include "support/one_stream.hpp"
@@ -257,7 +258,7 @@ TEST_CASE("a poll that gets more than fits is answered with what does", "[loopba
         stream.send(Event(std::string(450, 'x')));
       } else {
         // Past the look that `send` takes.
-        stream.core()->own_shard().run([core = stream.core()] {
+        spate::detail::access::core(stream)->own_shard().run([core = spate::detail::access::core(stream)] {
           core->deliver(EncodedEvent(Event(std::string(450, 'x'))), detail::QueueNode::Kind::event);
         });
       }

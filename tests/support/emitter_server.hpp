@@ -22,6 +22,7 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
@@ -105,7 +106,7 @@ class EmitterServer {
     std::mutex mutex;
     std::condition_variable changed;
     bool done = false;
-    stream(index).core()->own_shard().run([&] {
+    detail::access::core(stream(index))->own_shard().run([&] {
       function();
       const std::lock_guard lock(mutex);
       done = true;

@@ -32,6 +32,7 @@
 #include <asio/post.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/event_stream.hpp>
@@ -62,7 +63,7 @@ class Emitter {
   /// Throws       std::invalid_argument when `stream` is in this emitter already and the caller is its handler; when
   ///              `user` is empty; when `options.events` is longer than its limits
   std::error_code add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
-    return core_->add(std::string(user), stream.core(), options);
+    return core_->add(std::string(user), detail::access::core(stream), options);
   }
 
   /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.
@@ -143,7 +144,7 @@ class Emitter {
   template <typename CompletionToken>
   auto async_caught_up(const EventStream& stream, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
-        [stream = stream.core()](auto handler) {
+        [stream = detail::access::core(stream)](auto handler) {
           stream->await_caught_up(detail::make_handler_waiter(stream->shard_ref(), std::move(handler)));
         },
         token);
@@ -154,7 +155,9 @@ class Emitter {
   std::size_t remove(std::string_view user) { return core_->remove(user); }
 
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.
-  bool remove(std::string_view user, const EventStream& stream) { return core_->remove(user, *stream.core()); }
+  bool remove(std::string_view user, const EventStream& stream) {
+    return core_->remove(user, *detail::access::core(stream));
+  }
 
   // Two names in braces would be taken for the two ends of one text.
   using Names = std::initializer_list<std::string_view>;

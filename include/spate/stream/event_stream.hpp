@@ -28,6 +28,7 @@
 #include <asio/async_result.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
@@ -189,9 +190,9 @@ class EventStream {
 
   /// For the layers above.
   explicit EventStream(detail::Ref<detail::StreamCore> core) noexcept : core_(std::move(core)) {}
-  const detail::Ref<detail::StreamCore>& core() const noexcept { return core_; }
 
  private:
+  friend struct detail::access;
   detail::Ref<detail::StreamCore> core_;
 };
 

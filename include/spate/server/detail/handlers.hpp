@@ -15,6 +15,7 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/server/pending_response.hpp>
@@ -50,7 +51,7 @@ template <typename Function>
 void run_coroutine(const std::shared_ptr<Function>& handler, const EventStream& stream,
                    const OnException& on_exception) {
   const auto left = std::make_shared<asio::cancellation_signal>();
-  stream.on_complete([left, core = stream.core()] {
+  stream.on_complete([left, core = access::core(stream)] {
     // A stream that the program has ended itself leaves its coroutine alone.
     const bool by_program = core->reason() == EndReason::completed || core->reason() == EndReason::error;
     if (!by_program) left->emit(asio::cancellation_type::terminal);
@@ -61,7 +62,7 @@ void run_coroutine(const std::shared_ptr<Function>& handler, const EventStream& 
     } else {
       stream.complete();
     }
-    stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
+    access::core(stream)->own_shard().run([core = access::core(stream)] { core->handler_finished(); });
   };
   spawn(
       stream.get_executor(), [handler, stream] { return (*handler)(stream); },
@@ -126,7 +127,7 @@ StreamHandler make_stream_handler(Function function) {
         } catch (...) {
           stream_handler_failed(stream, on_exception, std::current_exception());
         }
-        stream.core()->handler_returned();
+        access::core(stream)->handler_returned();
       };
     } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
       return make_coroutine_handler<StreamHandler>(std::move(function));

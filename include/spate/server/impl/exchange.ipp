@@ -2,6 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/server/detail/exchange.hpp>
 
 namespace spate::detail {
@@ -141,7 +142,7 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   if (expiry) stream.expire_at(*expiry);
   std::get<StreamHandler>(route.handler)(stream, server_.options.on_exception);
   // The drain has passed already; the client gets its farewell all the same.
-  if (draining()) stream.core()->on_drain();
+  if (draining()) access::core(stream)->on_drain();
 }
 
 SPATE_DECL std::optional<TransportChoice> Exchange::choice_of(const Request& request) {
