@@ -12,7 +12,7 @@ namespace spate::detail {
 struct access {
   template <typename Handle>
   static const auto& core(const Handle& handle) noexcept {
-    return handle.core_;
+    return handle.core_.ref();
   }
 
   template <typename Handle, typename CoreRef>

@@ -18,7 +18,7 @@
 
 #include <spate/config.hpp>
 #include <spate/http/response.hpp>
-#include <spate/wire/detail/ref.hpp>
+#include <spate/wire/detail/core_ref.hpp>
 
 namespace spate {
 
@@ -57,7 +57,7 @@ class PendingResponse {
   friend struct detail::access;
   explicit PendingResponse(detail::Ref<detail::PendingCore> core);
 
-  detail::Ref<detail::PendingCore> core_;  // null once it has been moved from
+  detail::CoreRef<detail::PendingCore> core_;  // null once it has been moved from
 };
 
 }  // namespace spate

@@ -28,7 +28,7 @@
 #include <spate/config.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
-#include <spate/wire/detail/ref.hpp>
+#include <spate/wire/detail/core_ref.hpp>
 
 namespace spate {
 
@@ -57,8 +57,8 @@ class StreamedResponse {
   template <typename CompletionToken>
   auto async_write(std::string piece, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
-        [core = resident()](auto handler, std::string bytes) {
-          write(*core, std::move(bytes), detail::make_handler_waiter(std::move(handler)));
+        [core = core_](auto handler, std::string bytes) {
+          write(core, std::move(bytes), detail::make_handler_waiter(std::move(handler)));
         },
         token, std::move(piece));
   }
@@ -89,13 +89,12 @@ class StreamedResponse {
 
  private:
   friend struct detail::access;
+  using Core = detail::CoreRef<detail::StreamedCore>;
   explicit StreamedResponse(detail::Ref<detail::StreamedCore> core);
 
-  // The core, for what is no copy: it keeps nothing open.
-  detail::Ref<detail::Resident> resident() const noexcept;
-  static void write(detail::Resident& core, std::string piece, const detail::Ref<detail::CompletionWaiter>& waiter);
+  static void write(const Core& core, std::string piece, const detail::Ref<detail::CompletionWaiter>& waiter);
 
-  detail::Ref<detail::StreamedCore> core_;  // null once it has been moved from
+  Core core_;  // null once it has been moved from
 };
 
 }  // namespace spate

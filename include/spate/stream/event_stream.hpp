@@ -35,6 +35,7 @@
 #include <spate/stream/end_reason.hpp>
 #include <spate/stream/send_result.hpp>
 #include <spate/stream/transport.hpp>
+#include <spate/wire/detail/core_ref.hpp>
 #include <spate/wire/encoded_event.hpp>
 #include <spate/wire/event.hpp>
 
@@ -116,8 +117,8 @@ class EventStream {
   template <typename CompletionToken>
   auto async_send(const Event& event, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
-        [stream = *this](auto handler, EncodedEvent encoded) {
-          stream.send_for(detail::make_handler_waiter(std::move(handler)), std::move(encoded));
+        [core = core_](auto handler, EncodedEvent encoded) {
+          send(core, std::move(encoded), detail::make_handler_waiter(std::move(handler)));
         },
         token, EncodedEvent(event));
   }
@@ -164,8 +165,7 @@ class EventStream {
   template <typename CompletionToken>
   auto async_closed(CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
-        [stream = *this](auto handler) { stream.tell_when_over(detail::make_handler_waiter(std::move(handler))); },
-        token);
+        [core = core_](auto handler) { when_ended(core, detail::make_handler_waiter(std::move(handler))); }, token);
   }
 
   /// Whether something sent now has a chance to arrive.
@@ -186,22 +186,17 @@ class EventStream {
   asio::any_io_executor get_executor() const;
 
   /// Whether both refer to the same connection.
-  friend bool operator==(const EventStream& a, const EventStream& b) noexcept { return a.core_ == b.core_; }
-
-  EventStream(const EventStream& other) noexcept;
-  EventStream(EventStream&& other) noexcept;
-  EventStream& operator=(const EventStream& other) noexcept;
-  EventStream& operator=(EventStream&& other) noexcept;
-  ~EventStream();
+  friend bool operator==(const EventStream&, const EventStream&) = default;
 
  private:
   friend struct detail::access;
+  using Core = detail::CoreRef<detail::StreamCore>;
   explicit EventStream(detail::Ref<detail::StreamCore> core) noexcept;
 
-  void send_for(const detail::Ref<detail::CompletionWaiter>& waiter, EncodedEvent event) const;
-  void tell_when_over(const detail::Ref<detail::CompletionWaiter>& waiter) const;
+  static void send(const Core& core, EncodedEvent event, const detail::Ref<detail::CompletionWaiter>& waiter);
+  static void when_ended(const Core& core, const detail::Ref<detail::CompletionWaiter>& waiter);
 
-  detail::Ref<detail::StreamCore> core_;
+  Core core_;
 };
 
 }  // namespace spate

@@ -7,13 +7,14 @@
 #include <spate/server/detail/pending_core.hpp>
 #include <spate/server/pending_response.hpp>
 #include <spate/wire/detail/require.hpp>
+#include <spate/wire/impl/core_ref.ipp>
 
 namespace spate {
 
 SPATE_DECL PendingResponse::PendingResponse(detail::Ref<detail::PendingCore> core) : core_(std::move(core)) {
   core_->add_handle();
 }
-SPATE_DECL PendingResponse::PendingResponse(const PendingResponse& other) : PendingResponse(other.core_) {}
+SPATE_DECL PendingResponse::PendingResponse(const PendingResponse& other) : PendingResponse(other.core_.ref()) {}
 SPATE_DECL PendingResponse::PendingResponse(PendingResponse&& other) noexcept = default;
 
 SPATE_DECL PendingResponse& PendingResponse::operator=(PendingResponse other) noexcept {
@@ -52,3 +53,7 @@ SPATE_DECL asio::any_io_executor PendingResponse::get_executor() const {
 }
 
 }  // namespace spate
+
+#if !defined(SPATE_HEADER_ONLY)
+template class spate::detail::CoreRef<spate::detail::PendingCore>;
+#endif

@@ -10,13 +10,14 @@
 #include <spate/server/detail/streamed_core.hpp>
 #include <spate/server/streamed_response.hpp>
 #include <spate/wire/detail/require.hpp>
+#include <spate/wire/impl/core_ref.ipp>
 
 namespace spate {
 
 SPATE_DECL StreamedResponse::StreamedResponse(detail::Ref<detail::StreamedCore> core) : core_(std::move(core)) {
   core_->add_handle();
 }
-SPATE_DECL StreamedResponse::StreamedResponse(const StreamedResponse& other) : StreamedResponse(other.core_) {}
+SPATE_DECL StreamedResponse::StreamedResponse(const StreamedResponse& other) : StreamedResponse(other.core_.ref()) {}
 SPATE_DECL StreamedResponse::StreamedResponse(StreamedResponse&& other) noexcept = default;
 
 SPATE_DECL StreamedResponse& StreamedResponse::operator=(StreamedResponse other) noexcept {
@@ -28,15 +29,10 @@ SPATE_DECL StreamedResponse::~StreamedResponse() {
   if (core_) core_->drop_handle();
 }
 
-SPATE_DECL detail::Ref<detail::Resident> StreamedResponse::resident() const noexcept {
-  return core_;
-}
-
-SPATE_DECL void StreamedResponse::write(detail::Resident& core, std::string piece,
+SPATE_DECL void StreamedResponse::write(const Core& core, std::string piece,
                                         const detail::Ref<detail::CompletionWaiter>& waiter) {
-  auto& streamed = static_cast<detail::StreamedCore&>(core);
-  waiter->run_on(streamed.shard());
-  streamed.write(std::move(piece), detail::Ref<detail::SendWaiter>(waiter));
+  waiter->run_on(core->shard());
+  core->write(std::move(piece), detail::Ref<detail::SendWaiter>(waiter));
 }
 
 SPATE_DECL void StreamedResponse::finish() const {
@@ -68,3 +64,7 @@ SPATE_DECL void StreamedResponse::on_error(std::function<void(std::error_code)> 
 }
 
 }  // namespace spate
+
+#if !defined(SPATE_HEADER_ONLY)
+template class spate::detail::CoreRef<spate::detail::StreamedCore>;
+#endif

@@ -5,6 +5,7 @@
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/wire/detail/require.hpp>
+#include <spate/wire/impl/core_ref.ipp>
 
 namespace spate {
 
@@ -78,22 +79,17 @@ SPATE_DECL asio::any_io_executor EventStream::get_executor() const {
   return core_->shard().executor();
 }
 
-SPATE_DECL EventStream::EventStream(const EventStream& other) noexcept = default;
-SPATE_DECL EventStream::EventStream(EventStream&& other) noexcept = default;
-SPATE_DECL EventStream& EventStream::operator=(const EventStream& other) noexcept = default;
-SPATE_DECL EventStream& EventStream::operator=(EventStream&& other) noexcept = default;
-SPATE_DECL EventStream::~EventStream() = default;
-
 SPATE_DECL EventStream::EventStream(detail::Ref<detail::StreamCore> core) noexcept : core_(std::move(core)) {}
 
-SPATE_DECL void EventStream::send_for(const detail::Ref<detail::CompletionWaiter>& waiter, EncodedEvent event) const {
-  waiter->run_on(core_->shard_ref());
-  core_->send(std::move(event), detail::Ref<detail::SendWaiter>(waiter));
+SPATE_DECL void EventStream::send(const Core& core, EncodedEvent event,
+                                  const detail::Ref<detail::CompletionWaiter>& waiter) {
+  waiter->run_on(core->shard_ref());
+  core->send(std::move(event), detail::Ref<detail::SendWaiter>(waiter));
 }
 
-SPATE_DECL void EventStream::tell_when_over(const detail::Ref<detail::CompletionWaiter>& waiter) const {
-  waiter->run_on(core_->shard_ref());
-  core_->when_ended(waiter);
+SPATE_DECL void EventStream::when_ended(const Core& core, const detail::Ref<detail::CompletionWaiter>& waiter) {
+  waiter->run_on(core->shard_ref());
+  core->when_ended(waiter);
 }
 
 SPATE_DECL void EventStream::on_complete(std::function<void()> callback) const {
@@ -112,3 +108,7 @@ SPATE_DECL void EventStream::on_error(std::function<void(std::error_code)> callb
 }
 
 }  // namespace spate
+
+#if !defined(SPATE_HEADER_ONLY)
+template class spate::detail::CoreRef<spate::detail::StreamCore>;
+#endif
