@@ -50,6 +50,7 @@
 #include <spate/registry/impl/catch_up.ipp>
 #include <spate/registry/impl/census.ipp>
 #include <spate/registry/impl/delivery.ipp>
+#include <spate/registry/impl/emitter.ipp>
 #include <spate/registry/impl/emitter_bus.ipp>
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>

@@ -90,31 +90,16 @@ class CompletionWaiter : public SendWaiter {
   std::error_code error_;
 };
 
-/// Calls `handler(error, results...)` once, posted to its associated executor, else to the executor given, else to the
-/// shard given; a handler with nowhere to run is dropped uncalled.
-template <typename Handler, typename... Results>
-class HandlerWaiter final : public CompletionWaiter {
+/// The same for a handler that takes results besides the error.
+template <typename... Results>
+class ResultWaiter : public CompletionWaiter {
  public:
-  /// `executor` may be empty.
-  HandlerWaiter(const asio::any_io_executor& executor, Handler handler, Results... results)
-      : slot_(asio::get_associated_cancellation_slot(handler)),
-        handler_(std::move(handler)),
-        results_(std::move(results)...) {
-    auto own = asio::get_associated_executor(*handler_, executor);
-    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
-      if (!own) return;
-    }
-    work_.emplace(std::move(own));
-  }
-
-  void listen_for_cancellation() {
-    if (slot_.is_connected()) slot_.assign(Cancel{Ref<CompletionWaiter>(this)});
-  }
+  explicit ResultWaiter(Results... results) : results_(std::move(results)...) {}
 
   using CompletionWaiter::done;
 
-  /// The same, with other results than those given at the start. A template, so that without results it is not taken
-  /// for the one above.
+  /// `done`, with other results than those given at the start. A template, so that without results it is not taken for
+  /// the one above.
   template <typename... Given>
     requires(sizeof...(Given) > 0)
   void done(std::error_code error, Given... results) {
@@ -123,10 +108,35 @@ class HandlerWaiter final : public CompletionWaiter {
     call(error);
   }
 
+ protected:
+  std::tuple<Results...> results_;
+};
+
+/// Calls `handler(error, results...)` once, posted to its associated executor, else to the executor given, else to the
+/// shard given; a handler with nowhere to run is dropped uncalled.
+template <typename Handler, typename... Results>
+class HandlerWaiter final : public ResultWaiter<Results...> {
+ public:
+  /// `executor` may be empty.
+  HandlerWaiter(const asio::any_io_executor& executor, Handler handler, Results... results)
+      : ResultWaiter<Results...>(std::move(results)...),
+        slot_(asio::get_associated_cancellation_slot(handler)),
+        handler_(std::move(handler)) {
+    auto own = asio::get_associated_executor(*handler_, executor);
+    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+      if (!own) return;
+    }
+    work_.emplace(std::move(own));
+  }
+
+  void listen_for_cancellation() {
+    if (slot_.is_connected()) slot_.assign(CompletionWaiter::Cancel{Ref<CompletionWaiter>(this)});
+  }
+
  private:
   using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
 
-  bool post_to_own(Call&& call) override {
+  bool post_to_own(CompletionWaiter::Call&& call) override {
     if (!work_) return false;
     asio::post(work_->get_executor(), std::move(call));
     return true;
@@ -139,7 +149,7 @@ class HandlerWaiter final : public CompletionWaiter {
     Handler handler = std::move(*handler_);
     handler_.reset();
     const auto work = std::exchange(work_, std::nullopt);
-    std::apply([&](auto&... result) { std::move(handler)(error, std::move(result)...); }, results_);
+    std::apply([&](auto&... result) { std::move(handler)(error, std::move(result)...); }, this->results_);
   }
 
   void drop() noexcept override { handler_.reset(); }
@@ -147,7 +157,6 @@ class HandlerWaiter final : public CompletionWaiter {
   asio::associated_cancellation_slot_t<Handler> slot_;
   std::optional<asio::executor_work_guard<Executor>> work_;
   std::optional<Handler> handler_;
-  std::tuple<Results...> results_;
 };
 
 /// A waiter for `handler`, which falls back to `executor` when it has none of its own. `executor` may be empty: then
