@@ -50,6 +50,7 @@
 #include <spate/registry/impl/catch_up.ipp>
 #include <spate/registry/impl/census.ipp>
 #include <spate/registry/impl/delivery.ipp>
+#include <spate/registry/impl/emitter.ipp>
 #include <spate/registry/impl/emitter_bus.ipp>
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>
@@ -66,6 +67,7 @@
 #include <spate/registry/impl/subscription.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>
 #include <spate/registry/impl/user_index.ipp>
+#include <spate/server/impl/all_of.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/connection_limits.ipp>
 #include <spate/server/impl/exchange.ipp>
@@ -73,6 +75,7 @@
 #include <spate/server/impl/handlers.ipp>
 #include <spate/server/impl/listen_address.ipp>
 #include <spate/server/impl/listener.ipp>
+#include <spate/server/impl/pending_core.ipp>
 #include <spate/server/impl/pending_response.ipp>
 #include <spate/server/impl/respondent.ipp>
 #include <spate/server/impl/router.ipp>
@@ -80,12 +83,14 @@
 #include <spate/server/impl/server_core.ipp>
 #include <spate/server/impl/server_impl.ipp>
 #include <spate/server/impl/session.ipp>
+#include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>
 #include <spate/stream/impl/adopted_socket.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
+#include <spate/stream/impl/handler_waiter.ipp>
 #include <spate/stream/impl/held_sends.ipp>
 #include <spate/stream/impl/iframe_rendition.ipp>
 #include <spate/stream/impl/shard.ipp>

@@ -4,7 +4,7 @@
 #   layers.sh INCLUDE_DIRECTORY
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
-# standard library and the roots config.hpp, version.hpp, error.hpp and detail/lock.hpp. What only Linux has stays in
+# standard library and the roots config.hpp, version.hpp, error.hpp and detail/. What only Linux has stays in
 # loop/detail and loop/impl.
 # Asio lies below loop, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
@@ -24,13 +24,14 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     may["cluster"]  = " wire http loop transport connection stream history registry asio hiredis "
     may["jwt"]      = " wire http loop transport connection stream history registry server asio libjwt "
     may["root"]     = " "
+    may["detail"]   = " "
     may["all"]      = " wire http loop transport connection stream history registry server asio "
     may["src"]      = " wire http loop transport connection stream history registry server all asio "
   }
   FNR == 1 {
     layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : "root"
     if (FILENAME ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/) layer = "all"
-    if (FILENAME ~ /^(error\.hpp|impl\/error\.ipp|detail\/lock\.hpp)$/) layer = "root"
+    if (FILENAME ~ /^(error\.hpp|impl\/error\.ipp)$/) layer = "root"
     if (FILENAME == "src.hpp") layer = "src"
     if (!(layer in may)) fail("lies in no layer")
     files++
@@ -48,7 +49,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     needs = ""
     if (name ~ /^spate\//) {
       path = substr(name, 7)
-      if (path ~ /^((config|version|error|detail\/lock)\.hpp|impl\/error\.ipp)$/) next
+      if (path ~ /^((config|version|error)\.hpp|impl\/error\.ipp)$/ || path ~ /^detail\//) next
       needs = path ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/ ? "all" : path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
       if (system("test -f \"" path "\"") != 0) fail("there is no such header")
     } else if (name ~ /^asio\//) needs = "asio"

@@ -13,7 +13,9 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/error.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/registry/emitter.hpp>
+#include <spate/stream/detail/stream_core.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
 
@@ -48,7 +50,7 @@ std::uint64_t ended(const EmitterServer& hub, spate::EndReason reason) {
 class Blocked {
  public:
   explicit Blocked(const EmitterServer& hub) {
-    hub.stream(0).core()->own_shard().run([state = state_] {
+    spate::detail::access::core(hub.stream(0))->own_shard().run([state = state_] {
       state->begun = true;
       eventually([&] { return state->over.load(); });
     });

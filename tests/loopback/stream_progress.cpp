@@ -19,6 +19,9 @@
 #include <utility>
 #include <vector>
 
+#include <spate/detail/access.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
 #include "support/catch.hpp"
 #include "support/one_stream.hpp"
 #include "support/texts.hpp"
@@ -323,7 +326,7 @@ TEST_CASE("a credential ends by the wall clock, whoever moves it", "[loopback][s
   options.farewell = [](EndReason reason) { return Event(std::string(to_string(reason))); };
   const auto wall = std::make_shared<MovedWallClock>();
   OneStream one(options);
-  one.serving.loop.run([&] { one.stream.core()->own_shard().set_time(wall); });
+  one.serving.loop.run([&] { detail::access::core(one.stream)->own_shard().set_time(wall); });
   const auto now = std::chrono::system_clock::now();
   const auto some_heartbeats = [&] {
     for (int i = 0; i < 5; ++i) one.client.next_comment();
@@ -350,5 +353,5 @@ TEST_CASE("a credential ends by the wall clock, whoever moves it", "[loopback][s
   CHECK(one.client.rest() == Texts{"expired"});
   CHECK(eventually([&] { return one.serving.ended(EndReason::expired) == 1; }));
   // Nothing is kept of it.
-  CHECK(one.serving.loop.run([&] { return one.stream.core()->own_shard().expiries().size(); }) == 0);
+  CHECK(one.serving.loop.run([&] { return detail::access::core(one.stream)->own_shard().expiries().size(); }) == 0);
 }

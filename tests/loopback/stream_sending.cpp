@@ -9,6 +9,9 @@
 
 #include <asio/awaitable.hpp>
 
+#include <spate/detail/access.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+
 #include "support/catch.hpp"
 #include "support/end_of.hpp"
 #include "support/one_stream.hpp"
@@ -257,9 +260,9 @@ TEST_CASE("a poll that gets more than fits is answered with what does", "[loopba
         stream.send(Event(std::string(450, 'x')));
       } else {
         // Past the look that `send` takes.
-        stream.core()->own_shard().run([core = stream.core()] {
-          core->deliver(EncodedEvent(Event(std::string(450, 'x'))), detail::QueueNode::Kind::event);
-        });
+        const auto& core = detail::access::core(stream);
+        core->own_shard().run(
+            [core] { core->deliver(EncodedEvent(Event(std::string(450, 'x'))), detail::QueueNode::Kind::event); });
       }
     }
   });

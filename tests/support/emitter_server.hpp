@@ -22,9 +22,11 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
+#include <spate/stream/detail/stream_core.hpp>
 #include "support/event_client.hpp"
 #include "support/eventually.hpp"
 #include "support/sending.hpp"
@@ -105,7 +107,7 @@ class EmitterServer {
     std::mutex mutex;
     std::condition_variable changed;
     bool done = false;
-    stream(index).core()->own_shard().run([&] {
+    detail::access::core(stream(index))->own_shard().run([&] {
       function();
       const std::lock_guard lock(mutex);
       done = true;

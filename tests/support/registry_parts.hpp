@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/detail/access.hpp>
 #include <spate/history/detail/history.hpp>
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/detail/catch_up.hpp>
@@ -63,7 +64,7 @@ class RegistryParts {
 
   detail::Ref<detail::Subscription> subscription(std::vector<std::string> events = {},
                                                  detail::TransportChoice choice = {}) {
-    const detail::Ref<detail::StreamCore> stream = streams_.open(std::move(choice)).core();
+    const detail::Ref<detail::StreamCore> stream = detail::access::core(streams_.open(std::move(choice)));
     return subscriptions_.emplace_back(
         detail::make_ref<detail::Subscription>(feed(*stream), stream, std::move(events)));
   }

@@ -10,6 +10,7 @@
 
 #include <asio/io_context.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -29,9 +30,9 @@ class SocketlessStreams {
   ~SocketlessStreams() { shard_->stop(); }
 
   EventStream open(detail::TransportChoice choice = {}) const {
-    return EventStream(detail::make_ref<detail::StreamCore>(shard_, settings_, detail::Framing::chunked,
-                                                            detail::Ref<detail::StreamOrigin>(origin_), request_,
-                                                            HeaderFields(), std::move(choice)));
+    return detail::access::handle<EventStream>(detail::make_ref<detail::StreamCore>(
+        shard_, settings_, detail::Framing::chunked, detail::Ref<detail::StreamOrigin>(origin_), request_,
+        HeaderFields(), std::move(choice)));
   }
 
  private:

@@ -121,6 +121,22 @@ TEST_CASE("what the store lost before it was drawn is told once", "[registry][re
   CHECK_FALSE(Drawn(parts, *anna).result.gap);
 }
 
+TEST_CASE("what is missing among events that are drawn one after the other is told once", "[registry][replay]") {
+  spate::ReplayLimits limits;
+  limits.max_bytes = 64 * 1024;
+  RegistryParts parts(limits);
+  parts.send("anna", "one");
+  parts.send("anna", std::string(limits.max_bytes, 'x'));  // is not kept
+  parts.send("anna", "three");
+  const Ref<Subscription> anna = drawing(parts, 0);
+  const Drawn first(parts, *anna, 1);
+  CHECK(first.sequences == Sequences{1});
+  CHECK(first.result.gap);
+  const Drawn second(parts, *anna);
+  CHECK(second.sequences == Sequences{3});
+  CHECK_FALSE(second.result.gap);
+}
+
 TEST_CASE("what was lost before a filtered stream is told with the first event that follows",
           "[registry][replay][filter]") {
   spate::ReplayLimits limits;

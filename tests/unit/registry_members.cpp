@@ -149,6 +149,24 @@ TEST_CASE("a poll takes the place of one of the same client that still waits", "
   CHECK(parts.members.counts().streams == 2);
 }
 
+TEST_CASE("one client more than may poll takes the place of one whose grace has begun, else of the oldest",
+          "[registry][poll]") {
+  EmitterOptions options;
+  options.max_polls_per_user = 2;
+  RegistryParts parts({}, false, options);
+  const Ref<Subscription> first = poll_of(parts, "a"), second = poll_of(parts, "b");
+  parts.insert("anna", first);
+  parts.insert("anna", second);
+  const Ref<Poll> graced = parts.members.begin_grace(*second);
+  parts.insert("anna", poll_of(parts, "c"));
+  CHECK(graced->user == nullptr);
+  CHECK(parts.replaced.empty());
+  parts.insert("anna", poll_of(parts, "d"));
+  REQUIRE(parts.replaced.size() == 1);
+  CHECK(parts.replaced[0] == first);
+  CHECK(parts.members.counts().streams == 2);
+}
+
 TEST_CASE("a poll that was not asked again in time is gone, and a stream has no grace", "[registry][poll]") {
   RegistryParts parts;
   const Ref<Subscription> poll = poll_of(parts, "tab"), stream = parts.subscription();

@@ -95,6 +95,19 @@ TEST_CASE("who was away too long is told, and begins with what is left", "[regis
   CHECK(start.told == 3);
 }
 
+TEST_CASE("what a client has is not repeated, though something behind it is missing", "[registry][resume]") {
+  spate::ReplayLimits limits;
+  limits.max_bytes = 64 * 1024;
+  RegistryParts parts(limits);
+  parts.send("anna", "one");
+  const std::uint64_t had = parts.send("anna", "two");
+  parts.send("anna", std::string(limits.max_bytes, 'x'));  // is not kept
+  const std::uint64_t next = parts.send("anna", "four");
+  const Resume::Start start = start_of(parts, parts.history.id_of(had));
+  CHECK(start.gap == GapReason::trimmed);
+  CHECK(start.next == next);
+}
+
 TEST_CASE("a cursor that is no id of this history is told, and all that is kept follows", "[registry][resume]") {
   RegistryParts parts;
   parts.send("bert", "one");
@@ -189,6 +202,53 @@ TEST_CASE("a stream that waits for an event which nobody gave out begins as one 
   CHECK_FALSE(anna->pending);
   CHECK_FALSE(anna->live);
   CHECK(anna->replay.cursor == kept - 1);
+}
+
+TEST_CASE("a search waits when another log begins, and begins anew at its end", "[registry][resume][filter][cluster]") {
+  RegistryParts parts({}, true);
+  parts.mirror.restarted("log");
+  parts.mirror.caught_up(0);
+  parts.send("anna", "one", "other");
+  PendingResume comer = parts.comer("earliest", {"wanted"});
+  const Ref<Subscription> anna = comer.subscription;
+  REQUIRE(parts.resume.plan("anna", comer, !patient));
+  parts.insert("anna", anna);
+  {
+    Places places(anna->shard(), 3);
+    REQUIRE(parts.resume.wait(places, LogMirror::the_end, std::move(comer)));
+  }
+  parts.mirror.restarted("later");
+  parts.resume.wait_for_the_end();
+  CHECK(parts.resume.search(*anna) == Resume::Step::waits);
+  CHECK(anna->pending);
+  const std::uint64_t first = parts.send("anna", "two", "wanted");
+  parts.mirror.caught_up(first);
+  CHECK(parts.resume.search(*anna) == Resume::Step::another);
+  CHECK(parts.resume.search(*anna) == Resume::Step::last);
+  CHECK(anna->replay.cursor == first - 1);
+}
+
+TEST_CASE("one that leaves while its first event is looked for begins no further than what was accepted for it",
+          "[registry][resume][filter]") {
+  RegistryParts parts;
+  const std::uint64_t accepted = parts.send("anna", "one", "other");
+  PendingResume comer = parts.comer("earliest", {"wanted"});
+  const Ref<Subscription> anna = comer.subscription;
+  REQUIRE(parts.resume.plan("anna", comer, !patient));
+  parts.insert("anna", anna);
+  {
+    Places places(anna->shard(), 3);
+    REQUIRE(parts.resume.wait(places, LogMirror::the_end, std::move(comer)));
+  }
+  parts.departures.add(*anna, accepted);
+  parts.members.erase(*anna);
+  CHECK(anna->pending);
+  parts.send("anna", "for others", "other");
+  CHECK(parts.resume.search(*anna) == Resume::Step::another);
+  CHECK(parts.resume.search(*anna) == Resume::Step::last);
+  CHECK(anna->replay.cursor == accepted);
+  CHECK_FALSE(anna->live);
+  parts.departures.remove(*anna);
 }
 
 TEST_CASE("when another log begins all wait for its end", "[registry][resume][cluster]") {

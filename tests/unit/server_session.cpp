@@ -14,6 +14,7 @@
 
 #include <asio/ip/address_v4.hpp>
 
+#include <spate/detail/access.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/server/detail/session.hpp>
@@ -61,7 +62,7 @@ class HeldSession {
   HeldSession& operator=(const HeldSession&) = delete;
   ~HeldSession() {
     if (!client().is_gone()) session_->on_cut();
-    if (stream) stream->core()->on_cut();
+    if (stream) access::core(*stream)->on_cut();
     pending.reset();
     turn();
   }

@@ -12,6 +12,7 @@
 #include <spate/connection/detail/channel.hpp>
 #include <spate/connection/detail/framing.hpp>
 #include <spate/connection/detail/http1_head.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -41,7 +42,7 @@ class HeldStream {
       : origin_(make_ref<Origin>(framing)),
         core_(make_ref<StreamCore>(loop_.shard_ref(), make_ref<StreamSettings>(std::move(options)), framing,
                                    Ref<StreamOrigin>(origin_), std::make_shared<const Request>())),
-        stream(core_) {
+        stream(access::handle<EventStream>(core_)) {
     stream.on_timeout([this] { how_it_ended.push_back("timeout"); });
     stream.on_error([this](std::error_code error) { how_it_ended.push_back("error: " + error.message()); });
     stream.on_complete([this] { how_it_ended.push_back("complete"); });

@@ -10,8 +10,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,16 +19,15 @@
 
 #include <spate/config.hpp>
 #include <spate/http/cross_site.hpp>
-#include <spate/http/detail/target.hpp>
-#include <spate/http/detail/tokens.hpp>
 #include <spate/http/header_fields.hpp>
-#include <spate/http/host_policy.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
-#include <spate/wire/detail/quote.hpp>
-#include <spate/wire/detail/require.hpp>
 
 namespace spate {
+
+namespace detail {
+struct Origin;
+}
 
 /// Whether pages of a listed origin may send cookies and see the answer.
 enum class Credentials { deny, allow };

@@ -14,7 +14,6 @@
 #include <string_view>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/tokens.hpp>
 #include <spate/http/request.hpp>
 
 namespace spate {
@@ -32,14 +31,10 @@ namespace detail {
 SPATE_DECL bool is_cross_site(const Request& request) noexcept;
 
 /// Whether the field `name` is there once and says `value` exactly: what opens a door is not read with indulgence.
-inline bool says_only(const Request& request, std::string_view name, std::string_view value) noexcept {
-  return request.header_count(name) == 1 && request.header(name) == value;
-}
+SPATE_DECL bool says_only(const Request& request, std::string_view name, std::string_view value) noexcept;
 
 /// Whether the answer may be the page of an iframe: as any other page it would call functions of its own window.
-inline bool may_fill_iframe(const Request& request) noexcept {
-  return request.header_count("sec-fetch-dest") == 0 || says_only(request, "sec-fetch-dest", "iframe");
-}
+SPATE_DECL bool may_fill_iframe(const Request& request) noexcept;
 
 }  // namespace detail
 

@@ -6,15 +6,12 @@
 #pragma once
 
 #include <initializer_list>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/tokens.hpp>
-#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 

@@ -11,18 +11,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/loopback.hpp>
-#include <spate/http/detail/target.hpp>
-#include <spate/http/detail/tokens.hpp>
 #include <spate/http/request.hpp>
-#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 

@@ -11,8 +11,6 @@
 #include <string_view>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/percent.hpp>
-#include <spate/http/detail/tokens.hpp>
 
 namespace spate {
 

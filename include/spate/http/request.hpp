@@ -20,17 +20,12 @@
 #include <initializer_list>
 #include <iterator>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/query.hpp>
-#include <spate/http/detail/target.hpp>
-#include <spate/http/detail/tokens.hpp>
-#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 
@@ -80,7 +75,7 @@ class Request {
   std::string_view path() const noexcept;
 
   /// What follows the first `?` of the target, still encoded.
-  std::string_view query_string() const noexcept { return detail::split_target(target()).query; }
+  std::string_view query_string() const noexcept;
 
   /// The first query parameter `name`, decoded (`+` is a space); empty when it has no value, nothing when it is absent.
   /// A broken escape is left as it stands; `well_formed_query` tells.
@@ -90,7 +85,7 @@ class Request {
   std::vector<std::string> query_all(std::string_view name) const;
 
   /// False when the query has a `%` without two hexadecimal digits after it: answer 400.
-  bool well_formed_query() const noexcept { return detail::well_formed_percent(query_string()); }
+  bool well_formed_query() const noexcept;
 
   /// The first header field `name`, in any case, without the blanks around it. Bytes beyond ASCII are left as they are.
   /// For fields that come once; one that is a list may be spread over several lines: `header_list`.
@@ -128,7 +123,7 @@ class Request {
 
   std::string_view body() const noexcept { return body_; }
   /// Takes the body away, so that it is empty.
-  std::string take_body() noexcept { return std::exchange(body_, {}); }
+  std::string take_body() noexcept;
 
   /// What `set_expiry` said; nothing when there is no end.
   std::optional<std::chrono::system_clock::time_point> expiry() const noexcept { return expiry_; }
@@ -217,83 +212,6 @@ class Request::Fields {
 
   const Request* request_;
 };
-
-inline Request::Fields Request::headers() const noexcept {
-  return Fields(*this);
-}
-
-inline std::optional<std::string_view> Request::header(std::string_view name) const noexcept {
-  for (const auto& [known, value] : headers()) {
-    if (detail::iequals(known, name)) return value;
-  }
-  return std::nullopt;
-}
-
-inline std::vector<std::string_view> Request::header_all(std::string_view name) const {
-  std::vector<std::string_view> values;
-  for (const auto& [known, value] : headers()) {
-    if (detail::iequals(known, name)) values.push_back(value);
-  }
-  return values;
-}
-
-inline std::optional<std::string> Request::header_list(std::string_view name) const {
-  std::optional<std::string> list;
-  for (const auto& [known, value] : headers()) {
-    if (!detail::iequals(known, name)) continue;
-    if (list) {
-      list->append(", ").append(value);
-    } else {
-      list.emplace(value);
-    }
-  }
-  return list;
-}
-
-inline std::size_t Request::header_count(std::string_view name) const noexcept {
-  std::size_t count = 0;
-  for (const auto& [known, value] : headers()) {
-    if (detail::iequals(known, name)) ++count;
-  }
-  return count;
-}
-
-inline std::optional<std::string_view> Request::cookie(std::string_view name) const noexcept {
-  // cookie-string = cookie-pair *( ";" SP cookie-pair ),  cookie-pair = cookie-name "=" cookie-value
-  for (const auto& [known, list] : headers()) {
-    if (!detail::iequals(known, "cookie")) continue;
-    for (std::string_view rest = list; !rest.empty();) {
-      const std::size_t end = rest.find(';');
-      const std::string_view pair = rest.substr(0, end);
-      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-      const std::size_t equals = pair.find('=');
-      if (equals == std::string_view::npos || detail::trim(pair.substr(0, equals)) != name) continue;
-      std::string_view value = detail::trim(pair.substr(equals + 1));
-      const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
-      if (quoted) value = value.substr(1, value.size() - 2);
-      return value;
-    }
-  }
-  return std::nullopt;
-}
-
-inline std::string Request::last_event_id() const {
-  if (auto field = header_list("last-event-id"); field && !field->empty()) return *std::move(field);
-  for (const std::string_view name : {"last_event_id", "lastEventId"}) {
-    if (auto value = query(name); value && !value->empty()) return *std::move(value);
-  }
-  return {};
-}
-
-inline bool Request::keep_alive() const noexcept {
-  bool keep = version_major_ > 1 || (version_major_ == 1 && version_minor_ >= 1);
-  for (const auto& [name, value] : headers()) {
-    if (!detail::iequals(name, "connection")) continue;
-    if (detail::has_token(value, "close")) return false;
-    if (detail::has_token(value, "keep-alive")) keep = true;
-  }
-  return keep;
-}
 
 }  // namespace spate
 

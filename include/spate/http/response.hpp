@@ -12,19 +12,13 @@
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/date.hpp>
-#include <spate/http/detail/status.hpp>
-#include <spate/http/detail/tokens.hpp>
 #include <spate/http/header_fields.hpp>
-#include <spate/wire/detail/json.hpp>
-#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 
@@ -35,16 +29,10 @@ class Response {
   /// An answer without fields and body. Throws `std::invalid_argument` unless `status` is 100 to 599.
   explicit Response(int status = 200);
 
-  static Response text(int status, std::string body) {
-    return Response(status).content_type("text/plain; charset=utf-8").body(std::move(body));
-  }
-  static Response html(int status, std::string body) {
-    return Response(status).content_type("text/html; charset=utf-8").body(std::move(body));
-  }
+  static Response text(int status, std::string body);
+  static Response html(int status, std::string body);
   /// `body` is JSON text. `Cache-Control: no-store` unless that field is set to something else.
-  static Response json(int status, std::string body) {
-    return Response(status).content_type("application/json").header("Cache-Control", "no-store").body(std::move(body));
-  }
+  static Response json(int status, std::string body);
   /// `{"error":"<message>"}`, as `json`.
   static Response error(int status, std::string_view message);
 
@@ -92,9 +80,7 @@ class Response {
   bool closes() const noexcept { return closes_; }
 
  private:
-  static void check(std::string_view name, std::string_view value) {
-    detail::check_answer_field("spate::Response", name, value);
-  }
+  static void check(std::string_view name, std::string_view value);
 
   static constexpr std::size_t usual_header_count = 4;
 
@@ -120,9 +106,7 @@ struct HeadContext {
 
 /// The bytes to send after the head of `response`: its body, or nothing where none may follow. (RFC 9112 6.2;
 /// RFC 9110 9.3.2)
-inline std::string_view payload(const Response& response, const HeadContext& context) noexcept {
-  return context.head_only || !detail::allows_body(response.status()) ? std::string_view() : response.body();
-}
+SPATE_DECL std::string_view payload(const Response& response, const HeadContext& context) noexcept;
 
 /// Appends the head of `response` to `out`, empty line included.
 SPATE_DECL void serialize_head(std::string& out, const Response& response, const HeadContext& context);

@@ -19,6 +19,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -27,27 +28,37 @@
 #include <utility>
 #include <vector>
 
+#include <asio/any_io_executor.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/post.hpp>
 
 #include <spate/config.hpp>
-#include <spate/registry/detail/emitter_core.hpp>
+#include <spate/history/audience.hpp>
+#include <spate/registry/bus.hpp>
+#include <spate/registry/detail/sent_event.hpp>
+#include <spate/registry/emitter_options.hpp>
+#include <spate/registry/send_report.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/event_stream.hpp>
+#include <spate/wire/detail/core_ref.hpp>
+#include <spate/wire/event.hpp>
 
 namespace spate {
+
+namespace detail {
+class EmitterCore;
+struct access;
+}  // namespace detail
 
 class Emitter {
  public:
   /// Throws std::invalid_argument when a duration is negative, when the store or the bus serves another emitter, and
   /// when the bus keeps a log that `options.replay` cannot mirror.
-  explicit Emitter(EmitterOptions options = {}) : core_(detail::make_ref<detail::EmitterCore>(std::move(options))) {
-    core_->attach_bus();
-  }
+  explicit Emitter(EmitterOptions options = {});
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;
-  ~Emitter() { core_->close(); }
+  ~Emitter();
 
   /// Registers `stream` under `user` and opens it: greeting, gap notice if one is due, what the user missed, then live.
   ///
@@ -61,9 +72,7 @@ class Emitter {
   /// Errors       Errc::already_added; Errc::shut_down, when the stream's server has stopped
   /// Throws       std::invalid_argument when `stream` is in this emitter already and the caller is its handler; when
   ///              `user` is empty; when `options.events` is longer than its limits
-  std::error_code add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {}) {
-    return core_->add(std::string(user), stream.core(), options);
-  }
+  std::error_code add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {});
 
   /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.
   ///
@@ -73,34 +82,30 @@ class Emitter {
   ///
   /// Throws       std::invalid_argument when `user` is empty, or the emitter gives ids and `event` has one of its own
   /// Lifetime     `event` is encoded before the call returns
-  SendReport send(std::string_view user, const Event& event) { return core_->send(Audience::user(user), event); }
+  SendReport send(std::string_view user, const Event& event) { return send(Audience::user(user), event); }
 
   /// Sends to several users, under one id; a user named twice counts once.
   SendReport send(std::span<const std::string> users, const Event& event) {
-    return core_->send(Audience::users(users), event);
+    return send(Audience::users(users), event);
   }
-  SendReport send(std::span<const std::string_view> users, const Event& event) {
-    return send(std::vector<std::string>(users.begin(), users.end()), event);
-  }
+  SendReport send(std::span<const std::string_view> users, const Event& event);
   /// The same for users that are written down: `emitter.send({"ann", "bob"}, event)`.
   SendReport send(std::initializer_list<std::string_view> users, const Event& event) {
     return send(std::span<const std::string_view>(users.begin(), users.size()), event);
   }
 
   /// Sends to every user whose id begins with the bytes of `prefix`; costs what it matches, not what is registered.
-  SendReport send_group(std::string_view prefix, const Event& event) {
-    return core_->send(Audience::group(prefix), event);
-  }
+  SendReport send_group(std::string_view prefix, const Event& event) { return send(Audience::group(prefix), event); }
 
   /// Sends to any audience.
-  SendReport send(const Audience& audience, const Event& event) { return core_->send(audience, event); }
+  SendReport send(const Audience& audience, const Event& event);
 
   /// Sends to everybody.
-  SendReport broadcast(const Event& event) { return core_->send(Audience::everybody(), event); }
+  SendReport broadcast(const Event& event) { return send(Audience::everybody(), event); }
 
   /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`, or many
   /// of its clients are, as is said there.
-  bool has_room() const { return core_->has_room(); }
+  bool has_room() const;
 
   /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.
   ///
@@ -110,7 +115,7 @@ class Emitter {
   auto async_room(CompletionToken&& token) {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
         [core = core_](auto handler) {
-          core->await_room(detail::make_handler_waiter(core->options().executor, std::move(handler)));
+          await_room(core, detail::make_handler_waiter(executor_of(core), std::move(handler)));
         },
         token);
   }
@@ -128,11 +133,11 @@ class Emitter {
   template <typename CompletionToken>
   auto async_send(const Audience& audience, const Event& event, CompletionToken&& token) {
     return asio::async_initiate<CompletionToken, void(std::error_code, SendReport)>(
-        [core = core_](auto handler, detail::EmitterCore::Sent sent) {
-          auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), sent.report);
-          core->await_sent(std::move(waiter), std::move(sent));
+        [core = core_](auto handler, detail::SentEvent sent) {
+          const auto waiter = detail::make_result_waiter(executor_of(core), std::move(handler), sent.report);
+          await_sent(core, waiter, std::move(sent));
         },
-        token, core_->send_awaited(audience, event));
+        token, send_awaited(audience, event));
   }
 
   /// Completes when everything that has been accepted for `stream` so far, its history included, is with the kernel: it
@@ -143,18 +148,15 @@ class Emitter {
   template <typename CompletionToken>
   auto async_caught_up(const EventStream& stream, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
-        [stream = stream.core()](auto handler) {
-          stream->await_caught_up(detail::make_handler_waiter(stream->shard_ref(), std::move(handler)));
-        },
-        token);
+        [stream](auto handler) { await_caught_up(stream, detail::make_handler_waiter(std::move(handler))); }, token);
   }
 
   /// Ends every stream of `user` with EndReason::closed, and the grace of every poll; returns how many there were. They
   /// are out of the registry at once, and get what was sent to them before, history included, before they end.
-  std::size_t remove(std::string_view user) { return core_->remove(user); }
+  std::size_t remove(std::string_view user);
 
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.
-  bool remove(std::string_view user, const EventStream& stream) { return core_->remove(user, *stream.core()); }
+  bool remove(std::string_view user, const EventStream& stream);
 
   // Two names in braces would be taken for the two ends of one text.
   using Names = std::initializer_list<std::string_view>;
@@ -170,11 +172,11 @@ class Emitter {
   void async_cluster_users(const char* const (&prefixes)[count], CompletionToken&& token) = delete;
 
   /// The users who have a stream, or those of a group, sorted by bytes.
-  std::vector<std::string> users(std::string_view prefix = {}) const { return core_->users(prefix); }
+  std::vector<std::string> users(std::string_view prefix = {}) const;
 
   /// Users and streams at one moment.
   using Counts = UserCounts;
-  Counts counts() const { return core_->counts(); }
+  Counts counts() const;
 
   /// The users of all nodes, or those of a group, sorted by bytes. A node that died counts for some seconds yet. With a
   /// bus, whoever asks within a second of another is given the same answer.
@@ -186,15 +188,10 @@ class Emitter {
     using Users = std::vector<std::string>;
     return asio::async_initiate<CompletionToken, void(std::error_code, Users)>(
         [core = core_](auto handler, std::string wanted) {
-          // A long list is copied where it is wanted, so that those who want it do not hold up the bus.
-          const auto executor = asio::get_associated_executor(handler, core->options().executor);
-          auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), Users());
+          const auto executor = asio::get_associated_executor(handler, executor_of(core));
+          const auto waiter = detail::make_result_waiter(executor_of(core), std::move(handler), Users());
           if (!waiter) return;
-          core->ask_users([waiter, executor, wanted = std::move(wanted)](std::error_code error, const auto& users) {
-            asio::post(executor, [waiter, wanted, error, users] {
-              waiter->done(error, error ? Users() : detail::Census::ids_of(*users, wanted));
-            });
-          });
+          ask_users(core, std::move(wanted), waiter, [executor](Step step) { asio::post(executor, std::move(step)); });
         },
         token, std::move(prefix));
   }
@@ -207,27 +204,45 @@ class Emitter {
   auto async_cluster_counts(CompletionToken&& token) {
     return asio::async_initiate<CompletionToken, void(std::error_code, Counts)>(
         [core = core_](auto handler) {
-          auto waiter = detail::make_result_waiter(core->options().executor, std::move(handler), Counts());
-          if (!waiter) return;
-          core->ask_counts(
-              [waiter](std::error_code error, const auto& counts) { waiter->done(error, error ? Counts() : *counts); });
+          const auto waiter = detail::make_result_waiter(executor_of(core), std::move(handler), Counts());
+          if (waiter) ask_counts(core, waiter);
         },
         token);
   }
 
-  bool contains(std::string_view user) const { return core_->contains(user); }
-  std::size_t user_count() const { return core_->counts().users; }
-  std::size_t stream_count() const { return core_->counts().streams; }
+  bool contains(std::string_view user) const;
+  std::size_t user_count() const { return counts().users; }
+  std::size_t stream_count() const { return counts().streams; }
 
   /// The newest id given out: where a page that renders a state begins to listen, so that it misses nothing that comes
   /// after. Before any event the position before the first. Empty without a store, and beside a bus that keeps a log as
   /// long as the log is not known.
-  std::string position() const { return core_->position(); }
+  std::string position() const;
   /// Events sent so far.
-  std::uint64_t event_count() const { return core_->events(); }
+  std::uint64_t event_count() const;
 
  private:
-  detail::Ref<detail::EmitterCore> core_;
+  friend struct detail::access;
+  using Core = detail::CoreRef<detail::EmitterCore>;
+  template <typename... Results>
+  using Waiter = detail::Ref<detail::ResultWaiter<Results...>>;
+  using Step = std::function<void()>;
+
+  static const asio::any_io_executor& executor_of(const Core& core);
+  static void await_room(const Core& core, const detail::Ref<detail::SendWaiter>& waiter);
+  detail::SentEvent send_awaited(const Audience& audience, const Event& event);
+  static void await_sent(const Core& core, const Waiter<SendReport>& waiter, detail::SentEvent sent);
+  static void await_caught_up(const EventStream& stream, const detail::Ref<detail::CompletionWaiter>& waiter);
+  // A long list is copied by `post`, where it is wanted, so that those who want it do not hold up the bus.
+  static void ask_users(const Core& core, std::string prefix, const Waiter<std::vector<std::string>>& waiter,
+                        std::function<void(Step)> post);
+  static void ask_counts(const Core& core, const Waiter<Counts>& waiter);
+
+  Core core_;
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/registry/impl/emitter.ipp>
+#endif

@@ -5,22 +5,12 @@
 // Functions without state: any thread may call them.
 #pragma once
 
-#include <sys/un.h>
-
-#include <cstddef>
-#include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
-#include <string_view>
-#include <system_error>
 
 #include <asio/ip/address.hpp>
 
 #include <spate/config.hpp>
-#include <spate/http/detail/loopback.hpp>
-#include <spate/http/detail/tokens.hpp>
-#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 

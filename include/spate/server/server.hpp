@@ -21,39 +21,36 @@
 // thread that runs it or when none does.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <initializer_list>
 #include <memory>
-#include <mutex>
-#include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include <asio/executor_work_guard.hpp>
+#include <asio/any_io_executor.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/strand.hpp>
 
 #include <spate/config.hpp>
-#include <spate/server/detail/listener.hpp>
+#include <spate/http/request.hpp>
+#include <spate/server/detail/handlers.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
-#include <spate/stream/detail/adopted_socket.hpp>
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate {
+
+namespace detail {
+class ServerImpl;
+}
 
 class Server {
  public:
@@ -62,14 +59,13 @@ class Server {
   ///
   /// Throws std::invalid_argument when an option cannot be understood.
   explicit Server(asio::any_io_executor executor, ServerOptions options = {});
-  explicit Server(asio::io_context& context, ServerOptions options = {})
-      : Server(context.get_executor(), std::move(options)) {}
+  explicit Server(asio::io_context& context, ServerOptions options = {});
   /// Serves on threads of its own: `ServerOptions::threads`, at least one.
   explicit Server(ServerOptions options);
 
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
-  ~Server() { stop(); }
+  ~Server();
 
   // ---- routes, before `start` ----
 
@@ -131,9 +127,7 @@ class Server {
   template <typename Handler>
   void fallback(Handler handler, RouteOptions options = {}) {
     detail::require_callable("spate::Server: the handler of the fallback", handler);
-    require_not_serving("the fallback");
-    core_->router.set_fallback(
-        {{}, PathPattern("/{path...}"), detail::make_handler(std::move(handler)), std::move(options), core_->options});
+    set_fallback(detail::make_handler(std::move(handler)), std::move(options));
   }
 
   // ---- life ----
@@ -145,13 +139,13 @@ class Server {
   void start();
 
   /// Where it listens; after `start`. A Unix socket has neither.
-  std::uint16_t port() const { return endpoint_.port(); }
-  asio::ip::tcp::endpoint local_endpoint() const { return endpoint_; }
+  std::uint16_t port() const;
+  asio::ip::tcp::endpoint local_endpoint() const;
   /// The same for people: "http://127.0.0.1:8080", or "unix:/run/spate.sock".
   std::string listens_on() const;
 
   /// One of its loops; empty once it has stopped.
-  asio::any_io_executor get_executor() const { return shards_.front()->executor(); }
+  asio::any_io_executor get_executor() const;
 
   /// Accepts from a socket that listens already, besides its own or in place of `start`. Throws std::system_error when
   /// it does not listen, or cannot be taken from its executor.
@@ -198,45 +192,13 @@ class Server {
   void add_route(std::vector<std::string> methods, std::string_view pattern, detail::Handler handler,
                  RouteOptions options);
 
-  void require_not_serving(const std::string& what) const;
+  void set_fallback(detail::Handler handler, RouteOptions options);
 
-  /// One loop on a thread of the server's own.
-  struct Loop {
-    asio::io_context context{1};
-    asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
-    std::thread thread;
-  };
-
-  /// The end of a drain: when every shard is idle or the deadline has come.
-  struct Drain;
-
-  void listen_by_tcp(detail::AnyAcceptor& acceptor);
-  void listen(detail::AnyAcceptor acceptor, detail::SocketFile file);
-  template <typename Acceptor>
-  void adopt_acceptor(Acceptor acceptor);
-  template <typename Socket>
-  void adopt_object(Socket socket, std::optional<Request> read);
-  void adopt_native(NativeSocket socket, std::optional<Request> read);
-  void take_over(detail::OwnedSocket owned, std::optional<Request> read);
-  void start_threads();
-  const detail::Ref<detail::Shard>& next_shard();
-
-  detail::Ref<detail::ServerCore> core_;
-  std::vector<std::unique_ptr<Loop>> loops_;
-  std::vector<detail::Ref<detail::Shard>> shards_;
-  std::mutex mutex_;  // guards the next three
-  std::vector<detail::Ref<detail::Listener>> listeners_;
-  std::shared_ptr<Drain> drain_;
-  bool stopped_ = false;
-  bool started_ = false;  // `start` has succeeded
-  std::atomic<bool> serving_{false};
-  std::atomic<std::size_t> next_{0};
-  asio::ip::tcp::endpoint endpoint_;
+  const std::unique_ptr<detail::ServerImpl> impl_;
 };
 
 }  // namespace spate
 
 #if defined(SPATE_HEADER_ONLY)
 #include <spate/server/impl/server.ipp>
-#include <spate/server/impl/server_impl.ipp>
 #endif

@@ -21,7 +21,6 @@
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/stream_options.hpp>
-#include <spate/wire/detail/require.hpp>
 
 namespace spate {
 

@@ -15,12 +15,8 @@
 // may outlive the server; then it is not open.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <functional>
 #include <initializer_list>
-#include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -30,75 +26,15 @@
 #include <asio/async_result.hpp>
 
 #include <spate/config.hpp>
-#include <spate/error.hpp>
-#include <spate/http/detail/status.hpp>
 #include <spate/http/response.hpp>
-#include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
-#include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/wire/detail/core_ref.hpp>
 
 namespace spate {
 
 namespace detail {
-
-/// Where the pieces of an answer go: a session. Shard only.
-class PieceOrigin : public StreamOrigin {
- public:
-  /// Puts the head of an answer whose pieces follow.
-  virtual void begin_pieces(Response head) = 0;
-  /// Writes one; `waiter` is told when it is with the kernel, or why it never will be.
-  virtual void write_piece(std::string piece, Ref<SendWaiter> waiter) = 0;
-  /// The answer is whole, or never will be.
-  enum class Pieces : std::uint8_t { whole, broken };
-  virtual void end_pieces(Pieces pieces) = 0;
-};
-
-/// What the copies of a StreamedResponse share, and its session with them.
-class StreamedCore final : public Resident {
- public:
-  StreamedCore(Ref<Shard> shard, Ref<PieceOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
-
-  // Any thread.
-  bool begin(Response head);
-
-  void write(std::string piece, const Ref<SendWaiter>& waiter);
-
-  void end(PieceOrigin::Pieces pieces);
-
-  void on_error(std::function<void(std::error_code)> callback);
-
-  bool begun() const noexcept { return begun_.load(std::memory_order_acquire); }
-  bool is_open() const noexcept { return open_.load(std::memory_order_acquire); }
-  const Ref<Shard>& shard() const noexcept { return shard_; }
-
-  void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
-  void drop_handle() noexcept {
-    if (handles_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    insist([&] { end(PieceOrigin::Pieces::broken); });  // nobody else would: without memory it waits for some
-  }
-
-  // Shard only.
-
-  /// Nothing more can be written: the client has gone, or wants the head alone.
-  void over(std::error_code error);
-  void on_failure(std::error_code error) override;
-
- private:
-  void do_end(PieceOrigin::Pieces pieces);
-  /// With 500, instead of pieces.
-  void answer(std::string_view reason);
-
-  const Ref<Shard> shard_;
-  std::atomic<bool> begun_{false};  // the head is in the inbox, or beyond it
-  std::atomic<bool> open_{true};
-  std::atomic<std::uint32_t> handles_{0};
-  Ref<PieceOrigin> origin_;
-  bool head_put_ = false;
-  std::error_code error_;
-  std::function<void(std::error_code)> error_callback_;
-};
-
+class StreamedCore;
+struct access;
 }  // namespace detail
 
 class StreamedResponse {
@@ -122,7 +58,7 @@ class StreamedResponse {
   auto async_write(std::string piece, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
         [core = core_](auto handler, std::string bytes) {
-          core->write(std::move(bytes), detail::make_handler_waiter(core->shard(), std::move(handler)));
+          write(core, std::move(bytes), detail::make_handler_waiter(std::move(handler)));
         },
         token, std::move(piece));
   }
@@ -131,33 +67,34 @@ class StreamedResponse {
   void async_write(std::initializer_list<std::string_view> pieces, CompletionToken&& token) const = delete;
 
   /// Ends the answer after everything that was written. A coroutine handler that returns does it.
-  void finish() const { core_->end(detail::PieceOrigin::Pieces::whole); }
+  void finish() const;
 
   /// Cuts the connection, so that the client does not take what it has for the whole; before `begin` it gets 500.
-  void abort() const { core_->end(detail::PieceOrigin::Pieces::broken); }
+  void abort() const;
 
   /// Runs `callback` when the client has gone before the end; one at most. Throws std::invalid_argument for an empty
   /// one.
   void on_error(std::function<void(std::error_code)> callback) const;
 
   /// Whether something written now has a chance to arrive.
-  bool is_open() const noexcept { return core_->is_open(); }
+  bool is_open() const noexcept;
 
   /// Where completions run: the loop of the connection. Empty once the server is gone.
-  asio::any_io_executor get_executor() const { return core_->shard()->executor(); }
+  asio::any_io_executor get_executor() const;
 
-  /// For the server.
-  explicit StreamedResponse(detail::Ref<detail::StreamedCore> core) : core_(std::move(core)) { core_->add_handle(); }
-  const detail::Ref<detail::StreamedCore>& core() const noexcept { return core_; }
-  StreamedResponse(const StreamedResponse& other) : StreamedResponse(other.core_) {}
-  StreamedResponse(StreamedResponse&& other) noexcept = default;
+  StreamedResponse(const StreamedResponse& other);
+  StreamedResponse(StreamedResponse&& other) noexcept;
   StreamedResponse& operator=(StreamedResponse other) noexcept;
-  ~StreamedResponse() {
-    if (core_) core_->drop_handle();
-  }
+  ~StreamedResponse();
 
  private:
-  detail::Ref<detail::StreamedCore> core_;  // null once it has been moved from
+  friend struct detail::access;
+  using Core = detail::CoreRef<detail::StreamedCore>;
+  explicit StreamedResponse(detail::Ref<detail::StreamedCore> core);
+
+  static void write(const Core& core, std::string piece, const detail::Ref<detail::CompletionWaiter>& waiter);
+
+  Core core_;  // null once it has been moved from
 };
 
 }  // namespace spate

@@ -13,7 +13,6 @@
 // lock held.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -28,28 +27,42 @@
 #include <asio/async_result.hpp>
 
 #include <spate/config.hpp>
+#include <spate/error.hpp>
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
-#include <spate/stream/detail/stream_core.hpp>
+#include <spate/stream/detail/language.hpp>
+#include <spate/stream/end_reason.hpp>
+#include <spate/stream/send_result.hpp>
+#include <spate/stream/transport.hpp>
+#include <spate/wire/detail/core_ref.hpp>
+#include <spate/wire/encoded_event.hpp>
+#include <spate/wire/event.hpp>
 
 namespace spate {
+
+namespace detail {
+class StreamCore;
+struct access;
+}  // namespace detail
 
 class EventStream {
  public:
   /// The request that opened this stream. Kept until the head has gone out and the handler has returned (a coroutine:
   /// has finished), so that an idle stream costs little; from then on an empty request. Never null. Threads: any.
-  std::shared_ptr<const Request> request() const { return core_->request(); }
+  std::shared_ptr<const Request> request() const;
 
   /// The id after which the client wants to resume, or empty. Kept for the stream's life. Untrusted. (WHATWG 9.2.4)
   /// Of more than 128 bytes, which no emitter gives an id, only the beginning is kept, followed by the length in words;
   /// `request()` has it whole.
-  std::string last_event_id() const { return core_->last_event_id(); }
+  std::string last_event_id() const;
 
   /// How the events reach this client. What is sent is the same for all; a poll ends with its answer.
-  Transport transport() const noexcept { return core_->transport(); }
+  Transport transport() const noexcept;
 
   /// Sends the head now. Without it the head goes out with the first `send`, or when a plain handler returns. A client
   /// counts as connected from the head on. (WHATWG 9.2.2)
-  void open() const { core_->open(); }
+  void open() const;
 
   /// Sets a header field of the stream's head, in place of any of that name; it is part of a poll's answer as well.
   ///
@@ -58,14 +71,10 @@ class EventStream {
   /// Returns      false when it is too late: the stream is open, answered otherwise, or over
   /// Throws       std::invalid_argument that quotes a field which cannot be sent, or which the server writes itself:
   ///              Connection, Content-Length, Content-Type, Date, Transfer-Encoding
-  bool header(std::string_view name, std::string_view value) const {
-    return core_->set_header(name, value, detail::StreamCore::Beside::replaces);
-  }
+  bool header(std::string_view name, std::string_view value) const;
 
   /// Adds one beside those of that name, as several cookies need.
-  bool add_header(std::string_view name, std::string_view value) const {
-    return core_->set_header(name, value, detail::StreamCore::Beside::adds);
-  }
+  bool add_header(std::string_view name, std::string_view value) const;
 
   // Two values in braces would be taken for the two ends of one text.
   bool header(std::string_view name, std::initializer_list<std::string_view> values) const = delete;
@@ -75,7 +84,7 @@ class EventStream {
   ///
   /// Returns      false when it is too late: the stream is open or over
   /// Callbacks    on_complete runs as for every stream
-  bool reject(Response response) const { return core_->reject(std::move(response)); }
+  bool reject(Response response) const;
 
   /// Queues `event` for this client and returns at once.
   ///
@@ -86,10 +95,10 @@ class EventStream {
   /// Threads      any; never blocks on a socket
   /// Lifetime     `event` is encoded before the call returns and is not needed afterwards
   /// Callbacks    none runs inside this call
-  SendResult send(const Event& event) const { return core_->send(EncodedEvent(event)); }
+  SendResult send(const Event& event) const { return send(EncodedEvent(event)); }
 
   /// The same for an event that is encoded already, as for many streams at once.
-  SendResult send(EncodedEvent event) const { return core_->send(std::move(event)); }
+  SendResult send(EncodedEvent event) const;
 
   /// Queues a comment, which clients ignore. (WHATWG 9.2.7)
   SendResult comment(std::string_view text) const { return send(Event().comment(text)); }
@@ -109,31 +118,26 @@ class EventStream {
   auto async_send(const Event& event, CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
         [core = core_](auto handler, EncodedEvent encoded) {
-          auto waiter = detail::make_handler_waiter(detail::Ref<detail::Shard>(core->shard_ref()), std::move(handler));
-          core->send(std::move(encoded), std::move(waiter));
+          send(core, std::move(encoded), detail::make_handler_waiter(std::move(handler)));
         },
         token, EncodedEvent(event));
   }
 
   /// Ends the stream after everything that was sent before: last chunk, then close. Further sends return closed.
-  void complete() const { core_->end(EndReason::completed); }
+  void complete() const;
 
   /// The same for `last`, which goes out as the last event whatever is queued.
-  void complete(const Event& last) const { core_->end(EndReason::completed, {}, EncodedEvent(last)); }
+  void complete(const Event& last) const;
 
   /// Ends the stream as failed: `on_error` sees `error`. HTTP has no way to tell the client; give it a last event.
-  void complete_with_error(std::error_code error = Errc::completed_with_error) const {
-    core_->end(EndReason::error, error);
-  }
-  void complete_with_error(std::error_code error, const Event& last) const {
-    core_->end(EndReason::error, error, EncodedEvent(last));
-  }
+  void complete_with_error(std::error_code error = Errc::completed_with_error) const;
+  void complete_with_error(std::error_code error, const Event& last) const;
 
   /// Ends the stream at `moment`, when a credential runs out for instance. The earliest moment given counts.
   ///
   /// The wall clock decides, also when somebody sets it or the machine sleeps: it is looked at no later than at each
   /// heartbeat, and every sixteen seconds if these are rarer.
-  void expire_at(std::chrono::system_clock::time_point moment) const { core_->expire_at(moment); }
+  void expire_at(std::chrono::system_clock::time_point moment) const;
 
   /// Runs `callback` once when the stream is over, whatever ended it, after `on_timeout` or `on_error` if one of these
   /// was the cause. Registered late, it runs soon, unless the server is gone by then. Several may be registered; they
@@ -161,38 +165,38 @@ class EventStream {
   template <typename CompletionToken>
   auto async_closed(CompletionToken&& token) const {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
-        [core = core_](auto handler) {
-          core->when_ended(detail::make_handler_waiter(core->shard_ref(), std::move(handler)));
-        },
-        token);
+        [core = core_](auto handler) { when_ended(core, detail::make_handler_waiter(std::move(handler))); }, token);
   }
 
   /// Whether something sent now has a chance to arrive.
-  bool is_open() const noexcept { return core_->is_open(); }
+  bool is_open() const noexcept;
 
   /// Bytes that wait for this client or are on their way to its queue. A snapshot.
-  std::size_t queued_bytes() const noexcept { return core_->queued_bytes(); }
+  std::size_t queued_bytes() const noexcept;
 
 #if SPATE_HAS_STOP_TOKEN
   /// A token that is told to stop when the stream is over; for producers on threads of their own. Where the standard
   /// library has one.
-  std::stop_token stop_token() const { return core_->stop_token(); }
+  std::stop_token stop_token() const;
 #endif
 
   /// Where this stream's callbacks run: the loop it lives on. Empty once the server is gone. Whoever keeps the executor
   /// of a loop uses it no longer than the loop is there, as always with Asio; callbacks and completions take care of
   /// that themselves.
-  asio::any_io_executor get_executor() const { return core_->shard().executor(); }
+  asio::any_io_executor get_executor() const;
 
   /// Whether both refer to the same connection.
   friend bool operator==(const EventStream&, const EventStream&) = default;
 
-  /// For the layers above.
-  explicit EventStream(detail::Ref<detail::StreamCore> core) noexcept : core_(std::move(core)) {}
-  const detail::Ref<detail::StreamCore>& core() const noexcept { return core_; }
-
  private:
-  detail::Ref<detail::StreamCore> core_;
+  friend struct detail::access;
+  using Core = detail::CoreRef<detail::StreamCore>;
+  explicit EventStream(detail::Ref<detail::StreamCore> core) noexcept;
+
+  static void send(const Core& core, EncodedEvent event, const detail::Ref<detail::CompletionWaiter>& waiter);
+  static void when_ended(const Core& core, const detail::Ref<detail::CompletionWaiter>& waiter);
+
+  Core core_;
 };
 
 }  // namespace spate

@@ -14,32 +14,32 @@
 
 #include <atomic>
 #include <memory>
-#include <stdexcept>
-#include <system_error>
-#include <utility>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
-#include <asio/strand.hpp>
 
 #include <spate/config.hpp>
 #include <spate/http/header_fields.hpp>
-#include <spate/stream/detail/adopted_socket.hpp>
-#include <spate/stream/detail/stream_fields.hpp>
+#include <spate/http/request.hpp>
 #include <spate/stream/event_stream.hpp>
+#include <spate/stream/stream_options.hpp>
+#include <spate/wire/detail/ref.hpp>
 
 namespace spate {
 
+namespace detail {
+class Shard;
+struct StreamSettings;
+}  // namespace detail
+
 class StreamHost {
  public:
-  explicit StreamHost(asio::any_io_executor executor, StreamOptions options = {})
-      : shard_(detail::make_ref<detail::Shard>(asio::make_strand(executor))),
-        settings_(detail::make_ref<detail::StreamSettings>(std::move(options))) {}
+  explicit StreamHost(asio::any_io_executor executor, StreamOptions options = {});
 
   StreamHost(const StreamHost&) = delete;
   StreamHost& operator=(const StreamHost&) = delete;
-  ~StreamHost() { shard_->stop(); }
+  ~StreamHost();
 
   /// Makes a stream of `socket`, on which `request` has been read and nothing answered. The head goes out as for every
   /// stream: with `open`, the first `send`, or not at all after `reject`. It ends at the request's expiry, if that has
@@ -63,39 +63,12 @@ class StreamHost {
 
  private:
   template <typename TakeSocket>
-  EventStream open_on(Request request, HeaderFields fields, TakeSocket take_socket) {
-    if (draining_->load()) {
-      throw std::system_error(make_error_code(Errc::shut_down), "spate::StreamHost: it drains and takes no more");
-    }
-    for (const auto& [name, value] : fields) detail::check_stream_field(name, value);
-    detail::TransportChoice choice = detail::choose_transport(request);
-    const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
-    const auto expiry = request.expiry();
-    auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_);
-    // In a frame it belongs to pages of its own origin.
-    if (choice.transport == Transport::iframe) {
-      detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});
-    }
-    auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
-                                                     std::make_shared<const Request>(std::move(request)),
-                                                     std::move(fields), std::move(choice));
-    std::error_code error;
-    auto owned = take_socket(error);
-    auto begin = [origin, core, owned = std::move(owned), error, draining = draining_]() mutable {
-      origin->begin(std::move(owned), core, error);
-      core->handler_finished();
-      if (draining->load()) core->end(EndReason::shutdown);  // the drain has passed already
-    };
-    shard_->run(std::move(begin), core);
-    EventStream stream(std::move(core));
-    if (expiry) stream.expire_at(*expiry);
-    return stream;
-  }
+  EventStream open_on(Request request, HeaderFields fields, TakeSocket take_socket);
 
   detail::Ref<detail::Shard> shard_;
   detail::Ref<detail::StreamSettings> settings_;
   // Shared with what is on its way to the loop.
-  std::shared_ptr<std::atomic<bool>> draining_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<std::atomic<bool>> draining_;
 };
 
 }  // namespace spate

@@ -7,18 +7,12 @@
 // Encoding happens once however many clients there are; a copy is one counted pointer. Any thread may use any copy.
 #pragma once
 
-#include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <new>
-#include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/ref.hpp>
 #include <spate/wire/event.hpp>
 
@@ -118,12 +112,10 @@ class EventEncoder {
   static constexpr std::size_t chunk_room = 8 + 2;
   static constexpr std::size_t retry_room = 7 + 20 + 1;
 
-  static std::size_t field_size(std::string_view field, std::string_view value) {
-    return field.size() + 2 + value.size() + 1;
-  }
+  static std::size_t field_size(std::string_view field, std::string_view value) noexcept;
   static std::size_t lines_size(std::size_t field, std::string_view text);
 
-  static char* put(char* out, std::string_view text) noexcept { return std::copy(text.begin(), text.end(), out); }
+  static char* put(char* out, std::string_view text) noexcept;
 
   // One "field: line" for each line of `text`; an empty line is "field:" alone, which means the same. (WHATWG 9.2.6)
   static char* put_lines(char* out, std::string_view field, std::string_view text) noexcept;
@@ -137,8 +129,6 @@ class EventEncoder {
   char* start_ = nullptr;
   char* end_ = nullptr;
 };
-
-inline EncodedEvent::EncodedEvent(const Event& event) : EncodedEvent(EventEncoder(event).finish()) {}
 
 }  // namespace spate
 

@@ -15,14 +15,11 @@
 #include <chrono>
 #include <cstddef>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <spate/config.hpp>
-#include <spate/wire/detail/quote.hpp>
-#include <spate/wire/detail/utf8.hpp>
 
 namespace spate {
 
@@ -45,13 +42,13 @@ class Event {
   /// base64 or JSON where exact bytes matter. (WHATWG 9.2.6)
   ///
   /// Throws `std::invalid_argument` unless `data` is valid UTF-8 (WHATWG 9.2.5); see `repaired`.
-  explicit Event(std::string data) : data_(checked(normalised(std::move(data)), "data")) {}
-  explicit Event(std::string_view data) : Event(std::string(data)) {}
-  explicit Event(const char* data) : Event(std::string(data)) {}
+  explicit Event(std::string data);
+  explicit Event(std::string_view data);
+  explicit Event(const char* data);
   explicit Event(std::nullptr_t) = delete;
 
   /// An event that carries `data` with each ill-formed UTF-8 sequence replaced by U+FFFD.
-  static Event repaired(std::string_view data) { return Event(detail::repair_utf8(data)); }
+  static Event repaired(std::string_view data);
 
   /// Sets the event's name, its type in the browser. Empty means absent: the client sees `message`. (WHATWG 9.2.6)
   /// Throws `std::invalid_argument` on CR, LF or invalid UTF-8.

@@ -10,9 +10,6 @@
 #include <string_view>
 
 #include <spate/config.hpp>
-#include <spate/wire/detail/json.hpp>
-#include <spate/wire/detail/quote.hpp>
-#include <spate/wire/detail/utf8.hpp>
 
 namespace spate {
 
@@ -22,14 +19,10 @@ SPATE_DECL std::string json_string(std::string_view text);
 
 /// `text` between double quotes for a message to people: what is not printable ASCII is escaped, and no more than 80
 /// bytes are shown.
-inline std::string quote(std::string_view text) {
-  return detail::quote(text);
-}
+SPATE_DECL std::string quote(std::string_view text);
 
 /// Whether `text` is valid UTF-8. What is not can be no event, no user and no name.
-inline bool is_valid_utf8(std::string_view text) noexcept {
-  return detail::valid_utf8(text);
-}
+SPATE_DECL bool is_valid_utf8(std::string_view text) noexcept;
 
 }  // namespace spate
 

@@ -1,8 +1,15 @@
 // The functions of cors.hpp.
 #pragma once
 
+#include <stdexcept>
+
 #include <spate/config.hpp>
 #include <spate/http/cors.hpp>
+#include <spate/http/detail/loopback.hpp>
+#include <spate/http/detail/target.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate {
 

@@ -3,8 +3,17 @@
 
 #include <spate/config.hpp>
 #include <spate/http/cross_site.hpp>
+#include <spate/http/detail/tokens.hpp>
 
 namespace spate::detail {
+
+SPATE_DECL bool says_only(const Request& request, std::string_view name, std::string_view value) noexcept {
+  return request.header_count(name) == 1 && request.header(name) == value;
+}
+
+SPATE_DECL bool may_fill_iframe(const Request& request) noexcept {
+  return request.header_count("sec-fetch-dest") == 0 || says_only(request, "sec-fetch-dest", "iframe");
+}
 
 SPATE_DECL bool is_cross_site(const Request& request) noexcept {
   constexpr std::string_view wanted = "cross-site";

@@ -1,8 +1,12 @@
 // The functions of header_fields.hpp.
 #pragma once
 
+#include <stdexcept>
+
 #include <spate/config.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/header_fields.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate::detail {
 

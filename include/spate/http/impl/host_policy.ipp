@@ -1,8 +1,14 @@
 // The functions of host_policy.hpp.
 #pragma once
 
+#include <stdexcept>
+
 #include <spate/config.hpp>
+#include <spate/http/detail/loopback.hpp>
+#include <spate/http/detail/target.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/host_policy.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/http/detail/percent.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/percent.hpp>
 
 namespace spate {

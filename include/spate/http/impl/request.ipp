@@ -1,8 +1,15 @@
 // The functions of request.hpp.
 #pragma once
 
+#include <stdexcept>
+
 #include <spate/config.hpp>
+#include <spate/http/detail/percent.hpp>
+#include <spate/http/detail/query.hpp>
+#include <spate/http/detail/target.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/request.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 
@@ -114,6 +121,95 @@ SPATE_DECL Request::Fields::iterator Request::Fields::iterator::operator++(int) 
   iterator old = *this;
   ++index_;
   return old;
+}
+
+SPATE_DECL std::string_view Request::query_string() const noexcept {
+  return detail::split_target(target()).query;
+}
+
+SPATE_DECL bool Request::well_formed_query() const noexcept {
+  return detail::well_formed_percent(query_string());
+}
+
+SPATE_DECL std::string Request::take_body() noexcept {
+  return std::exchange(body_, {});
+}
+
+SPATE_DECL Request::Fields Request::headers() const noexcept {
+  return Fields(*this);
+}
+
+SPATE_DECL std::optional<std::string_view> Request::header(std::string_view name) const noexcept {
+  for (const auto& [known, value] : headers()) {
+    if (detail::iequals(known, name)) return value;
+  }
+  return std::nullopt;
+}
+
+SPATE_DECL std::vector<std::string_view> Request::header_all(std::string_view name) const {
+  std::vector<std::string_view> values;
+  for (const auto& [known, value] : headers()) {
+    if (detail::iequals(known, name)) values.push_back(value);
+  }
+  return values;
+}
+
+SPATE_DECL std::optional<std::string> Request::header_list(std::string_view name) const {
+  std::optional<std::string> list;
+  for (const auto& [known, value] : headers()) {
+    if (!detail::iequals(known, name)) continue;
+    if (list) {
+      list->append(", ").append(value);
+    } else {
+      list.emplace(value);
+    }
+  }
+  return list;
+}
+
+SPATE_DECL std::size_t Request::header_count(std::string_view name) const noexcept {
+  std::size_t count = 0;
+  for (const auto& [known, value] : headers()) {
+    if (detail::iequals(known, name)) ++count;
+  }
+  return count;
+}
+
+SPATE_DECL std::optional<std::string_view> Request::cookie(std::string_view name) const noexcept {
+  // cookie-string = cookie-pair *( ";" SP cookie-pair ),  cookie-pair = cookie-name "=" cookie-value
+  for (const auto& [known, list] : headers()) {
+    if (!detail::iequals(known, "cookie")) continue;
+    for (std::string_view rest = list; !rest.empty();) {
+      const std::size_t end = rest.find(';');
+      const std::string_view pair = rest.substr(0, end);
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      const std::size_t equals = pair.find('=');
+      if (equals == std::string_view::npos || detail::trim(pair.substr(0, equals)) != name) continue;
+      std::string_view value = detail::trim(pair.substr(equals + 1));
+      const bool quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
+      if (quoted) value = value.substr(1, value.size() - 2);
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
+SPATE_DECL std::string Request::last_event_id() const {
+  if (auto field = header_list("last-event-id"); field && !field->empty()) return *std::move(field);
+  for (const std::string_view name : {"last_event_id", "lastEventId"}) {
+    if (auto value = query(name); value && !value->empty()) return *std::move(value);
+  }
+  return {};
+}
+
+SPATE_DECL bool Request::keep_alive() const noexcept {
+  bool keep = version_major_ > 1 || (version_major_ == 1 && version_minor_ >= 1);
+  for (const auto& [name, value] : headers()) {
+    if (!detail::iequals(name, "connection")) continue;
+    if (detail::has_token(value, "close")) return false;
+    if (detail::has_token(value, "keep-alive")) keep = true;
+  }
+  return keep;
 }
 
 }  // namespace spate

@@ -1,8 +1,15 @@
 // The functions of response.hpp.
 #pragma once
 
+#include <stdexcept>
+
 #include <spate/config.hpp>
+#include <spate/http/detail/date.hpp>
+#include <spate/http/detail/status.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/response.hpp>
+#include <spate/wire/detail/json.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 
@@ -82,6 +89,26 @@ SPATE_DECL void serialize_head(std::string& out, const Response& response, const
     }
   }
   out += "\r\n";
+}
+
+SPATE_DECL Response Response::text(int status, std::string body) {
+  return Response(status).content_type("text/plain; charset=utf-8").body(std::move(body));
+}
+
+SPATE_DECL Response Response::html(int status, std::string body) {
+  return Response(status).content_type("text/html; charset=utf-8").body(std::move(body));
+}
+
+SPATE_DECL Response Response::json(int status, std::string body) {
+  return Response(status).content_type("application/json").header("Cache-Control", "no-store").body(std::move(body));
+}
+
+SPATE_DECL void Response::check(std::string_view name, std::string_view value) {
+  detail::check_answer_field("spate::Response", name, value);
+}
+
+SPATE_DECL std::string_view payload(const Response& response, const HeadContext& context) noexcept {
+  return context.head_only || !detail::allows_body(response.status()) ? std::string_view() : response.body();
 }
 
 }  // namespace spate

@@ -39,8 +39,10 @@
 #include <spate/registry/detail/members.hpp>
 #include <spate/registry/detail/receipt.hpp>
 #include <spate/registry/detail/resume.hpp>
+#include <spate/registry/detail/sent_event.hpp>
 #include <spate/registry/emitter_options.hpp>
 #include <spate/registry/send_report.hpp>
+#include <spate/stream/detail/handler_waiter.hpp>
 
 namespace spate::detail {
 
@@ -54,15 +56,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   SendReport send(const Audience& audience, const Event& event);
 
-  /// What somebody awaits; without a bus there is no receipt.
-  struct Sent {
-    SendReport report;
-    std::shared_ptr<Receipt> receipt;
-  };
-  Sent send_awaited(const Audience& audience, const Event& event);
+  SentEvent send_awaited(const Audience& audience, const Event& event);
   /// Completes `waiter`, which may be null, when the bus has the event and no shard is behind.
-  template <typename Waiter>
-  void await_sent(Ref<Waiter> waiter, Sent sent);
+  void await_sent(const Ref<ResultWaiter<SendReport>>& waiter, SentEvent sent);
 
   /// Whether no shard is behind.
   bool has_room() const;
@@ -129,7 +125,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void trimmed(std::uint64_t sequence);
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
   void caught_up(std::uint64_t newest);
-  std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const;
+  std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const;
 
  private:
   // Sending.
@@ -186,21 +182,6 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t events_ SPATE_GUARDED_BY(mutex_) = 0;
   std::vector<Subscription*> receivers_ SPATE_GUARDED_BY(mutex_);  // of one delivery; kept for its capacity
 };
-
-template <typename Waiter>
-void EmitterCore::await_sent(Ref<Waiter> waiter, Sent sent) {
-  if (!waiter) return;  // it has nowhere to complete
-  if (!sent.receipt) return await_room(waiter);
-  if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
-  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
-                          std::error_code error, std::uint64_t sequence) mutable {
-    if (sequence != 0) report.id = core->id_of(sequence);
-    report.error = error;
-    if (error) return waiter->done(error, std::move(report));
-    core->await_room(
-        make_ref<FunctionWaiter>([waiter, report](std::error_code no_room) { waiter->done(no_room, report); }));
-  });
-}
 
 }  // namespace spate::detail
 

@@ -71,13 +71,27 @@ SPATE_DECL SendReport EmitterCore::send(const Audience& audience, const Event& e
   return goes_by_bus(event) ? send_by_bus(audience, event, {}) : send_here(audience, event);
 }
 
-SPATE_DECL EmitterCore::Sent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
+SPATE_DECL SentEvent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
   if (!goes_by_bus(event)) return {send_here(audience, event), nullptr};
   auto receipt = std::make_shared<Receipt>();
   SendReport report = send_by_bus(
       audience, event, [receipt](std::error_code error, std::uint64_t sequence) { receipt->answer(error, sequence); });
   return {std::move(report), std::move(receipt)};
+}
+
+SPATE_DECL void EmitterCore::await_sent(const Ref<ResultWaiter<SendReport>>& waiter, SentEvent sent) {
+  if (!waiter) return;  // it has nowhere to complete
+  if (!sent.receipt) return await_room(waiter);
+  if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
+  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
+                          std::error_code error, std::uint64_t sequence) mutable {
+    if (sequence != 0) report.id = core->id_of(sequence);
+    report.error = error;
+    if (error) return waiter->done(error, std::move(report));
+    core->await_room(
+        make_ref<FunctionWaiter>([waiter, report](std::error_code no_room) { waiter->done(no_room, report); }));
+  });
 }
 
 SPATE_DECL SendReport EmitterCore::send_here(const Audience& audience, const Event& event) {

@@ -12,15 +12,12 @@
 #include <utility>
 #include <variant>
 
-#include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
 #include <asio/cancellation_type.hpp>
-#include <asio/error.hpp>
 
 #include <spate/config.hpp>
 #include <spate/server/detail/router.hpp>
-#include <spate/server/streamed_response.hpp>
-#include <spate/stream/detail/language.hpp>
+#include <spate/server/detail/streamed_core.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
 

@@ -75,7 +75,7 @@ class Exchange {
       if (respondent_.pending) {
         respondent_.pending->respond(std::move(failure));  // unless the handler had answered before it threw
       } else if (respondent_.pieces) {
-        StreamedResponse(respondent_.pieces).abort();
+        respondent_.pieces->end(PieceOrigin::Pieces::broken);
       } else if (respondent_.stream) {
         respondent_.stream->reject(std::move(failure));
       } else {

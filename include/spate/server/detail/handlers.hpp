@@ -4,15 +4,9 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
-
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/cancellation_signal.hpp>
-#include <asio/cancellation_type.hpp>
-#include <asio/error.hpp>
 
 #include <spate/config.hpp>
 #include <spate/http/request.hpp>
@@ -35,77 +29,40 @@ using ValueHandler = std::function<Response(const Request&)>;
 using PiecesHandler = std::function<void(SharedRequest, StreamedResponse, const OnException&)>;
 using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler, PiecesHandler>;
 
-/// Whether a coroutine only passes on that its stream is over, or that it was cancelled because of that, as one that
-/// awaits its sends or a timer does when the client leaves.
-SPATE_DECL bool tells_the_end(const std::exception_ptr& exception) noexcept;
-
 /// A handler let an exception out: the client gets 500 when nothing has been sent yet, else the stream ends.
 SPATE_DECL void stream_handler_failed(const EventStream& stream, const OnException& on_exception,
                                       std::exception_ptr exception);
 
-// What runs a handler that is a coroutine, until its client leaves: then it is cancelled. Shared: the coroutine may
-// outlive the route, and a lambda's captures must live as long as its coroutine, as must the request.
+/// The handler has returned: the stream goes live unless it was rejected.
+SPATE_DECL void stream_handler_returned(const EventStream& stream);
 
-template <typename Function>
-void run_coroutine(const std::shared_ptr<Function>& handler, const EventStream& stream,
-                   const OnException& on_exception) {
-  const auto left = std::make_shared<asio::cancellation_signal>();
-  stream.on_complete([left, core = stream.core()] {
-    // A stream that the program has ended itself leaves its coroutine alone.
-    const bool by_program = core->reason() == EndReason::completed || core->reason() == EndReason::error;
-    if (!by_program) left->emit(asio::cancellation_type::terminal);
-  });
-  auto finished = [handler, stream, on_exception, left](std::exception_ptr exception) {
-    if (exception && !(tells_the_end(exception) && !stream.is_open())) {
-      stream_handler_failed(stream, on_exception, exception);
-    } else {
-      stream.complete();
-    }
-    stream.core()->own_shard().run([core = stream.core()] { core->handler_finished(); });
-  };
-  spawn(
-      stream.get_executor(), [handler, stream] { return (*handler)(stream); },
-      asio::bind_cancellation_slot(left->slot(), std::move(finished)));
-}
+// A handler that is a coroutine, whatever it was made of.
+using StreamCoroutine = std::function<Awaitable<void>(const EventStream&)>;
+using RequestCoroutine = std::function<Awaitable<Response>(const Request&)>;
+using PiecesCoroutine = std::function<Awaitable<void>(const Request&, const StreamedResponse&)>;
 
-template <typename Function>
-void run_coroutine(const std::shared_ptr<Function>& handler, const SharedRequest& request,
-                   const StreamedResponse& response, const OnException& on_exception) {
-  const auto left = std::make_shared<asio::cancellation_signal>();
-  response.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
-  auto finished = [handler, request, response, on_exception, left](std::exception_ptr exception) {
-    if (!exception) return response.finish();
-    if (response.is_open() || !tells_the_end(exception)) report(on_exception, exception);
-    response.abort();
-  };
-  spawn(
-      response.get_executor(), [handler, request, response] { return (*handler)(*request, response); },
-      asio::bind_cancellation_slot(left->slot(), std::move(finished)));
-}
+// What runs one, until its client leaves: then it is cancelled. Shared: the coroutine may outlive the route, and a
+// lambda's captures must live as long as its coroutine, as must the request. Templates, so that only programs with
+// coroutines compile them.
 
-template <typename Function>
-void run_coroutine(const std::shared_ptr<Function>& handler, const SharedRequest& request,
-                   const PendingResponse& pending, const OnException& on_exception) {
-  const auto left = std::make_shared<asio::cancellation_signal>();
-  pending.on_error([left](std::error_code) { left->emit(asio::cancellation_type::terminal); });
-  auto finished = [handler, request, pending, on_exception, left](std::exception_ptr exception, Response response) {
-    if (exception && tells_the_end(exception) && !pending.is_open()) return;
-    if (exception) {
-      report(on_exception, exception);
-      response = Response::error(500, "the handler failed");
-    }
-    pending.respond(std::move(response));
-  };
-  spawn(
-      pending.get_executor(), [handler, request] { return (*handler)(*request); },
-      asio::bind_cancellation_slot(left->slot(), std::move(finished)));
-}
+template <typename Coroutine>
+void run_coroutine(const std::shared_ptr<const Coroutine>& handler, const EventStream& stream,
+                   const OnException& on_exception);
+template <typename Coroutine>
+void run_coroutine(const std::shared_ptr<const Coroutine>& handler, const SharedRequest& request,
+                   const StreamedResponse& response, const OnException& on_exception);
+template <typename Coroutine>
+void run_coroutine(const std::shared_ptr<const Coroutine>& handler, const SharedRequest& request,
+                   const PendingResponse& pending, const OnException& on_exception);
 
 /// A handler of the kind `Kind` that runs the coroutine `function`.
-template <typename Kind, typename Function>
+template <typename Kind, typename Coroutine, typename Function>
 Kind make_coroutine_handler(Function function) {
-  return [shared = std::make_shared<Function>(std::move(function))](const auto&... arguments) {
-    run_coroutine(shared, arguments...);
+  auto called = [shared = std::make_shared<Function>(std::move(function))](const auto&... arguments) {
+    return (*shared)(arguments...);
+  };
+  return [coroutine = std::make_shared<const Coroutine>(std::move(called))](const auto&... arguments) {
+    run_coroutine(coroutine, arguments...);
   };
 }
 
@@ -126,10 +83,10 @@ StreamHandler make_stream_handler(Function function) {
         } catch (...) {
           stream_handler_failed(stream, on_exception, std::current_exception());
         }
-        stream.core()->handler_returned();
+        stream_handler_returned(stream);
       };
     } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
-      return make_coroutine_handler<StreamHandler>(std::move(function));
+      return make_coroutine_handler<StreamHandler, StreamCoroutine>(std::move(function));
     } else {
       static_assert(always_false<Function>, "a stream's handler returns void or asio::awaitable<void>");
     }
@@ -158,7 +115,7 @@ Handler make_pieces_handler(Function function) {
       (*shared)(*request, response);
     });
   } else if constexpr (std::is_same_v<Result, Awaitable<void>>) {
-    return make_coroutine_handler<PiecesHandler>(std::move(function));
+    return make_coroutine_handler<PiecesHandler, PiecesCoroutine>(std::move(function));
   } else {
     static_assert(always_false<Function>,
                   "a handler that takes (const spate::Request&, spate::StreamedResponse) returns void or "
@@ -184,7 +141,7 @@ Handler make_handler(Function function) {
                   "a handler takes (const spate::Request&), (const spate::Request&, spate::PendingResponse) or "
                   "(const spate::Request&, spate::StreamedResponse)");
   } else if constexpr (std::is_same_v<std::invoke_result_t<Function&, const Request&>, Awaitable<Response>>) {
-    return make_coroutine_handler<RequestHandler>(std::move(function));
+    return make_coroutine_handler<RequestHandler, RequestCoroutine>(std::move(function));
   } else {
     static_assert(always_false<Function>,
                   "a handler that takes (const spate::Request&) returns spate::Response or "

@@ -10,7 +10,8 @@
 #include <spate/config.hpp>
 #include <spate/error.hpp>
 #include <spate/server/detail/authorization.hpp>
-#include <spate/server/pending_response.hpp>
+#include <spate/server/detail/pending_core.hpp>
+#include <spate/server/detail/streamed_core.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {

@@ -1,8 +1,12 @@
 // The functions of authorization.hpp.
 #pragma once
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/error.hpp>
+
 #include <spate/config.hpp>
 #include <spate/server/detail/authorization.hpp>
+#include <spate/stream/detail/spawn.hpp>
 
 namespace spate::detail {
 

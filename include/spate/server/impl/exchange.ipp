@@ -2,6 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
 #include <spate/server/detail/exchange.hpp>
 
 namespace spate::detail {
@@ -104,13 +105,13 @@ SPATE_DECL void Exchange::handle(const Route& route, Request&& request) {
   if (const auto* later = std::get_if<RequestHandler>(&route.handler)) {
     const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<StreamOrigin>(&origin_));
     respondent_.pending = core;
-    return (*later)(std::make_shared<const Request>(std::move(request)), PendingResponse(core),
+    return (*later)(std::make_shared<const Request>(std::move(request)), access::handle<PendingResponse>(core),
                     server_.options.on_exception);
   }
   if (const auto* pieces = std::get_if<PiecesHandler>(&route.handler)) {
     const auto core = make_ref<StreamedCore>(Ref<Shard>(&shard_), Ref<PieceOrigin>(&origin_));
     respondent_.pieces = core;
-    return (*pieces)(std::make_shared<const Request>(std::move(request)), StreamedResponse(core),
+    return (*pieces)(std::make_shared<const Request>(std::move(request)), access::handle<StreamedResponse>(core),
                      server_.options.on_exception);
   }
   open_stream(route, std::move(request));
@@ -139,11 +140,11 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   respondent_.stream =
       make_ref<StreamCore>(Ref<Shard>(&shard_), settings, framing, Ref<StreamOrigin>(&origin_),
                            std::make_shared<const Request>(std::move(request)), std::move(fields), *std::move(choice));
-  const EventStream stream(respondent_.stream);
+  const auto stream = access::handle<EventStream>(respondent_.stream);
   if (expiry) stream.expire_at(*expiry);
   std::get<StreamHandler>(route.handler)(stream, server_.options.on_exception);
   // The drain has passed already; the client gets its farewell all the same.
-  if (draining()) stream.core()->on_drain();
+  if (draining()) access::core(stream)->on_drain();
 }
 
 SPATE_DECL std::optional<TransportChoice> Exchange::choice_of(const Request& request) {

@@ -1,8 +1,18 @@
 // The functions of listen_address.hpp.
 #pragma once
 
+#include <sys/un.h>
+
+#include <cstddef>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+
 #include <spate/config.hpp>
+#include <spate/http/detail/loopback.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/server/listen_address.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate {
 

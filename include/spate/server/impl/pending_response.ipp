@@ -1,91 +1,38 @@
 // The functions of pending_response.hpp.
 #pragma once
 
+#include <utility>
+
 #include <spate/config.hpp>
+#include <spate/server/detail/pending_core.hpp>
 #include <spate/server/pending_response.hpp>
-
-namespace spate::detail {
-
-SPATE_DECL bool PendingCore::respond(Response response) {
-  if (!open()) return false;
-  // In one step with the post, which may fail: then nobody has answered.
-  return shard_->post_if(
-      [&] {
-        if (answered_.exchange(true, std::memory_order_acq_rel)) return false;
-        response_ = std::move(response);  // nobody else writes it any more
-        return true;
-      },
-      call<&PendingCore::answer_kept>(Ref<PendingCore>(this)));
-}
-
-SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {
-  shard_->run(
-      [self = Ref<PendingCore>(this), at = shard_->clock_now() + wait, otherwise = std::move(otherwise)]() mutable {
-        if (!self->origin_) return;
-        insist([&] { self->otherwise_ = std::make_unique<Response>(std::move(otherwise)); });
-        insist([&] { self->shard_->set_timer(*self, at); });
-      });
-}
-
-SPATE_DECL void PendingCore::on_timeout(std::function<void()> callback) {
-  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)] {
-    insist([&] {
-      if (self->timed_out_) return self->shard_->call_back(callback);
-      if (self->origin_) self->timeout_callbacks_.push_back(callback);
-    });
-  });
-}
-
-SPATE_DECL void PendingCore::on_error(std::function<void(std::error_code)> callback) {
-  shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)] {
-    insist([&] {
-      if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-      if (self->origin_) self->error_callbacks_.push_back(callback);
-    });
-  });
-}
-
-SPATE_DECL void PendingCore::drop_handle() noexcept {
-  if (handles_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-  // Nobody else would answer: without memory it waits for some.
-  insist([&] {
-    if (open()) respond(Response::error(500, "the request was not answered"));
-  });
-}
-
-SPATE_DECL void PendingCore::on_timer(TimePoint) {
-  if (answered_.exchange(true, std::memory_order_acq_rel)) return;
-  timed_out_ = true;
-  insist_for_each(std::exchange(timeout_callbacks_, {}), [&](const auto& callback) { shard_->call_back(callback); });
-  finish(std::move(*otherwise_));
-}
-
-SPATE_DECL void PendingCore::connection_lost(std::error_code error) {
-  if (answered_.exchange(true, std::memory_order_acq_rel)) return let_go();
-  error_ = error;
-  insist_for_each(std::exchange(error_callbacks_, {}),
-                  [&](const auto& callback) { shard_->call_back([callback, error] { callback(error); }); });
-  let_go();
-}
-
-SPATE_DECL void PendingCore::finish(Response response) {
-  if (!origin_) return;
-  const Ref<StreamOrigin> origin = origin_;
-  let_go();
-  origin->answer(std::move(response));
-}
-
-SPATE_DECL void PendingCore::let_go() {
-  shard_->set_timer(*this, never);
-  origin_ = nullptr;
-  // They may hold a PendingResponse, and with it this.
-  timeout_callbacks_.clear();
-  error_callbacks_.clear();
-}
-
-}  // namespace spate::detail
+#include <spate/wire/detail/require.hpp>
+#include <spate/wire/impl/core_ref.ipp>
 
 namespace spate {
+
+SPATE_DECL PendingResponse::PendingResponse(detail::Ref<detail::PendingCore> core) : core_(std::move(core)) {
+  core_->add_handle();
+}
+SPATE_DECL PendingResponse::PendingResponse(const PendingResponse& other) : PendingResponse(other.core_.ref()) {}
+SPATE_DECL PendingResponse::PendingResponse(PendingResponse&& other) noexcept = default;
+
+SPATE_DECL PendingResponse& PendingResponse::operator=(PendingResponse other) noexcept {
+  std::swap(core_, other.core_);
+  return *this;
+}
+
+SPATE_DECL PendingResponse::~PendingResponse() {
+  if (core_) core_->drop_handle();
+}
+
+SPATE_DECL bool PendingResponse::respond(Response response) const {
+  return core_->respond(std::move(response));
+}
+
+SPATE_DECL void PendingResponse::expire_after(std::chrono::steady_clock::duration wait, Response otherwise) const {
+  core_->expire_after(wait, std::move(otherwise));
+}
 
 SPATE_DECL void PendingResponse::on_timeout(std::function<void()> callback) const {
   detail::require_callable("spate::PendingResponse: the callback of on_timeout", callback);
@@ -97,9 +44,16 @@ SPATE_DECL void PendingResponse::on_error(std::function<void(std::error_code)> c
   core_->on_error(std::move(callback));
 }
 
-SPATE_DECL PendingResponse& PendingResponse::operator=(PendingResponse other) noexcept {
-  std::swap(core_, other.core_);
-  return *this;
+SPATE_DECL bool PendingResponse::is_open() const noexcept {
+  return core_->open();
+}
+
+SPATE_DECL asio::any_io_executor PendingResponse::get_executor() const {
+  return core_->executor();
 }
 
 }  // namespace spate
+
+#if !defined(SPATE_HEADER_ONLY)
+template class spate::detail::CoreRef<spate::detail::PendingCore>;
+#endif

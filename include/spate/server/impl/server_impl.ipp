@@ -1,20 +1,30 @@
-// The members of Server.
+// The functions of server_impl.hpp.
 #pragma once
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <sstream>
+#include <stdexcept>
+#include <system_error>
+
+#include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
 
 #include <spate/config.hpp>
 #include <spate/loop/detail/close_on_exec.hpp>
 #include <spate/loop/detail/insist.hpp>
+#include <spate/loop/detail/post.hpp>
 #include <spate/loop/detail/signals_blocked.hpp>
-#include <spate/server/server.hpp>
+#include <spate/server/detail/server_impl.hpp>
+#include <spate/server/listen_address.hpp>
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/require.hpp>
 
-namespace spate {
+namespace spate::detail {
 
-struct Server::Drain : std::enable_shared_from_this<Drain> {
-  Drain(std::vector<detail::Ref<detail::Shard>> all, std::function<void(std::size_t)> callback)
+struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
+  Drain(std::vector<Ref<Shard>> all, std::function<void(std::size_t)> callback)
       : shards(std::move(all)), done(std::move(callback)), busy(shards.size()), timer(shards.front()->executor()) {}
 
   void begin(std::chrono::milliseconds deadline) {
@@ -26,10 +36,10 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
         });
       });
     }
-    detail::post_function(timer.get_executor(), [self = shared_from_this(), deadline] {
+    post_function(timer.get_executor(), [self = shared_from_this(), deadline] {
       if (self->finished) return;
       self->timer.expires_after(deadline);
-      self->timer.async_wait(detail::WaitHandler([self](const std::error_code& error) {
+      self->timer.async_wait(WaitHandler([self](const std::error_code& error) {
         if (!error) self->cut_rest();
       }));
     });
@@ -47,14 +57,14 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
 
   // Every shard has become idle, by itself, by the cut, or because the server was stopped.
   void finish() {
-    detail::post_function(timer.get_executor(), [self = shared_from_this()] {
+    post_function(timer.get_executor(), [self = shared_from_this()] {
       self->finished = true;
       self->timer.cancel();
     });
     if (done) std::exchange(done, nullptr)(cut);
   }
 
-  const std::vector<detail::Ref<detail::Shard>> shards;
+  const std::vector<Ref<Shard>> shards;
   std::function<void(std::size_t)> done;
   std::atomic<std::size_t> busy;
   std::atomic<std::size_t> cut{0};
@@ -62,33 +72,43 @@ struct Server::Drain : std::enable_shared_from_this<Drain> {
   bool finished = false;
 };
 
-SPATE_DECL Server::Server(asio::any_io_executor executor, ServerOptions options)
-    : core_(detail::make_ref<detail::ServerCore>(options)) {
+SPATE_DECL ServerImpl::ServerImpl(const asio::any_io_executor& executor, ServerOptions options)
+    : core_(make_ref<ServerCore>(options)) {
   if (!unix_path_of(options.address)) parse_listen_address(options.address);  // throws when it is none
-  for (std::size_t i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<Loop>());
+  for (std::size_t i = 0; i < options.threads; ++i) loops_.push_back(std::make_unique<OwnLoop>());
   for (const auto& loop : loops_) {
-    shards_.push_back(detail::make_ref<detail::Shard>(loop->context.get_executor()));
+    shards_.push_back(make_ref<Shard>(loop->context.get_executor()));
   }
-  if (loops_.empty()) shards_.push_back(detail::make_ref<detail::Shard>(asio::make_strand(executor)));
+  if (loops_.empty()) shards_.push_back(make_ref<Shard>(asio::make_strand(executor)));
 }
 
-SPATE_DECL Server::Server(ServerOptions options)
-    : Server(asio::any_io_executor(), [&] {
-        options.threads = std::max<std::size_t>(options.threads, 1);
-        return std::move(options);
-      }()) {}
+SPATE_DECL void ServerImpl::add_route(std::vector<std::string> methods, std::string_view pattern, Handler handler,
+                                      RouteOptions options) {
+  require_not_serving(quote(pattern));
+  core_->router.add({std::move(methods), PathPattern(pattern), std::move(handler), std::move(options), core_->options});
+}
 
-SPATE_DECL void Server::start() {
+SPATE_DECL void ServerImpl::set_fallback(Handler handler, RouteOptions options) {
+  require_not_serving("the fallback");
+  core_->router.set_fallback({{}, PathPattern("/{path...}"), std::move(handler), std::move(options), core_->options});
+}
+
+SPATE_DECL void ServerImpl::require_not_serving(const std::string& what) const {
+  if (!serving_.load(std::memory_order_relaxed)) return;
+  throw std::invalid_argument("spate::Server: routes are added before it starts, this one came later: " + what);
+}
+
+SPATE_DECL void ServerImpl::start() {
   {
     const std::lock_guard lock(mutex_);
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
     if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
   }
-  detail::AnyAcceptor acceptor(shards_.front()->executor());
-  detail::SocketFile file;
+  AnyAcceptor acceptor(shards_.front()->executor());
+  SocketFile file;
   const auto path = unix_path_of(core_->options.address);
   try {
-    if (path) file = detail::listen_at(acceptor, *path);
+    if (path) file = listen_at(acceptor, *path);
     if (!path) listen_by_tcp(acceptor);
   } catch (const std::system_error& error) {
     const std::error_code code(error.code().value(), std::system_category());  // Asio's own equals no std::errc
@@ -100,11 +120,11 @@ SPATE_DECL void Server::start() {
   started_ = true;
 }
 
-SPATE_DECL void Server::listen_by_tcp(detail::AnyAcceptor& acceptor) {
+SPATE_DECL void ServerImpl::listen_by_tcp(AnyAcceptor& acceptor) {
   const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
-  std::error_code no_socket;
-  detail::open_close_on_exec(acceptor, wanted.protocol(), no_socket);
-  if (no_socket) throw std::system_error(no_socket);
+  std::error_code unopened;
+  open_close_on_exec(acceptor, wanted.protocol(), unopened);
+  if (unopened) throw std::system_error(unopened);
   acceptor.set_option(asio::socket_base::reuse_address(true));
   acceptor.bind(wanted);
   acceptor.listen();
@@ -113,92 +133,65 @@ SPATE_DECL void Server::listen_by_tcp(detail::AnyAcceptor& acceptor) {
   std::memcpy(endpoint_.data(), bound.data(), bound.size());
 }
 
-SPATE_DECL std::string Server::listens_on() const {
+SPATE_DECL std::string ServerImpl::listens_on() const {
   if (unix_path_of(core_->options.address)) return core_->options.address;
   std::ostringstream text;
   text << "http://" << endpoint_;
   return text.str();
 }
 
-SPATE_DECL void Server::adopt(asio::ip::tcp::acceptor acceptor) {
-  adopt_acceptor(std::move(acceptor));
-}
-
-SPATE_DECL void Server::adopt(asio::local::stream_protocol::acceptor acceptor) {
-  adopt_acceptor(std::move(acceptor));
-}
-
 template <typename Acceptor>
-void Server::adopt_acceptor(Acceptor acceptor) {
+void ServerImpl::adopt_acceptor(Acceptor acceptor) {
   const auto protocol = acceptor.local_endpoint().protocol();
   const asio::any_io_executor executor = shards_.front()->executor();
   if (!executor) return;  // it has stopped
-  listen(detail::AnyAcceptor(executor, protocol, acceptor.release()), {});
+  listen(AnyAcceptor(executor, protocol, acceptor.release()), {});
 }
 
-SPATE_DECL void Server::listen(detail::AnyAcceptor acceptor, detail::SocketFile file) {
+SPATE_DECL void ServerImpl::listen(AnyAcceptor acceptor, SocketFile file) {
   const auto& shard = shards_.front();
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
-  detail::close_on_exec(acceptor.native_handle());
+  close_on_exec(acceptor.native_handle());
   serving_.store(true, std::memory_order_relaxed);
   // It is on a loop of this server, whose thread from now on is the only one that has to do with it.
-  auto listener = detail::make_ref<detail::Listener>(std::move(acceptor), std::move(file), core_, shards_);
+  auto listener = make_ref<Listener>(std::move(acceptor), std::move(file), core_, shards_);
   listeners_.push_back(listener);
   start_threads();
   shard->run([listener] { listener->start(); });
 }
 
-SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket) {
-  adopt_object(std::move(socket), std::nullopt);
-}
-SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, Request request) {
-  adopt_object(std::move(socket), std::move(request));
-}
-SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket) {
-  adopt_object(std::move(socket), std::nullopt);
-}
-SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, Request request) {
-  adopt_object(std::move(socket), std::move(request));
-}
-SPATE_DECL void Server::adopt(NativeSocket socket) {
-  adopt_native(socket, std::nullopt);
-}
-SPATE_DECL void Server::adopt(NativeSocket socket, Request request) {
-  adopt_native(socket, std::move(request));
-}
-
 template <typename Socket>
-void Server::adopt_object(Socket socket, std::optional<Request> read) {
+void ServerImpl::adopt_object(Socket socket, std::optional<Request> read) {
   std::error_code error;
-  auto owned = detail::OwnedSocket::from(std::move(socket), error);
+  auto owned = OwnedSocket::from(std::move(socket), error);
   if (!error) take_over(std::move(owned), std::move(read));  // else its client has gone
 }
 
-SPATE_DECL void Server::adopt_native(NativeSocket socket, std::optional<Request> read) {
+SPATE_DECL void ServerImpl::adopt_native(OwnedSocket::Native socket, std::optional<Request> read) {
   std::error_code error;
-  auto owned = detail::OwnedSocket::from(socket, error);
+  auto owned = OwnedSocket::from(socket, error);
   if (error) {
     throw std::system_error(error, "spate::Server: cannot adopt the descriptor " + std::to_string(socket));
   }
   take_over(std::move(owned), std::move(read));
 }
 
-SPATE_DECL void Server::take_over(detail::OwnedSocket owned, std::optional<Request> read) {
+SPATE_DECL void ServerImpl::take_over(OwnedSocket owned, std::optional<Request> read) {
   std::error_code unnamed, gone;
-  const auto local = detail::ip_address_of(detail::endpoint_of(owned.native(), ::getsockname, unnamed));
-  const auto remote = detail::endpoint_of(owned.native(), ::getpeername, gone);
+  const auto local = ip_address_of(endpoint_of(owned.native(), ::getsockname, unnamed));
+  const auto remote = endpoint_of(owned.native(), ::getpeername, gone);
   if (unnamed || gone) return;  // its client has gone
-  auto entry = detail::let_in(*core_, owned, remote);
+  auto entry = let_in(*core_, owned, remote);
   if (!entry) return;
   const auto& shard = next_shard();
   shard->run([shard, core = core_, owned = std::move(owned), local, entry = std::move(*entry),
               read = std::move(read)]() mutable {
-    detail::begin_session(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(read));
+    begin_session(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(read));
   });
 }
 
-SPATE_DECL const detail::Ref<detail::Shard>& Server::next_shard() {
+SPATE_DECL const Ref<Shard>& ServerImpl::next_shard() {
   {
     const std::lock_guard lock(mutex_);
     serving_.store(true, std::memory_order_relaxed);
@@ -207,10 +200,10 @@ SPATE_DECL const detail::Ref<detail::Shard>& Server::next_shard() {
   return shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
 }
 
-SPATE_DECL void Server::start_threads() {
+SPATE_DECL void ServerImpl::start_threads() {
   // What was posted as the loop stopped; nobody who posts again and again may keep it from ending.
   static constexpr int most_left = 100'000;
-  const detail::SignalsBlocked blocked;
+  const SignalsBlocked blocked;
   for (const auto& loop : loops_) {
     if (loop->thread.joinable()) continue;
     loop->thread = std::thread([&context = loop->context, core = core_] {
@@ -233,8 +226,8 @@ SPATE_DECL void Server::start_threads() {
   }
 }
 
-SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
-  detail::require_not_negative("spate::Server::shutdown: the deadline", deadline);
+SPATE_DECL void ServerImpl::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
+  require_not_negative("spate::Server::shutdown: the deadline", deadline);
   const std::lock_guard lock(mutex_);
   if (drain_ || stopped_) return;
   start_threads();  // somebody has to call back
@@ -246,8 +239,8 @@ SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::functi
   drain_->begin(deadline);
 }
 
-SPATE_DECL void Server::stop() {
-  std::vector<detail::Ref<detail::Listener>> listeners;
+SPATE_DECL void ServerImpl::stop() {
+  std::vector<Ref<Listener>> listeners;
   std::shared_ptr<Drain> drain;
   {
     const std::lock_guard lock(mutex_);
@@ -266,8 +259,8 @@ SPATE_DECL void Server::stop() {
       end();
       continue;
     }
-    detail::insist([&] {
-      detail::post_function(shards_[i]->executor(), [&context = loops_[i]->context, end] {
+    insist([&] {
+      post_function(shards_[i]->executor(), [&context = loops_[i]->context, end] {
         end();
         context.stop();
       });
@@ -278,14 +271,14 @@ SPATE_DECL void Server::stop() {
   }
 }
 
-SPATE_DECL ServerStats Server::stats() const {
+SPATE_DECL ServerStats ServerImpl::stats() const {
   ServerStats stats;
   stats.connections = core_->connections.load(std::memory_order_relaxed);
   stats.requests = core_->requests.load(std::memory_order_relaxed);
   stats.rejected = core_->rejected.load(std::memory_order_relaxed);
   stats.accept_errors = core_->accept_errors.load(std::memory_order_relaxed);
   for (const auto& shard : shards_) {
-    const detail::ShardCounters& counters = std::as_const(*shard).counters();
+    const ShardCounters& counters = std::as_const(*shard).counters();
     std::uint64_t ended = 0;
     for (std::size_t reason = 0; reason < end_reason_count; ++reason) {
       const std::uint64_t count = counters.ended[reason].get();
@@ -305,4 +298,4 @@ SPATE_DECL ServerStats Server::stats() const {
   return stats;
 }
 
-}  // namespace spate
+}  // namespace spate::detail

@@ -1,93 +1,55 @@
 // The functions of streamed_response.hpp.
 #pragma once
 
+#include <stdexcept>
+#include <string>
+#include <utility>
+
 #include <spate/config.hpp>
+#include <spate/http/detail/status.hpp>
+#include <spate/server/detail/streamed_core.hpp>
 #include <spate/server/streamed_response.hpp>
-
-namespace spate::detail {
-
-SPATE_DECL bool StreamedCore::begin(Response head) {
-  if (begun()) return false;
-  // In one step with the post, which may fail, as it is with what ends the answer: whoever finds the head gone out
-  // posts behind it, and nothing goes before it.
-  return shard_->run_if([this] { return is_open() && !begun_.exchange(true, std::memory_order_acq_rel); },
-                        [self = Ref<StreamedCore>(this), head = std::move(head)]() mutable {
-                          if (!self->origin_) return;
-                          self->head_put_ = true;  // or half of it, when that throws
-                          Ref<PieceOrigin>(self->origin_)->begin_pieces(std::move(head));
-                        },
-                        Ref<Resident>(this));
-}
-
-SPATE_DECL void StreamedCore::write(std::string piece, const Ref<SendWaiter>& waiter) {
-  if (!begun()) begin(Response(200));
-  const bool posted = shard_->run_if([this] { return is_open(); },
-                                     [self = Ref<StreamedCore>(this), piece = std::move(piece), waiter]() mutable {
-                                       if (!self->origin_) return waiter->done(Errc::stream_closed);
-                                       self->origin_->write_piece(std::move(piece), waiter);
-                                     },
-                                     Ref<Resident>(this));
-  if (!posted) waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
-}
-
-SPATE_DECL void StreamedCore::end(PieceOrigin::Pieces pieces) {
-  if (!is_open()) return;
-  if (pieces == PieceOrigin::Pieces::whole && !begun()) begin(Response(200));
-  shard_->run_if([this] { return open_.exchange(false, std::memory_order_acq_rel); },
-                 [self = Ref<StreamedCore>(this), pieces] { self->do_end(pieces); }, Ref<Resident>(this));
-}
-
-// Every head that was begun has been put by now.
-SPATE_DECL void StreamedCore::do_end(PieceOrigin::Pieces pieces) {
-  const Ref<PieceOrigin> origin = origin_;
-  if (!origin) return;
-  if (head_put_) {
-    origin->end_pieces(pieces);
-  } else {
-    answer("the request was not answered");
-  }
-  origin_ = nullptr;  // not before: what has thrown is still to be cut
-}
-
-SPATE_DECL void StreamedCore::answer(std::string_view reason) {
-  Response response = Response::error(500, reason);
-  head_put_ = true;
-  Ref<PieceOrigin>(origin_)->answer(std::move(response));
-}
-
-SPATE_DECL void StreamedCore::on_error(std::function<void(std::error_code)> callback) {
-  shard_->run(
-      [self = Ref<StreamedCore>(this), callback = std::move(callback)]() mutable {
-        if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-        if (self->origin_) self->error_callback_ = std::move(callback);
-      },
-      Ref<Resident>(this));
-}
-
-SPATE_DECL void StreamedCore::over(std::error_code error) {
-  open_.store(false, std::memory_order_release);
-  error_ = error;
-  if (const auto callback = std::exchange(error_callback_, nullptr); callback && error) {
-    insist([&] { shard_->call_back([callback, error] { callback(error); }); });  // nobody would do it later
-  }
-  origin_ = nullptr;
-}
-
-SPATE_DECL void StreamedCore::on_failure(std::error_code error) {
-  if (const Ref<PieceOrigin> origin = origin_) {
-    if (head_put_) {
-      origin->on_cut();
-    } else {
-      answer("the server failed");
-    }
-    origin_ = nullptr;
-  }
-  over(error);
-}
-
-}  // namespace spate::detail
+#include <spate/wire/detail/require.hpp>
+#include <spate/wire/impl/core_ref.ipp>
 
 namespace spate {
+
+SPATE_DECL StreamedResponse::StreamedResponse(detail::Ref<detail::StreamedCore> core) : core_(std::move(core)) {
+  core_->add_handle();
+}
+SPATE_DECL StreamedResponse::StreamedResponse(const StreamedResponse& other) : StreamedResponse(other.core_.ref()) {}
+SPATE_DECL StreamedResponse::StreamedResponse(StreamedResponse&& other) noexcept = default;
+
+SPATE_DECL StreamedResponse& StreamedResponse::operator=(StreamedResponse other) noexcept {
+  std::swap(core_, other.core_);
+  return *this;
+}
+
+SPATE_DECL StreamedResponse::~StreamedResponse() {
+  if (core_) core_->drop_handle();
+}
+
+SPATE_DECL void StreamedResponse::write(const Core& core, std::string piece,
+                                        const detail::Ref<detail::CompletionWaiter>& waiter) {
+  waiter->run_on(core->shard());
+  core->write(std::move(piece), detail::Ref<detail::SendWaiter>(waiter));
+}
+
+SPATE_DECL void StreamedResponse::finish() const {
+  core_->end(detail::PieceOrigin::Pieces::whole);
+}
+
+SPATE_DECL void StreamedResponse::abort() const {
+  core_->end(detail::PieceOrigin::Pieces::broken);
+}
+
+SPATE_DECL bool StreamedResponse::is_open() const noexcept {
+  return core_->is_open();
+}
+
+SPATE_DECL asio::any_io_executor StreamedResponse::get_executor() const {
+  return core_->shard()->executor();
+}
 
 SPATE_DECL bool StreamedResponse::begin(Response head) const {
   if (!detail::allows_body(head.status())) {
@@ -101,9 +63,8 @@ SPATE_DECL void StreamedResponse::on_error(std::function<void(std::error_code)> 
   core_->on_error(std::move(callback));
 }
 
-SPATE_DECL StreamedResponse& StreamedResponse::operator=(StreamedResponse other) noexcept {
-  std::swap(core_, other.core_);
-  return *this;
-}
-
 }  // namespace spate
+
+#if !defined(SPATE_HEADER_ONLY)
+template class spate::detail::CoreRef<spate::detail::StreamedCore>;
+#endif

@@ -4,11 +4,9 @@
 // Asio decides about coroutines (ASIO_HAS_CO_AWAIT): older ones know only those of the compilers of their time.
 #pragma once
 
-#include <utility>
 #include <version>
 
 #include <asio/awaitable.hpp>
-#include <asio/co_spawn.hpp>
 
 #if defined(ASIO_HAS_CO_AWAIT)
 #define SPATE_HAS_COROUTINES 1
@@ -28,21 +26,12 @@ namespace spate::detail {
 #if SPATE_HAS_COROUTINES
 template <typename Result>
 using Awaitable = asio::awaitable<Result>;
-
-/// Runs `coroutine` on `executor`, then `done`.
-template <typename Executor, typename Coroutine, typename Done>
-void spawn(const Executor& executor, Coroutine coroutine, Done done) {
-  asio::co_spawn(executor, std::move(coroutine), std::move(done));
-}
 #else
 /// No function returns one.
 template <typename Result>
 class Awaitable {
   Awaitable() = delete;
 };
-
-template <typename Executor, typename Coroutine, typename Done>
-void spawn(const Executor&, const Coroutine&, const Done&) {}
 #endif
 
 /// False, but not before a template is used: for what must not be reached.

@@ -42,6 +42,7 @@
 #include <spate/stream/detail/stream_sources.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
+#include <spate/stream/send_result.hpp>
 #include <spate/stream/stream_options.hpp>
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/lingering_close.hpp>

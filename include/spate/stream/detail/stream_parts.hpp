@@ -18,16 +18,7 @@
 #include <spate/wire/detail/require.hpp>
 #include <spate/wire/encoded_event.hpp>
 
-namespace spate {
-
-/// What became of an event handed to a stream.
-enum class SendResult : std::uint8_t {
-  queued,   // it will be written unless the stream ends first, or a policy that drops has to drop it later
-  dropped,  // the overflow policy dropped it; the client is told of the gap
-  closed,   // the stream is over, or just ended because its queue was full
-};
-
-namespace detail {
+namespace spate::detail {
 
 /// Options of a route with what is derived from them, shared by its streams.
 struct StreamSettings final : RefCounted<StreamSettings> {
@@ -74,8 +65,7 @@ class StreamSource : public Resident {
   Ref<StreamSource> next_source;
 };
 
-}  // namespace detail
-}  // namespace spate
+}  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
 #include <spate/stream/impl/stream_parts.ipp>

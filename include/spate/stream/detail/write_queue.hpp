@@ -16,18 +16,10 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
-#include <spate/loop/detail/resident.hpp>
+#include <spate/stream/detail/send_waiter.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
-
-/// Somebody who waits until an event is with the kernel, or is told why it never will be.
-class SendWaiter : public Resident {
- public:
-  virtual void done(std::error_code error) = 0;
-  /// Whether nobody waits any more. Any thread.
-  virtual bool is_done() const noexcept { return false; }
-};
 
 struct QueueNode {
   enum class Kind : std::uint8_t {

@@ -1,10 +1,60 @@
 // The functions of stream_host.hpp.
 #pragma once
 
+#include <system_error>
+#include <utility>
+
+#include <asio/strand.hpp>
+
 #include <spate/config.hpp>
+#include <spate/detail/access.hpp>
+#include <spate/stream/detail/adopted_socket.hpp>
+#include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/stream_core.hpp>
+#include <spate/stream/detail/stream_fields.hpp>
+#include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/stream_host.hpp>
 
 namespace spate {
+
+SPATE_DECL StreamHost::StreamHost(asio::any_io_executor executor, StreamOptions options)
+    : shard_(detail::make_ref<detail::Shard>(asio::make_strand(executor))),
+      settings_(detail::make_ref<detail::StreamSettings>(std::move(options))),
+      draining_(std::make_shared<std::atomic<bool>>(false)) {}
+
+SPATE_DECL StreamHost::~StreamHost() {
+  shard_->stop();
+}
+
+template <typename TakeSocket>
+EventStream StreamHost::open_on(Request request, HeaderFields fields, TakeSocket take_socket) {
+  if (draining_->load()) {
+    throw std::system_error(make_error_code(Errc::shut_down), "spate::StreamHost: it drains and takes no more");
+  }
+  for (const auto& [name, value] : fields) detail::check_stream_field(name, value);
+  detail::TransportChoice choice = detail::choose_transport(request);
+  const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
+  const auto expiry = request.expiry();
+  auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_);
+  // In a frame it belongs to pages of its own origin.
+  if (choice.transport == Transport::iframe) {
+    detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});
+  }
+  auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
+                                                   std::make_shared<const Request>(std::move(request)),
+                                                   std::move(fields), std::move(choice));
+  std::error_code error;
+  auto owned = take_socket(error);
+  auto begin = [origin, core, owned = std::move(owned), error, draining = draining_]() mutable {
+    origin->begin(std::move(owned), core, error);
+    core->handler_finished();
+    if (draining->load()) core->end(EndReason::shutdown);  // the drain has passed already
+  };
+  shard_->run(std::move(begin), core);
+  auto stream = detail::access::handle<EventStream>(std::move(core));
+  if (expiry) stream.expire_at(*expiry);
+  return stream;
+}
 
 SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields) {
   return open_on(std::move(request), std::move(fields),

@@ -1,6 +1,9 @@
 // The functions of decoder.hpp.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
+
 #include <spate/config.hpp>
 #include <spate/wire/decoder.hpp>
 

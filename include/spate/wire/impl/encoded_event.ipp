@@ -1,7 +1,14 @@
 // The functions of encoded_event.hpp.
 #pragma once
 
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
 #include <spate/config.hpp>
+#include <spate/wire/detail/quote.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
@@ -29,6 +36,16 @@ namespace spate {
 SPATE_DECL const EncodedEvent::Head& EncodedEvent::head() const noexcept {
   static constexpr Head empty{};
   return block_ ? *std::launder(reinterpret_cast<const Head*>(block_->data())) : empty;
+}
+
+SPATE_DECL EncodedEvent::EncodedEvent(const Event& event) : EncodedEvent(EventEncoder(event).finish()) {}
+
+SPATE_DECL std::size_t EventEncoder::field_size(std::string_view field, std::string_view value) noexcept {
+  return field.size() + 2 + value.size() + 1;
+}
+
+SPATE_DECL char* EventEncoder::put(char* out, std::string_view text) noexcept {
+  return std::copy(text.begin(), text.end(), out);
 }
 
 SPATE_DECL EventEncoder::EventEncoder(const Event& event) {

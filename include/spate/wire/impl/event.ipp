@@ -1,10 +1,22 @@
 // The functions of event.hpp.
 #pragma once
 
+#include <stdexcept>
+
 #include <spate/config.hpp>
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/utf8.hpp>
 #include <spate/wire/event.hpp>
 
 namespace spate {
+
+SPATE_DECL Event::Event(std::string data) : data_(checked(normalised(std::move(data)), "data")) {}
+SPATE_DECL Event::Event(std::string_view data) : Event(std::string(data)) {}
+SPATE_DECL Event::Event(const char* data) : Event(std::string(data)) {}
+
+SPATE_DECL Event Event::repaired(std::string_view data) {
+  return Event(detail::repair_utf8(data));
+}
 
 SPATE_DECL Event& Event::name(std::string_view name) & {
   refuse(name, "\r\n", "name");

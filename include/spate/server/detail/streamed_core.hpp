@@ -1,0 +1,81 @@
+// StreamedCore: what the copies of a StreamedResponse share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/http/response.hpp>
+#include <spate/loop/detail/insist.hpp>
+#include <spate/stream/detail/shard.hpp>
+#include <spate/stream/detail/stream_parts.hpp>
+
+namespace spate::detail {
+
+/// Where the pieces of an answer go: a session. Shard only.
+class PieceOrigin : public StreamOrigin {
+ public:
+  /// Puts the head of an answer whose pieces follow.
+  virtual void begin_pieces(Response head) = 0;
+  /// Writes one; `waiter` is told when it is with the kernel, or why it never will be.
+  virtual void write_piece(std::string piece, Ref<SendWaiter> waiter) = 0;
+  /// The answer is whole, or never will be.
+  enum class Pieces : std::uint8_t { whole, broken };
+  virtual void end_pieces(Pieces pieces) = 0;
+};
+
+/// Its session shares it as well.
+class StreamedCore final : public Resident {
+ public:
+  StreamedCore(Ref<Shard> shard, Ref<PieceOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
+
+  // Any thread.
+  bool begin(Response head);
+
+  void write(std::string piece, const Ref<SendWaiter>& waiter);
+
+  void end(PieceOrigin::Pieces pieces);
+
+  void on_error(std::function<void(std::error_code)> callback);
+
+  bool begun() const noexcept { return begun_.load(std::memory_order_acquire); }
+  bool is_open() const noexcept { return open_.load(std::memory_order_acquire); }
+  const Ref<Shard>& shard() const noexcept { return shard_; }
+
+  void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
+  void drop_handle() noexcept {
+    if (handles_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    insist([&] { end(PieceOrigin::Pieces::broken); });  // nobody else would: without memory it waits for some
+  }
+
+  // Shard only.
+
+  /// Nothing more can be written: the client has gone, or wants the head alone.
+  void over(std::error_code error);
+  void on_failure(std::error_code error) override;
+
+ private:
+  void do_end(PieceOrigin::Pieces pieces);
+  /// With 500, instead of pieces.
+  void answer(std::string_view reason);
+
+  const Ref<Shard> shard_;
+  std::atomic<bool> begun_{false};  // the head is in the inbox, or beyond it
+  std::atomic<bool> open_{true};
+  std::atomic<std::uint32_t> handles_{0};
+  Ref<PieceOrigin> origin_;
+  bool head_put_ = false;
+  std::error_code error_;
+  std::function<void(std::error_code)> error_callback_;
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/streamed_core.ipp>
+#endif

@@ -1,0 +1,56 @@
+// The functions of all_of.hpp.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/http/request.hpp>
+#include <spate/http/response.hpp>
+#include <spate/server/all_of.hpp>
+#include <spate/stream/detail/language.hpp>
+#include <spate/wire/detail/require.hpp>
+
+namespace spate::detail {
+
+template <typename Hook>
+Hook all_of(std::vector<Hook> hooks) {
+  const auto all = std::make_shared<const std::vector<Hook>>(std::move(hooks));
+  for (const Hook& hook : *all) {
+    std::visit([](const auto& each) { require_callable("spate::all_of: a hook", each); }, hook);
+  }
+#if SPATE_HAS_COROUTINES
+  const bool plain = std::all_of(all->begin(), all->end(),
+                                 [](const Hook& hook) { return std::holds_alternative<AuthorizeFunction>(hook); });
+  if (!plain) {
+    return AuthorizeCoroutine([all](Request& request) -> asio::awaitable<std::optional<Response>> {
+      for (const Hook& hook : *all) {
+        std::optional<Response> refused;
+        if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+          refused = co_await (*coroutine)(request);
+        } else {
+          refused = std::get<AuthorizeFunction>(hook)(request);
+        }
+        if (refused) co_return refused;
+      }
+      co_return std::nullopt;
+    });
+  }
+#endif
+  return AuthorizeFunction([all](Request& request) -> std::optional<Response> {
+    for (const Hook& hook : *all) {
+      if (auto refused = std::get<AuthorizeFunction>(hook)(request)) return refused;
+    }
+    return std::nullopt;
+  });
+}
+
+#if !defined(SPATE_HEADER_ONLY)
+template AuthorizeHook all_of(std::vector<AuthorizeHook>);
+#endif
+
+}  // namespace spate::detail
