@@ -29,7 +29,6 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -47,6 +46,7 @@
 #include <asio/strand.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/server/detail/listener.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
@@ -218,17 +218,17 @@ class Server {
   void adopt_object(Socket socket, std::optional<Request> read);
   void adopt_native(NativeSocket socket, std::optional<Request> read);
   void take_over(detail::OwnedSocket owned, std::optional<Request> read);
-  void start_threads();
+  void start_threads() SPATE_REQUIRES(mutex_);
   const detail::Ref<detail::Shard>& next_shard();
 
   detail::Ref<detail::ServerCore> core_;
   std::vector<std::unique_ptr<Loop>> loops_;
   std::vector<detail::Ref<detail::Shard>> shards_;
-  std::mutex mutex_;  // guards the next three
-  std::vector<detail::Ref<detail::Listener>> listeners_;
-  std::shared_ptr<Drain> drain_;
-  bool stopped_ = false;
-  bool started_ = false;  // `start` has succeeded
+  detail::Mutex mutex_;
+  std::vector<detail::Ref<detail::Listener>> listeners_ SPATE_GUARDED_BY(mutex_);
+  std::shared_ptr<Drain> drain_ SPATE_GUARDED_BY(mutex_);
+  bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
+  bool started_ SPATE_GUARDED_BY(mutex_) = false;  // `start` has succeeded
   std::atomic<bool> serving_{false};
   std::atomic<std::size_t> next_{0};
   asio::ip::tcp::endpoint endpoint_;

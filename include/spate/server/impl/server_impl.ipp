@@ -80,7 +80,7 @@ SPATE_DECL Server::Server(ServerOptions options)
 
 SPATE_DECL void Server::start() {
   {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
     if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
   }
@@ -96,7 +96,7 @@ SPATE_DECL void Server::start() {
     throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + port);
   }
   listen(std::move(acceptor), std::move(file));
-  const std::lock_guard lock(mutex_);
+  const detail::Lock lock(mutex_);
   started_ = true;
 }
 
@@ -138,7 +138,7 @@ void Server::adopt_acceptor(Acceptor acceptor) {
 
 SPATE_DECL void Server::listen(detail::AnyAcceptor acceptor, detail::SocketFile file) {
   const auto& shard = shards_.front();
-  const std::lock_guard lock(mutex_);
+  const detail::Lock lock(mutex_);
   if (stopped_) return;
   detail::close_on_exec(acceptor.native_handle());
   serving_.store(true, std::memory_order_relaxed);
@@ -200,7 +200,7 @@ SPATE_DECL void Server::take_over(detail::OwnedSocket owned, std::optional<Reque
 
 SPATE_DECL const detail::Ref<detail::Shard>& Server::next_shard() {
   {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     serving_.store(true, std::memory_order_relaxed);
     if (!stopped_) start_threads();
   }
@@ -235,7 +235,7 @@ SPATE_DECL void Server::start_threads() {
 
 SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
   detail::require_not_negative("spate::Server::shutdown: the deadline", deadline);
-  const std::lock_guard lock(mutex_);
+  const detail::Lock lock(mutex_);
   if (drain_ || stopped_) return;
   start_threads();  // somebody has to call back
   core_->draining.store(true);
@@ -250,7 +250,7 @@ SPATE_DECL void Server::stop() {
   std::vector<detail::Ref<detail::Listener>> listeners;
   std::shared_ptr<Drain> drain;
   {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
     core_->draining.store(true);
     listeners.swap(listeners_);
