@@ -13,7 +13,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <random>
@@ -46,6 +45,7 @@
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
 #include <spate/loop/detail/post.hpp>
 
@@ -86,11 +86,11 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   // Under the lock of what is about to wait, which the strand takes only when it is no longer awake: so none is missed,
   // however often this fails.
-  void wake();
+  void wake() SPATE_EXCLUDES(wake_mutex_);
 
-  std::shared_ptr<BusListener> listener() const;
+  std::shared_ptr<BusListener> listener() const SPATE_EXCLUDES(mutex_);
 
-  void tell(std::error_code error, const std::string& what) const {
+  void tell(std::error_code error, const std::string& what) const SPATE_EXCLUDES(mutex_) {
     if (options_.on_bus_error) options_.on_bus_error(error, what);
   }
   std::function<void(const std::string&)> refusal_teller() {
@@ -196,8 +196,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   const RedisKeys keys_;
   const asio::any_io_executor strand_;
   std::atomic<bool> closed_{false};
-  std::mutex wake_mutex_;
-  bool awake_ = false;  // the strand will look for what waits
+  Mutex wake_mutex_;
+  bool awake_ SPATE_GUARDED_BY(wake_mutex_) = false;  // the strand will look for what waits
 
   // ---- strand only, but for what others may call of the sender and the presence ----
 
@@ -225,10 +225,10 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   bool was_lost_ = false;   // since it was up, or since the beginning
   bool left_ = false;
 
-  mutable std::mutex mutex_;
-  BusStatus status_;     // less what the sender knows
-  std::string trouble_;  // why nobody is told of this node's users, if so
-  std::shared_ptr<BusListener> listener_;
+  mutable Mutex mutex_;
+  BusStatus status_ SPATE_GUARDED_BY(mutex_);     // less what the sender knows
+  std::string trouble_ SPATE_GUARDED_BY(mutex_);  // why nobody is told of this node's users, if so
+  std::shared_ptr<BusListener> listener_ SPATE_GUARDED_BY(mutex_);
 };
 
 }  // namespace spate::detail

@@ -17,7 +17,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -33,6 +32,7 @@
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -143,9 +143,9 @@ class RedisPresence {
   std::string trouble_;
   std::int64_t rival_until_ = 0;  // the lease of who bears this node's name, in ms since 1970
 
-  std::mutex mutex_;
-  bool noting_ = false;
-  std::map<std::string, std::size_t> changed_;
+  Mutex mutex_;
+  bool noting_ SPATE_GUARDED_BY(mutex_) = false;
+  std::map<std::string, std::size_t> changed_ SPATE_GUARDED_BY(mutex_);
 };
 
 }  // namespace spate::detail

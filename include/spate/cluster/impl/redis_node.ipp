@@ -28,7 +28,7 @@ SPATE_DECL RedisNode::RedisNode(const asio::any_io_executor& executor, RedisOpti
 
 SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     listener_ = std::move(listener);
   }
   run([](RedisNode& node) {
@@ -41,7 +41,7 @@ SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
 
 SPATE_DECL void RedisNode::detach() {
   std::shared_ptr<BusListener> dropped;  // behind the lock
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   dropped.swap(listener_);
 }
 
@@ -77,7 +77,7 @@ SPATE_DECL void RedisNode::ask_counts(std::function<void(std::error_code, UserCo
 SPATE_DECL BusStatus RedisNode::status() const {
   BusStatus status;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status = status_;
     if (status.reason.empty()) status.reason = trouble_;
   }
@@ -117,11 +117,11 @@ SPATE_DECL void RedisNode::run(std::function<void(RedisNode&)> function) {
 }
 
 SPATE_DECL void RedisNode::wake() {
-  const std::lock_guard lock(wake_mutex_);
+  const Lock lock(wake_mutex_);
   if (awake_) return;
   run([](RedisNode& node) {
     {
-      const std::lock_guard woken(node.wake_mutex_);
+      const Lock woken(node.wake_mutex_);
       node.awake_ = false;
     }
     node.sender_.send_more();
@@ -131,7 +131,7 @@ SPATE_DECL void RedisNode::wake() {
 }
 
 SPATE_DECL std::shared_ptr<BusListener> RedisNode::listener() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return listener_;
 }
 
@@ -197,7 +197,7 @@ SPATE_DECL void RedisNode::look_again() {
     }
     if (server.warning != server_.warning) {
       if (!server.warning.empty()) tell(Errc::bus_refused, server.warning);
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       status_.reason = server.warning;
     }
     server_ = std::move(server);
@@ -267,7 +267,7 @@ SPATE_DECL void RedisNode::presence_changed() {
   const std::string trouble = presence_.trouble();
   bool news = false;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     news = !trouble.empty() && trouble != trouble_;
     trouble_ = trouble;
     if (!trouble.empty() && !up_) status_.reason.clear();  // that of an earlier session
@@ -300,7 +300,7 @@ SPATE_DECL void RedisNode::up() {
   }
   up_since_ = RedisConnection::Clock::now();
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status_.connected = true;
     status_.reason = server_.warning;
     if (was_up_) ++status_.reconnects;
@@ -318,7 +318,7 @@ SPATE_DECL void RedisNode::lost(std::error_code error, const std::string& why) {
   was_lost_ = true;
   connect_later(lasted);  // before what else may fail for want of memory
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status_.reason = reason_of(error, why);
   }
   tell(error, url_.host + ":" + std::to_string(url_.port) + ": " + why);
@@ -359,7 +359,7 @@ SPATE_DECL void RedisNode::end_session() {
   look_timer_.cancel();
   if (const auto session = std::exchange(session_, nullptr)) session->close();
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status_.connected = false;
     trouble_.clear();
   }
@@ -374,7 +374,7 @@ SPATE_DECL void RedisNode::leave() {
   }
   end_session();
   sender_.close();
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   status_.reason = "closed";
 }
 
@@ -486,13 +486,13 @@ SPATE_DECL std::optional<BusMessage> RedisNode::decode(std::string_view text) {
 
 SPATE_DECL void RedisNode::count(const BusMessage& message) {
   if (message.origin == origin_) return;
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   ++status_.received;
 }
 
 SPATE_DECL void RedisNode::skip(const std::string& what) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     ++status_.skipped;
   }
   tell(Errc::bus_garbled, "skipped " + what);

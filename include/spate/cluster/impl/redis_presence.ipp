@@ -18,7 +18,7 @@ SPATE_DECL RedisPresence::RedisPresence(const asio::any_io_executor& strand, con
       timer_(strand) {}
 
 SPATE_DECL bool RedisPresence::changed(std::string_view user, std::size_t streams) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (!noting_) return false;
   events_.wake();
   changed_.insert_or_assign(std::string(user), streams);
@@ -146,7 +146,7 @@ SPATE_DECL void RedisPresence::tell_page() {
 }
 
 SPATE_DECL std::vector<UserStreams> RedisPresence::take_changes() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   std::vector<UserStreams> users;
   while (!changed_.empty() && users.size() < most_at_a_time) {
     auto user = changed_.extract(changed_.begin());
@@ -178,7 +178,7 @@ SPATE_DECL void RedisPresence::tell(const std::vector<UserStreams>& users) {
 
 SPATE_DECL void RedisPresence::note(bool noting) {
   std::map<std::string, std::size_t> dropped;  // behind the lock
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   noting_ = noting;
   dropped.swap(changed_);
 }
