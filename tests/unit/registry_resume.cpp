@@ -204,6 +204,30 @@ TEST_CASE("a stream that waits for an event which nobody gave out begins as one 
   CHECK(anna->replay.cursor == kept - 1);
 }
 
+TEST_CASE("a search waits when another log begins, and begins anew at its end", "[registry][resume][filter][cluster]") {
+  RegistryParts parts({}, true);
+  parts.mirror.restarted("log");
+  parts.mirror.caught_up(0);
+  parts.send("anna", "one", "other");
+  PendingResume comer = parts.comer("earliest", {"wanted"});
+  const Ref<Subscription> anna = comer.subscription;
+  REQUIRE(parts.resume.plan("anna", comer, !patient));
+  parts.insert("anna", anna);
+  {
+    Places places(anna->shard(), 3);
+    REQUIRE(parts.resume.wait(places, LogMirror::the_end, std::move(comer)));
+  }
+  parts.mirror.restarted("later");
+  parts.resume.wait_for_the_end();
+  CHECK(parts.resume.search(*anna) == Resume::Step::waits);
+  CHECK(anna->pending);
+  const std::uint64_t first = parts.send("anna", "two", "wanted");
+  parts.mirror.caught_up(first);
+  CHECK(parts.resume.search(*anna) == Resume::Step::another);
+  CHECK(parts.resume.search(*anna) == Resume::Step::last);
+  CHECK(anna->replay.cursor == first - 1);
+}
+
 TEST_CASE("one that leaves while its first event is looked for begins no further than what was accepted for it",
           "[registry][resume][filter]") {
   RegistryParts parts;
