@@ -69,10 +69,10 @@ class MemoryReplayStore final : public ReplayStore {
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override;
 
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) override;
 
-  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                                                std::vector<std::uint64_t>& sequences) override;
 
   bool restart(std::string_view epoch) override;
@@ -218,7 +218,7 @@ class MemoryReplayStore final : public ReplayStore {
 
   // Visits the records that `fetch` speaks of, in its order, and returns what it does.
   template <typename Visit>
-  std::uint64_t for_each_owed(std::string_view user, std::uint64_t after, std::size_t most_bytes, Visit&& visit) {
+  std::uint64_t for_each_owed(std::string_view user, std::uint64_t after, std::size_t max_bytes, Visit&& visit) {
     begin();
     // What is too old counts as discarded, though it may be here yet.
     const std::uint64_t of_age = trim(0) ? first_ : first_of_age();
@@ -241,7 +241,7 @@ class MemoryReplayStore final : public ReplayStore {
     while (!cursors_.empty()) {
       const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
       const Record& found = record(next->number);
-      if (bytes > 0 && bytes + found.size > most_bytes) break;
+      if (bytes > 0 && bytes + found.size > max_bytes) break;
       bytes += found.size;
       visit(found);
       if (++next->at < next->numbers->size()) {
@@ -290,7 +290,7 @@ class MemoryReplayStore final : public ReplayStore {
 
   void forget(Track& of) noexcept;
 
-  static constexpr std::size_t most_steps = 256;
+  static constexpr std::size_t max_steps = 256;
 
   const ReplayLimits limits_;
   const std::function<Clock::time_point()> now_;

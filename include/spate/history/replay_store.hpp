@@ -50,11 +50,11 @@ class ReplayStore {
   virtual void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) = 0;
 
   /// Appends to `events` what `user` was sent after `after` (their own, their groups', everybody's), oldest first: at
-  /// least one event if there is one, and no more than `most_bytes` of them otherwise. Theirs alone: replay is private.
+  /// least one event if there is one, and no more than `max_bytes` of them otherwise. Theirs alone: replay is private.
   ///
   /// Returns the newest sequence number at or below which an event for `user` may have been discarded, 0 if none was:
   /// when it is greater than `after`, something may be missing behind `after`, in front of `events` or among them.
-  virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                               std::vector<StoredEvent>& events) = 0;
 
   /// What `fetch` returns at the same moment, whatever it is asked for: whether a client has a gap is found without its
@@ -65,7 +65,7 @@ class ReplayStore {
   /// owed the same events, which are at hand already for all but the first. Nothing, as from a store that does not
   /// define it, means that `fetch` is to be called instead.
   virtual std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
-                                                       std::size_t most_bytes, std::vector<std::uint64_t>& sequences);
+                                                       std::size_t max_bytes, std::vector<std::uint64_t>& sequences);
 
   /// Forgets everything, for the history `epoch` of a log that this store mirrors from now on. Returns false, and does
   /// nothing, when it cannot: it has a history of its own.

@@ -84,8 +84,8 @@ class BusListener {
 
   // ---- from both ----
 
-  /// The users who have streams here, in the order of their ids' bytes: of those behind `after` the first `most`.
-  virtual std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const = 0;
+  /// The users who have streams here, in the order of their ids' bytes: of those behind `after` the first `limit`.
+  virtual std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const = 0;
   /// How many users and streams are here.
   virtual UserCounts counts_here() const = 0;
 };

@@ -72,13 +72,13 @@ class History {
   // The same as of the store.
 
   std::uint64_t discarded(std::string_view user) { return store_->discarded(user); }
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) {
-    return store_->fetch(user, after, most_bytes, events);
+    return store_->fetch(user, after, max_bytes, events);
   }
-  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                                                std::vector<std::uint64_t>& sequences) {
-    return store_->fetch_sequences(user, after, most_bytes, sequences);
+    return store_->fetch_sequences(user, after, max_bytes, sequences);
   }
 
  private:

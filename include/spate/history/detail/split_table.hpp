@@ -100,7 +100,7 @@ class SplitTable {
     auto* const made = &*parts_[index].table.emplace(std::forward<Arguments>(arguments)...).first;
     ++size_;
     emptied_ = std::min(emptied_, index);
-    if (parts_[index].table.size() > most && parts_[index].bits < most_bits) {
+    if (parts_[index].table.size() > max_size && parts_[index].bits < max_bits) {
       try {
         split(index, hashed.hash);
       } catch (const std::bad_alloc&) {
@@ -133,8 +133,8 @@ class SplitTable {
     unsigned bits = 0;  // of the hash, which all elements share
   };
 
-  static constexpr std::size_t most = 256;   // in a part
-  static constexpr unsigned most_bits = 16;  // whatever hashes there are, the directory stays small
+  static constexpr std::size_t max_size = 256;  // in a part
+  static constexpr unsigned max_bits = 16;      // whatever hashes there are, the directory stays small
   static constexpr unsigned hash_bits = std::numeric_limits<std::size_t>::digits;
 
   static std::size_t leading_bits(std::size_t hash, unsigned count) noexcept {
@@ -158,7 +158,7 @@ class SplitTable {
     const auto upper_index = static_cast<std::uint32_t>(parts_.size());
     Table& upper = parts_.emplace_back().table;
     try {
-      upper.reserve(std::max(most, parts_[index].table.size()));
+      upper.reserve(std::max(max_size, parts_[index].table.size()));
     } catch (...) {
       parts_.pop_back();
       throw;

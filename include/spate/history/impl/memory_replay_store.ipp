@@ -39,17 +39,17 @@ SPATE_DECL void MemoryReplayStore::append(std::uint64_t sequence, const Audience
   trim(work_of(audience));
 }
 
-SPATE_DECL std::uint64_t MemoryReplayStore::fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+SPATE_DECL std::uint64_t MemoryReplayStore::fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                                                   std::vector<StoredEvent>& events) {
-  return for_each_owed(user, after, most_bytes, [&](const Record& record) {
+  return for_each_owed(user, after, max_bytes, [&](const Record& record) {
     events.push_back({record.sequence, record.event});
   });
 }
 
 SPATE_DECL std::optional<std::uint64_t> MemoryReplayStore::fetch_sequences(std::string_view user, std::uint64_t after,
-                                                                           std::size_t most_bytes,
+                                                                           std::size_t max_bytes,
                                                                            std::vector<std::uint64_t>& sequences) {
-  return for_each_owed(user, after, most_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
+  return for_each_owed(user, after, max_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
 }
 
 SPATE_DECL bool MemoryReplayStore::restart(std::string_view epoch) {
@@ -266,7 +266,7 @@ SPATE_DECL bool MemoryReplayStore::too_old(const Record& record, Clock::time_poi
 SPATE_DECL void MemoryReplayStore::sweep() noexcept {
   if (remains_.empty()) return;
   Remains& oldest = remains_.front();
-  for (std::size_t steps = 0; steps < most_steps; ++steps) {
+  for (std::size_t steps = 0; steps < max_steps; ++steps) {
     if (oldest.records.empty()) {
       if (!oldest.users.erase_some() && !oldest.groups.erase_some()) remains_.pop_front();
       return;
@@ -281,7 +281,7 @@ SPATE_DECL void MemoryReplayStore::sweep() noexcept {
 
 SPATE_DECL bool MemoryReplayStore::trim(std::size_t brought) {
   sweep();
-  std::size_t steps = most_steps + brought;
+  std::size_t steps = max_steps + brought;
   const auto took = [&steps](std::size_t work) { steps -= std::min(steps, work); };
   const Clock::time_point now = limits_.max_age.count() > 0 ? now_() : Clock::time_point();
   while (!records_.empty() && (records_.size() > limits_.max_events || too_old(records_.front(), now))) {

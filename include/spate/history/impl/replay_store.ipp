@@ -12,11 +12,11 @@ SPATE_DECL std::uint64_t ReplayStore::discarded(std::string_view user) {
 }
 
 SPATE_DECL std::optional<std::uint64_t> ReplayStore::fetch_sequences(std::string_view user, std::uint64_t after,
-                                                                     std::size_t most_bytes,
+                                                                     std::size_t max_bytes,
                                                                      std::vector<std::uint64_t>& sequences) {
   static_cast<void>(user);
   static_cast<void>(after);
-  static_cast<void>(most_bytes);
+  static_cast<void>(max_bytes);
   static_cast<void>(sequences);
   return std::nullopt;
 }

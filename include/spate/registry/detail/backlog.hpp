@@ -17,8 +17,8 @@ class Backlog {
  public:
   using Waiters = std::vector<Ref<SendWaiter>>;
 
-  /// `most_bytes` may wait for a loop that keeps up.
-  explicit Backlog(std::size_t most_bytes) : most_bytes_(most_bytes) {}
+  /// `max_bytes` may wait for a loop that keeps up.
+  explicit Backlog(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
   const std::vector<Ref<Feed>>& feeds() const noexcept { return feeds_; }
 
@@ -42,7 +42,7 @@ class Backlog {
   Waiters close() noexcept;
 
  private:
-  const std::size_t most_bytes_;
+  const std::size_t max_bytes_;
   std::vector<Ref<Feed>> feeds_;
   Waiters waiters_;
   std::atomic<bool> awaited_{false};

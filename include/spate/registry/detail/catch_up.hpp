@@ -42,7 +42,7 @@ class CatchUp {
 
  private:
   // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
-  static constexpr std::size_t most_per_draw = 32 * 1024;
+  static constexpr std::size_t max_bytes_per_draw = 32 * 1024;
 
   // Of one draw.
   struct Bounds {

@@ -129,7 +129,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void trimmed(std::uint64_t sequence);
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
   void caught_up(std::uint64_t newest);
-  std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const;
+  std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const;
 
  private:
   // Sending.

@@ -35,9 +35,9 @@ class Feed final : public Resident {
   Shard& shard() const noexcept { return *shard_; }
   EmitterCore& emitter() const noexcept { return *emitter_; }
 
-  /// Any thread. Whether publishers may go on: no more than `most` bytes have been published and not yet been given to
+  /// Any thread. Whether publishers may go on: no more than `max_bytes` have been published and not yet been given to
   /// every stream concerned, and nobody is held back.
-  bool has_room(std::size_t most) const noexcept { return backlog_.load() <= most && !held_back_.load(); }
+  bool has_room(std::size_t max_bytes) const noexcept { return backlog_.load() <= max_bytes && !held_back_.load(); }
 
   // ---- any thread, under the emitter's lock ----
 

@@ -40,8 +40,8 @@ class Members {
 
   /// The users of a group, sorted by bytes.
   std::vector<std::string> ids(std::string_view prefix) const;
-  /// The first `most` users behind `after`, sorted by bytes.
-  std::vector<UserStreams> users_after(std::string_view after, std::size_t most) const;
+  /// The first `limit` users behind `after`, sorted by bytes.
+  std::vector<UserStreams> users_after(std::string_view after, std::size_t limit) const;
 
   /// Null when there is none.
   User* find(std::string_view id) const { return index_.find(id); }

@@ -20,7 +20,7 @@ class OrderedIndex {
   /// When it throws, for want of memory, the index lists what it listed before.
   void insert(T* item) {
     if (chunks_.empty()) chunks_.emplace_back();
-    if (const std::size_t index = chunk_of(item->id); chunks_[index].size() == most) split(index);
+    if (const std::size_t index = chunk_of(item->id); chunks_[index].size() == max_size) split(index);
     Chunk& chunk = chunks_[chunk_of(item->id)];
     chunk.insert(std::lower_bound(chunk.begin(), chunk.end(), item->id, before), item);
   }
@@ -46,15 +46,15 @@ class OrderedIndex {
     }
   }
 
-  /// Visits the first `most_items` whose ids are greater than `after`, in order.
+  /// Visits the first `max_items` whose ids are greater than `after`, in order.
   template <typename Visit>
-  void for_each_after(std::string_view after, std::size_t most_items, Visit&& visit) const {
+  void for_each_after(std::string_view after, std::size_t max_items, Visit&& visit) const {
     if (chunks_.empty()) return;
     std::size_t index = chunk_of(after);
     auto at = std::upper_bound(chunks_[index].begin(), chunks_[index].end(), after, behind);
     for (; index < chunks_.size(); at = ++index < chunks_.size() ? chunks_[index].begin() : at) {
       for (; at != chunks_[index].end(); ++at) {
-        if (most_items-- == 0) return;
+        if (max_items-- == 0) return;
         visit(**at);
       }
     }
@@ -62,7 +62,7 @@ class OrderedIndex {
 
  private:
   using Chunk = std::vector<T*>;
-  static constexpr std::size_t most = 256;
+  static constexpr std::size_t max_size = 256;
 
   static bool before(const T* item, std::string_view id) noexcept { return std::string_view(item->id) < id; }
   static bool behind(std::string_view id, const T* item) noexcept { return id < std::string_view(item->id); }
@@ -80,7 +80,7 @@ class OrderedIndex {
   void split(std::size_t index) {
     if (chunks_.size() == chunks_.capacity()) chunks_.reserve(2 * chunks_.size());
     Chunk& chunk = chunks_[index];
-    Chunk lower(chunk.begin(), chunk.begin() + most / 2), upper(chunk.begin() + most / 2, chunk.end());
+    Chunk lower(chunk.begin(), chunk.begin() + max_size / 2), upper(chunk.begin() + max_size / 2, chunk.end());
     chunk = std::move(lower);
     chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(index) + 1, std::move(upper));
   }

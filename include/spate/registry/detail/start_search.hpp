@@ -21,7 +21,7 @@ struct StartSearch {
   static constexpr std::size_t step = 8 * 1024;
 
   /// Steps for which others on the same loop wait.
-  static constexpr int most_in_add = 8;
+  static constexpr int max_steps_in_add = 8;
 
   /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
   void look(const Subscription& subscription);

@@ -119,7 +119,7 @@ class Subscription final : public StreamSource {
   void catch_up();
 
   // Draws of which nothing passed the filter, until others have their turn.
-  static constexpr int most_draws = 8;
+  static constexpr int max_draws = 8;
   static constexpr int budget_of_step = 4;
 
   bool attached_ : 1 = false;   // it is among its stream's sources

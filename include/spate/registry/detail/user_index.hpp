@@ -53,10 +53,10 @@ class UserIndex {
     order_.for_each(prefix, visit);
   }
 
-  /// Visits the first `most` users behind `after`, sorted by bytes.
+  /// Visits the first `limit` users behind `after`, sorted by bytes.
   template <typename Visit>
-  void for_each_after(std::string_view after, std::size_t most, Visit&& visit) const {
-    order_.for_each_after(after, most, visit);
+  void for_each_after(std::string_view after, std::size_t limit, Visit&& visit) const {
+    order_.for_each_after(after, limit, visit);
   }
 
   /// Visits the users of `audience`, each once.

@@ -29,8 +29,8 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
       return drawn;
     }
   }
-  const std::size_t most_bytes = subscription.filter() == nullptr ? most_per_draw : StartSearch::step;
-  const std::uint64_t discarded = history_.fetch(user, subscription.replay.cursor, most_bytes, batch);
+  const std::size_t max_bytes = subscription.filter() == nullptr ? max_bytes_per_draw : StartSearch::step;
+  const std::uint64_t discarded = history_.fetch(user, subscription.replay.cursor, max_bytes, batch);
   bool all = batch.empty();
   if (all && departure == nullptr) {
     subscription.shard().post(Ref<Subscription>(&subscription), Subscription::what_live);
@@ -56,7 +56,7 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
 SPATE_DECL const ReplayPacker::Piece* CatchUp::find_packed(const Subscription& subscription, const std::string& user,
                                                            const ReplayPacker& packed) {
   sequences_.clear();
-  const auto discarded = history_.fetch_sequences(user, subscription.replay.cursor, most_per_draw, sequences_);
+  const auto discarded = history_.fetch_sequences(user, subscription.replay.cursor, max_bytes_per_draw, sequences_);
   if (!discarded || *discarded > std::max(subscription.replay.cursor, subscription.replay.told)) return nullptr;
   return packed.find(subscription.log, sequences_);
 }

@@ -25,8 +25,8 @@ class BusLink final : public BusListener {
     emitter_->appended(sequence, audience, event);
   }
   void caught_up(std::uint64_t newest) override { emitter_->caught_up(newest); }
-  std::vector<UserStreams> users_here(std::string_view after, std::size_t most) const override {
-    return emitter_->users_here(after, most);
+  std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const override {
+    return emitter_->users_here(after, limit);
   }
   UserCounts counts_here() const override { return emitter_->counts(); }
 
@@ -42,9 +42,9 @@ SPATE_DECL void EmitterCore::attach_bus() {
   if (bus_ != nullptr) bus_->attach(link());
 }
 
-SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t most) const {
+SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view after, std::size_t limit) const {
   const Lock lock(mutex_);
-  return members_.users_after(after, most);
+  return members_.users_after(after, limit);
 }
 
 // ---- a bus that relays ----

@@ -12,16 +12,17 @@ namespace spate::detail {
 // ---- coming ----
 
 SPATE_DECL void refuse_filter(const std::vector<std::string>& names) {
-  constexpr std::size_t most = SubscribeOptions::max_event_names, most_bytes = SubscribeOptions::max_event_name_bytes;
-  if (names.size() > most) {
+  constexpr std::size_t max_names = SubscribeOptions::max_event_names,
+                        max_bytes = SubscribeOptions::max_event_name_bytes;
+  if (names.size() > max_names) {
     throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(names.size()) +
-                                " names of events, of which there may be " + std::to_string(most));
+                                " names of events, of which there may be " + std::to_string(max_names));
   }
   std::size_t bytes = 0;
   for (const std::string& name : names) {
     bytes += name.size();
-    if (bytes <= most_bytes) continue;
-    throw std::invalid_argument("spate::SubscribeOptions: names of events longer than " + std::to_string(most_bytes) +
+    if (bytes <= max_bytes) continue;
+    throw std::invalid_argument("spate::SubscribeOptions: names of events longer than " + std::to_string(max_bytes) +
                                 " bytes in all, with " + quote(name));
   }
 }
@@ -49,7 +50,7 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
       nullptr, Cursor::parse(wanted.after ? *wanted.after : stream->last_event_id()), {greet(false), std::nullopt}, {}};
   if (comer.cursor) comer.greeting.resumed = greet(true);
   for (int steps = 0;; ++steps) {
-    const bool patient = steps < StartSearch::most_in_add;
+    const bool patient = steps < StartSearch::max_steps_in_add;
     if (const auto outcome = try_to_add(user_id, stream, wanted, comer, patient)) return *outcome;
     comer.search.look(*comer.subscription);
   }

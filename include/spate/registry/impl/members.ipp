@@ -18,9 +18,9 @@ SPATE_DECL std::vector<std::string> Members::ids(std::string_view prefix) const 
   return ids;
 }
 
-SPATE_DECL std::vector<UserStreams> Members::users_after(std::string_view after, std::size_t most) const {
+SPATE_DECL std::vector<UserStreams> Members::users_after(std::string_view after, std::size_t limit) const {
   std::vector<UserStreams> users;
-  index_.for_each_after(after, most, [&](const User& user) { users.emplace_back(user.id, user.streams()); });
+  index_.for_each_after(after, limit, [&](const User& user) { users.emplace_back(user.id, user.streams()); });
   return users;
 }
 
@@ -77,8 +77,8 @@ SPATE_DECL void Members::insert_poll(User& user, Subscription& subscription, con
   const auto poll = make_ref<Poll>(Ref<Feed>(&subscription.feed()), subscription.stream().poll_client());
   Polls::Place place = polls.prepare(poll);
   Poll* last = polls.find(poll->client());
-  const std::size_t most = options_.max_polls_per_user;
-  if (last == nullptr && most > 0 && polls.size() >= most) {
+  const std::size_t limit = options_.max_polls_per_user;
+  if (last == nullptr && limit > 0 && polls.size() >= limit) {
     last = polls.first_graced() != nullptr ? polls.first_graced() : &polls.first_waiting();
   }
   if (last != nullptr) {

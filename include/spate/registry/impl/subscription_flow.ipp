@@ -201,7 +201,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   const bool packs = stream_->transport() == Transport::sse && stream_->framing() == Framing::chunked;
   resting_ = false;
   for (int draws = 0; replaying && replay.cursor < up_to; ++draws) {
-    if (draws == most_draws) {
+    if (draws == max_draws) {
       resting_ = true;
       break;
     }
