@@ -2,6 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/program.hpp>
 
 namespace spate {

@@ -12,6 +12,7 @@
 #include <asio/any_io_executor.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/stream/detail/shard.hpp>

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
