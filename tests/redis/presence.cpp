@@ -164,7 +164,8 @@ TEST_CASE("while Redis is away nothing is noted of who comes and goes, and then 
   Loop loop;
   const spate::RedisOptions nowhere = redis_options("redis://127.0.0.1:1", ClusterMode::directed, "a");
   const spate::detail::RedisKeys keys("spate:", "a");
-  spate::detail::RedisPresence presence(asio::make_strand(loop.io), nowhere, keys, "origin", {});
+  spate::detail::AsioRedisIo io(asio::make_strand(loop.io));
+  spate::detail::RedisPresence presence(io, nowhere, keys, "origin", {});
   CHECK_FALSE(presence.changed("anna", 1));
 
   RedisServer redis;
