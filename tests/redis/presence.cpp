@@ -11,6 +11,7 @@
 #include <asio/strand.hpp>
 #include <asio/system_executor.hpp>
 
+#include <spate/cluster/detail/asio_redis_io.hpp>
 #include <spate/cluster/detail/redis_presence.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"

@@ -7,6 +7,7 @@
 
 #include <asio/strand.hpp>
 
+#include <spate/cluster/detail/asio_redis_io.hpp>
 #include <spate/cluster/detail/redis_pulse.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
