@@ -24,14 +24,11 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/strand.hpp>
-
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
 #include <spate/cluster/detail/checked_options.hpp>
 #include <spate/cluster/detail/redis_census.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_follower.hpp>
 #include <spate/cluster/detail/redis_log_recovery.hpp>
@@ -47,13 +44,13 @@
 #include <spate/config.hpp>
 #include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
-#include <spate/loop/detail/post.hpp>
+#include <spate/loop/detail/clock.hpp>
 
 namespace spate::detail {
 
 class RedisNode : public std::enable_shared_from_this<RedisNode> {
  public:
-  RedisNode(const asio::any_io_executor& executor, RedisOptions options);
+  RedisNode(std::shared_ptr<RedisIo> io, RedisOptions options);
 
   const RedisOptions& options() const noexcept { return options_; }
 
@@ -194,7 +191,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   const RedisOptions options_;
   const bool logs_;
   const RedisKeys keys_;
-  const asio::any_io_executor strand_;
+  const std::shared_ptr<RedisIo> io_;
   std::atomic<bool> closed_{false};
   Mutex wake_mutex_;
   bool awake_ SPATE_GUARDED_BY(wake_mutex_) = false;  // the strand will look for what waits
@@ -202,8 +199,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   // ---- strand only, but for what others may call of the sender and the presence ----
 
   std::mt19937_64 random_;
-  asio::steady_timer retry_timer_;
-  asio::steady_timer look_timer_;
+  const std::unique_ptr<RedisTimer> retry_timer_;
+  const std::unique_ptr<RedisTimer> look_timer_;
   RedisSender sender_;
   RedisPresence presence_;
   RedisCensus census_;
@@ -217,7 +214,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   RedisServerInfo server_;
   std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};
-  RedisConnection::Clock::time_point up_since_;
+  TimePoint up_since_;
   bool follows_ = false;  // it hears what others send: the log is read to its end, or its channels are subscribed to
   bool up_ = false;
   bool was_up_ = false;

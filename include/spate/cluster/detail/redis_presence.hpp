@@ -23,10 +23,8 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <spate/cluster/bus.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
@@ -62,8 +60,7 @@ class RedisPresence {
   };
 
   /// `origin` tells this process from all others.
-  RedisPresence(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
-                std::string origin, Events events);
+  RedisPresence(RedisIo& io, const RedisOptions& options, const RedisKeys& keys, std::string origin, Events events);
 
   /// Any thread. Returns whether it was noted, to be told. When it throws, nothing is noted.
   bool changed(std::string_view user, std::size_t streams);
@@ -134,7 +131,7 @@ class RedisPresence {
   const std::chrono::milliseconds interval_;
   const RedisKeys& keys_;
   const Events events_;
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::shared_ptr<RedisSession> session_;
   State state_ = State::asking;
   bool busy_ = false;            // a piece is under way

@@ -20,13 +20,11 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
 #include <spate/cluster/detail/log_id.hpp>
 #include <spate/cluster/detail/outbox.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_recovery.hpp>
 #include <spate/cluster/detail/redis_server_info.hpp>
@@ -53,8 +51,8 @@ class RedisSender {
   };
 
   /// `origin` is the number of this process, `name` its text.
-  RedisSender(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
-              std::uint64_t origin, const std::string& name, Events events);
+  RedisSender(RedisIo& io, const RedisOptions& options, const RedisKeys& keys, std::uint64_t origin,
+              const std::string& name, Events events);
 
   // ---- any thread ----
 
@@ -185,7 +183,7 @@ class RedisSender {
 
   // ---- strand only ----
 
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::shared_ptr<RedisSession> session_;
   std::string epoch_;
   std::map<std::uint64_t, Confirmed> confirmed_;  // by number: confirmed by Redis, not yet read from the log

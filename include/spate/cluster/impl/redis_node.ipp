@@ -6,22 +6,22 @@
 
 namespace spate::detail {
 
-SPATE_DECL RedisNode::RedisNode(const asio::any_io_executor& executor, RedisOptions options)
+SPATE_DECL RedisNode::RedisNode(std::shared_ptr<RedisIo> io, RedisOptions options)
     : origin_(draw()),
       url_(parse_redis_url(options.url)),
       options_(checked(std::move(options), hex(origin_))),
       logs_(options_.mode == ClusterMode::durable),
       keys_(options_.prefix, options_.node),
-      strand_(asio::make_strand(executor)),
+      io_(std::move(io)),
       random_(draw()),
-      retry_timer_(strand_),
-      look_timer_(strand_),
-      sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
-      presence_(strand_, options_, keys_, hex(origin_), presence_events()),
+      retry_timer_(io_->timer()),
+      look_timer_(io_->timer()),
+      sender_(*io_, options_, keys_, origin_, hex(origin_), sender_events()),
+      presence_(*io_, options_, keys_, hex(origin_), presence_events()),
       census_(keys_, hex(origin_)),
-      pulse_(strand_, options_.reply_timeout),
+      pulse_(*io_, options_.reply_timeout),
       sizes_(options_.log_events),
-      recovery_(strand_, keys_, tail_),
+      recovery_(*io_, keys_, tail_),
       follower_(keys_.epoch, keys_.log, follower_events()) {
   status_.reason = "not connected yet";
 }
@@ -107,7 +107,7 @@ SPATE_DECL std::string RedisNode::hex(std::uint64_t number) {
 }
 
 SPATE_DECL void RedisNode::run(std::function<void(RedisNode&)> function) {
-  post_function(strand_, [self = shared_from_this(), function = std::move(function)] {
+  io_->post([self = shared_from_this(), function = std::move(function)] {
     if (const auto session = self->session_) {
       session->guarded([&] { function(*self); });
     } else {
@@ -148,7 +148,7 @@ SPATE_DECL void RedisNode::connect() {
   events.message = [weak](std::string_view message) {
     if (const auto self = weak.lock()) self->take_relayed(message);
   };
-  auto session = std::make_shared<RedisSession>(strand_, url_, options_.reply_timeout, std::move(events));
+  auto session = std::make_shared<RedisSession>(io_, url_, options_.reply_timeout, std::move(events));
   session->start();
   session_ = std::move(session);
 }
@@ -182,11 +182,8 @@ SPATE_DECL void RedisNode::ask_server(std::function<void(RedisServerInfo&&)> the
 }
 
 SPATE_DECL void RedisNode::look_again_later() {
-  look_timer_.expires_after(look_again_after);
-  look_timer_.async_wait([weak = weak_from_this(), of = std::weak_ptr(session_)](std::error_code cancelled) {
-    const auto self = weak.lock();
-    const auto session = of.lock();
-    if (!cancelled && self && session && session == self->session_) session->guarded([&] { self->look_again(); });
+  session_->run_after(*look_timer_, look_again_after, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->look_again();
   });
 }
 
@@ -298,7 +295,7 @@ SPATE_DECL void RedisNode::up() {
   if (std::exchange(was_lost_, false) && !logs_) {
     if (const auto to = listener()) to->missed();
   }
-  up_since_ = RedisConnection::Clock::now();
+  up_since_ = io_->now();
   {
     const Lock lock(mutex_);
     status_.connected = true;
@@ -313,7 +310,7 @@ SPATE_DECL void RedisNode::up() {
 }
 
 SPATE_DECL void RedisNode::lost(std::error_code error, const std::string& why) {
-  const bool lasted = up_ && RedisConnection::Clock::now() - up_since_ > std::chrono::seconds(1);
+  const bool lasted = up_ && io_->now() - up_since_ > std::chrono::seconds(1);
   end_session();
   was_lost_ = true;
   connect_later(lasted);  // before what else may fail for want of memory
@@ -329,12 +326,11 @@ SPATE_DECL void RedisNode::connect_later(bool lasted) {
   const bool first = lasted || retry_delay_.count() == 0;
   retry_delay_ = first ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
   const auto most = std::max<std::int64_t>(retry_delay_.count(), 1);
-  retry_timer_.expires_after(
-      std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_)));
+  const std::chrono::milliseconds wait(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_));
   try {
-    retry_timer_.async_wait([weak = weak_from_this()](std::error_code cancelled) {
+    retry_timer_->set(wait, [weak = weak_from_this()] {
       const auto self = weak.lock();
-      if (!cancelled && self && !self->session_) self->connect_or_wait();
+      if (self && !self->session_) self->connect_or_wait();
     });
   } catch (const std::bad_alloc&) {
     connect();  // there is no memory to wait
@@ -355,8 +351,8 @@ SPATE_DECL void RedisNode::end_session() {
   presence_.end();
   census_.end();
   pulse_.end();
-  retry_timer_.cancel();
-  look_timer_.cancel();
+  retry_timer_->cancel();
+  look_timer_->cancel();
   if (const auto session = std::exchange(session_, nullptr)) session->close();
   {
     const Lock lock(mutex_);
@@ -382,7 +378,7 @@ SPATE_DECL RedisSender::Events RedisNode::sender_events() {
   RedisSender::Events events;
   events.refused = refusal_teller();
   events.appended = [this](std::uint64_t sequence, std::string_view message) {
-    tail_.add(sequence, message, RedisLogTail::Clock::now());
+    tail_.add(sequence, message, io_->now());
   };
   events.make_room = [this](std::size_t bytes) { return make_room(bytes); };
   events.wake = [this] { wake(); };
@@ -422,7 +418,7 @@ SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
   events.caught_up = [this](std::uint64_t newest) {
     if (const auto to = listener()) to->caught_up(newest);
     sender_.caught_up(newest);
-    tail_.drop_older_than(RedisLogTail::Clock::now() - RedisLogTail::kept_for);
+    tail_.drop_older_than(io_->now() - RedisLogTail::kept_for);
     follows_ = true;
     look_whether_up();
   };
@@ -436,7 +432,7 @@ SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view t
   // The log gives the ids.
   if (message->event.id()) return skip("an entry of the log, " + LogId::format(sequence) + ", with an id of its own");
   count(*message);
-  tail_.add(sequence, text, RedisLogTail::Clock::now());
+  tail_.add(sequence, text, io_->now());
   const bool own = message->origin == origin_;
   // Each publisher trims for what it brings, some at a time.
   if (own && sizes_.bytes() > options_.log_bytes) trim_to(options_.log_bytes - options_.log_bytes / 16);

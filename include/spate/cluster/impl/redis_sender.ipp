@@ -6,8 +6,8 @@
 
 namespace spate::detail {
 
-SPATE_DECL RedisSender::RedisSender(const asio::any_io_executor& strand, const RedisOptions& options,
-                                    const RedisKeys& keys, std::uint64_t origin, const std::string& name, Events events)
+SPATE_DECL RedisSender::RedisSender(RedisIo& io, const RedisOptions& options, const RedisKeys& keys,
+                                    std::uint64_t origin, const std::string& name, Events events)
     : origin_(origin),
       logs_(options.mode == ClusterMode::durable),
       routes_(options.mode == ClusterMode::directed),
@@ -18,7 +18,7 @@ SPATE_DECL RedisSender::RedisSender(const asio::any_io_executor& strand, const R
       keys_(keys),
       counter_key_(keys.publisher + name),
       events_(std::move(events)),
-      timer_(strand),
+      timer_(io.timer()),
       outbox_(options.max_queued_events, options.max_queued_bytes) {}
 
 SPATE_DECL std::error_code RedisSender::push(const Audience& audience, const Event& event, Bus::Published done) {
@@ -58,7 +58,7 @@ SPATE_DECL void RedisSender::begin(std::shared_ptr<RedisSession> session, std::s
 
 SPATE_DECL void RedisSender::end() {
   session_ = nullptr;
-  timer_.cancel();
+  timer_->cancel();
   rewinding_ = full_ = false;
   in_flight_ = 0;
   {
@@ -211,12 +211,7 @@ SPATE_DECL void RedisSender::failed(const std::string& why) {
 SPATE_DECL void RedisSender::send_again_later() {
   if (in_flight_ > 0) return;
   if (std::exchange(full_, false) && room_was_made()) return send_again();
-  timer_.expires_after(again_after_);
-  timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-    // A session that lives has an owner that lives, and this with it.
-    const auto session = weak.lock();
-    if (!cancelled && session && session == session_) session->guarded([this] { send_again(); });
-  });
+  session_->run_after(*timer_, again_after_, [this] { send_again(); });
 }
 
 SPATE_DECL void RedisSender::send_again() {
