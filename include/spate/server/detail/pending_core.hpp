@@ -12,10 +12,10 @@
 #include <asio/any_io_executor.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
 
 namespace spate::detail {
 

@@ -10,10 +10,10 @@
 #include <utility>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/channel.hpp>
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
 
 namespace spate::detail {
 
