@@ -83,6 +83,7 @@
 #include <spate/server/impl/server.ipp>
 #include <spate/server/impl/server_core.ipp>
 #include <spate/server/impl/server_impl.ipp>
+#include <spate/server/impl/server_options.ipp>
 #include <spate/server/impl/session.ipp>
 #include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>

@@ -37,22 +37,23 @@ class MemoryReplayStore final : public ReplayStore {
   /// `now` is for tests; by default the steady clock. Throws std::invalid_argument when `max_age` is negative.
   explicit MemoryReplayStore(ReplayLimits limits = {}, std::function<Clock::time_point()> now = &Clock::now);
 
-  ~MemoryReplayStore() override;
+  SPATE_DECL ~MemoryReplayStore() override;
 
-  std::string_view epoch() const override;
-  std::uint64_t newest() const override;
+  SPATE_DECL std::string_view epoch() const override;
+  SPATE_DECL std::uint64_t newest() const override;
 
-  void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override;
+  SPATE_DECL void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override;
 
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
-                      std::vector<StoredEvent>& events) override;
+  SPATE_DECL std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+                                 std::vector<StoredEvent>& events) override;
 
-  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t max_bytes,
-                                               std::vector<std::uint64_t>& sequences) override;
+  SPATE_DECL std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
+                                                          std::size_t max_bytes,
+                                                          std::vector<std::uint64_t>& sequences) override;
 
-  bool restart(std::string_view epoch) override;
+  SPATE_DECL bool restart(std::string_view epoch) override;
 
-  void skip(std::uint64_t sequence) override;
+  SPATE_DECL void skip(std::uint64_t sequence) override;
 
   std::size_t size() const noexcept;
   /// What they cost, index included.

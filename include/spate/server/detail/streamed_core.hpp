@@ -57,7 +57,7 @@ class StreamedCore final : public Resident {
 
   /// Nothing more can be written: the client has gone, or wants the head alone.
   void over(std::error_code error);
-  void on_failure(std::error_code error) override;
+  SPATE_DECL void on_failure(std::error_code error) override;
 
  private:
   void do_end(PieceOrigin::Pieces pieces);
