@@ -57,7 +57,7 @@ class ErrorCategory final : public std::error_category {
  public:
   const char* name() const noexcept override { return "spate"; }
 
-  std::string message(int code) const override;
+  SPATE_DECL std::string message(int code) const override;
 };
 
 }  // namespace detail

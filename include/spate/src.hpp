@@ -12,6 +12,7 @@
 #include <spate/history/impl/audience.ipp>
 #include <spate/history/impl/cursor.ipp>
 #include <spate/history/impl/history.ipp>
+#include <spate/history/impl/memory_history.ipp>
 #include <spate/history/impl/memory_replay_store.ipp>
 #include <spate/history/impl/process_mark.ipp>
 #include <spate/history/impl/replay_packer.ipp>
@@ -82,6 +83,7 @@
 #include <spate/server/impl/server.ipp>
 #include <spate/server/impl/server_core.ipp>
 #include <spate/server/impl/server_impl.ipp>
+#include <spate/server/impl/server_options.ipp>
 #include <spate/server/impl/session.ipp>
 #include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>

@@ -78,17 +78,18 @@ class ReplayStore {
 
   /// What `fetch` returns at the same moment, whatever it is asked for: whether a client has a gap is found without its
   /// history being read.
-  virtual std::uint64_t discarded(std::string_view user);
+  SPATE_DECL virtual std::uint64_t discarded(std::string_view user);
 
   /// What `fetch` would do at the same moment, but appends sequence numbers alone: clients that return together are
   /// owed the same events, which are at hand already for all but the first. Nothing, as from a store that does not
   /// define it, means that `fetch` is to be called instead.
-  virtual std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
-                                                       std::size_t max_bytes, std::vector<std::uint64_t>& sequences);
+  SPATE_DECL virtual std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
+                                                                  std::size_t max_bytes,
+                                                                  std::vector<std::uint64_t>& sequences);
 
   /// Forgets everything, for the history `epoch` of a log that this store mirrors from now on. Returns false, and does
   /// nothing, when it cannot: it has a history of its own.
-  virtual bool restart(std::string_view epoch);
+  SPATE_DECL virtual bool restart(std::string_view epoch);
 
   /// Up to `sequence`, which may be greater than `newest()` and then takes its place, something that was not appended
   /// may have been sent to any user: by other processes, over a bus.

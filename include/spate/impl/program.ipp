@@ -4,6 +4,8 @@
 #include <spate/config.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/program.hpp>
+#include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate {
 

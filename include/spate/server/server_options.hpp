@@ -14,6 +14,10 @@
 #include <variant>
 #include <vector>
 
+#include <asio/any_io_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+
+#include <spate/config.hpp>
 #include <spate/http/cors.hpp>
 #include <spate/http/cross_site.hpp>
 #include <spate/http/limits.hpp>
@@ -76,6 +80,17 @@ struct ServerOptions {
   std::function<void(std::exception_ptr)> on_exception;
 };
 
+namespace detail {
+
+struct Authorization;
+
+/// Runs what `begin` returns on `executor`, until `cancelled` says so, then `done`.
+template <typename Result>
+void spawn_until(const asio::any_io_executor& executor, std::function<Awaitable<Result>()> begin,
+                 const asio::cancellation_slot& cancelled, std::function<void(std::exception_ptr, Result)> done);
+
+}  // namespace detail
+
 /// Decides whether a request may reach its route's handler: a function, or a coroutine that asks others first.
 ///
 ///   route.authorize = [&](spate::Request& request) -> std::optional<spate::Response> {
@@ -97,7 +112,20 @@ struct ServerOptions {
 /// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who has
 ///              only ended their own side may still wait for an answer; a stream ends as it begins
 using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
-using AuthorizeCoroutine = std::function<detail::Awaitable<std::optional<Response>>(Request&)>;
+class AuthorizeCoroutine : public std::function<detail::Awaitable<std::optional<Response>>(Request&)> {
+ public:
+  AuthorizeCoroutine() = default;
+  AuthorizeCoroutine(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): as for any function
+  template <typename Hook>
+    requires(!std::is_base_of_v<AuthorizeCoroutine, Hook> && std::is_constructible_v<function, Hook>)
+  AuthorizeCoroutine(Hook hook)  // NOLINT(google-explicit-constructor): a coroutine is a hook
+      : function(std::move(hook)), spawn_(&detail::spawn_until<std::optional<Response>>) {}
+
+ private:
+  friend struct detail::Authorization;
+  // Comes with what is to run, so that only programs with coroutines compile it.
+  decltype(&detail::spawn_until<std::optional<Response>>) spawn_ = nullptr;
+};
 
 /// Either of them, empty until it is set.
 class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine> {
@@ -177,3 +205,7 @@ struct RouteOptions {
 };
 
 }  // namespace spate
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/server/impl/server_options.ipp>
+#endif

@@ -31,7 +31,7 @@ class StreamOrigin : public Resident {
   virtual void answer(Response response) = 0;
 
   /// Answers with the head of a body in `framing` alone. Only an origin whose streams may be of Framing::none is asked.
-  virtual void answer_head(const Request& request, const HeaderFields& fields, Framing framing);
+  SPATE_DECL virtual void answer_head(const Request& request, const HeaderFields& fields, Framing framing);
 };
 
 }  // namespace spate::detail

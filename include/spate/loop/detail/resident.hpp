@@ -34,9 +34,9 @@ class Resident : public RefCounted<Resident> {
   /// The drain's deadline has passed: close now. Returns whether something was cut short.
   virtual bool on_cut() { return false; }
   /// What was done for it has thrown, and may be half done: it is over. May be called again when it throws itself.
-  virtual void on_failure(std::error_code error);
+  SPATE_DECL virtual void on_failure(std::error_code error);
   /// The work asked for with Loop::mark_dirty: write what waits, at the cost of `budget`.
-  virtual Left flush(int& budget);
+  SPATE_DECL virtual Left flush(int& budget);
   /// The moment set with Loop::set_timer has come.
   virtual void on_timer(TimePoint now) { static_cast<void>(now); }
 

@@ -30,7 +30,7 @@ class EmitterCore;
 class Feed final : public Resident {
  public:
   Feed(Ref<Shard> shard, Ref<EmitterCore> emitter);
-  ~Feed() override;  // where EmitterCore is complete
+  SPATE_DECL ~Feed() override;  // where EmitterCore is complete
 
   Shard& shard() const noexcept { return *shard_; }
   EmitterCore& emitter() const noexcept { return *emitter_; }
@@ -64,14 +64,14 @@ class Feed final : public Resident {
   /// A broadcast has arrived.
   void take_broadcast(EncodedEvent&& event);
 
-  Left flush(int& budget) override;
+  SPATE_DECL Left flush(int& budget) override;
 
-  void on_timer(TimePoint now) override;
+  SPATE_DECL void on_timer(TimePoint now) override;
 
-  bool on_cut() override;
+  SPATE_DECL bool on_cut() override;
 
   // Not everybody may have had a broadcast: they come back, and hear again what they missed.
-  void on_failure(std::error_code error) override;
+  SPATE_DECL void on_failure(std::error_code error) override;
 
   BroadcastLog::Position end() const noexcept { return log_.end(); }
 

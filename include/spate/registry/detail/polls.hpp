@@ -27,7 +27,7 @@ class Poll final : public Resident {
  public:
   // Both where Feed is complete.
   Poll(Ref<Feed> feed, std::string_view name);
-  ~Poll() override;
+  SPATE_DECL ~Poll() override;
 
   const std::string& client() const noexcept { return client_; }
   Feed& feed() const noexcept { return *feed_; }
@@ -43,8 +43,8 @@ class Poll final : public Resident {
   void begin_grace();
   /// Its client has asked again, or its user has gone: there is no grace to end any more.
   void forget();
-  void on_timer(TimePoint now) override;
-  bool on_cut() override;
+  SPATE_DECL void on_timer(TimePoint now) override;
+  SPATE_DECL bool on_cut() override;
 
  private:
   friend class Polls;

@@ -28,7 +28,7 @@ class Subscription final : public StreamSource {
  public:
   // Both where Feed is complete.
   Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events);
-  ~Subscription() override;
+  SPATE_DECL ~Subscription() override;
 
   // ---- any thread ----
 
@@ -86,17 +86,17 @@ class Subscription final : public StreamSource {
   void detach();
 
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
-  std::uint64_t accepted() const override;
+  SPATE_DECL std::uint64_t accepted() const override;
   bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
-  bool pull(std::uint64_t up_to) override;
+  SPATE_DECL bool pull(std::uint64_t up_to) override;
   bool busy() const override { return searching_ || resting_ || reading_; }
   bool rests() const override { return resting_; }
-  bool leave() override;
-  void settle() override;
-  void stream_ended(EndReason reason) override;
-  void on_timer(TimePoint now) override;
-  Left flush(int& budget) override;
-  void on_failure(std::error_code error) override;
+  SPATE_DECL bool leave() override;
+  SPATE_DECL void settle() override;
+  SPATE_DECL void stream_ended(EndReason reason) override;
+  SPATE_DECL void on_timer(TimePoint now) override;
+  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL void on_failure(std::error_code error) override;
 
   struct Replay {
     std::uint64_t cursor = 0;  // the newest event drawn from the store

@@ -23,6 +23,8 @@
 
 namespace spate::detail {
 
+class RequestOrigin;
+
 struct Authorization {
   /// What the hook is to decide about: without its body, unless the route says otherwise.
   Authorization(const Route& of, Request about) : route(of), request(std::move(about)) {
@@ -30,6 +32,10 @@ struct Authorization {
   }
 
   bool for_stream() const noexcept { return std::holds_alternative<StreamHandler>(route.handler); }
+
+  /// Asks `hook` about `asked`. `origin` is told the verdict in a turn of `shard`.
+  static void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked, const Ref<Shard>& shard,
+                  const Ref<RequestOrigin>& origin);
 
   /// The request as it came.
   Request whole();
@@ -48,10 +54,6 @@ class RequestOrigin : public PieceOrigin {
   virtual void decided(const Authorization& asked, const std::exception_ptr& failure,
                        std::optional<Response> refused) = 0;
 };
-
-/// Asks `hook` about `asked`. `origin` is told the verdict in a turn of `shard`.
-SPATE_DECL void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
-                    const Ref<Shard>& shard, const Ref<RequestOrigin>& origin);
 
 /// Cancels the coroutine of `asked`, whose client has left: outside of every turn, as that runs user code.
 inline void cancel(std::shared_ptr<Authorization> asked, Shard& shard) {

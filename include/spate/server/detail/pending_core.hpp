@@ -16,7 +16,6 @@
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
 
 namespace spate::detail {
 
@@ -42,7 +41,7 @@ class PendingCore final : public Resident {
   // Shard only.
   void answer_kept() { finish(std::move(response_)); }
 
-  void on_timer(TimePoint) override;
+  SPATE_DECL void on_timer(TimePoint) override;
 
   /// The client has gone before it was answered. What another thread answers at this very moment reaches nobody.
   void connection_lost(std::error_code error);

@@ -45,38 +45,39 @@ class Session final : public RequestOrigin {
   /// Begins with a request that was parsed elsewhere.
   void start(Request request);
 
-  bool on_readable() override;
+  SPATE_DECL bool on_readable() override;
 
-  void on_writable() override;
+  SPATE_DECL void on_writable() override;
 
-  void on_hangup() override;
+  SPATE_DECL void on_hangup() override;
 
   /// Serves requests that were read ahead. Behind what is new: one client's long pipeline must not delay the others.
-  Left flush(int& budget) override;
+  SPATE_DECL Left flush(int& budget) override;
 
-  void on_timer(TimePoint now) override;
+  SPATE_DECL void on_timer(TimePoint now) override;
 
-  void on_drain() override;
+  SPATE_DECL void on_drain() override;
 
-  bool on_cut() override;
+  SPATE_DECL bool on_cut() override;
 
   // ---- for the respondent ----
 
   bool input_ended() const noexcept override { return ended_ || end_ahead_; }
 
-  Channel open_channel(const Request& request, const HeaderFields& fields) override;
+  SPATE_DECL Channel open_channel(const Request& request, const HeaderFields& fields) override;
 
-  void answer(Response response) override;
+  SPATE_DECL void answer(Response response) override;
 
   // ---- for an answer in pieces ----
 
-  void begin_pieces(Response head) override;
+  SPATE_DECL void begin_pieces(Response head) override;
 
-  void write_piece(std::string piece, Ref<SendWaiter> waiter) override;
+  SPATE_DECL void write_piece(std::string piece, Ref<SendWaiter> waiter) override;
 
-  void end_pieces(Pieces pieces) override;
+  SPATE_DECL void end_pieces(Pieces pieces) override;
 
-  void decided(const Authorization& asked, const std::exception_ptr& failure, std::optional<Response> refused) override;
+  SPATE_DECL void decided(const Authorization& asked, const std::exception_ptr& failure,
+                          std::optional<Response> refused) override;
 
  private:
   enum class State : std::uint8_t {

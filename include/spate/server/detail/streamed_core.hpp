@@ -14,7 +14,6 @@
 #include <spate/http/response.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
 
 namespace spate::detail {
 
@@ -58,7 +57,7 @@ class StreamedCore final : public Resident {
 
   /// Nothing more can be written: the client has gone, or wants the head alone.
   void over(std::error_code error);
-  void on_failure(std::error_code error) override;
+  SPATE_DECL void on_failure(std::error_code error) override;
 
  private:
   void do_end(PieceOrigin::Pieces pieces);

@@ -1,12 +1,10 @@
 // The functions of authorization.hpp.
 #pragma once
 
-#include <asio/bind_cancellation_slot.hpp>
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
 #include <spate/server/detail/authorization.hpp>
-#include <spate/stream/detail/spawn.hpp>
 
 namespace spate::detail {
 
@@ -15,16 +13,16 @@ SPATE_DECL Request Authorization::whole() {
   return std::move(request);
 }
 
-SPATE_DECL void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
-                    const Ref<Shard>& shard, const Ref<RequestOrigin>& origin) {
+SPATE_DECL void Authorization::ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
+                                   const Ref<Shard>& shard, const Ref<RequestOrigin>& origin) {
   auto decided = [asked, shard, origin](std::exception_ptr failure, std::optional<Response> refused) {
     shard->run([asked, origin, failure,
                 refused = std::move(refused)]() mutable { origin->decided(*asked, failure, std::move(refused)); },
                origin);
   };
-  spawn(
-      shard->executor(), [asked, &hook] { return hook(asked->request); },
-      asio::bind_cancellation_slot(asked->client_left.slot(), std::move(decided)));
+  hook.spawn_(
+      shard->executor(), [asked, &hook] { return hook(asked->request); }, asked->client_left.slot(),
+      std::move(decided));
 }
 
 SPATE_DECL bool is_cancellation(const std::exception_ptr& exception) noexcept {

@@ -44,7 +44,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
     if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
       respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
       respondent_.hook->body_awaited = true;
-      return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+      return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
     }
     if (const auto& function = std::get<AuthorizeFunction>(hook)) {
       if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
@@ -84,7 +84,7 @@ SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
   const AuthorizeHook& hook = route.options.authorize;
   if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
     respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
-    return ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+    return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
   }
   if (const auto& function = std::get<AuthorizeFunction>(hook)) {
     Authorization asked(route, std::move(request));

@@ -34,24 +34,24 @@ class AdoptedSocket final : public StreamOrigin {
   /// Begins to watch, on behalf of `stream`.
   void begin(OwnedSocket socket, Ref<StreamCore> stream, std::error_code error);
 
-  bool on_readable() override;
-  void on_hangup() override;
+  SPATE_DECL bool on_readable() override;
+  SPATE_DECL void on_hangup() override;
   void on_writable() override {
     if (peer_ && !stream_) write();
   }
-  void on_timer(TimePoint now) override;
+  SPATE_DECL void on_timer(TimePoint now) override;
   void on_drain() override {
     if (stream_) stream_->end(EndReason::shutdown);
   }
-  bool on_cut() override;
+  SPATE_DECL bool on_cut() override;
 
   bool input_ended() const noexcept override { return ended_; }
 
-  Channel open_channel(const Request& request, const HeaderFields& fields) override;
+  SPATE_DECL Channel open_channel(const Request& request, const HeaderFields& fields) override;
 
-  void answer(Response response) override;
+  SPATE_DECL void answer(Response response) override;
 
-  void answer_head(const Request& request, const HeaderFields& fields, Framing framing) override;
+  SPATE_DECL void answer_head(const Request& request, const HeaderFields& fields, Framing framing) override;
 
  private:
   // The client has ended its side. It may wait for another answer than a stream.

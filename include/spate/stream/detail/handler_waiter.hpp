@@ -30,10 +30,10 @@ class Shard;
 /// waits for some, as nobody would do it later: not with a lock held.
 class CompletionWaiter : public SendWaiter {
  public:
-  ~CompletionWaiter() override;
+  SPATE_DECL ~CompletionWaiter() override;
 
   // Called by whoever comes first: the write, the end of the stream, a cancellation.
-  void done(std::error_code error) final;
+  SPATE_DECL void done(std::error_code error) final;
 
   bool is_done() const noexcept final { return state_.load(std::memory_order_acquire) != State::waiting; }
 

@@ -17,10 +17,10 @@ class IframeRendition final : public Rendition {
   /// `callback` names the parent's function.
   IframeRendition(Framing framing, std::string callback) : framing_(framing), callback_(std::move(callback)) {}
 
-  Piece of(const EncodedEvent& event) const override;
+  SPATE_DECL Piece of(const EncodedEvent& event) const override;
 
   /// Browsers render, and run scripts, only after the first kilobyte or so.
-  std::string beginning() const override;
+  SPATE_DECL std::string beginning() const override;
 
   std::string_view end() const noexcept override { return rendition_of(framing_).end(); }
 

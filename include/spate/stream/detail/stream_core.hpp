@@ -190,16 +190,16 @@ class StreamCore final : public Resident {
   /// The client has ended its side before the head went out. A poll is answered soon.
   void input_ended();
 
-  Left flush(int& budget) override;
-  void on_writable() override;
-  bool on_readable() override;
-  void on_hangup() override;
-  void on_timer(TimePoint now) override;
+  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL void on_writable() override;
+  SPATE_DECL bool on_readable() override;
+  SPATE_DECL void on_hangup() override;
+  SPATE_DECL void on_timer(TimePoint now) override;
   void on_drain() override {
     if (!settings_->finish_on_drain) end(EndReason::shutdown);
   }
-  bool on_cut() override;
-  void on_failure(std::error_code error) override;
+  SPATE_DECL bool on_cut() override;
+  SPATE_DECL void on_failure(std::error_code error) override;
 
  private:
   /// Needed until the head has gone out and the handler has returned.

@@ -19,12 +19,12 @@ class LingeringClose final : public Resident {
 
   void start();
 
-  bool on_readable() override;
+  SPATE_DECL bool on_readable() override;
 
   // The client has ended its side too: only what it sent before may be left to take.
   void on_hangup() override { on_readable(); }
   void on_timer(TimePoint) override { close(); }
-  bool on_cut() override;
+  SPATE_DECL bool on_cut() override;
 
  private:
   static constexpr std::chrono::seconds patience{2};

@@ -22,8 +22,8 @@ class SocketTransport final : public ByteTransport {
   std::size_t read(int peer, char* data, std::size_t size, std::error_code& error) override {
     return poller_.read(peer, data, size, error);
   }
-  std::size_t write(int peer, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
-                    std::error_code& error) override;
+  SPATE_DECL std::size_t write(int peer, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
+                               std::error_code& error) override;
   void await_writable(int peer) override { poller_.await_writable(peer); }
   void await_readable(int peer) override { poller_.await_readable(peer); }
   std::size_t unacknowledged(int peer) const override { return poller_.unacknowledged(peer); }
