@@ -7,6 +7,7 @@
 
 #include <asio/post.hpp>
 
+#include <spate/http/detail/tokens.hpp>
 #include <spate/spate.hpp>
 #include "fuzz/local_connection.hpp"
 

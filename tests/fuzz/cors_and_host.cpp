@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <spate/http/cors.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/host_policy.hpp>
 #include "fuzz/fuzz.hpp"
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <spate/http/detail/query.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/path_pattern.hpp>
 #include <spate/http/request.hpp>
 #include "fuzz/fuzz.hpp"
