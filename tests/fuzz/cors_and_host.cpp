@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/cors.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/host_policy.hpp>

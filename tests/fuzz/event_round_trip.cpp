@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #endif
 
+#include <spate/connection/detail/framing.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include "fuzz/fuzz.hpp"
 #include "support/decoded.hpp"

@@ -12,6 +12,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
 
+#include <spate/server/detail/connection_limits.hpp>
 #include "support/catch.hpp"
 #include "support/deferring.hpp"
 #include "support/end_of.hpp"

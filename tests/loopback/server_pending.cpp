@@ -9,6 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include <asio/io_context.hpp>
+
+#include <spate/connection/detail/channel.hpp>
+#include <spate/detail/access.hpp>
+#include <spate/server/detail/pending_core.hpp>
+#include <spate/stream/detail/shard.hpp>
 #include "support/catch.hpp"
 #include "support/client.hpp"
 #include "support/deferring.hpp"
@@ -171,7 +177,7 @@ TEST_CASE("an answer that comes while its loop stops keeps nothing alive", "[loo
   {
     const auto core = detail::make_ref<detail::PendingCore>(
         shard, detail::Ref<detail::StreamOrigin>(detail::make_ref<Origin>(gone).get()));
-    const PendingResponse pending(core);
+    const auto pending = detail::access::handle<PendingResponse>(core);
     pending.on_timeout([pending] {});
     pending.on_error([pending](std::error_code) {});
     io.poll();

@@ -2,6 +2,8 @@
 #include <string>
 #include <utility>
 
+#include <asio/use_awaitable.hpp>
+
 #include "support/catch.hpp"
 #include "support/one_stream.hpp"
 #include "support/refusal.hpp"

@@ -11,6 +11,7 @@
 #include <asio/strand.hpp>
 #include <asio/system_executor.hpp>
 
+#include <spate/cluster/detail/asio_redis_io.hpp>
 #include <spate/cluster/detail/redis_presence.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
@@ -164,7 +165,8 @@ TEST_CASE("while Redis is away nothing is noted of who comes and goes, and then 
   Loop loop;
   const spate::RedisOptions nowhere = redis_options("redis://127.0.0.1:1", ClusterMode::directed, "a");
   const spate::detail::RedisKeys keys("spate:", "a");
-  spate::detail::RedisPresence presence(asio::make_strand(loop.io), nowhere, keys, "origin", {});
+  spate::detail::AsioRedisIo io(asio::make_strand(loop.io));
+  spate::detail::RedisPresence presence(io, nowhere, keys, "origin", {});
   CHECK_FALSE(presence.changed("anna", 1));
 
   RedisServer redis;

@@ -7,6 +7,7 @@
 
 #include <asio/strand.hpp>
 
+#include <spate/cluster/detail/asio_redis_io.hpp>
 #include <spate/cluster/detail/redis_pulse.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
@@ -68,14 +69,15 @@ TEST_CASE("a node that listens where nobody publishes notices it", "[cluster][re
   Loop loop;
   const asio::any_io_executor strand = asio::make_strand(loop.io);
   Journal faults;
-  spate::detail::RedisPulse pulse(strand, 400ms);
+  const auto io = std::make_shared<spate::detail::AsioRedisIo>(strand);
+  spate::detail::RedisPulse pulse(*io, 400ms);
   spate::detail::RedisSession::Events events;
   std::shared_ptr<spate::detail::RedisSession> session;
   // The Redis of the commands knows of nobody who listens to "ear".
   events.ready = [&] { session->listening().subscribe({"another"}, [&] { pulse.begin(session, "ear"); }); };
   events.lost = [&](std::error_code, const std::string& why) { faults.add(why); };
   spate::detail::post_function(strand, [&] {
-    session = std::make_shared<spate::detail::RedisSession>(strand, spate::detail::parse_redis_url(redis.url()), 1s,
+    session = std::make_shared<spate::detail::RedisSession>(io, spate::detail::parse_redis_url(redis.url()), 1s,
                                                             std::move(events));
     session->start();
   });

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/http/detail/date.hpp>
 #include <spate/http/response.hpp>
 #include "support/catch.hpp"
 #include "support/refusal.hpp"

@@ -17,7 +17,6 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -29,6 +28,7 @@
 
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/loop/detail/post.hpp>
 
 namespace spate {
@@ -45,7 +45,7 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   inline void attach(std::shared_ptr<BusListener> listener) override;
   void detach() override {
     std::shared_ptr<BusListener> dropped;  // behind the lock
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     dropped.swap(listener_);
   }
   void changed(std::string_view, std::size_t) override {}
@@ -53,7 +53,7 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   inline void ask_users(std::function<void(std::error_code, std::vector<UserStreams>)> done) override;
   inline void ask_counts(std::function<void(std::error_code, UserCounts)> done) override;
   BusStatus status() const override {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     return status_;
   }
 
@@ -66,19 +66,19 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   friend class InProcessNetwork;
 
   std::shared_ptr<BusListener> listener() const {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     return listener_;
   }
   template <typename Change>
   void change_status(Change&& change) {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     change(status_);
   }
 
   const std::shared_ptr<InProcessNetwork> network_;
-  mutable std::mutex mutex_;
-  std::shared_ptr<BusListener> listener_;
-  BusStatus status_;
+  mutable detail::Mutex mutex_;
+  std::shared_ptr<BusListener> listener_ SPATE_GUARDED_BY(mutex_);
+  BusStatus status_ SPATE_GUARDED_BY(mutex_);
 
   // On the network's strand.
   bool held_ = false;
@@ -217,7 +217,7 @@ inline std::error_code InProcessBus::publish(const Audience& audience, const Eve
 
 inline void InProcessBus::attach(std::shared_ptr<BusListener> listener) {
   {
-    const std::lock_guard lock(mutex_);
+    const detail::Lock lock(mutex_);
     listener_ = std::move(listener);
   }
   network_->run([self = shared_from_this()](InProcessNetwork& network) {

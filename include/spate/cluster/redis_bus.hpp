@@ -82,8 +82,10 @@
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/strand.hpp>
 
 #include <spate/cluster/bus.hpp>
+#include <spate/cluster/detail/asio_redis_io.hpp>
 #include <spate/cluster/detail/redis_node.hpp>
 #include <spate/cluster/redis_options.hpp>
 
@@ -93,7 +95,8 @@ class RedisBus final : public Bus {
  public:
   /// Throws std::invalid_argument that quotes what is wrong with the options, a URL without its password.
   explicit RedisBus(const asio::any_io_executor& executor, RedisOptions options = {})
-      : node_(std::make_shared<detail::RedisNode>(executor, std::move(options))) {}
+      : node_(std::make_shared<detail::RedisNode>(std::make_shared<detail::AsioRedisIo>(asio::make_strand(executor)),
+                                                  std::move(options))) {}
   RedisBus(const RedisBus&) = delete;
   RedisBus& operator=(const RedisBus&) = delete;
   ~RedisBus() override { node_->close(); }

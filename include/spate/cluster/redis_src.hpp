@@ -6,6 +6,7 @@
     "<spate/cluster/redis_src.hpp> belongs into one source of a program that is compiled with SPATE_SEPARATE_COMPILATION"
 #endif
 
+#include <spate/cluster/impl/asio_redis_io.ipp>
 #include <spate/cluster/impl/checked_options.ipp>
 #include <spate/cluster/impl/outbox.ipp>
 #include <spate/cluster/impl/redis_census.ipp>

@@ -20,6 +20,8 @@
 #define SPATE_REQUIRES(mutex) SPATE_THREAD_SAFETY(requires_capability(mutex))
 /// Called without `mutex`, which it takes: so clang finds who would wait for themselves.
 #define SPATE_EXCLUDES(mutex) SPATE_THREAD_SAFETY(locks_excluded(mutex))
+/// Returns `mutex`.
+#define SPATE_RETURNS(mutex) SPATE_THREAD_SAFETY(lock_returned(mutex))
 /// Not looked at; a comment says why.
 #define SPATE_UNCHECKED SPATE_THREAD_SAFETY(no_thread_safety_analysis)
 

@@ -1,9 +1,9 @@
 // A ReplayStore keeps what was sent, so that a client that was away gets what it missed.
 //
-// The Emitter calls it under its own lock: one call at a time, and a store that blocks, blocks every publisher. The
-// sequence numbers it is given grow from call to call: by one when the emitter gives them out, by any number when they
-// are those of a log that it mirrors. What it discards it must remember well enough to say that
-// something may be missing: a gap may be told once too often, never once too seldom.
+// The Emitter calls it under its own lock: one call at a time, and a store that blocks, blocks every publisher; one
+// that would have to answers later (`at_hand`). The sequence numbers it is given grow from call to call: by one when
+// the emitter gives them out, by any number when they are those of a log that it mirrors. What it discards it must
+// remember well enough to say that something may be missing: a gap may be told once too often, never once too seldom.
 //
 // A store serves one emitter at a time; when that emitter is gone, another may go on with it at once. Streams that were
 // ending when the first one went still draw from it what they are owed, under the same lock as the second one's calls.
@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,24 @@ class ReplayStore {
   /// when it is greater than `after`, something may be missing behind `after`, in front of `events` or among them.
   virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                               std::vector<StoredEvent>& events) = 0;
+
+  /// Somebody who waits for the store.
+  class Waiter {
+   public:
+    /// What tells them to ask again. Any thread calls it, once or never, also when the emitter is gone.
+    virtual std::function<void()> when_ready() const = 0;
+
+   protected:
+    ~Waiter() = default;
+  };
+
+  /// Whether what `fetch` or `fetch_sequences` is to be asked for next can be had without waiting.
+  ///
+  /// A store that keeps more than fits into memory answers false, begins to read, and calls what `waiter` gives it when
+  /// it has what was asked for, or knows that it will not have it. Then it is asked again, and `fetch` follows, unless
+  /// it answers false once more. Meanwhile that stream waits, and nobody else does. `discarded` is to be answered at
+  /// once in any case. Who is asked for may have gone when it is there.
+  virtual bool at_hand(std::string_view user, std::uint64_t after, std::size_t max_bytes, const Waiter& waiter);
 
   /// What `fetch` returns at the same moment, whatever it is asked for: whether a client has a gap is found without its
   /// history being read.

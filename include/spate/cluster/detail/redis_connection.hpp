@@ -1,5 +1,4 @@
-// RedisConnection: one connection to Redis, from its making to its end. hiredis writes and reads the protocol, Asio
-// does the rest.
+// RedisConnection: one connection to Redis, from its making to its end. hiredis writes and reads the protocol.
 //
 // All of it runs on one strand. It ends once: by `close`, or by a fault that it tells.
 #pragma once
@@ -18,18 +17,15 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
 #include <asio/buffer.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <hiredis/hiredis.h>
 
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/config.hpp>
 #include <spate/error.hpp>
-#include <spate/loop/detail/close_on_exec.hpp>
-#include <spate/loop/detail/signals_blocked.hpp>
+#include <spate/loop/detail/clock.hpp>
 
 namespace spate::detail {
 
@@ -40,7 +36,6 @@ inline std::string_view text_of(const redisReply& reply) noexcept {
 
 class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
  public:
-  using Clock = std::chrono::steady_clock;
   using Reply = std::function<void(const redisReply&)>;
 
   /// None of them may own the connection.
@@ -53,9 +48,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     std::function<void(std::string_view message)> message;
   };
 
-  /// `strand` is what all its calls and events run on.
-  RedisConnection(const asio::any_io_executor& strand, const RedisUrl& url, std::chrono::milliseconds timeout,
-                  Events events);
+  RedisConnection(std::shared_ptr<RedisIo> io, const RedisUrl& url, std::chrono::milliseconds timeout, Events events);
 
   void start();
 
@@ -96,10 +89,9 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
     std::chrono::milliseconds blocks;
   };
 
-  using Found = asio::ip::tcp::resolver::results_type::const_iterator;
+  using Found = RedisSocket::Addresses::const_iterator;
 
-  // Tries one address after the other, behind one that failed with `error`. asio::async_connect does the same with
-  // sockets that are not close-on-exec.
+  // Tries one address after the other, behind one that failed with `error`.
   void connect(Found next, std::error_code error);
 
   void connected();
@@ -127,15 +119,15 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
   // Replies that are dropped here may hold this.
   void end();
 
+  const std::shared_ptr<RedisIo> io_;
   const RedisUrl url_;
   const std::chrono::milliseconds timeout_;
   Events events_;
-  asio::ip::tcp::resolver resolver_;
-  asio::ip::tcp::socket socket_;
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisSocket> socket_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
   std::deque<Pending> pending_;
-  Clock::time_point waiting_since_;  // since when the peer has shown no sign of life
+  TimePoint waiting_since_;  // since when the peer has shown no sign of life
   std::string out_;
   std::string in_;
   std::size_t subscribing_ = 0;

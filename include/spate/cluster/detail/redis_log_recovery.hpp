@@ -19,10 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <spate/cluster/detail/log_id.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_tail.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
@@ -45,8 +43,8 @@ class RedisLogRecovery {
   /// For how long Redis remembers the number of a publisher's last event, in seconds: a day.
   static constexpr std::string_view counter_lifetime = "86400";
 
-  RedisLogRecovery(const asio::any_io_executor& strand, const RedisKeys& keys, const RedisLogTail& tail)
-      : keys_(keys), tail_(tail), timer_(strand) {}
+  RedisLogRecovery(RedisIo& io, const RedisKeys& keys, const RedisLogTail& tail)
+      : keys_(keys), tail_(tail), timer_(io.timer()) {}
 
   /// Takes part over `session`, whose log ends at `end`; `done` is called when the round is over. Fails the session
   /// when it was over before this node could say what it knows.
@@ -70,7 +68,7 @@ class RedisLogRecovery {
 
   const RedisKeys& keys_;
   const RedisLogTail& tail_;
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::shared_ptr<RedisSession> session_;
   Known known_;
   std::function<void()> done_;

@@ -13,7 +13,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <random>
@@ -25,14 +24,11 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-#include <asio/strand.hpp>
-
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
 #include <spate/cluster/detail/checked_options.hpp>
 #include <spate/cluster/detail/redis_census.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_follower.hpp>
 #include <spate/cluster/detail/redis_log_recovery.hpp>
@@ -46,14 +42,15 @@
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
-#include <spate/loop/detail/post.hpp>
+#include <spate/loop/detail/clock.hpp>
 
 namespace spate::detail {
 
 class RedisNode : public std::enable_shared_from_this<RedisNode> {
  public:
-  RedisNode(const asio::any_io_executor& executor, RedisOptions options);
+  RedisNode(std::shared_ptr<RedisIo> io, RedisOptions options);
 
   const RedisOptions& options() const noexcept { return options_; }
 
@@ -86,11 +83,11 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   // Under the lock of what is about to wait, which the strand takes only when it is no longer awake: so none is missed,
   // however often this fails.
-  void wake();
+  void wake() SPATE_EXCLUDES(wake_mutex_);
 
-  std::shared_ptr<BusListener> listener() const;
+  std::shared_ptr<BusListener> listener() const SPATE_EXCLUDES(mutex_);
 
-  void tell(std::error_code error, const std::string& what) const {
+  void tell(std::error_code error, const std::string& what) const SPATE_EXCLUDES(mutex_) {
     if (options_.on_bus_error) options_.on_bus_error(error, what);
   }
   std::function<void(const std::string&)> refusal_teller() {
@@ -194,16 +191,16 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   const RedisOptions options_;
   const bool logs_;
   const RedisKeys keys_;
-  const asio::any_io_executor strand_;
+  const std::shared_ptr<RedisIo> io_;
   std::atomic<bool> closed_{false};
-  std::mutex wake_mutex_;
-  bool awake_ = false;  // the strand will look for what waits
+  Mutex wake_mutex_;
+  bool awake_ SPATE_GUARDED_BY(wake_mutex_) = false;  // the strand will look for what waits
 
   // ---- strand only, but for what others may call of the sender and the presence ----
 
   std::mt19937_64 random_;
-  asio::steady_timer retry_timer_;
-  asio::steady_timer look_timer_;
+  const std::unique_ptr<RedisTimer> retry_timer_;
+  const std::unique_ptr<RedisTimer> look_timer_;
   RedisSender sender_;
   RedisPresence presence_;
   RedisCensus census_;
@@ -217,7 +214,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   RedisServerInfo server_;
   std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};
-  RedisConnection::Clock::time_point up_since_;
+  TimePoint up_since_;
   bool follows_ = false;  // it hears what others send: the log is read to its end, or its channels are subscribed to
   bool up_ = false;
   bool was_up_ = false;
@@ -225,10 +222,10 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   bool was_lost_ = false;   // since it was up, or since the beginning
   bool left_ = false;
 
-  mutable std::mutex mutex_;
-  BusStatus status_;     // less what the sender knows
-  std::string trouble_;  // why nobody is told of this node's users, if so
-  std::shared_ptr<BusListener> listener_;
+  mutable Mutex mutex_;
+  BusStatus status_ SPATE_GUARDED_BY(mutex_);     // less what the sender knows
+  std::string trouble_ SPATE_GUARDED_BY(mutex_);  // why nobody is told of this node's users, if so
+  std::shared_ptr<BusListener> listener_ SPATE_GUARDED_BY(mutex_);
 };
 
 }  // namespace spate::detail

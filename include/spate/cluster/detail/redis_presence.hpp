@@ -17,22 +17,20 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <spate/cluster/bus.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -62,8 +60,7 @@ class RedisPresence {
   };
 
   /// `origin` tells this process from all others.
-  RedisPresence(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
-                std::string origin, Events events);
+  RedisPresence(RedisIo& io, const RedisOptions& options, const RedisKeys& keys, std::string origin, Events events);
 
   /// Any thread. Returns whether it was noted, to be told. When it throws, nothing is noted.
   bool changed(std::string_view user, std::size_t streams);
@@ -134,7 +131,7 @@ class RedisPresence {
   const std::chrono::milliseconds interval_;
   const RedisKeys& keys_;
   const Events events_;
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::shared_ptr<RedisSession> session_;
   State state_ = State::asking;
   bool busy_ = false;            // a piece is under way
@@ -143,9 +140,9 @@ class RedisPresence {
   std::string trouble_;
   std::int64_t rival_until_ = 0;  // the lease of who bears this node's name, in ms since 1970
 
-  std::mutex mutex_;
-  bool noting_ = false;
-  std::map<std::string, std::size_t> changed_;
+  Mutex mutex_;
+  bool noting_ SPATE_GUARDED_BY(mutex_) = false;
+  std::map<std::string, std::size_t> changed_ SPATE_GUARDED_BY(mutex_);
 };
 
 }  // namespace spate::detail

@@ -12,9 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/config.hpp>
 #include <spate/error.hpp>
@@ -24,8 +22,9 @@ namespace spate::detail {
 class RedisPulse {
  public:
   /// `timeout`: how long Redis may take to answer, after which the connection itself gives up.
-  RedisPulse(const asio::any_io_executor& strand, std::chrono::milliseconds timeout)
-      : interval_(std::min<std::chrono::milliseconds>(timeout / 4, std::chrono::milliseconds(500))), timer_(strand) {}
+  RedisPulse(RedisIo& io, std::chrono::milliseconds timeout)
+      : interval_(std::min<std::chrono::milliseconds>(timeout / 4, std::chrono::milliseconds(500))),
+        timer_(io.timer()) {}
 
   /// `session` listens to `channel`, and nobody else does.
   void begin(std::shared_ptr<RedisSession> session, std::string channel);
@@ -35,7 +34,7 @@ class RedisPulse {
   void beat();
 
   const std::chrono::milliseconds interval_;
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::shared_ptr<RedisSession> session_;
   std::string channel_;
 };

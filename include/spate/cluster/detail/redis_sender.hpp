@@ -13,7 +13,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,19 +20,18 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
-
 #include <spate/cluster/bus.hpp>
 #include <spate/cluster/detail/bus_message.hpp>
 #include <spate/cluster/detail/log_id.hpp>
 #include <spate/cluster/detail/outbox.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_keys.hpp>
 #include <spate/cluster/detail/redis_log_recovery.hpp>
 #include <spate/cluster/detail/redis_server_info.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
 
 namespace spate::detail {
@@ -53,8 +51,8 @@ class RedisSender {
   };
 
   /// `origin` is the number of this process, `name` its text.
-  RedisSender(const asio::any_io_executor& strand, const RedisOptions& options, const RedisKeys& keys,
-              std::uint64_t origin, const std::string& name, Events events);
+  RedisSender(RedisIo& io, const RedisOptions& options, const RedisKeys& keys, std::uint64_t origin,
+              const std::string& name, Events events);
 
   // ---- any thread ----
 
@@ -138,7 +136,7 @@ class RedisSender {
 
   // All that is here is sent again, less what has been seen in the log, though Redis's answer was lost: a Redis that
   // has forgotten its last events would take it for new. Nobody knows whether replicas have that.
-  void rewind();
+  void rewind() SPATE_EXCLUDES(mutex_);
 
   // It stays where it is until it is popped.
   const Outbox::Item& oldest() const;
@@ -150,11 +148,11 @@ class RedisSender {
 
   // The oldest, one after the other, as long as `more`. Needs no memory.
   template <typename Predicate>
-  void give_up(std::error_code error, Predicate&& more) {
+  void give_up(std::error_code error, Predicate&& more) SPATE_EXCLUDES(mutex_) {
     for (;;) {
       std::optional<Outbox::Item> item;
       {
-        const std::lock_guard lock(mutex_);
+        const Lock lock(mutex_);
         if (!more(std::as_const(outbox_))) return;
         item.emplace(outbox_.pop());
       }
@@ -163,7 +161,7 @@ class RedisSender {
   }
 
   template <typename Predicate>
-  void settle(Predicate&& settled) {
+  void settle(Predicate&& settled) SPATE_EXCLUDES(mutex_) {
     std::map<std::uint64_t, Confirmed> all;
     for (auto at = confirmed_.begin(); at != confirmed_.end();) {
       const auto here = at++;
@@ -185,7 +183,7 @@ class RedisSender {
 
   // ---- strand only ----
 
-  asio::steady_timer timer_;
+  const std::unique_ptr<RedisTimer> timer_;
   std::shared_ptr<RedisSession> session_;
   std::string epoch_;
   std::map<std::uint64_t, Confirmed> confirmed_;  // by number: confirmed by Redis, not yet read from the log
@@ -199,12 +197,12 @@ class RedisSender {
   std::uint64_t without_room_ = 0;  // the last event that failed so
   int attempts_ = 0;                // to append it, since there was nothing left to trim
 
-  mutable std::mutex mutex_;
-  Outbox outbox_;
-  std::string refusal_;  // what Redis answered last, if it was an error
-  std::uint64_t published_ = 0;
-  std::uint64_t refused_count_ = 0;
-  bool closed_ = false;
+  mutable Mutex mutex_;
+  Outbox outbox_ SPATE_GUARDED_BY(mutex_);
+  std::string refusal_ SPATE_GUARDED_BY(mutex_);  // what Redis answered last, if it was an error
+  std::uint64_t published_ SPATE_GUARDED_BY(mutex_) = 0;
+  std::uint64_t refused_count_ SPATE_GUARDED_BY(mutex_) = 0;
+  bool closed_ SPATE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace spate::detail

@@ -17,9 +17,8 @@
 #include <utility>
 #include <vector>
 
-#include <asio/any_io_executor.hpp>
-
 #include <spate/cluster/detail/redis_connection.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_scripts.hpp>
 #include <spate/cluster/detail/redis_url.hpp>
 #include <spate/config.hpp>
@@ -55,8 +54,8 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
     std::function<void(std::string_view message)> message;
   };
 
-  RedisSession(asio::any_io_executor strand, RedisUrl url, std::chrono::milliseconds timeout, Events events)
-      : strand_(std::move(strand)), url_(std::move(url)), timeout_(timeout), events_(std::move(events)) {}
+  RedisSession(std::shared_ptr<RedisIo> io, RedisUrl url, std::chrono::milliseconds timeout, Events events)
+      : io_(std::move(io)), url_(std::move(url)), timeout_(timeout), events_(std::move(events)) {}
 
   void start();
 
@@ -89,6 +88,10 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
     }
   }
 
+  /// Runs `function` after `wait`, guarded, unless the session is over by then. Whoever waits so must live as long as
+  /// the session does.
+  void run_after(RedisTimer& timer, std::chrono::milliseconds wait, std::function<void()> function);
+
   void close();
   /// Ends it once all commands are written.
   void close_when_written();
@@ -108,7 +111,7 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
     commands_->command({"SCRIPT", "LOAD", texts[script]}, std::move(reply));
   }
 
-  const asio::any_io_executor strand_;
+  const std::shared_ptr<RedisIo> io_;
   const RedisUrl url_;
   const std::chrono::milliseconds timeout_;
   const Events events_;

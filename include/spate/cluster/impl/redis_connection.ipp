@@ -6,32 +6,30 @@
 
 namespace spate::detail {
 
-SPATE_DECL RedisConnection::RedisConnection(const asio::any_io_executor& strand, const RedisUrl& url,
+SPATE_DECL RedisConnection::RedisConnection(std::shared_ptr<RedisIo> io, const RedisUrl& url,
                                             std::chrono::milliseconds timeout, Events events)
-    : url_(url),
+    : io_(std::move(io)),
+      url_(url),
       timeout_(timeout),
       events_(std::move(events)),
-      resolver_(strand),
-      socket_(strand),
-      timer_(strand),
+      socket_(io_->socket()),
+      timer_(io_->timer()),
       reader_(redisReaderCreate(), &redisReaderFree) {}
 
 SPATE_DECL void RedisConnection::start() {
-  waiting_since_ = Clock::now();
+  waiting_since_ = io_->now();
   watch();
-  const SignalsBlocked blocked;  // for the thread in which Asio resolves names
-  resolver_.async_resolve(
-      url_.host, std::to_string(url_.port),
-      [self = shared_from_this()](std::error_code error, const asio::ip::tcp::resolver::results_type& found) {
-        if (self->over_) return;
-        self->guarded([&] { self->connect(found.begin(), error); });
-      });
+  socket_->resolve(url_.host, url_.port,
+                   [self = shared_from_this()](std::error_code error, const RedisSocket::Addresses& found) {
+                     if (self->over_) return;
+                     self->guarded([&] { self->connect(found.begin(), error); });
+                   });
 }
 
 SPATE_DECL void RedisConnection::command(const std::vector<std::string_view>& words, Reply reply,
                                          std::chrono::milliseconds blocks) {
   if (over_) return;
-  if (pending_.empty()) waiting_since_ = Clock::now();
+  if (pending_.empty()) waiting_since_ = io_->now();
   pending_.push_back({std::move(reply), blocks});
   put(words);
   flush();
@@ -54,24 +52,17 @@ SPATE_DECL void RedisConnection::close_when_written() {
 
 SPATE_DECL void RedisConnection::connect(Found next, std::error_code error) {
   if (next == Found()) return fail(Errc::bus_lost, error.message());
-  std::error_code ignored;  // what failed is closed
-  socket_.close(ignored);
-  const asio::ip::tcp::endpoint endpoint = next->endpoint();
+  const asio::ip::tcp::endpoint address = next->endpoint();
   ++next;
-  open_close_on_exec(socket_, endpoint.protocol(), error);
-  if (error) return connect(next, error);
-  socket_.async_connect(endpoint, [self = shared_from_this(), next](std::error_code no_connection) {
+  error = socket_->connect(address, [self = shared_from_this(), next](std::error_code no_connection) {
     if (self->over_) return;
     self->guarded([&] { no_connection ? self->connect(next, no_connection) : self->connected(); });
   });
+  if (error) connect(next, error);
 }
 
 SPATE_DECL void RedisConnection::connected() {
   connected_ = true;
-  std::error_code ignored;
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  // Timeouts notice a peer that is gone. This keeps what is between from forgetting a connection without traffic.
-  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   read();
   if (!url_.password.empty()) {
     std::vector<std::string_view> words{"AUTH"};
@@ -116,11 +107,11 @@ SPATE_DECL void RedisConnection::flush() {
 
 SPATE_DECL void RedisConnection::write(std::shared_ptr<const std::string> buffer, std::size_t from) {
   const auto rest = asio::buffer(*buffer) + from;
-  socket_.async_write_some(
+  socket_->write_some(
       rest, [self = shared_from_this(), buffer = std::move(buffer), from](std::error_code error, std::size_t size) {
         if (self->over_) return;
         if (error) return self->fail(Errc::bus_lost, error.message());
-        if (from > 0) self->waiting_since_ = Clock::now();
+        if (from > 0) self->waiting_since_ = self->io_->now();
         self->guarded([&] {
           if (from + size < buffer->size()) return self->write(buffer, from + size);
           self->writing_ = false;
@@ -132,10 +123,10 @@ SPATE_DECL void RedisConnection::write(std::shared_ptr<const std::string> buffer
 
 SPATE_DECL void RedisConnection::read() {
   in_.resize(64 * 1024);
-  socket_.async_read_some(asio::buffer(in_), [self = shared_from_this()](std::error_code error, std::size_t size) {
+  socket_->read_some(asio::buffer(in_), [self = shared_from_this()](std::error_code error, std::size_t size) {
     if (self->over_) return;
     if (error) return self->fail(Errc::bus_lost, error.message());
-    self->waiting_since_ = Clock::now();
+    self->waiting_since_ = self->io_->now();
     self->guarded([&] {
       self->take(size);
       if (!self->over_) self->read();
@@ -180,13 +171,12 @@ SPATE_DECL void RedisConnection::dispatch(const redisReply& reply) {
 }
 
 SPATE_DECL void RedisConnection::watch() {
-  timer_.expires_after(timeout_ / 4);
-  timer_.async_wait([weak = weak_from_this()](std::error_code error) {
+  timer_->set(timeout_ / 4, [weak = weak_from_this()] {
     const auto self = weak.lock();
-    if (error || !self || self->over_) return;
+    if (!self || self->over_) return;
     const bool idle = self->connected_ && self->pending_.empty() && !self->writing_;
     const auto blocks = self->pending_.empty() ? std::chrono::milliseconds(0) : self->pending_.front().blocks;
-    if (!idle && Clock::now() - self->waiting_since_ > self->timeout_ + blocks) {
+    if (!idle && self->io_->now() - self->waiting_since_ > self->timeout_ + blocks) {
       return self->fail(Errc::bus_lost, "no answer for " + std::to_string(self->timeout_.count()) + " ms");
     }
     self->guarded([&] { self->watch(); });
@@ -202,10 +192,8 @@ SPATE_DECL void RedisConnection::fail(std::error_code error, const std::string& 
 
 SPATE_DECL void RedisConnection::end() {
   over_ = true;
-  std::error_code ignored;
-  socket_.close(ignored);
-  resolver_.cancel();
-  timer_.cancel();
+  socket_->close();
+  timer_->cancel();
   const auto dropped = std::exchange(pending_, {});
 }
 

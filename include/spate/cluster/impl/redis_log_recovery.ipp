@@ -19,7 +19,7 @@ SPATE_DECL void RedisLogRecovery::begin(std::shared_ptr<RedisSession> session, K
 
 SPATE_DECL void RedisLogRecovery::end() {
   session_ = nullptr;
-  timer_.cancel();
+  timer_->cancel();
 }
 
 SPATE_DECL void RedisLogRecovery::offer(std::uint64_t end) {
@@ -59,12 +59,7 @@ SPATE_DECL void RedisLogRecovery::settle() {
                    }
                    heard_ = true;
                    if (reply.integer != 0) return done_();
-                   timer_.expires_after(asked_again_after);
-                   timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-                     // A session that lives has an owner that lives, and this with it.
-                     const auto session = weak.lock();
-                     if (!cancelled && session && session == session_) session->guarded([this] { settle(); });
-                   });
+                   session_->run_after(*timer_, asked_again_after, [this] { settle(); });
                  });
 }
 

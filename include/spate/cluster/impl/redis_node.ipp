@@ -6,29 +6,29 @@
 
 namespace spate::detail {
 
-SPATE_DECL RedisNode::RedisNode(const asio::any_io_executor& executor, RedisOptions options)
+SPATE_DECL RedisNode::RedisNode(std::shared_ptr<RedisIo> io, RedisOptions options)
     : origin_(draw()),
       url_(parse_redis_url(options.url)),
       options_(checked(std::move(options), hex(origin_))),
       logs_(options_.mode == ClusterMode::durable),
       keys_(options_.prefix, options_.node),
-      strand_(asio::make_strand(executor)),
+      io_(std::move(io)),
       random_(draw()),
-      retry_timer_(strand_),
-      look_timer_(strand_),
-      sender_(strand_, options_, keys_, origin_, hex(origin_), sender_events()),
-      presence_(strand_, options_, keys_, hex(origin_), presence_events()),
+      retry_timer_(io_->timer()),
+      look_timer_(io_->timer()),
+      sender_(*io_, options_, keys_, origin_, hex(origin_), sender_events()),
+      presence_(*io_, options_, keys_, hex(origin_), presence_events()),
       census_(keys_, hex(origin_)),
-      pulse_(strand_, options_.reply_timeout),
+      pulse_(*io_, options_.reply_timeout),
       sizes_(options_.log_events),
-      recovery_(strand_, keys_, tail_),
+      recovery_(*io_, keys_, tail_),
       follower_(keys_.epoch, keys_.log, follower_events()) {
   status_.reason = "not connected yet";
 }
 
 SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     listener_ = std::move(listener);
   }
   run([](RedisNode& node) {
@@ -41,7 +41,7 @@ SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
 
 SPATE_DECL void RedisNode::detach() {
   std::shared_ptr<BusListener> dropped;  // behind the lock
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   dropped.swap(listener_);
 }
 
@@ -77,7 +77,7 @@ SPATE_DECL void RedisNode::ask_counts(std::function<void(std::error_code, UserCo
 SPATE_DECL BusStatus RedisNode::status() const {
   BusStatus status;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status = status_;
     if (status.reason.empty()) status.reason = trouble_;
   }
@@ -107,7 +107,7 @@ SPATE_DECL std::string RedisNode::hex(std::uint64_t number) {
 }
 
 SPATE_DECL void RedisNode::run(std::function<void(RedisNode&)> function) {
-  post_function(strand_, [self = shared_from_this(), function = std::move(function)] {
+  io_->post([self = shared_from_this(), function = std::move(function)] {
     if (const auto session = self->session_) {
       session->guarded([&] { function(*self); });
     } else {
@@ -117,11 +117,11 @@ SPATE_DECL void RedisNode::run(std::function<void(RedisNode&)> function) {
 }
 
 SPATE_DECL void RedisNode::wake() {
-  const std::lock_guard lock(wake_mutex_);
+  const Lock lock(wake_mutex_);
   if (awake_) return;
   run([](RedisNode& node) {
     {
-      const std::lock_guard woken(node.wake_mutex_);
+      const Lock woken(node.wake_mutex_);
       node.awake_ = false;
     }
     node.sender_.send_more();
@@ -131,7 +131,7 @@ SPATE_DECL void RedisNode::wake() {
 }
 
 SPATE_DECL std::shared_ptr<BusListener> RedisNode::listener() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return listener_;
 }
 
@@ -148,7 +148,7 @@ SPATE_DECL void RedisNode::connect() {
   events.message = [weak](std::string_view message) {
     if (const auto self = weak.lock()) self->take_relayed(message);
   };
-  auto session = std::make_shared<RedisSession>(strand_, url_, options_.reply_timeout, std::move(events));
+  auto session = std::make_shared<RedisSession>(io_, url_, options_.reply_timeout, std::move(events));
   session->start();
   session_ = std::move(session);
 }
@@ -182,11 +182,8 @@ SPATE_DECL void RedisNode::ask_server(std::function<void(RedisServerInfo&&)> the
 }
 
 SPATE_DECL void RedisNode::look_again_later() {
-  look_timer_.expires_after(look_again_after);
-  look_timer_.async_wait([weak = weak_from_this(), of = std::weak_ptr(session_)](std::error_code cancelled) {
-    const auto self = weak.lock();
-    const auto session = of.lock();
-    if (!cancelled && self && session && session == self->session_) session->guarded([&] { self->look_again(); });
+  session_->run_after(*look_timer_, look_again_after, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->look_again();
   });
 }
 
@@ -197,7 +194,7 @@ SPATE_DECL void RedisNode::look_again() {
     }
     if (server.warning != server_.warning) {
       if (!server.warning.empty()) tell(Errc::bus_refused, server.warning);
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       status_.reason = server.warning;
     }
     server_ = std::move(server);
@@ -267,7 +264,7 @@ SPATE_DECL void RedisNode::presence_changed() {
   const std::string trouble = presence_.trouble();
   bool news = false;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     news = !trouble.empty() && trouble != trouble_;
     trouble_ = trouble;
     if (!trouble.empty() && !up_) status_.reason.clear();  // that of an earlier session
@@ -298,9 +295,9 @@ SPATE_DECL void RedisNode::up() {
   if (std::exchange(was_lost_, false) && !logs_) {
     if (const auto to = listener()) to->missed();
   }
-  up_since_ = RedisConnection::Clock::now();
+  up_since_ = io_->now();
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status_.connected = true;
     status_.reason = server_.warning;
     if (was_up_) ++status_.reconnects;
@@ -313,12 +310,12 @@ SPATE_DECL void RedisNode::up() {
 }
 
 SPATE_DECL void RedisNode::lost(std::error_code error, const std::string& why) {
-  const bool lasted = up_ && RedisConnection::Clock::now() - up_since_ > std::chrono::seconds(1);
+  const bool lasted = up_ && io_->now() - up_since_ > std::chrono::seconds(1);
   end_session();
   was_lost_ = true;
   connect_later(lasted);  // before what else may fail for want of memory
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status_.reason = reason_of(error, why);
   }
   tell(error, url_.host + ":" + std::to_string(url_.port) + ": " + why);
@@ -329,12 +326,11 @@ SPATE_DECL void RedisNode::connect_later(bool lasted) {
   const bool first = lasted || retry_delay_.count() == 0;
   retry_delay_ = first ? options_.min_retry : std::min(retry_delay_ * 2, options_.max_retry);
   const auto most = std::max<std::int64_t>(retry_delay_.count(), 1);
-  retry_timer_.expires_after(
-      std::chrono::milliseconds(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_)));
+  const std::chrono::milliseconds wait(std::uniform_int_distribution<std::int64_t>((most + 1) / 2, most)(random_));
   try {
-    retry_timer_.async_wait([weak = weak_from_this()](std::error_code cancelled) {
+    retry_timer_->set(wait, [weak = weak_from_this()] {
       const auto self = weak.lock();
-      if (!cancelled && self && !self->session_) self->connect_or_wait();
+      if (self && !self->session_) self->connect_or_wait();
     });
   } catch (const std::bad_alloc&) {
     connect();  // there is no memory to wait
@@ -355,11 +351,11 @@ SPATE_DECL void RedisNode::end_session() {
   presence_.end();
   census_.end();
   pulse_.end();
-  retry_timer_.cancel();
-  look_timer_.cancel();
+  retry_timer_->cancel();
+  look_timer_->cancel();
   if (const auto session = std::exchange(session_, nullptr)) session->close();
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     status_.connected = false;
     trouble_.clear();
   }
@@ -374,7 +370,7 @@ SPATE_DECL void RedisNode::leave() {
   }
   end_session();
   sender_.close();
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   status_.reason = "closed";
 }
 
@@ -382,7 +378,7 @@ SPATE_DECL RedisSender::Events RedisNode::sender_events() {
   RedisSender::Events events;
   events.refused = refusal_teller();
   events.appended = [this](std::uint64_t sequence, std::string_view message) {
-    tail_.add(sequence, message, RedisLogTail::Clock::now());
+    tail_.add(sequence, message, io_->now());
   };
   events.make_room = [this](std::size_t bytes) { return make_room(bytes); };
   events.wake = [this] { wake(); };
@@ -422,7 +418,7 @@ SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
   events.caught_up = [this](std::uint64_t newest) {
     if (const auto to = listener()) to->caught_up(newest);
     sender_.caught_up(newest);
-    tail_.drop_older_than(RedisLogTail::Clock::now() - RedisLogTail::kept_for);
+    tail_.drop_older_than(io_->now() - RedisLogTail::kept_for);
     follows_ = true;
     look_whether_up();
   };
@@ -436,7 +432,7 @@ SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view t
   // The log gives the ids.
   if (message->event.id()) return skip("an entry of the log, " + LogId::format(sequence) + ", with an id of its own");
   count(*message);
-  tail_.add(sequence, text, RedisLogTail::Clock::now());
+  tail_.add(sequence, text, io_->now());
   const bool own = message->origin == origin_;
   // Each publisher trims for what it brings, some at a time.
   if (own && sizes_.bytes() > options_.log_bytes) trim_to(options_.log_bytes - options_.log_bytes / 16);
@@ -486,13 +482,13 @@ SPATE_DECL std::optional<BusMessage> RedisNode::decode(std::string_view text) {
 
 SPATE_DECL void RedisNode::count(const BusMessage& message) {
   if (message.origin == origin_) return;
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   ++status_.received;
 }
 
 SPATE_DECL void RedisNode::skip(const std::string& what) {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     ++status_.skipped;
   }
   tell(Errc::bus_garbled, "skipped " + what);

@@ -6,8 +6,8 @@
 
 namespace spate::detail {
 
-SPATE_DECL RedisPresence::RedisPresence(const asio::any_io_executor& strand, const RedisOptions& options,
-                                        const RedisKeys& keys, std::string origin, Events events)
+SPATE_DECL RedisPresence::RedisPresence(RedisIo& io, const RedisOptions& options, const RedisKeys& keys,
+                                        std::string origin, Events events)
     : origin_(std::move(origin)),
       lease_(std::to_string(options.lease.count())),
       log_age_(std::to_string(options.log_age.count())),
@@ -15,10 +15,10 @@ SPATE_DECL RedisPresence::RedisPresence(const asio::any_io_executor& strand, con
       interval_(std::min<std::chrono::milliseconds>(options.lease / 3, longest_interval)),
       keys_(keys),
       events_(std::move(events)),
-      timer_(strand) {}
+      timer_(io.timer()) {}
 
 SPATE_DECL bool RedisPresence::changed(std::string_view user, std::size_t streams) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (!noting_) return false;
   events_.wake();
   changed_.insert_or_assign(std::string(user), streams);
@@ -32,7 +32,7 @@ SPATE_DECL void RedisPresence::begin(std::shared_ptr<RedisSession> session) {
 
 SPATE_DECL void RedisPresence::end() {
   session_ = nullptr;
-  timer_.cancel();
+  timer_->cancel();
   state_ = State::asking;
   busy_ = false;
   trouble_.clear();
@@ -80,12 +80,8 @@ SPATE_DECL void RedisPresence::took_lease(const redisReply& reply) {
 
 SPATE_DECL void RedisPresence::look_later() {
   if (!session_) return;
-  timer_.expires_after(state_ == State::waiting ? std::min(waiting_look, interval_) : interval_);
-  timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-    // A session that lives has an owner that lives, and this with it.
-    const auto session = weak.lock();
-    if (!cancelled && session && session == session_) session->guarded([this] { renew(); });
-  });
+  session_->run_after(*timer_, state_ == State::waiting ? std::min(waiting_look, interval_) : interval_,
+                      [this] { renew(); });
 }
 
 SPATE_DECL void RedisPresence::wait_for_rival(std::int64_t until) {
@@ -146,7 +142,7 @@ SPATE_DECL void RedisPresence::tell_page() {
 }
 
 SPATE_DECL std::vector<UserStreams> RedisPresence::take_changes() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   std::vector<UserStreams> users;
   while (!changed_.empty() && users.size() < most_at_a_time) {
     auto user = changed_.extract(changed_.begin());
@@ -178,7 +174,7 @@ SPATE_DECL void RedisPresence::tell(const std::vector<UserStreams>& users) {
 
 SPATE_DECL void RedisPresence::note(bool noting) {
   std::map<std::string, std::size_t> dropped;  // behind the lock
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   noting_ = noting;
   dropped.swap(changed_);
 }

@@ -14,7 +14,7 @@ SPATE_DECL void RedisPulse::begin(std::shared_ptr<RedisSession> session, std::st
 
 SPATE_DECL void RedisPulse::end() {
   session_ = nullptr;
-  timer_.cancel();
+  timer_->cancel();
 }
 
 SPATE_DECL void RedisPulse::beat() {
@@ -26,12 +26,7 @@ SPATE_DECL void RedisPulse::beat() {
     session_->fail(Errc::bus_lost, "the Redis that takes commands does not know the connection that listens");
   });
   if (!session_) return;
-  timer_.expires_after(interval_);
-  timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-    // A session that lives has an owner that lives, and this with it.
-    const auto session = weak.lock();
-    if (!cancelled && session && session == session_) session->guarded([this] { beat(); });
-  });
+  session_->run_after(*timer_, interval_, [this] { beat(); });
 }
 
 }  // namespace spate::detail

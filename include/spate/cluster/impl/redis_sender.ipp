@@ -6,8 +6,8 @@
 
 namespace spate::detail {
 
-SPATE_DECL RedisSender::RedisSender(const asio::any_io_executor& strand, const RedisOptions& options,
-                                    const RedisKeys& keys, std::uint64_t origin, const std::string& name, Events events)
+SPATE_DECL RedisSender::RedisSender(RedisIo& io, const RedisOptions& options, const RedisKeys& keys,
+                                    std::uint64_t origin, const std::string& name, Events events)
     : origin_(origin),
       logs_(options.mode == ClusterMode::durable),
       routes_(options.mode == ClusterMode::directed),
@@ -18,13 +18,13 @@ SPATE_DECL RedisSender::RedisSender(const asio::any_io_executor& strand, const R
       keys_(keys),
       counter_key_(keys.publisher + name),
       events_(std::move(events)),
-      timer_(strand),
+      timer_(io.timer()),
       outbox_(options.max_queued_events, options.max_queued_bytes) {}
 
 SPATE_DECL std::error_code RedisSender::push(const Audience& audience, const Event& event, Bus::Published done) {
   std::string message = BusMessageCodec::encode(audience, event);
   const bool routed = routes_ && audience.kind() == Audience::Kind::user;
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (closed_) return Errc::shut_down;
   if (!outbox_.has_room(message.size())) {
     ++refused_count_;
@@ -39,7 +39,7 @@ SPATE_DECL std::error_code RedisSender::push(const Audience& audience, const Eve
 }
 
 SPATE_DECL void RedisSender::report(BusStatus& status) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   status.queued = outbox_.size();
   status.queued_bytes = outbox_.bytes();
   status.published = published_;
@@ -58,11 +58,11 @@ SPATE_DECL void RedisSender::begin(std::shared_ptr<RedisSession> session, std::s
 
 SPATE_DECL void RedisSender::end() {
   session_ = nullptr;
-  timer_.cancel();
+  timer_->cancel();
   rewinding_ = full_ = false;
   in_flight_ = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     refusal_.clear();
   }
   if (logs_) rewind();
@@ -78,7 +78,7 @@ SPATE_DECL void RedisSender::end() {
 
 SPATE_DECL void RedisSender::close() {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     closed_ = true;
   }
   give_up(Errc::shut_down, [](const Outbox& outbox) { return outbox.size() > 0; });
@@ -90,7 +90,7 @@ SPATE_DECL void RedisSender::send_more() {
   while (session_ && !rewinding_ && in_flight_ < window) {
     Outbox::Item* item = nullptr;
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       item = outbox_.next();
     }
     if (item == nullptr) return;
@@ -112,7 +112,7 @@ SPATE_DECL void RedisSender::seen(std::uint64_t counter, std::uint64_t sequence)
     confirmed_.erase(found);
   } else if (replicas_ == 0) {
     // It is here before Redis's answer is.
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (Outbox::Item* item = outbox_.find(counter)) done.swap(item->done);
   }
   if (done) done({}, sequence);
@@ -173,7 +173,7 @@ SPATE_DECL void RedisSender::took_replicas(const redisReply& reply, std::size_t 
                                          " replicas have confirmed within " + std::to_string(replicas_within_.count()) +
                                          " ms";
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     refusal_ = why;
   }
   if (!enough) events_.refused(why);
@@ -200,7 +200,7 @@ SPATE_DECL void RedisSender::failed(const std::string& why) {
     full_ = why.starts_with("OOM");
     const std::string told = RedisServerInfo::explained(why);
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       refusal_ = told;
     }
     events_.refused(told);
@@ -211,12 +211,7 @@ SPATE_DECL void RedisSender::failed(const std::string& why) {
 SPATE_DECL void RedisSender::send_again_later() {
   if (in_flight_ > 0) return;
   if (std::exchange(full_, false) && room_was_made()) return send_again();
-  timer_.expires_after(again_after_);
-  timer_.async_wait([this, weak = std::weak_ptr(session_)](std::error_code cancelled) {
-    // A session that lives has an owner that lives, and this with it.
-    const auto session = weak.lock();
-    if (!cancelled && session && session == session_) session->guarded([this] { send_again(); });
-  });
+  session_->run_after(*timer_, again_after_, [this] { send_again(); });
 }
 
 SPATE_DECL void RedisSender::send_again() {
@@ -229,7 +224,7 @@ SPATE_DECL void RedisSender::send_again() {
 SPATE_DECL bool RedisSender::room_was_made() {
   std::size_t size = 0;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (outbox_.size() == 0) return true;
     const Outbox::Item& oldest = outbox_.front();
     size = oldest.message.size();
@@ -265,7 +260,7 @@ SPATE_DECL void RedisSender::put_back(const std::string& why) {
   if (why.starts_with("READONLY")) return session_->fail(Errc::bus_lost, RedisServerInfo::explained(why));
   rewinding_ = true;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     outbox_.put_back();
   }
   send_the_rest();
@@ -282,7 +277,7 @@ SPATE_DECL void RedisSender::rewind() {
   for (;;) {
     Bus::Published done;
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       if (outbox_.size() == 0 || outbox_.front().counter > seen_up_to_) return outbox_.rewind();
       done = outbox_.pop().done;
       ++published_;
@@ -292,19 +287,19 @@ SPATE_DECL void RedisSender::rewind() {
 }
 
 SPATE_DECL const Outbox::Item& RedisSender::oldest() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return outbox_.front();
 }
 
 SPATE_DECL Outbox::Item RedisSender::pop(const std::string& why) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (why.empty()) ++published_;
   refusal_ = why;
   return outbox_.pop();
 }
 
 SPATE_DECL Outbox::Item RedisSender::pop_refused() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   ++refused_count_;
   return outbox_.pop();
 }

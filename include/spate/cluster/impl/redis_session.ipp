@@ -38,6 +38,14 @@ SPATE_DECL void RedisSession::fail(std::error_code error, const std::string& why
   events_.lost(error, why);
 }
 
+SPATE_DECL void RedisSession::run_after(RedisTimer& timer, std::chrono::milliseconds wait,
+                                        std::function<void()> function) {
+  timer.set(wait, [weak = weak_from_this(), function = std::move(function)] {
+    const auto self = weak.lock();
+    if (self && !self->over_) self->guarded(function);
+  });
+}
+
 SPATE_DECL void RedisSession::close() {
   if (std::exchange(over_, true)) return;
   // One that could not be started has them not.
@@ -65,7 +73,7 @@ SPATE_DECL std::shared_ptr<RedisConnection> RedisSession::connection() {
     const auto self = weak.lock();
     if (self && !self->over_) self->events_.message(message);
   };
-  return std::make_shared<RedisConnection>(strand_, url_, timeout_, std::move(events));
+  return std::make_shared<RedisConnection>(io_, url_, timeout_, std::move(events));
 }
 
 SPATE_DECL void RedisSession::load_scripts() {

@@ -1,4 +1,5 @@
-// AnswerBuffer: the answers of one connection, from the response to the last byte that the kernel takes. No I/O.
+// AnswerBuffer: the answers of one connection of HTTP/1, from the response to the last byte that the kernel takes. No
+// I/O.
 //
 //   answers.begin(request);
 //   answers.put(response);
@@ -17,6 +18,7 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/answer_writer.hpp>
 #include <spate/connection/detail/framing.hpp>
 #include <spate/connection/detail/http1_head.hpp>
 #include <spate/http/request.hpp>
@@ -24,39 +26,25 @@
 
 namespace spate::detail {
 
-class AnswerBuffer {
+class AnswerBuffer final : public AnswerWriter {
  public:
-  /// What is put next answers `request`.
-  void begin(const Request& request);
-
-  /// What is put next answers something that is no request. It is the last answer: who knows where another would begin?
-  void begin_refusal() { context_ = HeadContext{1, false}; }
-
-  /// Whether the request was a HEAD: the same head, but no body follows. (RFC 9110 9.3.2)
-  bool head_only() const noexcept { return context_.head_only; }
+  void begin(const Request& request) override;
+  void begin_refusal() override { context_ = HeadContext{1, false}; }
+  bool head_only() const noexcept override { return context_.head_only; }
+  void close_after() noexcept override { context_.keep_alive = false; }
+  void put(const Response& response) override;
+  void put_stream_head(const HeaderFields& fields, Framing framing) override;
+  void put_head(const Response& response) override;
+  void put_head_of_pieces(const Response& response) override;
+  /// An empty chunk would be the end. (RFC 9112 7.1)
+  void put_piece(std::string_view piece) override;
+  bool empty() const noexcept override { return bytes_.empty(); }
 
   /// Whether the client skips an interim answer that it has not asked for. (RFC 9110 15.2)
   bool may_be_interim() const noexcept { return context_.http_minor_version >= 1; }
 
-  /// Lets nothing follow on the connection, whatever is still answered. (RFC 9110 6.6.1)
-  void close_after() noexcept { context_.keep_alive = false; }
   /// Whether the connection closes when everything has been sent.
   bool closes() const noexcept { return !context_.keep_alive; }
-
-  void put(const Response& response);
-
-  /// Puts the head that a stream would begin with, which is the whole answer to a HEAD.
-  void put_stream_head(const HeaderFields& fields, Framing framing);
-
-  /// Puts the head of `response`, whose body nobody knows as long as the request is a HEAD: without a length, as a
-  /// length is that of GET's body or none. (RFC 9110 8.6)
-  void put_head(const Response& response);
-
-  /// Puts the head of an answer whose body follows in pieces.
-  void put_head_of_pieces(const Response& response);
-
-  /// Puts a piece of that body; an empty one is nothing, as an empty chunk would be the end. (RFC 9112 7.1)
-  void put_piece(std::string_view piece);
 
   /// Whether nothing but the end of the connection is the end of an answer in pieces. (RFC 9112 6.3)
   bool pieces_end_with_connection() const noexcept { return !chunks(); }
@@ -65,7 +53,6 @@ class AnswerBuffer {
     if (chunks() && !context_.head_only) bytes_ += last_chunk;
   }
 
-  bool empty() const noexcept { return bytes_.empty(); }
   asio::const_buffer unsent() const noexcept { return {bytes_.data() + sent_, bytes_.size() - sent_}; }
 
   /// Bytes of memory for what is unsent: a few times as many, at most, and some 32 KiB.

@@ -71,6 +71,9 @@ class History {
 
   // The same as of the store.
 
+  bool at_hand(std::string_view user, std::uint64_t after, std::size_t max_bytes, const ReplayStore::Waiter& waiter) {
+    return store_->at_hand(user, after, max_bytes, waiter);
+  }
   std::uint64_t discarded(std::string_view user) { return store_->discarded(user); }
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) {

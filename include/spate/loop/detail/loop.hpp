@@ -20,7 +20,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <utility>
@@ -139,7 +138,7 @@ class Loop : public RefCounted<Loop> {
   asio::any_io_executor executor() const;
 
   /// Guards the few fields of residents that any thread may ask for. Held for some instructions only.
-  std::mutex& shared_mutex() const noexcept { return shared_mutex_; }
+  Mutex& shared_mutex() const noexcept SPATE_RETURNS(shared_mutex_) { return shared_mutex_; }
   /// For jitter, not for secrets.
   Jitter& jitter() noexcept { return jitter_; }
 
@@ -242,7 +241,7 @@ class Loop : public RefCounted<Loop> {
   bool stopping_ = false;  // stop() was called; `stopped_` is what other threads see of it
   Jitter jitter_;
 
-  mutable std::mutex shared_mutex_;
+  mutable Mutex shared_mutex_;
   mutable Mutex mutex_;
   std::vector<Message> inbox_ SPATE_GUARDED_BY(mutex_);
   std::size_t kept_ SPATE_GUARDED_BY(mutex_) = 0;  // places in it

@@ -30,6 +30,7 @@ class CatchUp {
     std::uint64_t cursor = 0;  // everything up to there has been drawn
     bool more = false;         // there may be more
     bool departed = false;     // there is not, and nothing will follow
+    bool waits = false;        // for the store: `Subscription::draw_again` comes when that is ready
   };
 
   CatchUp(History& history, const LogMirror& mirror, Departures& departures, Gaps& gaps)

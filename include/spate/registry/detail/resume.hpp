@@ -80,6 +80,7 @@ class Resume {
   enum class Step : std::uint8_t {
     another,  // is to follow
     last,     // what it has come to is on its way
+    reads,    // follows when the store has read what it needs
     waits,    // the log is another one by now: it begins anew when this one is known
   };
   Step search(Subscription& subscription);
@@ -87,7 +88,7 @@ class Resume {
  private:
   std::optional<Start> find_start(std::string_view user, PendingResume& pending);
   void begin_or_post_search(PendingResume&& pending);
-  bool begin_or_search(PendingResume&& pending);
+  Step begin_or_search(PendingResume&& pending);
 
   History& history_;
   const LogMirror& mirror_;

@@ -30,6 +30,7 @@ struct StartSearch {
   std::optional<GapReason> gap;      // what is to be told, whatever is found
   std::uint64_t after = 0;           // up to here nothing passes, or the client has it
   std::uint64_t found = 0;           // the first that passes; 0 as long as there is none
+  bool waits = false;                // for the store, which has nothing at hand to go on with
   std::vector<StoredEvent> batch;    // what is to be looked at next
 };
 

@@ -76,6 +76,8 @@ class Subscription final : public StreamSource {
   void search();
   /// Draws what it is owed from the store.
   void begin_replay();
+  /// The store has what it asked for.
+  void draw_again();
   /// Has drawn all that it was owed: joins the feed.
   void go_live();
   /// An event that is for this subscription alone.
@@ -87,7 +89,7 @@ class Subscription final : public StreamSource {
   SPATE_DECL std::uint64_t accepted() const override;
   bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
   SPATE_DECL bool pull(std::uint64_t up_to) override;
-  bool busy() const override { return searching_ || resting_; }
+  bool busy() const override { return searching_ || resting_ || reading_; }
   bool rests() const override { return resting_; }
   SPATE_DECL bool leave() override;
   SPATE_DECL void settle() override;
@@ -134,6 +136,7 @@ class Subscription final : public StreamSource {
   bool waiting_ : 1 = false;    // until it is known where it resumes
   bool searching_ : 1 = false;  // for where it resumes: what it waits for is its own next step
   bool resting_ : 1 = false;    // until it is pulled again
+  bool reading_ : 1 = false;    // until the store has what it asked for
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
   std::unique_ptr<Filter> filter_;

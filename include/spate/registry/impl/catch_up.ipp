@@ -7,6 +7,7 @@
 #include <spate/config.hpp>
 #include <spate/registry/detail/catch_up.hpp>
 #include <spate/registry/detail/start_search.hpp>
+#include <spate/registry/detail/store_waiter.hpp>
 
 namespace spate::detail {
 
@@ -22,6 +23,12 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
   const std::string& user = departures_.owner(subscription);
   const std::uint64_t last = departure != nullptr ? departure->last : StreamSource::everything;
   up_to = std::min(up_to, last);
+  const std::size_t max_bytes = subscription.filter() == nullptr ? max_bytes_per_draw : StartSearch::step;
+  const StoreWaiter<&Subscription::draw_again> waiter(subscription);
+  if (!history_.at_hand(user, drawn.cursor, max_bytes, waiter)) {
+    drawn.waits = true;
+    return drawn;
+  }
   if (packed != nullptr && up_to == StreamSource::everything) {
     drawn.piece = find_packed(subscription, user, *packed);
     if (drawn.piece != nullptr) {
@@ -29,7 +36,6 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
       return drawn;
     }
   }
-  const std::size_t max_bytes = subscription.filter() == nullptr ? max_bytes_per_draw : StartSearch::step;
   const std::uint64_t discarded = history_.fetch(user, subscription.replay.cursor, max_bytes, batch);
   bool all = batch.empty();
   if (all && departure == nullptr) {

@@ -6,6 +6,7 @@
 
 #include <spate/config.hpp>
 #include <spate/registry/detail/resume.hpp>
+#include <spate/registry/detail/store_waiter.hpp>
 
 namespace spate::detail {
 
@@ -20,7 +21,7 @@ SPATE_DECL std::optional<Resume::Plan> Resume::plan(std::string_view user, Pendi
   if (plan.waits_for || !history_) return plan;
   plan.start = find_start(user, comer);
   if (plan.start) return plan;
-  if (patient) return std::nullopt;
+  if (patient && !comer.search.waits) return std::nullopt;
   plan.waits_for = LogMirror::the_end;
   return plan;
 }
@@ -47,12 +48,19 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user
       search.gap = GapReason::unknown;
     }
   }
+  const StoreWaiter<&Subscription::search> waiter(*pending.subscription);
+  const auto waits_for_store = [&](std::uint64_t after, std::size_t bytes) {
+    return search.waits = !history_.at_hand(user, after, bytes, waiter);
+  };
+  if (search.found > 0 && waits_for_store(search.found - 1, 0)) return std::nullopt;
   if (search.found > 0 && history_.first_after(user, search.found - 1) != search.found) {
     search.after = std::exchange(search.found, 0);  // the store has discarded it meanwhile
   }
+  const std::size_t step = subscription.filter() == nullptr ? 0 : StartSearch::step;
+  if (search.found == 0 && waits_for_store(search.after, step)) return std::nullopt;
   if (search.found == 0 && subscription.filter() == nullptr) search.found = history_.first_after(user, search.after);
   if (search.found == 0 && subscription.filter() != nullptr) {
-    history_.fetch(user, search.after, StartSearch::step, search.batch);
+    history_.fetch(user, search.after, step, search.batch);
     if (!search.batch.empty()) return std::nullopt;
   }
   // What is missing now is told by this gap, or is not asked for.
@@ -76,8 +84,9 @@ SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& c
 
 SPATE_DECL bool Resume::wait(Places& places, std::uint64_t for_event, PendingResume&& comer) {
   const Ref<Subscription> subscription = comer.subscription;
-  const bool searches = !comer.search.batch.empty();
-  if (searches) comer.search.look(*subscription);
+  // The store may be ready before it waits: so the first step is asked for in any case.
+  const bool searches = !comer.search.batch.empty() || comer.search.waits;
+  comer.search.look(*subscription);
   pending_.add(for_event, std::move(comer));
   if (!places.post(call<&Subscription::wait>(subscription))) return false;
   if (searches) places.post(call<&Subscription::search>(subscription));
@@ -98,26 +107,27 @@ SPATE_DECL Resume::Step Resume::search(Subscription& subscription) {
   if (pending == nullptr) return Step::last;
   const bool begins = pending->search.log != history_.log();
   if (begins && !mirror_.complete() && !mirror_.closed()) return Step::waits;
-  return begin_or_search(std::move(*pending_.take(subscription))) ? Step::last : Step::another;
+  return begin_or_search(std::move(*pending_.take(subscription)));
 }
 
 SPATE_DECL void Resume::begin_or_post_search(PendingResume&& pending) {
   const Ref<Subscription> subscription = pending.subscription;
-  if (!begin_or_search(std::move(pending))) subscription->shard().post(call<&Subscription::search>(subscription));
+  if (begin_or_search(std::move(pending)) != Step::another) return;
+  subscription->shard().post(call<&Subscription::search>(subscription));
 }
 
-// Returns false when it is not known yet where it begins, and another step of the search is to follow.
-SPATE_DECL bool Resume::begin_or_search(PendingResume&& pending) {
+SPATE_DECL Resume::Step Resume::begin_or_search(PendingResume&& pending) {
   const Ref<Subscription> subscription = pending.subscription;
   Departure* const departure = departures_.find(*subscription);
-  if (subscription->user == nullptr && departure == nullptr) return true;
+  if (subscription->user == nullptr && departure == nullptr) return Step::last;
   // What was accepted for one that left before this log was known cannot be told from the rest of it.
   if (departure != nullptr && pending.search.log != history_.log()) departure->last = history_.newest();
   std::optional<Start> start = find_start(departures_.owner(*subscription), pending);
   if (!start) {
     pending.search.look(*subscription);
+    const Step step = pending.search.waits ? Step::reads : Step::another;
     pending_.add(LogMirror::the_end, std::move(pending));
-    return false;
+    return step;
   }
   if (departure != nullptr) {
     if (start->next > departure->last) start->next = 0;  // which it is not owed
@@ -128,7 +138,7 @@ SPATE_DECL bool Resume::begin_or_search(PendingResume&& pending) {
   if (departure != nullptr) subscription->live = false;
   places.post(subscription->live ? call<&Subscription::go_live>(subscription)
                                  : call<&Subscription::begin_replay>(subscription));
-  return true;
+  return Step::last;
 }
 
 }  // namespace spate::detail

@@ -123,6 +123,7 @@ SPATE_DECL void Subscription::wait() {
 
 SPATE_DECL void Subscription::search() {
   if (!waiting_ || searching_) return;
+  reading_ = false;
   searching_ = true;
   feed_->shard().mark_dirty(Ref<Resident>(this));
 }
@@ -131,6 +132,11 @@ SPATE_DECL void Subscription::begin_replay() {
   end_wait();
   if (!attached_) return;
   replaying = true;
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::draw_again() {
+  reading_ = false;
   stream_->mark_dirty();
 }
 
@@ -166,6 +172,10 @@ SPATE_DECL Left Subscription::flush(int& budget) {
   switch (feed_->emitter().search(*this)) {
     case Resume::Step::another: return Left::bulk;
     case Resume::Step::last: break;
+    case Resume::Step::reads:
+      searching_ = false;
+      reading_ = true;
+      break;
     case Resume::Step::waits:
       searching_ = false;
       feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
@@ -175,7 +185,7 @@ SPATE_DECL Left Subscription::flush(int& budget) {
 
 SPATE_DECL void Subscription::end_wait() {
   if (waiting_) feed_->shard().set_timer(*this, never);
-  waiting_ = searching_ = resting_ = false;
+  waiting_ = searching_ = resting_ = reading_ = false;
 }
 
 // Its stream need not hold anything for it any more.
@@ -203,7 +213,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->takes_chunks();
   resting_ = false;
-  for (int draws = 0; replaying && replay.cursor < up_to; ++draws) {
+  for (int draws = 0; replaying && !reading_ && replay.cursor < up_to; ++draws) {
     if (draws == max_draws) {
       resting_ = true;
       break;
@@ -212,6 +222,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
+    reading_ = drawn.waits;
     replay.cursor = drawn.cursor;
     if (!replaying) catch_up();
     if (drawn.departed) feed_->shard().post(call<&Subscription::detach>(Ref<Subscription>(this)));

@@ -11,13 +11,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include <asio/ip/address.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/loop/detail/resident.hpp>
 
 namespace spate::detail {
@@ -65,10 +65,10 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
 
   const std::size_t in_all_;
   const std::size_t per_address_;
-  std::mutex mutex_;
-  std::size_t open_ = 0;
-  std::size_t refused_ = 0;
-  std::map<asio::ip::address, std::size_t> by_address_;
+  Mutex mutex_;
+  std::size_t open_ SPATE_GUARDED_BY(mutex_) = 0;
+  std::size_t refused_ SPATE_GUARDED_BY(mutex_) = 0;
+  std::map<asio::ip::address, std::size_t> by_address_ SPATE_GUARDED_BY(mutex_);
 };
 
 }  // namespace spate::detail

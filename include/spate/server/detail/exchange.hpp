@@ -1,6 +1,6 @@
 // Exchange: a request from the moment it is complete until its answer is known. One connection's, one after the other.
 //
-// Finds the route, asks its hook, and calls its handler. What is to be answered is put into the AnswerBuffer, at once
+// Finds the route, asks its hook, and calls its handler. What is to be answered is put into the AnswerWriter, at once
 // or when the respondent gives it; or a stream takes the connection. Neither reads nor writes. Shard only.
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <variant>
 
 #include <spate/config.hpp>
-#include <spate/connection/detail/answer_buffer.hpp>
+#include <spate/connection/detail/answer_writer.hpp>
 #include <spate/server/detail/authorization.hpp>
 #include <spate/server/detail/find_route.hpp>
 #include <spate/server/detail/respondent.hpp>
@@ -25,7 +25,7 @@ namespace spate::detail {
 class Exchange {
  public:
   /// All of them outlive this, which is a part of `origin`. `hosts` is the server's policy for the connection.
-  Exchange(RequestOrigin& origin, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerBuffer& answers)
+  Exchange(RequestOrigin& origin, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerWriter& answers)
       : origin_(origin), shard_(shard), server_(server), hosts_(hosts), answers_(answers) {}
 
   const Respondent& respondent() const noexcept { return respondent_; }
@@ -102,7 +102,7 @@ class Exchange {
   Shard& shard_;
   ServerCore& server_;
   const HostPolicy& hosts_;
-  AnswerBuffer& answers_;
+  AnswerWriter& answers_;
   CorsDecision cors_;
   Respondent respondent_;
   const Route* admitted_ = nullptr;  // of the request whose head was looked at and whose body is awaited

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +19,7 @@
 #include <asio/ip/tcp.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/server/detail/listener.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/server/server_options.hpp>
@@ -67,17 +67,17 @@ class ServerImpl {
   void listen_by_tcp(AnyAcceptor& acceptor);
   void listen(AnyAcceptor acceptor, SocketFile file);
   void take_over(OwnedSocket owned, std::optional<Request> read);
-  void start_threads();
+  void start_threads() SPATE_REQUIRES(mutex_);
   const Ref<Shard>& next_shard();
 
   Ref<ServerCore> core_;
   std::vector<std::unique_ptr<OwnLoop>> loops_;
   std::vector<Ref<Shard>> shards_;
-  std::mutex mutex_;  // guards the next three
-  std::vector<Ref<Listener>> listeners_;
-  std::shared_ptr<Drain> drain_;
-  bool stopped_ = false;
-  bool started_ = false;  // `start` has succeeded
+  Mutex mutex_;
+  std::vector<Ref<Listener>> listeners_ SPATE_GUARDED_BY(mutex_);
+  std::shared_ptr<Drain> drain_ SPATE_GUARDED_BY(mutex_);
+  bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
+  bool started_ SPATE_GUARDED_BY(mutex_) = false;  // `start` has succeeded
   std::atomic<bool> serving_{false};
   std::atomic<std::size_t> next_{0};
   asio::ip::tcp::endpoint endpoint_;

@@ -20,7 +20,7 @@ SPATE_DECL ConnectionLimits::Entry ConnectionLimits::enter(const std::optional<a
   if (in_all_ == 0 && (per_address_ == 0 || !remote)) return {};
   const auto place = make_ref<Place>(Ref<ConnectionLimits>(this));
   const asio::ip::address address = remote ? counted_address(*remote) : asio::ip::address();
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (in_all_ == 0 || open_ < in_all_) {
     const auto here = by_address_.try_emplace(address, 0).first;
     if (per_address_ == 0 || !remote || here->second < per_address_) {
@@ -38,7 +38,7 @@ SPATE_DECL ConnectionLimits::Entry ConnectionLimits::enter(const std::optional<a
 }
 
 SPATE_DECL void ConnectionLimits::leave(const std::optional<asio::ip::address>& address) {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (!address) {
     --refused_;
     return;

@@ -100,7 +100,7 @@ SPATE_DECL void ServerImpl::require_not_serving(const std::string& what) const {
 
 SPATE_DECL void ServerImpl::start() {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
     if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
   }
@@ -116,7 +116,7 @@ SPATE_DECL void ServerImpl::start() {
     throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + port);
   }
   listen(std::move(acceptor), std::move(file));
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   started_ = true;
 }
 
@@ -150,7 +150,7 @@ void ServerImpl::adopt_acceptor(Acceptor acceptor) {
 
 SPATE_DECL void ServerImpl::listen(AnyAcceptor acceptor, SocketFile file) {
   const auto& shard = shards_.front();
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (stopped_) return;
   close_on_exec(acceptor.native_handle());
   serving_.store(true, std::memory_order_relaxed);
@@ -193,7 +193,7 @@ SPATE_DECL void ServerImpl::take_over(OwnedSocket owned, std::optional<Request> 
 
 SPATE_DECL const Ref<Shard>& ServerImpl::next_shard() {
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     serving_.store(true, std::memory_order_relaxed);
     if (!stopped_) start_threads();
   }
@@ -228,7 +228,7 @@ SPATE_DECL void ServerImpl::start_threads() {
 
 SPATE_DECL void ServerImpl::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
   require_not_negative("spate::Server::shutdown: the deadline", deadline);
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (drain_ || stopped_) return;
   start_threads();  // somebody has to call back
   core_->draining.store(true);
@@ -243,7 +243,7 @@ SPATE_DECL void ServerImpl::stop() {
   std::vector<Ref<Listener>> listeners;
   std::shared_ptr<Drain> drain;
   {
-    const std::lock_guard lock(mutex_);
+    const Lock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
     core_->draining.store(true);
     listeners.swap(listeners_);

@@ -7,6 +7,7 @@
 #include <version>
 
 #include <asio/awaitable.hpp>
+#include <asio/use_awaitable.hpp>  // for programs, which await with it
 
 #if defined(ASIO_HAS_CO_AWAIT)
 #define SPATE_HAS_COROUTINES 1

@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +26,7 @@
 #include <spate/connection/detail/channel.hpp>
 #include <spate/connection/detail/framing.hpp>
 #include <spate/connection/detail/rendition.hpp>
+#include <spate/detail/lock.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
@@ -257,6 +257,10 @@ class StreamCore final : public Resident {
 
   // The beginning and the end.
 
+  /// The shard needs no lock to see whether it is there, as it alone lets go of it, nor for the request and the origin,
+  /// which no other thread changes.
+  Opening* opening() const noexcept SPATE_UNCHECKED { return opening_.get(); }
+
   void do_open();
   HeaderFields take_fields();
   void begin_poll();
@@ -321,7 +325,7 @@ class StreamCore final : public Resident {
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
   bool dirty_ = false;
-  bool stopped_ = false;  // guarded like stop_
+  bool stopped_ SPATE_GUARDED_BY(shard_->shared_mutex()) = false;
 
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
@@ -329,12 +333,12 @@ class StreamCore final : public Resident {
   std::unique_ptr<Seldom> seldom_;
   StreamSources sources_;
 
-  // Guarded by Shard::shared_mutex, as any thread may ask for them.
-  std::unique_ptr<Opening> opening_;
+  // Any thread may ask for these.
+  std::unique_ptr<Opening> opening_ SPATE_GUARDED_BY(shard_->shared_mutex());
 #if SPATE_HAS_STOP_TOKEN
-  std::unique_ptr<std::stop_source> stop_;
+  std::unique_ptr<std::stop_source> stop_ SPATE_GUARDED_BY(shard_->shared_mutex());
 #endif
-  Ref<StreamSource> registration_;
+  Ref<StreamSource> registration_ SPATE_GUARDED_BY(shard_->shared_mutex());
 };
 
 }  // namespace spate::detail

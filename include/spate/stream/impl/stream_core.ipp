@@ -21,13 +21,13 @@ SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings
 }
 
 SPATE_DECL bool StreamCore::in_handler() const {
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   return opening_ && opening_->handler == std::this_thread::get_id();
 }
 
 SPATE_DECL std::shared_ptr<const Request> StreamCore::request() const {
   {
-    const std::lock_guard lock(shard_->shared_mutex());
+    const Lock lock(shard_->shared_mutex());
     if (opening_ && opening_->request) return opening_->request;
   }
   static const auto none = std::make_shared<const Request>();
@@ -54,7 +54,7 @@ SPATE_DECL bool StreamCore::reject(Response response) {
 
 SPATE_DECL bool StreamCore::set_header(std::string_view name, std::string_view value, Beside beside) {
   check_stream_field(name, value);
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   if (!opening_ || opening_->head_taken || state_.load(std::memory_order_acquire) != State::pending) return false;
   HeaderFields& fields = opening_->fields;
   if (beside == Beside::replaces) {
@@ -128,7 +128,7 @@ SPATE_DECL void StreamCore::when_ended(Ref<SendWaiter> waiter) {
 
 #if SPATE_HAS_STOP_TOKEN
 SPATE_DECL std::stop_token StreamCore::stop_token() {
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   if (!stop_) stop_ = std::make_unique<std::stop_source>();
   if (stopped_) stop_->request_stop();
   return stop_->get_token();
@@ -136,21 +136,21 @@ SPATE_DECL std::stop_token StreamCore::stop_token() {
 #endif
 
 SPATE_DECL bool StreamCore::claim(Ref<StreamSource> registration) {
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   if (registration_) return false;
   registration_ = std::move(registration);
   return true;
 }
 
 SPATE_DECL bool StreamCore::unclaim(const StreamSource& registration) {
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   if (registration_.get() != &registration) return false;
   registration_ = nullptr;  // which its emitter holds as well
   return true;
 }
 
 SPATE_DECL Ref<StreamSource> StreamCore::registration() const {
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   return registration_;
 }
 

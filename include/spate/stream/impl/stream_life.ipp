@@ -5,7 +5,6 @@
 #include <chrono>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,22 +18,22 @@
 namespace spate::detail {
 
 SPATE_DECL void StreamCore::do_open() {
-  if (fsm_.phase() != StreamFsm::Phase::opening || !opening_) return;
+  if (fsm_.phase() != StreamFsm::Phase::opening || !opening()) return;
   if (framing_ == Framing::none) {
-    const Ref<StreamOrigin> origin = opening_->origin;
-    const std::shared_ptr<const Request> request = opening_->request;
+    const Ref<StreamOrigin> origin = opening()->origin;
+    const std::shared_ptr<const Request> request = opening()->request;
     const HeaderFields fields = stream_fields(take_fields(), transport());
     perform(fsm_.break_off(EndReason::completed, {}));
     return origin->answer_head(*request, fields,
                                transport() == Transport::poll ? Framing::plain : framing_for(*request));
   }
   if (transport() == Transport::poll) return begin_poll();
-  Channel channel = opening_->origin->open_channel(*opening_->request, stream_fields(take_fields(), transport()));
+  Channel channel = opening()->origin->open_channel(*opening()->request, stream_fields(take_fields(), transport()));
   peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
-  opening_->origin = nullptr;  // a coroutine's request stays, but not what has read it
+  opening()->origin = nullptr;  // a coroutine's request stays, but not what has read it
   queue_.push_text(*shard_, rendition().beginning());
   if (settings_->retry) {
     push_raw(settings_->retry);
@@ -56,7 +55,7 @@ SPATE_DECL void StreamCore::do_open() {
 
 // The fields of the head, which now goes out.
 SPATE_DECL HeaderFields StreamCore::take_fields() {
-  const std::lock_guard lock(shard_->shared_mutex());
+  const Lock lock(shard_->shared_mutex());
   opening_->head_taken = true;
   HeaderFields fields = std::move(opening_->fields);
   add_missing_fields(fields, std::exchange(opening_->inherited, {}));
@@ -69,7 +68,7 @@ SPATE_DECL void StreamCore::begin_poll() {
   shard_->counters().opened.add(1);
   if (fallback_->choice.timeout.count() > 0) {
     std::chrono::milliseconds wait = fallback_->choice.timeout;
-    if (opening_->origin->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
+    if (opening()->origin->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
     fsm_.live_until(shard_->now() + wait);
     shard_->set_timer(*this, next_moment());
   } else {
@@ -83,15 +82,15 @@ SPATE_DECL void StreamCore::begin_poll() {
 
 SPATE_DECL void StreamCore::do_reject(Response response) {
   if (fsm_.is_over()) return;
-  const Ref<StreamOrigin> origin = opening_->origin;
+  const Ref<StreamOrigin> origin = opening()->origin;
   perform(fsm_.break_off(EndReason::completed, {}));
   origin->answer(std::move(response));
 }
 
 SPATE_DECL void StreamCore::release_opening() {
-  if (!handler_done_ || (!peer_ && !fsm_.is_over()) || !opening_) return;
+  if (!handler_done_ || (!peer_ && !fsm_.is_over()) || !opening()) return;
   const std::unique_ptr<Opening> released = [&] {
-    const std::lock_guard lock(shard_->shared_mutex());
+    const Lock lock(shard_->shared_mutex());
     return std::move(opening_);
   }();
 }
@@ -195,7 +194,7 @@ SPATE_DECL bool StreamCore::on_cut() {
 // The client comes back, and hears again what it may have missed.
 SPATE_DECL void StreamCore::on_failure(std::error_code error) {
   const Ref<StreamCore> alive(this);
-  const Ref<StreamOrigin> origin = opening_ ? opening_->origin : nullptr;
+  const Ref<StreamOrigin> origin = opening() ? opening()->origin : nullptr;
   perform(fsm_.break_off(EndReason::error, error));
   if (fsm_.phase() != StreamFsm::Phase::told) tell_end();
   if (origin) origin->answer(Response::error(500, "the server failed"));
@@ -290,7 +289,7 @@ SPATE_DECL void StreamCore::request_stop() {
 #if SPATE_HAS_STOP_TOKEN
   std::shared_ptr<std::stop_source> source;
   insist([&] {  // outside of the lock
-    const std::lock_guard lock(shard_->shared_mutex());
+    const Lock lock(shard_->shared_mutex());
     stopped_ = true;
     source = std::move(stop_);
   });

@@ -296,7 +296,7 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
     if (end == PollEnd::due) fallback_->due = true;
     if (!fallback_->due || (sources_.busy() && !ending())) return;
   }
-  const Ref<StreamOrigin> origin = opening_->origin;
+  const Ref<StreamOrigin> origin = opening()->origin;
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
   response.add_missing_headers({{"Cache-Control", "no-store"}});

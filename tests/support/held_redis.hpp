@@ -1,0 +1,551 @@
+// A Redis in memory, with all that a node reaches it by: sockets that break where the test says so, and a clock that
+// stands until the test lets time pass.
+//
+//   const auto redis = std::make_shared<HeldRedis>();
+//   auto node = std::make_shared<RedisNode>(redis, options);   // or a part of one
+//   redis->turn();                                             // all that can happen at this moment
+//   CHECK(redis->take_heard() == Texts{"PING", "PING", "SCRIPT LOAD", ...});
+//   redis->let_pass(500ms);
+//
+// It answers like a Redis to which nothing happens, as far as nodes ask: it keeps a log, counts publishers, grants a
+// lease. A test may hold answers back and give its own. Scripts are known by their names in redis_scripts.hpp.
+//
+// What connections hold may hold the Redis: whoever connects closes, and lets it turn once more.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <hiredis/hiredis.h>
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <asio/ip/address.hpp>
+
+#include <spate/cluster/detail/redis_connection.hpp>
+#include <spate/cluster/detail/redis_io.hpp>
+#include <spate/cluster/detail/redis_scripts.hpp>
+#include "support/texts.hpp"
+
+namespace spate::test {
+
+/// The protocol of Redis, as it answers.
+namespace resp {
+
+inline std::string simple(const std::string& text) {
+  return "+" + text + "\r\n";
+}
+inline std::string error(const std::string& text) {
+  return "-" + text + "\r\n";
+}
+inline std::string integer(std::int64_t number) {
+  return ":" + std::to_string(number) + "\r\n";
+}
+inline std::string bulk(const std::string& text) {
+  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+}
+inline std::string nothing() {
+  return "*-1\r\n";
+}
+inline std::string array(const std::vector<std::string>& elements) {
+  std::string all = "*" + std::to_string(elements.size()) + "\r\n";
+  for (const std::string& element : elements) all += element;
+  return all;
+}
+
+}  // namespace resp
+
+class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_this<HeldRedis> {
+ public:
+  /// A command that came: "PING", or of a script its name.
+  struct Command {
+    std::string name;
+    std::vector<std::string> words;      // of a script the keys, as they came
+    std::vector<std::string> arguments;  // of a script alone, behind its keys
+    std::size_t connection;              // counted from 0, as they are made
+    detail::TimePoint at;
+  };
+
+  // ---- what a node reaches it by ----
+
+  detail::TimePoint now() const override { return now_; }
+  std::unique_ptr<detail::RedisSocket> socket() override { return std::make_unique<Socket>(*this); }
+  std::unique_ptr<detail::RedisTimer> timer() override { return std::make_unique<Timer>(*this); }
+  void post(std::function<void()> function) override { posted_.push_back(std::move(function)); }
+
+  // ---- time ----
+
+  /// Runs what is to be run at this moment, until nothing is.
+  void turn() {
+    for (bool more = true; more;) {
+      while (!posted_.empty()) {
+        const auto function = std::move(posted_.front());
+        posted_.pop_front();
+        function();
+      }
+      // One reply at a time: what it makes others send comes before the next.
+      const std::vector<Socket*> sockets = connected_;
+      more = std::any_of(sockets.begin(), sockets.end(), [](Socket* socket) { return socket->serve(); });
+    }
+  }
+
+  /// Lets time pass, from one moment that somebody waits for to the next.
+  void let_pass(detail::Clock::duration time) {
+    const detail::TimePoint end = now_ + time;
+    turn();
+    while (next_moment() <= end) {
+      now_ = std::max(now_, next_moment());
+      for (Timer* due = first_due(); due != nullptr; due = first_due()) {
+        due->fire();
+        turn();
+      }
+      turn();
+    }
+    now_ = end;
+  }
+
+  /// The next moment that somebody waits for.
+  detail::TimePoint next_moment() const {
+    detail::TimePoint next = detail::never;
+    for (const Timer* timer : timers_) next = std::min(next, timer->at);
+    for (const Socket* socket : connected_) next = std::min(next, socket->blocks_until());
+    return next;
+  }
+
+  // ---- what a test sees ----
+
+  /// The names of the commands that came since the last call, in order.
+  Texts take_heard() {
+    Texts names;
+    for (; told_ < commands_.size(); ++told_) names.push_back(commands_[told_].name);
+    return names;
+  }
+  /// All that came of one name.
+  std::vector<Command> all(const std::string& name) const {
+    std::vector<Command> found;
+    std::copy_if(commands_.begin(), commands_.end(), std::back_inserter(found),
+                 [&](const Command& command) { return command.name == name; });
+    return found;
+  }
+  Command last(const std::string& name) const { return all(name).back(); }
+  std::size_t count(const std::string& name) const { return all(name).size(); }
+  /// Connections that stand now.
+  std::size_t connections() const { return connected_.size(); }
+  std::size_t attempts() const { return attempts_; }
+  /// Operations of sockets so far.
+  std::size_t operations() const { return operations_; }
+  /// The messages of the log, in order.
+  Texts log() const {
+    Texts messages;
+    for (const Entry& entry : entries_) messages.push_back(entry.message);
+    return messages;
+  }
+  const std::string& epoch() const { return epoch_; }
+
+  // ---- what a test does ----
+
+  /// Answers `name` no more by itself, but with what the test gives.
+  void hold(const std::string& name) { held_.insert(name); }
+  /// Answers the first `count` commands of that name that wait, or that come, by itself.
+  void answer(const std::string& name, std::size_t count = 1) {
+    let_through_[name] += count;
+    turn();
+  }
+  /// Answers `name` by itself again.
+  void let_go(const std::string& name) {
+    held_.erase(name);
+    turn();
+  }
+  /// Answers the first command of that name that waits, or that comes, with `reply`.
+  void reply(const std::string& name, std::string reply) {
+    replies_[name].push_back(std::move(reply));
+    turn();
+  }
+
+  enum class Lost : std::uint8_t {
+    before,  // of a command nothing comes, of a name or an address neither
+    behind   // the command is done, but nobody hears of it
+  };
+  /// The operation behind the next `count` fails, and with it all of its connection.
+  void fail_after(std::size_t count, Lost lost) {
+    fails_at_ = operations_ + count + 1;
+    lost_ = lost;
+  }
+  bool has_failed() const { return fails_at_ != 0 && operations_ >= fails_at_; }
+
+  /// Cuts all connections.
+  void cut() {
+    for (Socket* socket : std::vector(connected_)) socket->cut();
+    turn();
+  }
+  /// Takes no connections, or does again.
+  void refuse_connections(bool refuses) { refuses_ = refuses; }
+  /// Its name has so many addresses, of which only the last leads to it.
+  void set_addresses(std::uint16_t count) { addresses_ = count; }
+  /// Hands over so many bytes at a time. 0: whole replies.
+  void set_piece(std::size_t bytes) { piece_ = bytes; }
+  /// Sends `bytes` over connection `number`, though nobody has asked.
+  void send(std::size_t number, const std::string& bytes) {
+    for (Socket* socket : connected_) {
+      if (socket->number == number) socket->output.push_back(bytes);
+    }
+    turn();
+  }
+  /// Publishes to whoever subscribed to anything.
+  void publish(const std::string& channel, const std::string& message) {
+    for (Socket* socket : connected_) {
+      if (!socket->subscribed) continue;
+      socket->output.push_back(resp::array({resp::bulk("message"), resp::bulk(channel), resp::bulk(message)}));
+    }
+    turn();
+  }
+  /// Another node puts this into the log.
+  void append(const std::string& message) {
+    add_entry(message);
+    turn();
+  }
+  /// It has another log, or none yet.
+  void lose_log(const std::string& epoch = {}) {
+    epoch_ = epoch;
+    entries_.clear();
+    counters_.clear();
+  }
+  /// It knows no script any more.
+  void flush_scripts() { loaded_.clear(); }
+  void lose_lease() { holder_.clear(); }
+
+ private:
+  struct Entry {
+    std::uint64_t number;
+    std::string message;
+    std::string id() const { return std::to_string(number) + "-0"; }
+  };
+
+  class Timer final : public detail::RedisTimer {
+   public:
+    explicit Timer(HeldRedis& of) : redis(of) { redis.timers_.push_back(this); }
+    ~Timer() override { std::erase(redis.timers_, this); }
+    void set(std::chrono::milliseconds wait, std::function<void()> then) override {
+      at = redis.now_ + wait;
+      function = std::move(then);
+    }
+    void cancel() override {
+      at = detail::never;
+      function = nullptr;
+    }
+    void fire() {
+      at = detail::never;
+      std::exchange(function, nullptr)();
+    }
+
+    HeldRedis& redis;
+    detail::TimePoint at = detail::never;
+    std::function<void()> function;
+  };
+
+  /// One end and the other.
+  class Socket final : public detail::RedisSocket {
+   public:
+    explicit Socket(HeldRedis& of) : redis(of), reader(redisReaderCreate(), &redisReaderFree) {}
+    ~Socket() override { std::erase(redis.connected_, this); }
+
+    void resolve(const std::string& host, std::uint16_t port,
+                 std::function<void(const std::error_code&, const Addresses&)> done) override {
+      const bool fails = redis.next_fails();
+      std::vector<asio::ip::tcp::endpoint> found;
+      for (std::uint16_t i = 1; i <= redis.addresses_ && !fails; ++i) {
+        found.emplace_back(asio::ip::make_address("192.0.2." + std::to_string(i)), port);
+      }
+      redis.post([fails, done = std::move(done),
+                  found = Addresses::create(found.begin(), found.end(), host, std::to_string(port))] {
+        done(fails ? std::error_code(asio::error::host_not_found) : std::error_code(), fails ? Addresses() : found);
+      });
+    }
+
+    std::error_code connect(const asio::ip::tcp::endpoint& address,
+                            std::function<void(const std::error_code&)> done) override {
+      ++redis.attempts_;
+      const bool leads = address.address().to_v4().to_bytes()[3] == redis.addresses_;
+      const bool takes = !redis.next_fails() && !redis.refuses_ && leads;
+      if (takes) {
+        number = redis.made_++;
+        redis.connected_.push_back(this);
+      }
+      redis.post([takes, done = std::move(done)] {
+        done(takes ? std::error_code() : std::error_code(asio::error::connection_refused));
+      });
+      return {};
+    }
+
+    void read_some(asio::mutable_buffer into, Transferred done) override {
+      buffer = into;
+      reading = std::move(done);
+      if (!stands()) fail_reading();
+    }
+
+    void write_some(asio::const_buffer from, Transferred done) override {
+      const std::size_t size = redis.piece_ == 0 ? from.size() : std::min(from.size(), redis.piece_);
+      const bool fails = stands() && redis.next_fails();
+      if (stands() && !(fails && redis.lost_ == Lost::before))
+        take(std::string(static_cast<const char*>(from.data()), size));
+      if (fails) {
+        run_all();
+        cut();
+      }
+      redis.post([done = std::move(done), size, cut = !stands()] {
+        done(cut ? std::error_code(asio::error::connection_reset) : std::error_code(), cut ? 0 : size);
+      });
+    }
+
+    void close() override {
+      std::erase(redis.connected_, this);
+      fail_reading();
+    }
+
+    /// The other end goes.
+    void cut() { close(); }
+
+    /// One step: runs a command, or hands over a piece of a reply. Returns false when there is nothing to do.
+    bool serve() {
+      if (run_one()) return true;
+      if (output.empty() || !reading) return false;
+      if (redis.next_fails()) {
+        cut();
+        return true;
+      }
+      std::string& first = output.front();
+      const std::size_t size = std::min({first.size(), buffer.size(), redis.piece_ == 0 ? first.size() : redis.piece_});
+      std::copy_n(first.begin(), size, static_cast<char*>(buffer.data()));
+      first.erase(0, size);
+      if (first.empty()) output.pop_front();
+      redis.post([done = std::exchange(reading, nullptr), size] { done({}, size); });
+      return true;
+    }
+
+    /// When what blocks here ends without an answer.
+    detail::TimePoint blocks_until() const {
+      const bool blocks = !input.empty() && input.front().name == "XREAD" && !redis.held_.contains("XREAD");
+      return blocks ? input.front().at + quiet : detail::never;
+    }
+
+    HeldRedis& redis;
+    std::size_t number = 0;
+    std::deque<std::string> output;
+    bool subscribed = false;
+
+   private:
+    bool stands() const { return std::count(redis.connected_.begin(), redis.connected_.end(), this) > 0; }
+
+    void fail_reading() {
+      if (!reading) return;
+      redis.post([done = std::exchange(reading, nullptr)] { done(asio::error::connection_reset, 0); });
+    }
+
+    void take(const std::string& bytes) {
+      redisReaderFeed(reader.get(), bytes.data(), bytes.size());
+      for (;;) {
+        void* parsed = nullptr;
+        if (redisReaderGetReply(reader.get(), &parsed) != REDIS_OK || parsed == nullptr) return;
+        const std::unique_ptr<void, void (*)(void*)> owned(parsed, &freeReplyObject);
+        input.push_back(redis.read_command(*static_cast<const redisReply*>(parsed), number));
+        redis.commands_.push_back(input.back());
+      }
+    }
+
+    bool run_one() {
+      if (input.empty()) return false;
+      std::optional<std::string> answer = redis.answer_to(*this, input.front());
+      if (!answer) return false;
+      input.pop_front();
+      output.push_back(std::move(*answer));
+      return true;
+    }
+    void run_all() {
+      while (run_one()) continue;
+    }
+
+    const std::unique_ptr<redisReader, void (*)(redisReader*)> reader;
+    std::deque<Command> input;
+    asio::mutable_buffer buffer;
+    Transferred reading;
+  };
+
+  static constexpr std::chrono::seconds quiet{1};
+
+  bool next_fails() { return ++operations_ == fails_at_; }
+
+  Timer* first_due() {
+    for (Timer* timer : timers_) {
+      if (timer->at <= now_) return timer;
+    }
+    return nullptr;
+  }
+
+  static const std::map<std::string_view, std::string>& script_names() {
+    namespace scripts = detail::redis_scripts;
+    static const std::map<std::string_view, std::string> names{
+        {scripts::hello, "hello"},   {scripts::offer, "offer"}, {scripts::settle, "settle"},
+        {scripts::append, "append"}, {scripts::read, "read"},   {scripts::reaches, "reaches"},
+        {scripts::route, "route"},   {scripts::lease, "lease"}, {scripts::presence, "presence"},
+        {scripts::forget, "forget"}, {scripts::leave, "leave"}, {scripts::counts, "counts"},
+        {scripts::others, "others"},
+    };
+    return names;
+  }
+
+  Command read_command(const redisReply& parsed, std::size_t connection) {
+    Command command{{}, {}, {}, connection, now_};
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < parsed.elements; ++i) all.emplace_back(detail::text_of(*parsed.element[i]));
+    if (all.front() == "EVALSHA") {
+      command.name = all[1].substr(all[1].find(':') + 1);
+      const std::size_t keys = std::stoul(all[2]);
+      command.words.assign(all.begin() + 3, all.end());
+      command.arguments.assign(command.words.begin() + static_cast<std::ptrdiff_t>(keys), command.words.end());
+    } else {
+      command.name = all.front() == "SCRIPT" ? "SCRIPT LOAD" : all.front();
+      command.words.assign(all.begin() + 1, all.end());
+    }
+    return command;
+  }
+
+  std::optional<std::string> answer_to(Socket& socket, const Command& command) {
+    if (auto& given = replies_[command.name]; !given.empty()) {
+      std::string first = std::move(given.front());
+      given.pop_front();
+      return first;
+    }
+    if (held_.contains(command.name)) {
+      std::size_t& let_through = let_through_[command.name];
+      if (let_through == 0) return std::nullopt;
+      --let_through;
+    }
+    if (const bool script = command.name.front() >= 'a'; script && !loaded_.contains(command.name)) {
+      return resp::error("NOSCRIPT No matching script.");
+    }
+    return answer(socket, command);
+  }
+
+  std::optional<std::string> answer(Socket& socket, const Command& command) {
+    const std::string& name = command.name;
+    const auto& arguments = command.arguments;
+    if (name == "PING" && socket.subscribed) return resp::array({resp::bulk("pong"), resp::bulk("")});
+    if (name == "PING") return resp::simple("PONG");
+    if (name == "AUTH" || name == "SELECT") return resp::simple("OK");
+    if (name == "INFO") return resp::bulk("run_id:1\r\nmaster_replid:1\r\n");
+    if (name == "SCRIPT LOAD") {
+      const std::string& script = script_names().at(command.words[1]);
+      loaded_.insert(script);
+      return resp::bulk("sha:" + script);
+    }
+    if (name == "SUBSCRIBE") {
+      socket.subscribed = true;
+      std::string all;
+      for (std::size_t i = 0; i < command.words.size(); ++i) {
+        all += resp::array({resp::bulk("subscribe"), resp::bulk(command.words[i]), resp::integer(std::int64_t(i) + 1)});
+      }
+      return all;
+    }
+    if (name == "PUBSUB") return resp::array({resp::bulk(command.words[1]), resp::integer(1)});
+    if (name == "hello") return hello(arguments);
+    if (name == "append") return append(command.words[2], arguments);
+    if (name == "read") return read(arguments[0]);
+    if (name == "XREAD") return news(command);
+    if (name == "reaches") return resp::integer(entries_.empty() || number_of(arguments[0]) == 0 ? 0 : 1);
+    if (name == "lease") {
+      const bool goes_on = std::exchange(holder_, arguments[2]) == arguments[2];
+      return resp::array({resp::integer(goes_on ? 1 : 0), resp::integer(0)});
+    }
+    if (name == "presence") return resp::integer(std::int64_t(arguments.size() - 4) / 2);
+    if (name == "counts") return resp::array({resp::integer(0), resp::integer(0)});
+    if (name == "others") return resp::array({});
+    if (name == "XINFO") return resp::array({resp::bulk("last-generated-id"), resp::bulk(newest())});
+    if (name == "leave" || name == "forget" || name == "XTRIM") return resp::integer(0);
+    return resp::integer(1);  // PUBLISH, route, WAIT, settle, offer
+  }
+
+  std::string newest() const { return entries_.empty() ? "0-0" : entries_.back().id(); }
+  static std::uint64_t number_of(const std::string& id) { return std::stoull(id); }
+
+  void add_entry(const std::string& message) { entries_.push_back({entries_.size() + 1, message}); }
+
+  std::string hello(const std::vector<std::string>& arguments) {
+    if (epoch_.empty()) epoch_ = arguments[0];
+    const std::string stamp = entries_.empty() ? "" : entries_.back().message.substr(0, 17);
+    return resp::array({resp::bulk(epoch_), resp::integer(0), resp::bulk(newest()), resp::bulk("0-0"),
+                        resp::bulk(entries_.empty() ? "" : newest()), resp::bulk(stamp)});
+  }
+
+  std::string append(const std::string& publisher, const std::vector<std::string>& arguments) {
+    if (arguments[0] != epoch_) return resp::error("EPOCH the log has begun anew");
+    std::uint64_t& last = counters_[publisher];
+    const std::uint64_t counter = std::stoull(arguments[1]);
+    if (counter <= last) return resp::integer(0);
+    if (counter != last + 1 && arguments[2] != "1") return resp::error("ORDER an earlier event has failed");
+    last = counter;
+    add_entry(arguments[5]);
+    return resp::bulk(newest());
+  }
+
+  std::vector<std::string> entries_behind(const std::string& id) const {
+    std::vector<std::string> found;
+    for (const Entry& entry : entries_) {
+      if (entry.number <= number_of(id)) continue;
+      found.push_back(resp::array({resp::bulk(entry.id()), resp::array({resp::bulk("e"), resp::bulk(epoch_),
+                                                                        resp::bulk("m"), resp::bulk(entry.message)})}));
+    }
+    return found;
+  }
+
+  std::string read(const std::string& from) const {
+    const auto size = static_cast<std::int64_t>(entries_.size());
+    return resp::array({resp::bulk(epoch_), resp::integer(size), resp::integer(size), resp::bulk(newest()),
+                        resp::bulk(entries_.empty() ? "" : "1-0"), resp::array(entries_behind(from))});
+  }
+
+  std::optional<std::string> news(const Command& command) const {
+    const std::vector<std::string> found = entries_behind(command.words.back());
+    if (!found.empty()) return resp::array({resp::array({resp::bulk("log"), resp::array(found)})});
+    return now_ >= command.at + quiet ? std::optional(resp::nothing()) : std::nullopt;
+  }
+
+  detail::TimePoint now_{std::chrono::hours(1)};
+  std::deque<std::function<void()>> posted_;
+  std::vector<Timer*> timers_;
+  std::vector<Socket*> connected_;
+  std::size_t made_ = 0;
+  std::size_t attempts_ = 0;
+
+  std::size_t operations_ = 0;
+  std::size_t fails_at_ = 0;  // that operation; 0: none
+  Lost lost_ = Lost::before;
+  bool refuses_ = false;
+  std::uint16_t addresses_ = 1;
+  std::size_t piece_ = 0;
+
+  std::vector<Command> commands_;
+  std::size_t told_ = 0;  // of them
+  std::set<std::string> held_;
+  std::map<std::string, std::size_t> let_through_;
+  std::map<std::string, std::deque<std::string>> replies_;
+
+  std::set<std::string> loaded_;  // scripts
+  std::string epoch_;
+  std::vector<Entry> entries_;
+  std::map<std::string, std::uint64_t> counters_;  // of publishers
+  std::string holder_;                             // of the lease
+};
+
+}  // namespace spate::test
