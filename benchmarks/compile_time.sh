@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What including Spate costs a compiler: a program with <spate/spate.hpp> against one with just the Asio and llhttp
-# headers that Spate includes itself. Processor seconds, medians of interleaved runs.
+# headers that Spate includes itself, for both forms: headers alone, and compiled once (SPATE_SEPARATE_COMPILATION), where
+# it needs fewer of them. Processor seconds, medians of interleaved runs.
 #
 #   benchmarks/compile_time.sh [--build DIR] [--rounds N] [COMPILER...]
 set -u
@@ -15,32 +16,45 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 grep -v -- '^-[ID]$' "$build/benchmarks/compile_flags.txt" > "$work/flags"
 
-# Every header of Asio and llhttp that spate.hpp reaches, directly or through Spate's own headers.
-g++ -std=c++20 -M $(cat "$work/flags") -x c++ - <<< '#include <spate/spate.hpp>' | tr ' \\' '\n\n' |
-  grep "^$root/include/spate/" | xargs grep -ho '#include <\(asio/.*\|llhttp\.h\)>' | sort -u > "$work/asio.cpp"
-[ -s "$work/asio.cpp" ] || { echo "compile_time.sh: spate.hpp could not be read" >&2; exit 1; }
-echo '#include <spate/spate.hpp>' > "$work/spate.cpp"
-for source in asio spate; do echo 'int main() {}' >> "$work/$source.cpp"; done
+# FORM.flags, FORM.asio.cpp and FORM.spate.cpp of each form. The former has every header of Asio and llhttp that
+# spate.hpp reaches in it, directly or through Spate's own headers.
+forms='headers compiled'
+for form in $forms; do
+  cp "$work/flags" "$work/$form.flags"
+  [ $form = headers ] || echo -DSPATE_SEPARATE_COMPILATION >> "$work/$form.flags"
+  # shellcheck disable=SC2046
+  g++ -std=c++20 -M $(cat "$work/$form.flags") -x c++ - <<< '#include <spate/spate.hpp>' | tr ' \\' '\n\n' |
+    grep "^$root/include/spate/" | xargs grep -ho '#include <\(asio/.*\|llhttp\.h\)>' | sort -u > "$work/$form.asio.cpp"
+  [ -s "$work/$form.asio.cpp" ] || { echo "compile_time.sh: spate.hpp could not be read" >&2; exit 1; }
+  echo '#include <spate/spate.hpp>' > "$work/$form.spate.cpp"
+  for source in asio spate; do echo 'int main() {}' >> "$work/$form.$source.cpp"; done
+done
 
-processor_seconds() { # COMPILER SOURCE
+processor_seconds() { # COMPILER FORM SOURCE
   local TIMEFORMAT='%U %S' more=
   # Asio 1.22 knows the coroutines of Clang only from the time before they were standard.
   case $1 in *clang*) more=-DASIO_HAS_CO_AWAIT=1 ;; esac
   # shellcheck disable=SC2046,SC2086
-  { time "$1" -std=c++20 -O2 $(cat "$work/flags") $more -c "$work/$2.cpp" -o "$work/out.o" 2> "$work/errors"; } \
+  { time "$1" -std=c++20 -O2 $(cat "$work/$2.flags") $more -c "$work/$2.$3.cpp" -o "$work/out.o" 2> "$work/errors"; } \
     2> "$work/time" || { head -5 "$work/errors" >&2; exit 1; }
   awk '{print $1 + $2}' "$work/time"
 }
 middle() { sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
 
-echo "$(grep -c include "$work/asio.cpp") headers of Asio and llhttp against spate.hpp, processor seconds, medians of $rounds:"
+echo "headers of Asio and llhttp that spate.hpp includes against spate.hpp, processor seconds, medians of $rounds:"
 for compiler in "$@"; do
   command -v "$compiler" >/dev/null || continue
-  : > "$work/asio.times"
-  : > "$work/spate.times"
+  rm -f "$work"/*.times
   for _ in $(seq "$rounds"); do
-    for source in asio spate; do processor_seconds "$compiler" $source >> "$work/$source.times" || exit 1; done
+    for form in $forms; do
+      for source in asio spate; do
+        processor_seconds "$compiler" $form $source >> "$work/$form.$source.times" || exit 1
+      done
+    done
   done
-  asio=$(middle < "$work/asio.times") spate=$(middle < "$work/spate.times")
-  echo "  $compiler: $asio, $spate, ratio $(awk "BEGIN {printf \"%.2f\", $spate / $asio}")"
+  for form in $forms; do
+    asio=$(middle < "$work/$form.asio.times") spate=$(middle < "$work/$form.spate.times")
+    echo "  $compiler, $form ($(grep -c include "$work/$form.asio.cpp") of Asio and llhttp):" \
+      "$asio, $spate, ratio $(awk "BEGIN {printf \"%.2f\", $spate / $asio}")"
+  done
 done

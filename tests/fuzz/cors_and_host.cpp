@@ -7,6 +7,7 @@
 
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/cors.hpp>
+#include <spate/http/detail/tokens.hpp>
 #include <spate/http/host_policy.hpp>
 #include "fuzz/fuzz.hpp"
 

@@ -82,26 +82,22 @@ class Emitter {
   ///
   /// Throws       std::invalid_argument when `user` is empty, or the emitter gives ids and `event` has one of its own
   /// Lifetime     `event` is encoded before the call returns
-  SendReport send(std::string_view user, const Event& event) { return send(Audience::user(user), event); }
+  SendReport send(std::string_view user, const Event& event);
 
   /// Sends to several users, under one id; a user named twice counts once.
-  SendReport send(std::span<const std::string> users, const Event& event) {
-    return send(Audience::users(users), event);
-  }
+  SendReport send(std::span<const std::string> users, const Event& event);
   SendReport send(std::span<const std::string_view> users, const Event& event);
   /// The same for users that are written down: `emitter.send({"ann", "bob"}, event)`.
-  SendReport send(std::initializer_list<std::string_view> users, const Event& event) {
-    return send(std::span<const std::string_view>(users.begin(), users.size()), event);
-  }
+  SendReport send(std::initializer_list<std::string_view> users, const Event& event);
 
   /// Sends to every user whose id begins with the bytes of `prefix`; costs what it matches, not what is registered.
-  SendReport send_group(std::string_view prefix, const Event& event) { return send(Audience::group(prefix), event); }
+  SendReport send_group(std::string_view prefix, const Event& event);
 
   /// Sends to any audience.
   SendReport send(const Audience& audience, const Event& event);
 
   /// Sends to everybody.
-  SendReport broadcast(const Event& event) { return send(Audience::everybody(), event); }
+  SendReport broadcast(const Event& event);
 
   /// Whether every loop keeps up: false once one is behind by more than `EmitterOptions::max_backlog_bytes`, or many
   /// of its clients are, as is said there.

@@ -131,7 +131,12 @@ class AuthorizeCoroutine : public std::function<detail::Awaitable<std::optional<
 class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine> {
  public:
   /// Asks nobody.
-  AuthorizeHook() = default;
+  AuthorizeHook() noexcept;
+  AuthorizeHook(const AuthorizeHook& other);
+  AuthorizeHook(AuthorizeHook&& other) noexcept;
+  AuthorizeHook& operator=(const AuthorizeHook& other);
+  AuthorizeHook& operator=(AuthorizeHook&& other) noexcept;
+  ~AuthorizeHook();
   /// `hook` is a function or a coroutine as above; it may be one that can only be moved.
   template <typename Hook>
     requires(!std::is_base_of_v<AuthorizeHook, Hook>)

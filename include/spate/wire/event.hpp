@@ -80,7 +80,7 @@ class Event {
   const std::optional<std::chrono::milliseconds>& retry() const noexcept { return retry_; }
   const std::optional<std::string>& comment() const noexcept { return comment_; }
 
-  friend bool operator==(const Event&, const Event&) = default;
+  bool operator==(const Event& other) const;
 
  private:
   static void refuse(std::string_view text, std::string_view forbidden, const char* field);

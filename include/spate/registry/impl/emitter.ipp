@@ -30,6 +30,26 @@ SPATE_DECL SendReport Emitter::send(std::span<const std::string_view> users, con
   return send(std::vector<std::string>(users.begin(), users.end()), event);
 }
 
+SPATE_DECL SendReport Emitter::send(std::string_view user, const Event& event) {
+  return core_->send(Audience::user(user), event);
+}
+
+SPATE_DECL SendReport Emitter::send(std::span<const std::string> users, const Event& event) {
+  return core_->send(Audience::users(users), event);
+}
+
+SPATE_DECL SendReport Emitter::send(std::initializer_list<std::string_view> users, const Event& event) {
+  return send(std::span<const std::string_view>(users.begin(), users.size()), event);
+}
+
+SPATE_DECL SendReport Emitter::send_group(std::string_view prefix, const Event& event) {
+  return core_->send(Audience::group(prefix), event);
+}
+
+SPATE_DECL SendReport Emitter::broadcast(const Event& event) {
+  return core_->send(Audience::everybody(), event);
+}
+
 SPATE_DECL SendReport Emitter::send(const Audience& audience, const Event& event) {
   return core_->send(audience, event);
 }

@@ -31,7 +31,7 @@ struct Authorization {
     if (route.options.authorize_on == AuthorizeOn::head) body = request.take_body();
   }
 
-  bool for_stream() const noexcept { return std::holds_alternative<StreamHandler>(route.handler); }
+  bool for_stream() const noexcept { return static_cast<bool>(route.handler.stream); }
 
   /// Asks `hook` about `asked`. `origin` is told the verdict in a turn of `shard`.
   static void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked, const Ref<Shard>& shard,

@@ -6,7 +6,6 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include <spate/config.hpp>
 #include <spate/http/request.hpp>
@@ -27,7 +26,19 @@ using RequestHandler = std::function<void(SharedRequest, PendingResponse, const 
 /// Answers at once.
 using ValueHandler = std::function<Response(const Request&)>;
 using PiecesHandler = std::function<void(SharedRequest, StreamedResponse, const OnException&)>;
-using Handler = std::variant<ValueHandler, RequestHandler, StreamHandler, PiecesHandler>;
+
+/// One of them; the others are empty. No variant, which takes a compiler longer than all the rest of this.
+struct Handler {
+  Handler(ValueHandler handler) : value(std::move(handler)) {}      // NOLINT(google-explicit-constructor): it is one
+  Handler(RequestHandler handler) : request(std::move(handler)) {}  // NOLINT(google-explicit-constructor)
+  Handler(StreamHandler handler) : stream(std::move(handler)) {}    // NOLINT(google-explicit-constructor)
+  Handler(PiecesHandler handler) : pieces(std::move(handler)) {}    // NOLINT(google-explicit-constructor)
+
+  ValueHandler value;
+  RequestHandler request;
+  StreamHandler stream;
+  PiecesHandler pieces;
+};
 
 /// A handler let an exception out: the client gets 500 when nothing has been sent yet, else the stream ends.
 SPATE_DECL void stream_handler_failed(const EventStream& stream, const OnException& on_exception,

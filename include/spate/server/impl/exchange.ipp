@@ -95,24 +95,24 @@ SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
 }
 
 SPATE_DECL bool Exchange::admit(const Route& route, const Request& request) {
-  if (std::holds_alternative<StreamHandler>(route.handler) && !choice_of(request)) return false;
+  if (route.handler.stream && !choice_of(request)) return false;
   admitted_ = &route;
   return true;
 }
 
 SPATE_DECL void Exchange::handle(const Route& route, Request&& request) {
-  if (const auto* now = std::get_if<ValueHandler>(&route.handler)) return put((*now)(request));
-  if (const auto* later = std::get_if<RequestHandler>(&route.handler)) {
+  if (route.handler.value) return put(route.handler.value(request));
+  if (route.handler.request) {
     const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<StreamOrigin>(&origin_));
     respondent_.pending = core;
-    return (*later)(std::make_shared<const Request>(std::move(request)), access::handle<PendingResponse>(core),
-                    server_.options.on_exception);
+    return route.handler.request(std::make_shared<const Request>(std::move(request)),
+                                 access::handle<PendingResponse>(core), server_.options.on_exception);
   }
-  if (const auto* pieces = std::get_if<PiecesHandler>(&route.handler)) {
+  if (route.handler.pieces) {
     const auto core = make_ref<StreamedCore>(Ref<Shard>(&shard_), Ref<PieceOrigin>(&origin_));
     respondent_.pieces = core;
-    return (*pieces)(std::make_shared<const Request>(std::move(request)), access::handle<StreamedResponse>(core),
-                     server_.options.on_exception);
+    return route.handler.pieces(std::make_shared<const Request>(std::move(request)),
+                                access::handle<StreamedResponse>(core), server_.options.on_exception);
   }
   open_stream(route, std::move(request));
 }
@@ -142,7 +142,7 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
                            std::make_shared<const Request>(std::move(request)), std::move(fields), *std::move(choice));
   const auto stream = access::handle<EventStream>(respondent_.stream);
   if (expiry) stream.expire_at(*expiry);
-  std::get<StreamHandler>(route.handler)(stream, server_.options.on_exception);
+  route.handler.stream(stream, server_.options.on_exception);
   // The drain has passed already; the client gets its farewell all the same.
   if (draining()) access::core(stream)->on_drain();
 }

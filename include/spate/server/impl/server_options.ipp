@@ -9,6 +9,17 @@
 #include <spate/server/server_options.hpp>
 #include <spate/stream/detail/spawn.hpp>
 
+namespace spate {
+
+SPATE_DECL AuthorizeHook::AuthorizeHook() noexcept = default;
+SPATE_DECL AuthorizeHook::AuthorizeHook(const AuthorizeHook& other) = default;
+SPATE_DECL AuthorizeHook::AuthorizeHook(AuthorizeHook&& other) noexcept = default;
+SPATE_DECL AuthorizeHook& AuthorizeHook::operator=(const AuthorizeHook& other) = default;
+SPATE_DECL AuthorizeHook& AuthorizeHook::operator=(AuthorizeHook&& other) noexcept = default;
+SPATE_DECL AuthorizeHook::~AuthorizeHook() = default;
+
+}  // namespace spate
+
 namespace spate::detail {
 
 template <typename Result>

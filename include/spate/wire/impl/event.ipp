@@ -18,6 +18,8 @@ SPATE_DECL Event Event::repaired(std::string_view data) {
   return Event(detail::repair_utf8(data));
 }
 
+SPATE_DECL bool Event::operator==(const Event& other) const = default;
+
 SPATE_DECL Event& Event::name(std::string_view name) & {
   refuse(name, "\r\n", "name");
   name_ = checked(std::string(name), "name");
