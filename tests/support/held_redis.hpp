@@ -68,7 +68,7 @@ inline std::string array(const std::vector<std::string>& elements) {
 
 }  // namespace resp
 
-class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_this<HeldRedis> {
+class HeldRedis final : public detail::RedisIo {
  public:
   /// A command that came: "PING", or of a script its name.
   struct Command {
