@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -67,7 +68,7 @@ inline std::string array(const std::vector<std::string>& elements) {
 
 }  // namespace resp
 
-class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_this<HeldRedis> {
+class HeldRedis final : public detail::RedisIo {
  public:
   /// A command that came: "PING", or of a script its name.
   struct Command {
@@ -139,7 +140,11 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
                  [&](const Command& command) { return command.name == name; });
     return found;
   }
-  Command last(const std::string& name) const { return all(name).back(); }
+  Command last(const std::string& name) const {
+    const std::vector<Command> found = all(name);
+    if (found.empty()) throw std::logic_error("no " + name + " has come");
+    return found.back();
+  }
   std::size_t count(const std::string& name) const { return all(name).size(); }
   /// Connections that stand now.
   std::size_t connections() const { return connected_.size(); }
@@ -187,11 +192,19 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
 
   /// Cuts all connections.
   void cut() {
-    for (Socket* socket : std::vector(connected_)) socket->cut();
+    for (Socket* socket : std::vector(connected_)) socket->close();
     turn();
   }
   /// Takes no connections, or does again.
   void refuse_connections(bool refuses) { refuses_ = refuses; }
+  /// Neither takes nor refuses connections from now on.
+  void ignore_connections() { ignores_ = true; }
+  /// Takes what is written to it one piece at a time from now on, each by `take_piece`.
+  void stop_taking() { takes_ = false; }
+  void take_piece() {
+    for (Socket* socket : connected_) socket->finish_writing();
+    turn();
+  }
   /// Its name has so many addresses, of which only the last leads to it.
   void set_addresses(std::uint16_t count) { addresses_ = count; }
   /// Hands over so many bytes at a time. 0: whole replies.
@@ -277,6 +290,7 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
     std::error_code connect(const asio::ip::tcp::endpoint& address,
                             std::function<void(const std::error_code&)> done) override {
       ++redis.attempts_;
+      if (redis.ignores_) return {};
       const bool leads = address.address().to_v4().to_bytes()[3] == redis.addresses_;
       const bool takes = !redis.next_fails() && !redis.refuses_ && leads;
       if (takes) {
@@ -297,32 +311,38 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
 
     void write_some(asio::const_buffer from, Transferred done) override {
       const std::size_t size = redis.piece_ == 0 ? from.size() : std::min(from.size(), redis.piece_);
-      const bool fails = stands() && redis.next_fails();
-      if (stands() && !(fails && redis.lost_ == Lost::before))
-        take(std::string(static_cast<const char*>(from.data()), size));
-      if (fails) {
-        run_all();
-        cut();
+      written.assign(static_cast<const char*>(from.data()), size);
+      writing = [done = std::move(done), size](bool stood) {
+        done(stood ? std::error_code() : std::error_code(asio::error::connection_reset), stood ? size : 0);
+      };
+      if (stands() && redis.next_fails()) {
+        if (redis.lost_ == Lost::behind) {
+          take();
+          while (run_one()) continue;
+        }
+        return close();
       }
-      redis.post([done = std::move(done), size, cut = !stands()] {
-        done(cut ? std::error_code(asio::error::connection_reset) : std::error_code(), cut ? 0 : size);
-      });
+      if (redis.takes_ || !stands()) finish_writing();
+    }
+    void finish_writing() {
+      if (!writing) return;
+      if (stands()) take();
+      redis.post([done = std::exchange(writing, nullptr), stood = stands()] { done(stood); });
     }
 
+    // From either end.
     void close() override {
       std::erase(redis.connected_, this);
       fail_reading();
+      finish_writing();
     }
-
-    /// The other end goes.
-    void cut() { close(); }
 
     /// One step: runs a command, or hands over a piece of a reply. Returns false when there is nothing to do.
     bool serve() {
       if (run_one()) return true;
       if (output.empty() || !reading) return false;
       if (redis.next_fails()) {
-        cut();
+        close();
         return true;
       }
       std::string& first = output.front();
@@ -353,8 +373,8 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
       redis.post([done = std::exchange(reading, nullptr)] { done(asio::error::connection_reset, 0); });
     }
 
-    void take(const std::string& bytes) {
-      redisReaderFeed(reader.get(), bytes.data(), bytes.size());
+    void take() {
+      redisReaderFeed(reader.get(), written.data(), written.size());
       for (;;) {
         void* parsed = nullptr;
         if (redisReaderGetReply(reader.get(), &parsed) != REDIS_OK || parsed == nullptr) return;
@@ -372,14 +392,13 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
       output.push_back(std::move(*answer));
       return true;
     }
-    void run_all() {
-      while (run_one()) continue;
-    }
 
     const std::unique_ptr<redisReader, void (*)(redisReader*)> reader;
     std::deque<Command> input;
     asio::mutable_buffer buffer;
     Transferred reading;
+    std::string written;  // and not yet taken
+    std::function<void(bool)> writing;
   };
 
   static constexpr std::chrono::seconds quiet{1};
@@ -461,7 +480,7 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
     if (name == "PUBSUB") return resp::array({resp::bulk(command.words[1]), resp::integer(1)});
     if (name == "hello") return hello(arguments);
     if (name == "append") return append(command.words[2], arguments);
-    if (name == "read") return read(arguments[0]);
+    if (name == "read") return read(arguments[0], std::stoul(arguments[1]));
     if (name == "XREAD") return news(command);
     if (name == "reaches") return resp::integer(entries_.empty() || number_of(arguments[0]) == 0 ? 0 : 1);
     if (name == "lease") {
@@ -499,24 +518,24 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
     return resp::bulk(newest());
   }
 
-  std::vector<std::string> entries_behind(const std::string& id) const {
+  std::vector<std::string> entries_behind(const std::string& id, std::size_t most) const {
     std::vector<std::string> found;
     for (const Entry& entry : entries_) {
-      if (entry.number <= number_of(id)) continue;
+      if (entry.number <= number_of(id) || found.size() == most) continue;
       found.push_back(resp::array({resp::bulk(entry.id()), resp::array({resp::bulk("e"), resp::bulk(epoch_),
                                                                         resp::bulk("m"), resp::bulk(entry.message)})}));
     }
     return found;
   }
 
-  std::string read(const std::string& from) const {
+  std::string read(const std::string& from, std::size_t most) const {
     const auto size = static_cast<std::int64_t>(entries_.size());
     return resp::array({resp::bulk(epoch_), resp::integer(size), resp::integer(size), resp::bulk(newest()),
-                        resp::bulk(entries_.empty() ? "" : "1-0"), resp::array(entries_behind(from))});
+                        resp::bulk(entries_.empty() ? "" : "1-0"), resp::array(entries_behind(from, most))});
   }
 
   std::optional<std::string> news(const Command& command) const {
-    const std::vector<std::string> found = entries_behind(command.words.back());
+    const std::vector<std::string> found = entries_behind(command.words.back(), std::stoul(command.words[1]));
     if (!found.empty()) return resp::array({resp::array({resp::bulk("log"), resp::array(found)})});
     return now_ >= command.at + quiet ? std::optional(resp::nothing()) : std::nullopt;
   }
@@ -532,6 +551,8 @@ class HeldRedis final : public detail::RedisIo, public std::enable_shared_from_t
   std::size_t fails_at_ = 0;  // that operation; 0: none
   Lost lost_ = Lost::before;
   bool refuses_ = false;
+  bool ignores_ = false;
+  bool takes_ = true;
   std::uint16_t addresses_ = 1;
   std::size_t piece_ = 0;
 

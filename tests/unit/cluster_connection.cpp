@@ -214,6 +214,39 @@ TEST_CASE("a Redis that takes the connection and says nothing is given up", "[cl
   CHECK(held.take_notes() == Texts{"lost: no answer for 1000 ms"});
 }
 
+TEST_CASE("a Redis that cannot be reached is given up", "[cluster][connection]") {
+  const auto redis = std::make_shared<HeldRedis>();
+  redis->ignore_connections();
+  HeldConnection held("redis://localhost", redis);
+  held.redis->let_pass(1250ms);
+  CHECK(held.take_notes() == Texts{"lost: no answer for 1000 ms"});
+}
+
+TEST_CASE("a long command may take any time, as long as pieces of it are taken", "[cluster][connection]") {
+  HeldConnection held;
+  held.turn();
+  held.take_notes();
+  held.redis->set_piece(8);
+  held.redis->stop_taking();
+  held.ask("reached", {"PUBLISH", "channel", "a long text"});
+  held.redis->take_piece();  // there is room for it between the two
+  for (int pieces = 0; pieces < 4; ++pieces) {
+    held.redis->let_pass(900ms);
+    CHECK(held.take_notes().empty());
+    held.redis->take_piece();
+  }
+  SECTION("to its end") {
+    held.redis->let_pass(900ms);
+    held.redis->take_piece();
+    CHECK(held.redis->last("PUBLISH").words == Texts{"channel", "a long text"});
+    CHECK(held.take_notes() == Texts{"reached 1"});
+  }
+  SECTION("but no longer") {
+    held.redis->let_pass(1250ms);
+    CHECK(held.take_notes() == Texts{"lost: no answer for 1000 ms"});
+  }
+}
+
 TEST_CASE("whichever operation fails, the connection ends once and says so", "[cluster][connection]") {
   const auto lost = GENERATE(HeldRedis::Lost::before, HeldRedis::Lost::behind);
   std::size_t failures = 0;

@@ -377,6 +377,34 @@ TEST_CASE("what a node has read and the log lacks, it offers", "[cluster][node]"
   CHECK(held.take_notes() == Texts{"1-0 1", "2-0 2"});
 }
 
+TEST_CASE("an event that its publisher has sent again, as its answer was lost with the log's end, is delivered once",
+          "[cluster][node]") {
+  HeldNode held;
+  held.come_up();
+  held.redis->append(message("1", 1));
+  held.redis->append(message("1", 1));
+  held.redis->append(message("2", 2));
+  CHECK(held.take_notes() == Texts{"1-0 1", "3-0 2"});
+}
+
+TEST_CASE("a long log is read in pieces, and a node is there when it has all of it", "[cluster][node]") {
+  HeldNode held;
+  held.redis->lose_log("epoch");
+  for (std::uint64_t i = 1; i <= 1'500; ++i) held.redis->append(message(std::to_string(i), i));
+  held.redis->hold("read");
+  held.begin();
+  held.redis->answer("read");
+  CHECK(held.take_notes().size() == 1 + 1'024);  // and that it begins
+  CHECK_FALSE(held.connected());
+  held.redis->answer("read");
+  const Texts rest = held.take_notes();
+  CHECK(rest.size() == 476);
+  CHECK(rest.back() == "1500-0 1500");
+  held.redis->let_go("read");
+  CHECK(held.connected());
+  CHECK(held.listener->caught_up_to == *LogId::parse("1500-0"));
+}
+
 TEST_CASE("garbage is skipped, counted and told", "[cluster][node]") {
   HeldNode held;
   held.come_up();
@@ -464,7 +492,9 @@ TEST_CASE("a node that closes takes itself out, gives up what is queued and come
   CHECK(held.take_fates() == Texts{"1: " + make_error_code(Errc::shut_down).message()});
   CHECK(held.reason() == "closed");
   CHECK(held.redis->connections() == 0);
+  CHECK(held.redis->next_moment() == never);  // nothing keeps a program from ending
   CHECK(held.node->publish(Audience::everybody(), Event("2"), {}) == Errc::shut_down);
+  held.node->attach(held.listener);
   held.redis->let_pass(1h);
   CHECK(held.redis->take_heard().empty());
 }
@@ -475,6 +505,8 @@ TEST_CASE("a node that closes while it waits to connect stays away", "[cluster][
   held.begin();
   const std::size_t attempts = held.redis->attempts();
   held.node->close();
+  held.redis->turn();
+  CHECK(held.redis->next_moment() == never);
   held.redis->let_pass(1h);
   CHECK(held.redis->attempts() == attempts);
 }

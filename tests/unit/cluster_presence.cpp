@@ -189,6 +189,7 @@ TEST_CASE("without a session nothing is noted: all who are here are told when th
   CHECK(held.take_notes() == Texts{"lost: Connection reset by peer"});
   CHECK(held.presence->state() == State::asking);
   CHECK_FALSE(held.change("anna", 5));
+  CHECK(held.redis->next_moment() == never);  // nothing keeps a program from ending
   held.connect();
   CHECK(held.told(held.redis->count("presence") - 1) == Texts{"anna 5"});
 }

@@ -323,6 +323,23 @@ TEST_CASE("when one event fails, those behind it fail too, and all are sent agai
   CHECK(held.status().reason.empty());
 }
 
+TEST_CASE("a connection that breaks in that pause ends it: all are sent over the next one at once",
+          "[cluster][sender]") {
+  HeldSender held;
+  held.connect();
+  held.redis->reply("append", resp::error("MISCONF no disk"));
+  held.publish("1");
+  CHECK(held.redis->next_moment() <= held.redis->now() + 200ms);
+  held.take_sent();
+  held.disconnect();
+  CHECK(held.redis->next_moment() == never);  // nothing keeps a program from ending
+  CHECK(held.status().reason.empty());
+  held.connect();
+  CHECK(held.take_sent() == Texts{"1*"});
+  held.publish("2");
+  CHECK(held.logged() == Texts{"1", "2"});
+}
+
 TEST_CASE("an event for which Redis has no memory is sent again at once when some was made", "[cluster][sender]") {
   HeldSender held;
   held.redis->hold("append");
