@@ -5,7 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include <spate/http/detail/tokens.hpp>
 #include <spate/http/cors.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/host_policy.hpp>
