@@ -17,13 +17,16 @@ SPATE_DECL void Receipt::answer(std::error_code error, std::uint64_t sequence) {
 }
 
 SPATE_DECL void Receipt::await(Then then) {
-  std::optional<std::pair<std::error_code, std::uint64_t>> result;
+  std::pair<std::error_code, std::uint64_t> result;
   {
     const Lock lock(mutex_);
-    result = result_;
-    if (!result) then_ = std::move(then);
+    if (!result_) {
+      then_ = std::move(then);
+      return;
+    }
+    result = *result_;
   }
-  if (result) then(result->first, result->second);
+  then(result.first, result.second);
 }
 
 }  // namespace spate::detail

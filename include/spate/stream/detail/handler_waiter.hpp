@@ -68,7 +68,7 @@ class CompletionWaiter : public SendWaiter {
 
  private:
   /// Posts `call` to the handler's own executor. Returns false, and leaves it alone, when there is none.
-  virtual bool post_to_own(Call&& call) = 0;
+  virtual bool post_to_own(Call& call) = 0;
   /// Calls the handler, on its executor.
   virtual void run(std::error_code error) = 0;
   virtual void drop() noexcept = 0;
@@ -136,7 +136,7 @@ class HandlerWaiter final : public ResultWaiter<Results...> {
  private:
   using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
 
-  bool post_to_own(CompletionWaiter::Call&& call) override {
+  bool post_to_own(CompletionWaiter::Call& call) override {
     if (!work_) return false;
     asio::post(work_->get_executor(), std::move(call));
     return true;

@@ -48,7 +48,7 @@ SPATE_DECL void CompletionWaiter::call(std::error_code error) {
 
 SPATE_DECL void CompletionWaiter::post() {
   Call call(this);
-  if (!post_to_own(std::move(call)) && shard_) shard_->post_call(std::move(call));
+  if (!post_to_own(call) && shard_) shard_->post_call(std::move(call));
 }
 
 SPATE_DECL void CompletionWaiter::let_go() noexcept {
