@@ -21,7 +21,7 @@ namespace spate::detail {
 class Gaps {
  public:
   Gaps(const EmitterOptions& options, HookQueue& hooks, const History& history, const Departures& departures)
-      : on_gap_(options.on_gap), hooks_(hooks), history_(history), departures_(departures) {}
+      : on_gap_(share(options.on_gap)), hooks_(hooks), history_(history), departures_(departures) {}
 
   /// Tells the program, and makes the event that tells the client, which is empty if there is to be none: behind
   /// `requested`, a cursor that is quoted, something is missing. `next` is the first event that follows, 0 when none
@@ -36,7 +36,7 @@ class Gaps {
   static EncodedEvent without_position(const Subscription& subscription, GapReason reason);
 
  private:
-  const std::function<void(const Gap&)>& on_gap_;
+  const SharedHook<const Gap&> on_gap_;
   HookQueue& hooks_;
   const History& history_;
   const Departures& departures_;

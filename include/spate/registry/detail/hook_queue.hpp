@@ -13,6 +13,16 @@
 
 namespace spate::detail {
 
+/// A hook of the program's, to be queued again and again: copies of this run no code of its own, which may be one that
+/// asks the emitter something, while a lock is held. Null where the program has given none.
+template <typename... Arguments>
+using SharedHook = std::shared_ptr<const std::function<void(Arguments...)>>;
+
+template <typename... Arguments>
+SharedHook<Arguments...> share(const std::function<void(Arguments...)>& hook) {
+  return hook ? std::make_shared<const std::function<void(Arguments...)>>(hook) : nullptr;
+}
+
 /// Any thread. Made by std::make_shared: hooks that are under way keep it alive.
 class HookQueue : public std::enable_shared_from_this<HookQueue> {
  public:

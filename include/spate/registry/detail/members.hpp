@@ -31,7 +31,11 @@ class Members {
  public:
   /// Those of `emitter`, which is not looked into.
   Members(const EmitterOptions& options, HookQueue& hooks, const EmitterCore& emitter)
-      : options_(options), hooks_(hooks), emitter_(emitter) {}
+      : options_(options),
+        on_join_(share(options.on_join)),
+        on_leave_(share(options.on_leave)),
+        hooks_(hooks),
+        emitter_(emitter) {}
 
   // ---- who is there ----
 
@@ -101,7 +105,7 @@ class Members {
 
  private:
   // The hook `function`, which may be empty, for `user`: to be queued when all that may fail has been done.
-  static HookQueue::Hooks hook(const std::function<void(const std::string&)>& function, const std::string& user);
+  static HookQueue::Hooks hook(const SharedHook<const std::string&>& function, const std::string& user);
 
   void insert_poll(User& user, Subscription& subscription, const Replace& replace);
   static Poll* poll_of(const Subscription& subscription);
@@ -110,6 +114,7 @@ class Members {
   void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
 
   const EmitterOptions& options_;
+  const SharedHook<const std::string&> on_join_, on_leave_;
   HookQueue& hooks_;
   const EmitterCore& emitter_;
   UserIndex index_;

@@ -15,7 +15,7 @@ SPATE_DECL EncodedEvent Gaps::tell(const Subscription& subscription, const std::
   const std::string oldest = next == 0 ? std::string() : history_.id_of(next);
   if (on_gap_) {
     hooks_.push(stream.shard_ref(), [function = on_gap_, gap = Gap{departures_.owner(subscription), requested, oldest,
-                                                                   reason}] { function(gap); });
+                                                                   reason}] { (*function)(gap); });
   }
   const std::string& name = stream.options().gap_event;
   return name.empty() ? EncodedEvent()

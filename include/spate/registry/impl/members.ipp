@@ -55,8 +55,8 @@ SPATE_DECL void Members::insert(std::string id, const Ref<Subscription>& subscri
   if (stream.transport() == Transport::poll) insert_poll(user, *subscription, replace);
   if (options_.bus) options_.bus->changed(user.id, user.streams());
   if (first) {
-    HookQueue::Hooks join = hook(options_.on_join, user.id);
-    leave = hook(options_.on_leave, user.id);
+    HookQueue::Hooks join = hook(on_join_, user.id);
+    leave = hook(on_leave_, user.id);
     hooks_.push(Ref<Shard>(&subscription->shard()), std::move(join));
   }
   if (options_.max_streams_per_user == 0 || user.streams() <= options_.max_streams_per_user) return;
@@ -146,10 +146,9 @@ SPATE_DECL void Members::end_grace(Poll& poll) {
   }
 }
 
-SPATE_DECL HookQueue::Hooks Members::hook(const std::function<void(const std::string&)>& function,
-                                          const std::string& user) {
+SPATE_DECL HookQueue::Hooks Members::hook(const SharedHook<const std::string&>& function, const std::string& user) {
   HookQueue::Hooks hooks;
-  if (function) hooks.push_back([function, user] { function(user); });
+  if (function) hooks.push_back([function, user] { (*function)(user); });
   return hooks;
 }
 
@@ -175,7 +174,7 @@ SPATE_DECL void Members::take_out(Subscription& subscription) {
 SPATE_DECL HookQueue::Hooks Members::before_leaving(const User& user) {
   if (closed_) return {};  // nobody listens any more
   HookQueue::Hooks leave;
-  if (user.streams() == 1) leave = hook(options_.on_leave, user.id);
+  if (user.streams() == 1) leave = hook(on_leave_, user.id);
   if (options_.bus) options_.bus->changed(user.id, user.streams() - 1);
   return leave;
 }
