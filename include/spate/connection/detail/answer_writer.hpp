@@ -35,8 +35,8 @@ class AnswerWriter {
   /// Puts the head that a stream would begin with, which is the whole answer to a HEAD.
   virtual void put_stream_head(const HeaderFields& fields, Framing framing) = 0;
 
-  /// Puts the head of `response`, whose body nobody knows as long as the request is a HEAD: without a length, as a
-  /// length is that of GET's body or none. (RFC 9110 8.6)
+  /// Puts the head of `response` alone, without Content-Length: for a HEAD, where the length of GET's body is not
+  /// known. (RFC 9110 8.6)
   virtual void put_head(const Response& response) = 0;
 
   /// Puts the head of an answer whose body follows in pieces.

@@ -87,7 +87,7 @@ class EpollPoller {
   /// Bytes that were written and that the peer's host has not acknowledged.
   std::size_t unacknowledged(SocketId socket) const noexcept;
 
-  /// Holds `ticket` until the socket closes, whoever has it then.
+  /// Keeps `ticket` until the socket is closed, also when its resident changes.
   void hold(SocketId socket, Ref<Resident> ticket) { tickets_[socket] = std::move(ticket); }
 
   /// Asks for one on_writable, after a write was refused.

@@ -1,4 +1,5 @@
-// What memory running out must not do: let a loop sleep for ever, or let one connection's failure cost the others.
+// `insist` repeats a step until there is memory for it: without it a loop might sleep for ever. `run_for` ends the one
+// resident whose step throws, so that its failure costs no other.
 #pragma once
 
 #include <exception>

@@ -1,7 +1,8 @@
 // CatchUp: what a stream draws from the store until it is live.
 //
-// The change is made in the moment in which the store has nothing more for it: so it is in order with all that is
-// published. One that has left draws up to what was accepted for it, and ends. Guarded by the emitter's lock.
+// It becomes live under the lock, in the moment in which the store has nothing more for it: so the change is in order
+// with all that is published. One that has left draws up to what was accepted for it, and ends. Guarded by the
+// emitter's lock.
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,7 @@ class EmitterCore;
 
 class Members {
  public:
-  /// Those of `emitter`, which is not looked into.
+  /// Those of `emitter`, which serves as an identity only.
   Members(const EmitterOptions& options, HookQueue& hooks, const EmitterCore& emitter)
       : options_(options),
         on_join_(share(options.on_join)),

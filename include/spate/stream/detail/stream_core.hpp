@@ -4,7 +4,7 @@
 // state only ever moves forward: pending, open or rejected, finishing, closed. What other threads may still ask for is
 // told by it; how far the stream itself has come is with StreamFsm, which says what to do, and this does it.
 //
-// How a stream begins and ends is in stream_life.hpp, how events reach its client in stream_output.hpp.
+// How a stream begins and ends is in impl/stream_life.ipp, how events reach its client in impl/stream_output.ipp.
 #pragma once
 
 #include <algorithm>

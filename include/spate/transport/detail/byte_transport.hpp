@@ -2,7 +2,11 @@
 // a test.
 //
 // One object may serve many peers, each under a number of its own; all plain sockets of a loop share one. Who talks to
-// a peer holds a Peer. All members run on the loop's executor.
+// a peer holds a Peer. It holds each resident until `close` or `abort`, which may end the resident's life, and calls
+// none of its functions inside a call of its own. All members run on the loop's executor.
+//
+// What has left is the peer's business: broken_pipe is told of a client that has gone, and timed_out of one whose host
+// has acknowledged nothing for too long.
 #pragma once
 
 #include <cstddef>
@@ -27,14 +31,16 @@ class ByteTransport {
   /// From now on `resident` is told what happens to `peer`: on_readable, on_writable, on_hangup.
   virtual void set_resident(int peer, Ref<Resident> resident) = 0;
 
-  /// Reads what is there. would_block when nothing is, asio::error::eof at the end.
+  /// Reads what is there. would_block when nothing is, asio::error::eof at the end. Less than `size` means that nothing
+  /// is left: what comes later is told by on_readable.
   virtual std::size_t read(int peer, char* data, std::size_t size, std::error_code& error) = 0;
 
   /// Takes as much of `buffers`, which are `size` bytes in all, as it can now, and returns how much that is.
   ///
   /// would_block means that it takes no more until the next on_writable, which has to be asked for with
   /// `await_writable`; it may have taken something nevertheless. Something, but less than `size`, without an error
-  /// means that the rest may be offered again at once.
+  /// means that the rest may be offered again at once. What is offered next begins where it left off, and may go on
+  /// otherwise: behind the first buffer events may have been dropped.
   virtual std::size_t write(int peer, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                             std::error_code& error) = 0;
 
@@ -47,7 +53,7 @@ class ByteTransport {
   /// Bytes that were taken and that the peer has not acknowledged; zero where that cannot be told.
   virtual std::size_t unacknowledged(int peer) const = 0;
 
-  /// Why a peer has gone at whose end there is nothing more to read; empty when it has not.
+  /// After the end was read: why the connection has broken since. Empty as long as the peer may still read.
   virtual std::error_code broken(int peer) = 0;
 
   /// Ends this side; what the peer sends can still be read.

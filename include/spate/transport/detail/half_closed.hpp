@@ -1,8 +1,8 @@
 // A client that has ended its side of the connection behind its request: it has gone, or waits for its answer.
 //
-// Nobody can tell but by writing to it. Where it may take a while until there is something to write, a word is written
-// now and then that every client of HTTP/1.1 has to skip. If the client has gone, its host answers that by breaking the
-// connection. (RFC 9110 15.2)
+// Nobody can tell but by writing to it. Where it may take a while until there is something to write, `100 Continue` is
+// written now and then, which every client of HTTP/1.1 ignores. If the client has gone, its host answers that by
+// breaking the connection. (RFC 9110 15.2)
 #pragma once
 
 #include <chrono>

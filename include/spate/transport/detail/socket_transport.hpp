@@ -14,6 +14,8 @@
 
 namespace spate::detail {
 
+static_assert(ByteTransport::max_buffers <= Poller::max_buffers);
+
 class SocketTransport final : public ByteTransport {
  public:
   explicit SocketTransport(Poller& poller) noexcept : poller_(poller) {}
