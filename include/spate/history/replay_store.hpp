@@ -74,7 +74,8 @@ class ReplayStore {
   /// it has what was asked for, or knows that it will not have it. Then it is asked again, and `fetch` follows, unless
   /// it answers false once more. Meanwhile that stream waits, and nobody else does. `discarded` is to be answered at
   /// once in any case. Who is asked for may have gone when it is there.
-  virtual bool at_hand(std::string_view user, std::uint64_t after, std::size_t max_bytes, const Waiter& waiter);
+  SPATE_DECL virtual bool at_hand(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+                                  const Waiter& waiter);
 
   /// What `fetch` returns at the same moment, whatever it is asked for: whether a client has a gap is found without its
   /// history being read.

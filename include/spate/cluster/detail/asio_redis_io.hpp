@@ -25,17 +25,17 @@ class AsioRedisSocket final : public RedisSocket {
  public:
   explicit AsioRedisSocket(const asio::any_io_executor& strand) : resolver_(strand), socket_(strand) {}
 
-  void resolve(const std::string& host, std::uint16_t port,
-               std::function<void(const std::error_code&, const Addresses&)> done) override;
-  std::error_code connect(const asio::ip::tcp::endpoint& address,
-                          std::function<void(const std::error_code&)> done) override;
+  SPATE_DECL void resolve(const std::string& host, std::uint16_t port,
+                          std::function<void(const std::error_code&, const Addresses&)> done) override;
+  SPATE_DECL std::error_code connect(const asio::ip::tcp::endpoint& address,
+                                     std::function<void(const std::error_code&)> done) override;
   void read_some(asio::mutable_buffer into, Transferred done) override {
     socket_.async_read_some(into, std::move(done));
   }
   void write_some(asio::const_buffer from, Transferred done) override {
     socket_.async_write_some(from, std::move(done));
   }
-  void close() override;
+  SPATE_DECL void close() override;
 
  private:
   asio::ip::tcp::resolver resolver_;
@@ -46,7 +46,7 @@ class AsioRedisTimer final : public RedisTimer {
  public:
   explicit AsioRedisTimer(const asio::any_io_executor& strand) : timer_(strand) {}
 
-  void set(std::chrono::milliseconds wait, std::function<void()> function) override;
+  SPATE_DECL void set(std::chrono::milliseconds wait, std::function<void()> function) override;
   void cancel() override { timer_.cancel(); }
 
  private:

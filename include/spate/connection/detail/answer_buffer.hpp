@@ -28,16 +28,16 @@ namespace spate::detail {
 
 class AnswerBuffer final : public AnswerWriter {
  public:
-  void begin(const Request& request) override;
+  SPATE_DECL void begin(const Request& request) override;
   void begin_refusal() override { context_ = HeadContext{1, false}; }
   bool head_only() const noexcept override { return context_.head_only; }
   void close_after() noexcept override { context_.keep_alive = false; }
-  void put(const Response& response) override;
-  void put_stream_head(const HeaderFields& fields, Framing framing) override;
-  void put_head(const Response& response) override;
-  void put_head_of_pieces(const Response& response) override;
+  SPATE_DECL void put(const Response& response) override;
+  SPATE_DECL void put_stream_head(const HeaderFields& fields, Framing framing) override;
+  SPATE_DECL void put_head(const Response& response) override;
+  SPATE_DECL void put_head_of_pieces(const Response& response) override;
   /// An empty chunk would be the end. (RFC 9112 7.1)
-  void put_piece(std::string_view piece) override;
+  SPATE_DECL void put_piece(std::string_view piece) override;
   bool empty() const noexcept override { return bytes_.empty(); }
 
   /// Whether the client skips an interim answer that it has not asked for. (RFC 9110 15.2)
