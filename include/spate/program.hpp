@@ -97,7 +97,7 @@ class Program {
 
  private:
   // A hundred years: what a clock can still be added to.
-  static constexpr std::uint64_t most_milliseconds = 100ull * 366 * 24 * 3600 * 1000;
+  static constexpr std::uint64_t max_milliseconds = 100ull * 366 * 24 * 3600 * 1000;
 
   void allow_header(const std::string& name);
 

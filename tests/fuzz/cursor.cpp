@@ -23,9 +23,9 @@ class FixedStore final : public ReplayStore {
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
     store_.append(sequence, audience, event);
   }
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) override {
-    return store_.fetch(user, after, most_bytes, events);
+    return store_.fetch(user, after, max_bytes, events);
   }
 
  private:

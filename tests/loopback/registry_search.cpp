@@ -44,21 +44,21 @@ class CountingStore final : public spate::ReplayStore {
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
     kept_.append(sequence, audience, event);
   }
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t most_bytes,
+  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) override {
     const std::size_t before = events.size();
     const std::uint64_t gone = lost;
-    const std::uint64_t discarded = std::max(gone, kept_.fetch(user, std::max(gone, after), most_bytes, events));
+    const std::uint64_t discarded = std::max(gone, kept_.fetch(user, std::max(gone, after), max_bytes, events));
     const std::size_t count = events.size() - before;
     read += count;
-    if (count > most_read) most_read = count;
+    if (count > max_read) max_read = count;
     if (on_fetch) on_fetch(count);
     return discarded;
   }
 
-  std::atomic<std::size_t> read{0};       // events
-  std::atomic<std::size_t> most_read{0};  // at a time
-  std::atomic<std::uint64_t> lost{0};     // what is up to here is no more
+  std::atomic<std::size_t> read{0};      // events
+  std::atomic<std::size_t> max_read{0};  // at a time
+  std::atomic<std::uint64_t> lost{0};    // what is up to here is no more
   std::function<void(std::size_t)> on_fetch;
 
  private:
@@ -162,7 +162,7 @@ TEST_CASE("a filter that matches nothing is found out in small steps, between wh
   stop = true;
   other.join();
   CHECK(counted.store->read <= events + 1);
-  CHECK(counted.store->most_read < 400);
+  CHECK(counted.store->max_read < 400);
   CHECK(last > first);
   counted.store->on_fetch = nullptr;
 }

@@ -662,7 +662,7 @@ TEST_CASE("one address that is refused again and again takes no descriptor but t
   // They keep their end open, whatever they are told.
   std::vector<Client> refused;
   std::size_t told = 0;
-  constexpr std::size_t attempts = detail::ConnectionLimits::most_refused + 20;
+  constexpr std::size_t attempts = detail::ConnectionLimits::max_refused + 20;
   for (std::size_t i = 0; i < attempts; ++i) {
     try {
       refused.emplace_back(serving.port());
@@ -675,7 +675,7 @@ TEST_CASE("one address that is refused again and again takes no descriptor but t
     CHECK_THAT(answer, StartsWith("HTTP/1.1 503 "));
     ++told;
   }
-  CHECK(told >= detail::ConnectionLimits::most_refused);
+  CHECK(told >= detail::ConnectionLimits::max_refused);
   CHECK(told < attempts);
   CHECK(serving.stats().rejected == attempts);
   // When they have gone the next one is told again; and whoever was inside never noticed.

@@ -147,7 +147,7 @@ TEST_CASE("what the kernel has taken is not kept for what it has not", "[connect
   std::string expected = unsent(answers);
   // Never all of it is taken; and once in a while a client is slow.
   std::string got;
-  std::size_t most_unsent = 0;
+  std::size_t max_unsent = 0;
   for (int i = 0; i < 2000; ++i) {
     const std::string piece(1000 + static_cast<std::size_t>(i) * 7 % 9000, static_cast<char>('a' + i % 26));
     AnswerBuffer alone;
@@ -156,13 +156,13 @@ TEST_CASE("what the kernel has taken is not kept for what it has not", "[connect
     expected += unsent(alone);
     answers.put_piece(piece);
     const std::string bytes = unsent(answers);
-    most_unsent = std::max(most_unsent, bytes.size());
+    max_unsent = std::max(max_unsent, bytes.size());
     const std::size_t taken = i % 100 < 50 ? bytes.size() / 10 : bytes.size() - 1;
     got += bytes.substr(0, taken);
     answers.sent(taken);
-    REQUIRE(answers.held() <= 5 * most_unsent + 64 * 1024);
+    REQUIRE(answers.held() <= 5 * max_unsent + 64 * 1024);
     if (i % 100 == 99) {
-      most_unsent = 0;
+      max_unsent = 0;
       REQUIRE(answers.held() <= 64 * 1024);
     }
   }

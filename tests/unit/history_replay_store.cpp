@@ -121,14 +121,14 @@ struct Pair {
     sizes.push_back(event.bytes().size());
   }
 
-  void check(std::string_view user, std::uint64_t after, std::size_t most_bytes) {
-    CAPTURE(user, after, most_bytes);
+  void check(std::string_view user, std::uint64_t after, std::size_t max_bytes) {
+    CAPTURE(user, after, max_bytes);
     std::vector<StoredEvent> events;
-    const std::uint64_t discarded = store.fetch(user, after, most_bytes, events);
+    const std::uint64_t discarded = store.fetch(user, after, max_bytes, events);
     model.trim(now);
     const std::vector<std::uint64_t> expected = model.kept(user, after), got = sequences(events);
     std::vector<std::uint64_t> numbers;
-    REQUIRE(store.fetch_sequences(user, after, most_bytes, numbers) == discarded);
+    REQUIRE(store.fetch_sequences(user, after, max_bytes, numbers) == discarded);
     REQUIRE(numbers == got);
 
     // The beginning of what is kept for the user: one event at least, then as many as fit.
@@ -139,10 +139,10 @@ struct Pair {
       REQUIRE(stored.event.id() == std::to_string(stored.sequence));
       bytes += stored.event.bytes().size();
     }
-    if (got.size() > 1) REQUIRE(bytes <= most_bytes);
+    if (got.size() > 1) REQUIRE(bytes <= max_bytes);
     if (got.size() < expected.size()) {
       REQUIRE(!got.empty());
-      REQUIRE(bytes + sizes[static_cast<std::size_t>(expected[got.size()] - 1)] > most_bytes);
+      REQUIRE(bytes + sizes[static_cast<std::size_t>(expected[got.size()] - 1)] > max_bytes);
     }
 
     // A real gap is always told, and none is made up as long as every user is remembered.

@@ -25,7 +25,7 @@ using spate::detail::SendWaiter;
 using spate::detail::Subscription;
 using spate::test::RegistryParts;
 
-constexpr std::size_t most_bytes = 1000;
+constexpr std::size_t max_bytes = 1000;
 
 /// One loop with two streams, and what waits for it.
 struct Loop {
@@ -41,12 +41,12 @@ struct Loop {
 
   RegistryParts parts;
   const Ref<Subscription> anna = parts.subscription(), bert = parts.subscription({"note"});
-  Backlog backlog{most_bytes};
+  Backlog backlog{max_bytes};
   Delivery::Receivers receivers;
   const Ref<SendWaiter> waiter = make_ref<FunctionWaiter>([](std::error_code) {});
 };
 
-const EncodedEvent large(Event(std::string(2 * most_bytes, 'x')));
+const EncodedEvent large(Event(std::string(2 * max_bytes, 'x')));
 
 }  // namespace
 

@@ -50,13 +50,13 @@ TEST_CASE("connections are limited in all and from one address", "[server][limit
 TEST_CASE("refused connections are counted while they close, and turned away beyond their bound", "[server][limits]") {
   Door door(0, 1);
   CHECK(door.verdict_for("192.0.2.1") == Verdict::serve);
-  for (std::size_t i = 0; i < ConnectionLimits::most_refused; ++i) {
+  for (std::size_t i = 0; i < ConnectionLimits::max_refused; ++i) {
     CHECK(door.verdict_for("192.0.2.1") == Verdict::refuse);
   }
   for (int i = 0; i < 10; ++i) CHECK(door.verdict_for("192.0.2.1") == Verdict::turn_away);
   // They cost nobody else a place.
   CHECK(door.verdict_for("192.0.2.2") == Verdict::serve);
-  CHECK(door.inside.size() == ConnectionLimits::most_refused + 2);
+  CHECK(door.inside.size() == ConnectionLimits::max_refused + 2);
   // One of them has closed.
   door.inside.erase(door.inside.begin() + 1);
   CHECK(door.verdict_for("192.0.2.2") == Verdict::refuse);

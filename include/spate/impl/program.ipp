@@ -54,7 +54,7 @@ SPATE_DECL void Program::option(std::string name, std::string value, std::string
                                 std::chrono::milliseconds& target, std::uint64_t least) {
   option(std::move(name), std::move(value), with_default(help, std::to_string(target.count())),
          [&target, least](const std::string& text) {
-           target = std::chrono::milliseconds(number(text, least, most_milliseconds));
+           target = std::chrono::milliseconds(number(text, least, max_milliseconds));
          });
 }
 

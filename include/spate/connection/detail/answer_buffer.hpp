@@ -62,7 +62,7 @@ class AnswerBuffer final : public AnswerWriter {
   void sent(std::size_t size);
 
  private:
-  static constexpr std::size_t most_kept = 16 * 1024;
+  static constexpr std::size_t max_kept = 16 * 1024;
 
   bool chunks() const noexcept { return context_.http_minor_version > 0; }
 

@@ -59,14 +59,14 @@ SPATE_DECL void AnswerBuffer::sent(std::size_t size) {
   if (left > 0) {
     // Who always puts a little more before everything is sent keeps no more than that for it. What is moved has been
     // paid for by as much that was sent.
-    if (sent_ < most_kept || sent_ < left) return;
+    if (sent_ < max_kept || sent_ < left) return;
     bytes_.erase(0, std::exchange(sent_, 0));
-    if (bytes_.capacity() > most_kept + 4 * left) bytes_.shrink_to_fit();
+    if (bytes_.capacity() > max_kept + 4 * left) bytes_.shrink_to_fit();
     return;
   }
   sent_ = 0;
   // An idle connection keeps room for an ordinary answer, but not what a large one took.
-  if (bytes_.capacity() > most_kept) bytes_ = {};
+  if (bytes_.capacity() > max_kept) bytes_ = {};
   bytes_.clear();
 }
 

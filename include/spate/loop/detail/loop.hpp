@@ -174,14 +174,14 @@ class Loop : public RefCounted<Loop> {
   // What one long replay may write before the next one's turn comes, in units of the budget: some 256 KiB.
   static constexpr int bulk_slice = 64;
   // Moments that come in one turn. Ten thousand heartbeats that are due are queued and written a few at a time.
-  static constexpr int most_moments = 64;
+  static constexpr int max_moments = 64;
   // Rounds of deliveries in one turn: what residents send to each other must not keep a turn from ending.
-  static constexpr int most_rounds = 8;
+  static constexpr int max_rounds = 8;
   // A moment that comes so much too late finds that the loop has been held up.
   static constexpr std::chrono::milliseconds standstill{20};
   // Then only sockets are served for as long again, at most for this time: what waited for this side goes on in the
   // meantime, and Asio tells of what it has not told of yet.
-  static constexpr std::chrono::milliseconds most_grace{500};
+  static constexpr std::chrono::milliseconds max_grace{500};
 
   // Room in the inbox for so many messages more, besides the places that are kept.
   void make_room(std::size_t count) SPATE_REQUIRES(mutex_);

@@ -174,10 +174,10 @@ SPATE_DECL void Loop::let_moments_come(std::exception_ptr& failure) {
   if (first > now_) return;
   if (!held_up_ && now_ - first > standstill) {
     held_up_ = true;
-    goes_on_ = now_ + std::min<Clock::duration>(now_ - first, most_grace);
+    goes_on_ = now_ + std::min<Clock::duration>(now_ - first, max_grace);
   }
   if (held_up_ && now_ < goes_on_) return;
-  for (int moments = 0; moments < most_moments; ++moments) {
+  for (int moments = 0; moments < max_moments; ++moments) {
     const Ref<Resident> resident(timers_.take_due(heard_));
     if (!resident) break;
     run_for(*resident, failure, [&] { resident->on_timer(heard_); });
@@ -206,7 +206,7 @@ SPATE_DECL bool Loop::can_swap() {
 }
 
 SPATE_DECL void Loop::deliver(std::exception_ptr& failure) {
-  for (int round = 0; round < most_rounds; ++round) {
+  for (int round = 0; round < max_rounds; ++round) {
     {
       const Lock lock(mutex_);
       if (inbox_.empty() || !can_swap()) return;

@@ -30,7 +30,7 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
  public:
   /// Refused connections that are open at once, so that their clients can read why. A client that keeps its end open
   /// would otherwise hold a descriptor of the server for each of its attempts.
-  static constexpr std::size_t most_refused = 64;
+  static constexpr std::size_t max_refused = 64;
 
   /// Zero: no limit.
   ConnectionLimits(std::size_t in_all, std::size_t per_address) noexcept : in_all_(in_all), per_address_(per_address) {}

@@ -89,9 +89,9 @@ class Session final : public RequestOrigin {
 
   static constexpr std::size_t read_size = 16 * 1024;
   // What is read ahead while a request is handled, to see the client's end behind it.
-  static constexpr std::size_t most_input = 64 * 1024;
+  static constexpr std::size_t max_input = 64 * 1024;
   // Reads in a row, before other connections have their turn.
-  static constexpr int most_reads = 16;
+  static constexpr int max_reads = 16;
   // How long a request whose time is over may wait for the server to come to what was read of it.
   static constexpr std::chrono::milliseconds overdue_wait{100};
   // What one unit of a turn's budget pays for besides a request itself, like a piece that a stream writes.

@@ -31,7 +31,7 @@ SPATE_DECL ConnectionLimits::Entry ConnectionLimits::enter(const std::optional<a
       return {Verdict::serve, place};
     }
   }
-  if (refused_ == most_refused) return {Verdict::turn_away};
+  if (refused_ == max_refused) return {Verdict::turn_away};
   ++refused_;
   place->counts = true;
   return {Verdict::refuse, place};

@@ -202,7 +202,7 @@ SPATE_DECL const Ref<Shard>& ServerImpl::next_shard() {
 
 SPATE_DECL void ServerImpl::start_threads() {
   // What was posted as the loop stopped; nobody who posts again and again may keep it from ending.
-  static constexpr int most_left = 100'000;
+  static constexpr int max_left = 100'000;
   const SignalsBlocked blocked;
   for (const auto& loop : loops_) {
     if (loop->thread.joinable()) continue;
@@ -218,7 +218,7 @@ SPATE_DECL void ServerImpl::start_threads() {
       };
       run([&] { context.run(); });
       context.restart();
-      int left = most_left;
+      int left = max_left;
       run([&] {
         while (left-- > 0 && context.poll_one() > 0) continue;
       });

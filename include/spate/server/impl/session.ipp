@@ -55,7 +55,7 @@ SPATE_DECL Left Session::flush(int& budget) {
     if (peer_) {
       input.erase(0, input.size() - rest);
       input_ = std::move(input);
-      if (paused_ && input_.size() < most_input / 2) {
+      if (paused_ && input_.size() < max_input / 2) {
         paused_ = false;
         peer_.await_readable();
       }
@@ -186,11 +186,11 @@ SPATE_DECL void Session::read() {
   char buffer[read_size];
   int budget = 1;
   for (int reads = 0; peer_ && !ended_; ++reads) {
-    if (input_.size() >= most_input) {
+    if (input_.size() >= max_input) {
       paused_ = true;
       return;
     }
-    if (reads == most_reads) return peer_.await_readable();
+    if (reads == max_reads) return peer_.await_readable();
     std::error_code error;
     const std::size_t size = peer_.read(buffer, sizeof buffer, error);
     if (error == asio::error::would_block) return;

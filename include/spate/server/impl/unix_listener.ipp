@@ -20,11 +20,11 @@ SPATE_DECL void SocketFile::remove() noexcept {
 }
 
 SPATE_DECL FolderLock::FolderLock(const std::string& path) {
-  constexpr int most_tries = 100;
+  constexpr int max_tries = 100;
   const std::string folder = path.substr(0, path.rfind('/') + 1);  // npos + 1 is 0
   folder_ = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder_ < 0) return;  // bind tells why, or it may be written and not read
-  for (int tries = 0; ::flock(folder_, LOCK_EX | LOCK_NB) != 0 && tries < most_tries; ++tries) {
+  for (int tries = 0; ::flock(folder_, LOCK_EX | LOCK_NB) != 0 && tries < max_tries; ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }

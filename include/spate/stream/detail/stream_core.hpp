@@ -310,8 +310,8 @@ class StreamCore final : public Resident {
   // How long a poll waits for a client that has ended its side: that may have gone, and then counts as reached.
   static constexpr std::chrono::seconds half_closed_wait{1};
   // Bytes of history in one answer to a poll; the client asks for the rest at once.
-  static constexpr std::size_t most_per_poll = 1024 * 1024;
-  static constexpr std::size_t most_per_write = 256 * 1024;
+  static constexpr std::size_t max_per_poll = 1024 * 1024;
+  static constexpr std::size_t max_per_write = 256 * 1024;
   static constexpr std::size_t bytes_per_budget = 4096;
 
   // What each write needs lies together: with ten thousand streams none of it is in a cache.

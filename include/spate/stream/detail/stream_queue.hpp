@@ -86,8 +86,8 @@ class StreamQueue {
   /// Gives the gaps that were left by what was dropped their bytes. Before `gather`, or `for_each`.
   void resolve_gaps(Shard& shard, const StreamOptions& limits, const Rendition& rendition);
 
-  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t most_bytes) const noexcept {
-    return queue_.gather(buffers, most, most_bytes);
+  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t max_bytes) const noexcept {
+    return queue_.gather(buffers, most, max_bytes);
   }
   void consume(Shard& shard, std::size_t written) { queue_.consume(shard.nodes(), written); }
   void clear(Shard& shard, std::error_code error) { queue_.clear(shard.nodes(), error); }

@@ -61,7 +61,7 @@ class NodePool {
 
  private:
   // Half a mebibyte of nodes: enough for a burst to every stream of a full shard, little enough to keep.
-  static constexpr std::size_t most_kept = 8192;
+  static constexpr std::size_t max_kept = 8192;
   QueueNode* free_ = nullptr;
   std::size_t kept_ = 0;
 };
@@ -88,7 +88,7 @@ class WriteQueue {
   void push_range(NodePool& pool, const Ref<Block>& block, std::string_view data, std::uint32_t events);
 
   /// Fills `buffers` with what goes out next; returns how many it filled.
-  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t most_bytes) const noexcept;
+  std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t max_bytes) const noexcept;
 
   /// Takes `written` bytes off the front and tells those who waited for them.
   void consume(NodePool& pool, std::size_t written);

@@ -242,7 +242,7 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
     if (budget <= 0) return true;
     queue_.resolve_gaps(*shard_, options(), rendition());
     asio::const_buffer buffers[ByteTransport::max_buffers];
-    const std::size_t count = queue_.gather(buffers, ByteTransport::max_buffers, most_per_write);
+    const std::size_t count = queue_.gather(buffers, ByteTransport::max_buffers, max_per_write);
     std::size_t size = 0;
     for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
     const std::size_t written = write(buffers, count, size, budget);
@@ -284,7 +284,7 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
     queue_.resolve_gaps(*shard_, options(), rendition());
     queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
     queue_.clear(*shard_, {});
-  } while (fallback_->answer.size() < most_per_poll && pull());
+  } while (fallback_->answer.size() < max_per_poll && pull());
   queue_changed();
   if (fsm_.is_over()) return;
   if (ending() && held()->last && !in_debt()) {

@@ -46,9 +46,9 @@ SPATE_DECL TransportChoice choose_transport(const Request& request) {
       }
       choice.timeout = std::chrono::milliseconds(value);
     }
-    constexpr std::size_t most_client_bytes = 256;
+    constexpr std::size_t max_client_bytes = 256;
     choice.client = once("client").value_or("");
-    if (choice.client.size() > most_client_bytes) {
+    if (choice.client.size() > max_client_bytes) {
       throw TransportRefused("client " + quote(choice.client) + " is longer than 256 bytes");
     }
   }

@@ -15,7 +15,7 @@ SPATE_DECL QueueNode* NodePool::take() {
 }
 
 SPATE_DECL void NodePool::give(QueueNode* node) noexcept {
-  if (kept_ == most_kept) {
+  if (kept_ == max_kept) {
     delete node;
     return;
   }
@@ -56,9 +56,9 @@ SPATE_DECL void WriteQueue::push_range(NodePool& pool, const Ref<Block>& block, 
 }
 
 SPATE_DECL std::size_t WriteQueue::gather(asio::const_buffer* buffers, std::size_t most,
-                                          std::size_t most_bytes) const noexcept {
+                                          std::size_t max_bytes) const noexcept {
   std::size_t filled = 0, bytes = 0;
-  for (const QueueNode* node = head_; node != nullptr && filled < most && bytes < most_bytes; node = node->next) {
+  for (const QueueNode* node = head_; node != nullptr && filled < most && bytes < max_bytes; node = node->next) {
     if (node->size == 0) continue;  // a gap whose end is not known yet
     buffers[filled++] = asio::const_buffer(node->data, node->size);
     bytes += node->size;

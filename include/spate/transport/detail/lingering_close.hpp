@@ -29,9 +29,9 @@ class LingeringClose final : public Resident {
  private:
   static constexpr std::chrono::seconds patience{2};
   // Far more than a body that was refused for its size usually has.
-  static constexpr std::size_t most_taken = 64 * 1024 * 1024;
+  static constexpr std::size_t max_taken = 64 * 1024 * 1024;
   // Reads in a row, before other connections have their turn.
-  static constexpr int most_reads = 16;
+  static constexpr int max_reads = 16;
 
   void close();
 

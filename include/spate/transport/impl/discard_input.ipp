@@ -7,9 +7,9 @@
 namespace spate::detail {
 
 SPATE_DECL bool discard_input(const Peer& peer, std::error_code& error) {
-  constexpr int most_reads = 16;
+  constexpr int max_reads = 16;
   char ignored[4096];
-  for (int i = 0; i < most_reads; ++i) {
+  for (int i = 0; i < max_reads; ++i) {
     peer.read(ignored, sizeof ignored, error);
     if (!error) continue;
     const bool open = error == asio::error::would_block;

@@ -14,8 +14,8 @@ SPATE_DECL void LingeringClose::start() {
 }
 
 SPATE_DECL bool LingeringClose::on_readable() {
-  for (int reads = 0; peer_ && taken_ < most_taken; ++reads) {
-    if (reads == most_reads) {
+  for (int reads = 0; peer_ && taken_ < max_taken; ++reads) {
+    if (reads == max_reads) {
       peer_.await_readable();
       return true;
     }
