@@ -16,7 +16,7 @@ SPATE_DECL void require_not_negative(const char* name, std::chrono::milliseconds
 SPATE_DECL void require_positive(const char* name, std::chrono::milliseconds value);
 
 /// Throws std::invalid_argument unless `least` is `most` or less.
-SPATE_DECL void require_in_order(const char* least_name, std::chrono::milliseconds least, const char* max_name,
+SPATE_DECL void require_in_order(const char* least_name, std::chrono::milliseconds least, const char* most_name,
                                  std::chrono::milliseconds most);
 
 /// Throws std::invalid_argument when `function`, which `what` is given, is a std::function or pointer that is empty.

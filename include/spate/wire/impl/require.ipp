@@ -16,11 +16,11 @@ SPATE_DECL void require_positive(const char* name, std::chrono::milliseconds val
   throw std::invalid_argument(std::string(name) + " must be positive: " + std::to_string(value.count()) + " ms");
 }
 
-SPATE_DECL void require_in_order(const char* least_name, std::chrono::milliseconds least, const char* max_name,
+SPATE_DECL void require_in_order(const char* least_name, std::chrono::milliseconds least, const char* most_name,
                                  std::chrono::milliseconds most) {
   if (least <= most) return;
   throw std::invalid_argument(std::string(least_name) + " (" + std::to_string(least.count()) +
-                              " ms) must not be above " + max_name + " (" + std::to_string(most.count()) + " ms)");
+                              " ms) must not be above " + most_name + " (" + std::to_string(most.count()) + " ms)");
 }
 
 }  // namespace spate::detail
