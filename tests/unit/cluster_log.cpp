@@ -49,7 +49,7 @@ TEST_CASE("a tail forgets what is old or too much, and knows that it has", "[clu
   CHECK(kept_after(tail, 0) == std::vector<std::uint64_t>{2});
   CHECK_FALSE(tail.reaches_back_to(0));
   CHECK(tail.reaches_back_to(1));
-  const std::string large(RedisLogTail::most_bytes / 2, 'x');
+  const std::string large(RedisLogTail::max_bytes / 2, 'x');
   tail.add(3, large, t0 + 11s);
   tail.add(4, large, t0 + 11s);
   CHECK(kept_after(tail, 0) == std::vector<std::uint64_t>{3, 4});

@@ -60,7 +60,7 @@ class RedisLogFollower {
   static constexpr std::size_t batch = 1024;
   static constexpr std::size_t batch_bytes = 1024 * 1024;
   /// Entries that it reads at a time at the log's end, where nobody has looked how large they are.
-  static constexpr std::size_t most_news = 32;
+  static constexpr std::size_t max_news = 32;
   static constexpr std::chrono::milliseconds quiet{1'000};
 
   enum class Kind : std::uint8_t { message, mark, garbled, of_another_log };

@@ -56,7 +56,7 @@ class RedisLogRecovery {
 
  private:
   /// Bytes offered in one command, about.
-  static constexpr std::size_t most_bytes = 1024 * 1024;
+  static constexpr std::size_t max_bytes = 1024 * 1024;
   static constexpr std::chrono::milliseconds asked_again_after{20};
 
   // What the log lacks; more of it does no harm.

@@ -16,8 +16,8 @@ class RedisLogSizes {
   /// What Redis keeps for an entry beside its message, about.
   static constexpr std::size_t overhead = 64;
 
-  /// Redis itself keeps no more than `most_entries`, about.
-  explicit RedisLogSizes(std::size_t most_entries) : most_entries_(most_entries) {}
+  /// Redis itself keeps no more than `max_entries`, about.
+  explicit RedisLogSizes(std::size_t max_entries) : max_entries_(max_entries) {}
 
   std::size_t bytes() const noexcept { return bytes_; }
   std::size_t entries() const noexcept { return entries_.size(); }
@@ -29,9 +29,9 @@ class RedisLogSizes {
     while (!entries_.empty() && entries_.front().sequence <= sequence) drop_oldest();
   }
 
-  /// Counts the oldest entries as gone until no more than `most_bytes` are left, but for the newest, which stays
+  /// Counts the oldest entries as gone until no more than `max_bytes` are left, but for the newest, which stays
   /// whatever its size. Returns the first that stays; nothing when none has to go.
-  std::optional<std::uint64_t> trim_to(std::size_t most_bytes);
+  std::optional<std::uint64_t> trim_to(std::size_t max_bytes);
 
   /// The log is another one.
   void clear();
@@ -44,7 +44,7 @@ class RedisLogSizes {
 
   void drop_oldest();
 
-  const std::size_t most_entries_;
+  const std::size_t max_entries_;
   std::deque<Entry> entries_;
   std::size_t bytes_ = 0;
 };

@@ -27,7 +27,7 @@ class RedisLogTail {
 
   /// What replication can lag behind, by far; and the memory that it may cost.
   static constexpr std::chrono::seconds kept_for{10};
-  static constexpr std::size_t most_bytes = 16 * 1024 * 1024;
+  static constexpr std::size_t max_bytes = 16 * 1024 * 1024;
 
   void add(std::uint64_t sequence, std::string_view message, Clock::time_point now);
 

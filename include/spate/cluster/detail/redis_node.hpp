@@ -181,7 +181,7 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   static constexpr std::chrono::milliseconds agreement_after_restart{1'000};
   static constexpr std::chrono::seconds look_again_after{2};
   /// Processes whose events are told apart; beyond it all are forgotten.
-  static constexpr std::size_t most_publishers = 10'000;
+  static constexpr std::size_t max_publishers = 10'000;
   /// What a full Redis keeps of the log at least, and the least that is trimmed at a time.
   static constexpr std::size_t least_log_bytes = 1024 * 1024;
   static constexpr std::size_t least_room = 64 * 1024;

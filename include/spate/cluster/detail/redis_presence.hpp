@@ -84,7 +84,7 @@ class RedisPresence {
 
  private:
   /// Users in one piece.
-  static constexpr std::size_t most_at_a_time = 500;
+  static constexpr std::size_t max_at_a_time = 500;
   static constexpr std::string_view at_a_time = "500";
   /// Between two renewals, so that a Redis that takes no writes any more is noticed soon.
   static constexpr std::chrono::milliseconds longest_interval{3'000};

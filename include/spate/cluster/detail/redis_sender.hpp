@@ -88,7 +88,7 @@ class RedisSender {
   static constexpr std::size_t window = 256;
   /// An event for which Redis has no memory is given up after so many attempts if it is so large that others may well
   /// find room: it holds them up no longer. A small one waits until there is memory.
-  static constexpr int most_attempts = 4;
+  static constexpr int max_attempts = 4;
   static constexpr std::size_t large = 16 * 1024;
 
   struct Confirmed {

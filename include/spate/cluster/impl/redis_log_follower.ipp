@@ -52,13 +52,13 @@ SPATE_DECL void RedisLogFollower::took_batch(const redisReply& reply) {
   position_ = std::max(position_, newest);
   events_.caught_up(position_);
   // Where much comes, this reads more of it at a time.
-  if (session_ && entries.elements >= most_news) return catch_up();
+  if (session_ && entries.elements >= max_news) return catch_up();
   wait();
 }
 
 SPATE_DECL void RedisLogFollower::wait() {
   if (!session_) return;
-  const std::string count = std::to_string(most_news), from = LogId::format(position_),
+  const std::string count = std::to_string(max_news), from = LogId::format(position_),
                     block = std::to_string(quiet.count());
   session_->listening().command(
       {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", log_key_, from},
@@ -87,7 +87,7 @@ SPATE_DECL void RedisLogFollower::looked_behind(const redisReply& reply) {
     if (!take({entry.kind, entry.sequence, entry.text})) return;
   }
   // Who reads full answers is behind.
-  if (entries.size() == most_news) return catch_up();
+  if (entries.size() == max_news) return catch_up();
   wait();
 }
 

@@ -42,7 +42,7 @@ SPATE_DECL void RedisLogRecovery::offer(std::uint64_t end) {
     ids.push_back(LogId::format(sequence));
     messages.emplace_back(message);
     bytes += message.size();
-    if (bytes >= most_bytes) flush();
+    if (bytes >= max_bytes) flush();
   });
   flush();
 }

@@ -10,12 +10,12 @@ SPATE_DECL void RedisLogSizes::add(std::uint64_t sequence, std::size_t message_b
   if (!entries_.empty() && sequence <= entries_.back().sequence) return;  // read again after a fault
   entries_.push_back({sequence, message_bytes + overhead});
   bytes_ += entries_.back().bytes;
-  if (entries_.size() > most_entries_) drop_oldest();
+  if (entries_.size() > max_entries_) drop_oldest();
 }
 
-SPATE_DECL std::optional<std::uint64_t> RedisLogSizes::trim_to(std::size_t most_bytes) {
-  if (bytes_ <= most_bytes || entries_.size() < 2) return std::nullopt;
-  while (bytes_ > most_bytes && entries_.size() > 1) drop_oldest();
+SPATE_DECL std::optional<std::uint64_t> RedisLogSizes::trim_to(std::size_t max_bytes) {
+  if (bytes_ <= max_bytes || entries_.size() < 2) return std::nullopt;
+  while (bytes_ > max_bytes && entries_.size() > 1) drop_oldest();
   return entries_.front().sequence;
 }
 

@@ -14,7 +14,7 @@ SPATE_DECL void RedisLogTail::add(std::uint64_t sequence, std::string_view messa
   }
   const auto [at, is_new] = entries_.try_emplace(sequence, Entry{std::string(message), now});
   if (is_new) bytes_ += at->second.message.size();
-  while (bytes_ > most_bytes) drop_oldest();
+  while (bytes_ > max_bytes) drop_oldest();
 }
 
 SPATE_DECL void RedisLogTail::clear() {

@@ -446,7 +446,7 @@ SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view t
 }
 
 SPATE_DECL std::uint64_t& RedisNode::newest_from(std::uint64_t origin) {
-  if (newest_of_.size() > most_publishers) newest_of_.clear();
+  if (newest_of_.size() > max_publishers) newest_of_.clear();
   return newest_of_[origin];
 }
 

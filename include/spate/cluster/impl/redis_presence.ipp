@@ -131,7 +131,7 @@ SPATE_DECL void RedisPresence::clear() {
 }
 
 SPATE_DECL void RedisPresence::tell_page() {
-  std::vector<UserStreams> users = events_.users_here(last_told_, most_at_a_time);
+  std::vector<UserStreams> users = events_.users_here(last_told_, max_at_a_time);
   if (users.empty()) {
     last_told_ = {};
     enter(State::told);
@@ -144,7 +144,7 @@ SPATE_DECL void RedisPresence::tell_page() {
 SPATE_DECL std::vector<UserStreams> RedisPresence::take_changes() {
   const Lock lock(mutex_);
   std::vector<UserStreams> users;
-  while (!changed_.empty() && users.size() < most_at_a_time) {
+  while (!changed_.empty() && users.size() < max_at_a_time) {
     auto user = changed_.extract(changed_.begin());
     users.emplace_back(std::move(user.key()), user.mapped());
   }

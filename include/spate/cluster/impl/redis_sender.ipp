@@ -231,7 +231,7 @@ SPATE_DECL bool RedisSender::room_was_made() {
     if (std::exchange(without_room_, oldest.counter) != oldest.counter) attempts_ = 0;
   }
   if (events_.make_room(size)) return true;
-  if (size < large || ++attempts_ < most_attempts) return false;
+  if (size < large || ++attempts_ < max_attempts) return false;
   const Outbox::Item refused = pop_refused();
   if (refused.done) refused.done(Errc::bus_refused, 0);
   return true;
