@@ -1,7 +1,10 @@
 // A store that answers later: the streams that need it wait, and nobody else does.
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -126,6 +129,77 @@ TEST_CASE("a poll is answered when the store has answered", "[loopback][registry
       CHECK_THAT(reply.body, Catch::Matchers::ContainsSubstring(data));
     }
   });
+}
+
+TEST_CASE("a poll does not wait for a store beyond its own time", "[loopback][registry][slow][poll]") {
+  SlowHub slow;
+  slow.send(0, 3);
+  Client client(slow.hub.port());
+  // The store is asked and does not answer: the client gets an empty answer, and keeps its cursor.
+  for (const char* timeout : {"0", "50"}) {
+    CAPTURE(timeout);
+    client.get(std::string("/anna?transport=poll&last_event_id=") + slow.hub.id(1) + "&timeout=" + timeout);
+    const Reply reply = client.read_reply();
+    CHECK(reply.status == 200);
+    CHECK_THAT(reply.body, Catch::Matchers::ContainsSubstring("\"events\":[]"));
+    CHECK_THAT(reply.body, Catch::Matchers::ContainsSubstring(slow.hub.id(1)));
+  }
+}
+
+TEST_CASE("what waits for a store does not own it", "[loopback][registry][slow][end]") {
+  /// It reads on a thread of its own, which ends with it.
+  class ThreadStore final : public ReplayStore {
+   public:
+    explicit ThreadStore(std::atomic<std::thread::id>& ended_by) : ended_by_(ended_by) {}
+    ~ThreadStore() override {
+      stop_ = true;
+      reading_.join();
+      ended_by_ = std::this_thread::get_id();
+    }
+    std::string_view epoch() const override { return kept_.epoch(); }
+    std::uint64_t newest() const override { return kept_.newest(); }
+    void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
+      kept_.append(sequence, audience, event);
+    }
+    std::uint64_t discarded(std::string_view user) override { return kept_.discarded(user); }
+    bool at_hand(std::string_view, std::uint64_t, std::size_t, const Waiter& waiter) override {
+      const std::lock_guard lock(mutex_);
+      ready_.push_back(waiter.when_ready());
+      asked = true;
+      return false;
+    }
+    std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+                        std::vector<StoredEvent>& events) override {
+      return kept_.fetch(user, after, max_bytes, events);
+    }
+    std::atomic<bool> asked{false};
+
+   private:
+    // Answers when it is to end, and forgets those who waited only then.
+    void read() {
+      while (!stop_) std::this_thread::yield();
+      const std::lock_guard lock(mutex_);
+      for (const auto& ready : ready_) ready();
+      ready_.clear();
+    }
+    MemoryReplayStore kept_;
+    std::atomic<std::thread::id>& ended_by_;
+    std::atomic<bool> stop_{false};
+    std::mutex mutex_;
+    std::vector<std::function<void()>> ready_;
+    std::thread reading_{[this] { read(); }};
+  };
+  std::atomic<std::thread::id> ended_by{};
+  {
+    const auto store = std::make_shared<ThreadStore>(ended_by);
+    EmitterOptions options;
+    options.replay = store;
+    EmitterServer hub(std::move(options));
+    hub.emitter.send("anna", Event("x"));
+    EventClient anna = hub.open("/anna", "earliest");
+    CHECK(eventually([&] { return store->asked.load(); }));
+  }
+  CHECK(ended_by.load() == std::this_thread::get_id());
 }
 
 TEST_CASE("whoever waited may have gone when the store answers", "[loopback][registry][slow][end]") {

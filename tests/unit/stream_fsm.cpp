@@ -100,6 +100,19 @@ TEST_CASE("a connection that breaks ends a stream at once, whatever it was about
   CHECK(fsm.timer_fired(t0 + 1000h, true, usual) == Action::nothing());
 }
 
+TEST_CASE("a queue that overflows is told, whatever was to come", "[stream][end][overflow]") {
+  StreamFsm fsm = opened();
+  SECTION("live") {}
+  SECTION("owing") {
+    fsm.end(EndReason::completed, true);
+  }
+  SECTION("finishing") {
+    fsm.end(EndReason::completed, false);
+  }
+  CHECK(fsm.overflowed() == Action::stop(EndReason::overflow, Errc::queue_overflow));
+  CHECK(fsm.overflowed() == Action::nothing());
+}
+
 TEST_CASE("an idle stream is due for one heartbeat per interval", "[stream][heartbeat]") {
   StreamFsm fsm = opened();
   CHECK(fsm.next(usual) == t0 + 15s);

@@ -61,7 +61,8 @@ class ReplayStore {
   /// Somebody who waits for the store.
   class Waiter {
    public:
-    /// What tells them to ask again. Any thread calls it, once or never, also when the emitter is gone.
+    /// What tells them to ask again. Any thread calls it, once, also when the emitter is gone; as long as nobody does,
+    /// they wait. It owns neither emitter nor store.
     virtual std::function<void()> when_ready() const = 0;
 
    protected:

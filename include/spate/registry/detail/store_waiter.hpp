@@ -1,27 +1,46 @@
 // StoreWaiter: a subscription that waits until the store has what it asked for.
+//
+// What it gives the store may be kept there for long, or called when emitter, server and loop are gone. So it owns none
+// of them: only a StoreBell, which leads to the subscription as long as that has a stream, and then to nobody.
 #pragma once
 
 #include <functional>
 #include <utility>
 
+#include <spate/config.hpp>
 #include <spate/history/replay_store.hpp>
-#include <spate/loop/detail/insist.hpp>
-#include <spate/registry/detail/subscription.hpp>
+#include <spate/loop/detail/resident.hpp>
+#include <spate/stream/detail/shard.hpp>
+#include <spate/wire/detail/ref.hpp>
 
 namespace spate::detail {
 
-/// Posts a call of `Function` when the store is ready.
-template <auto Function>
+class Subscription;
+
+class StoreBell final : public Resident {
+ public:
+  // Both where Subscription is complete.
+  explicit StoreBell(Subscription& subscription);
+  ~StoreBell() override;
+
+  /// Any thread. The store has what was asked for: its subscription hears of it in a turn of its shard.
+  void ring();
+
+  /// The subscription needs it no more. On the shard, or before anybody else knows of the subscription.
+  void let_go() noexcept;
+
+ private:
+  void rung();
+
+  const Ref<Shard> shard_;
+  Ref<Subscription> subscription_;
+};
+
 class StoreWaiter final : public ReplayStore::Waiter {
  public:
   explicit StoreWaiter(Subscription& subscription) noexcept : subscription_(subscription) {}
 
-  std::function<void()> when_ready() const override {
-    return [subscription = Ref<Subscription>(&subscription_)] {
-      // Nobody would do it later.
-      insist([&] { subscription->shard().post(call<Function>(subscription)); });
-    };
-  }
+  SPATE_DECL std::function<void()> when_ready() const override;
 
  private:
   Subscription& subscription_;

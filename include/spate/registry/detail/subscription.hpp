@@ -17,6 +17,7 @@
 
 #include <spate/config.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
+#include <spate/registry/detail/store_waiter.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
@@ -34,7 +35,7 @@ class Subscription final : public StreamSource {
 
   bool accepts(std::string_view name) const noexcept;
   /// The names of the events it takes, sorted and each once; null when it takes all.
-  const std::vector<std::string>* filter() const noexcept { return filter_ ? &filter_->names : nullptr; }
+  const std::vector<std::string>* filter() const noexcept { return filters() ? &seldom_->names : nullptr; }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
   Shard& shard() const noexcept { return stream_->own_shard(); }
@@ -48,10 +49,10 @@ class Subscription final : public StreamSource {
   Subscription* previous = nullptr;  // likewise; of the first one it is the last one
 
   /// Of one with a filter, while it draws: the event behind which something is missing, until it is known what follows.
-  std::optional<std::uint64_t> gap_after() const noexcept { return filter_ ? filter_->gap_after : std::nullopt; }
-  void keep_gap(std::uint64_t after) noexcept { filter_->gap_after = after; }
+  std::optional<std::uint64_t> gap_after() const noexcept { return seldom_ ? seldom_->gap_after : std::nullopt; }
+  void keep_gap(std::uint64_t after) noexcept { seldom_->gap_after = after; }
   void forget_gap() noexcept {
-    if (filter_) filter_->gap_after.reset();
+    if (seldom_) seldom_->gap_after.reset();
   }
 
   /// What is sent directly from now on waits until it has drawn what it is owed.
@@ -59,6 +60,11 @@ class Subscription final : public StreamSource {
     behind = true;
     stream_->fall_behind();
   }
+
+  /// What tells it that the store is ready: called on the shard, or before anybody else knows of the subscription.
+  Ref<StoreBell> bell();
+  /// Nobody is to tell it any more.
+  void let_go_of_bell() noexcept;
 
   // ---- shard only ----
 
@@ -77,7 +83,7 @@ class Subscription final : public StreamSource {
   /// Draws what it is owed from the store.
   void begin_replay();
   /// The store has what it asked for.
-  void draw_again();
+  void store_is_ready();
   /// Has drawn all that it was owed: joins the feed.
   void go_live();
   /// An event that is for this subscription alone.
@@ -89,7 +95,8 @@ class Subscription final : public StreamSource {
   SPATE_DECL std::uint64_t accepted() const override;
   bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
   SPATE_DECL bool pull(std::uint64_t up_to) override;
-  bool busy() const override { return searching_ || resting_ || reading_; }
+  bool busy() const override { return searching_ || resting_; }
+  bool reads() const override { return reading_; }
   bool rests() const override { return resting_; }
   SPATE_DECL bool leave() override;
   SPATE_DECL void settle() override;
@@ -120,11 +127,14 @@ class Subscription final : public StreamSource {
   bool reads_log : 1 = false;  // which one
 
  private:
-  struct Filter {
+  /// What few subscriptions need.
+  struct Seldom {
     const std::vector<std::string> names;
     std::optional<std::uint64_t> gap_after;
+    Ref<StoreBell> bell;
   };
 
+  bool filters() const noexcept { return seldom_ && !seldom_->names.empty(); }
   void end_wait();
   void catch_up();
 
@@ -139,7 +149,7 @@ class Subscription final : public StreamSource {
   bool reading_ : 1 = false;    // until the store has what it asked for
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
-  std::unique_ptr<Filter> filter_;
+  std::unique_ptr<Seldom> seldom_;
 };
 
 }  // namespace spate::detail

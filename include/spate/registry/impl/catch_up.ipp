@@ -24,7 +24,7 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
   const std::uint64_t last = departure != nullptr ? departure->last : StreamSource::everything;
   up_to = std::min(up_to, last);
   const std::size_t max_bytes = subscription.filter() == nullptr ? max_bytes_per_draw : StartSearch::step;
-  const StoreWaiter<&Subscription::draw_again> waiter(subscription);
+  const StoreWaiter waiter(subscription);
   if (!history_.at_hand(user, drawn.cursor, max_bytes, waiter)) {
     drawn.waits = true;
     return drawn;

@@ -48,7 +48,7 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user
       search.gap = GapReason::unknown;
     }
   }
-  const StoreWaiter<&Subscription::search> waiter(*pending.subscription);
+  const StoreWaiter waiter(*pending.subscription);
   const auto waits_for_store = [&](std::uint64_t after, std::size_t bytes) {
     return search.waits = !history_.at_hand(user, after, bytes, waiter);
   };

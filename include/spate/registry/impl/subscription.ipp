@@ -7,9 +7,9 @@
 namespace spate::detail {
 
 SPATE_DECL bool Subscription::accepts(std::string_view name) const noexcept {
-  if (!filter_) return true;
+  if (!filters()) return true;
   if (name.empty()) name = "message";
-  return std::binary_search(filter_->names.begin(), filter_->names.end(), name);
+  return std::binary_search(seldom_->names.begin(), seldom_->names.end(), name);
 }
 
 SPATE_DECL void Subscription::prefetch() const noexcept {

@@ -86,7 +86,7 @@ SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, st
   if (events.empty()) return;
   std::sort(events.begin(), events.end());
   events.erase(std::unique(events.begin(), events.end()), events.end());
-  filter_ = std::make_unique<Filter>(Filter{std::move(events), std::nullopt});
+  seldom_ = std::make_unique<Seldom>(Seldom{std::move(events), std::nullopt, nullptr});
 }
 SPATE_DECL Subscription::~Subscription() = default;
 
@@ -135,9 +135,43 @@ SPATE_DECL void Subscription::begin_replay() {
   stream_->mark_dirty();
 }
 
-SPATE_DECL void Subscription::draw_again() {
+SPATE_DECL void Subscription::store_is_ready() {
+  if (waiting_) return search();
   reading_ = false;
   stream_->mark_dirty();
+}
+
+SPATE_DECL Ref<StoreBell> Subscription::bell() {
+  if (!seldom_) seldom_ = std::make_unique<Seldom>();
+  if (!seldom_->bell) seldom_->bell = make_ref<StoreBell>(*this);
+  return seldom_->bell;
+}
+
+SPATE_DECL void Subscription::let_go_of_bell() noexcept {
+  if (!seldom_ || !seldom_->bell) return;
+  const Ref<StoreBell> bell = std::move(seldom_->bell);
+  bell->let_go();
+}
+
+SPATE_DECL StoreBell::StoreBell(Subscription& subscription)
+    : shard_(subscription.stream().shard_ref()), subscription_(&subscription) {}
+SPATE_DECL StoreBell::~StoreBell() = default;
+
+SPATE_DECL void StoreBell::ring() {
+  // Nobody would do it later.
+  insist([&] { shard_->post(call<&StoreBell::rung>(Ref<StoreBell>(this))); });
+}
+
+SPATE_DECL void StoreBell::let_go() noexcept {
+  subscription_ = nullptr;
+}
+
+SPATE_DECL void StoreBell::rung() {
+  if (const Ref<Subscription> subscription = subscription_) subscription->store_is_ready();
+}
+
+SPATE_DECL std::function<void()> StoreWaiter::when_ready() const {
+  return [bell = subscription_.bell()] { bell->ring(); };
 }
 
 SPATE_DECL void Subscription::go_live() {
@@ -152,6 +186,8 @@ SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
 }
 
 SPATE_DECL void Subscription::detach() {
+  const Ref<Subscription> alive(this);
+  let_go_of_bell();
   feed_->shard().set_timer(*this, never);
   if (!attached_) return;
   settle();
@@ -219,7 +255,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
       break;
     }
     batch.clear();
-    const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filter_ ? &packer : nullptr, batch);
+    const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filters() ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
     reading_ = drawn.waits;
@@ -244,6 +280,8 @@ SPATE_DECL void Subscription::settle() {
 }
 
 SPATE_DECL void Subscription::stream_ended(EndReason reason) {
+  const Ref<Subscription> alive(this);
+  let_go_of_bell();
   if (joined) feed_->leave(*this);
   end_wait();
   attached_ = false;

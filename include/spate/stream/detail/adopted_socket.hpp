@@ -59,6 +59,17 @@ class AdoptedSocket final : public StreamOrigin {
   void probe();
   void look_later(std::chrono::seconds wait);
 
+  // Answers with what `make` returns. If that fails the client gets none: whoever answers has nothing to do with it any
+  // more.
+  template <typename Make>
+  void put_or_close(Make make) {
+    try {
+      put(make());
+    } catch (...) {
+      close();
+      throw;
+    }
+  }
   void put(std::string bytes);
 
   // The deadline is like that of a server's own answers: what the client acknowledges counts.

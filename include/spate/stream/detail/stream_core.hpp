@@ -224,6 +224,14 @@ class StreamCore final : public Resident {
     std::unique_ptr<Held> held;
   };
 
+  /// When a poll is answered.
+  enum class PollEnd : std::uint8_t {
+    when_there_is_something,
+    due,     // with nothing as well, unless a source is still looking for it, or waits for it
+    late,    // the same, but nobody is waited for who may be long about it
+    at_once  // whatever there is
+  };
+
   /// What a stream needs besides when its transport is not an event stream.
   struct Fallback {
     Fallback(TransportChoice chosen, PollAnswer begun) : choice(std::move(chosen)), answer(std::move(begun)) {}
@@ -231,7 +239,7 @@ class StreamCore final : public Resident {
     TransportChoice choice;
     std::optional<IframeRendition> frames;
     PollAnswer answer;  // so far
-    bool due = false;   // it is answered without anything, unless a source is still looking for it
+    PollEnd end = PollEnd::when_there_is_something;
   };
 
   bool post_event(EncodedEvent&& event);
@@ -300,13 +308,11 @@ class StreamCore final : public Resident {
   bool release_held();
   bool write_out(int& budget);
   std::size_t write(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget);
-  enum class PollEnd : std::uint8_t {
-    when_there_is_something,
-    due,     // with nothing as well, unless a source is still looking for it
-    at_once  // whatever there is
-  };
   void answer_poll(PollEnd end = PollEnd::when_there_is_something);
+  void wait_for_store();
 
+  // How long a poll that is to be answered at once waits for a store that reads.
+  static constexpr std::chrono::seconds max_wait_for_store{2};
   // How long a poll waits for a client that has ended its side: that may have gone, and then counts as reached.
   static constexpr std::chrono::seconds half_closed_wait{1};
   // Bytes of history in one answer to a poll; the client asks for the rest at once.

@@ -96,6 +96,9 @@ class StreamFsm {
   /// already.
   Action break_off(EndReason reason, std::error_code error) noexcept;
 
+  /// More waits for the client than may: it is over, and what it has not got is lost, whatever else was to come.
+  Action overflowed() noexcept;
+
   /// Everybody has been told of the end.
   void told() noexcept { phase_ = Phase::told; }
 

@@ -53,6 +53,8 @@ class StreamSource : public Resident {
   virtual bool pull(std::uint64_t position) = 0;
   /// Whether it is still looking for what it owes, and has paused only to let others have their turn.
   virtual bool busy() const = 0;
+  /// Whether it waits for somebody else, who reads what it owes, and may be long about it.
+  virtual bool reads() const = 0;
   /// Whether it goes on looking when it is pulled again; otherwise it does by itself.
   virtual bool rests() const = 0;
   /// The stream ends: accepts nothing more, and keeps what it owes to be pulled. Returns whether it owes anything.

@@ -22,6 +22,8 @@ class StreamSources {
 
   /// Whether one is still looking for what it owes.
   bool busy() const;
+  /// Whether one waits for somebody else who reads what it owes.
+  bool reads() const;
   /// Whether one goes on looking when it is pulled again.
   bool rests() const;
   /// Whether one owes something that comes before `place`.

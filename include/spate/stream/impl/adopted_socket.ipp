@@ -67,15 +67,17 @@ SPATE_DECL Channel AdoptedSocket::open_channel(const Request& request, const Hea
 }
 
 SPATE_DECL void AdoptedSocket::answer(Response response) {
-  response.add_missing_headers(fields_);
-  std::string bytes;
-  serialize_head(bytes, response, context_);
-  bytes += payload(response, context_);
-  put(std::move(bytes));
+  put_or_close([&] {
+    response.add_missing_headers(fields_);
+    std::string bytes;
+    serialize_head(bytes, response, context_);
+    bytes += payload(response, context_);
+    return bytes;
+  });
 }
 
 SPATE_DECL void AdoptedSocket::answer_head(const Request&, const HeaderFields& fields, Framing framing) {
-  put(http1_head(fields, framing, AfterStream::close));
+  put_or_close([&] { return http1_head(fields, framing, AfterStream::close); });
 }
 
 SPATE_DECL void AdoptedSocket::put(std::string bytes) {

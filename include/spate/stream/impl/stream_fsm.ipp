@@ -34,6 +34,10 @@ SPATE_DECL StreamFsm::Action StreamFsm::break_off(EndReason reason, std::error_c
   return takes_end() ? over(reason, error) : over(reason_, {});
 }
 
+SPATE_DECL StreamFsm::Action StreamFsm::overflowed() noexcept {
+  return is_over() ? Action::nothing() : over(EndReason::overflow, Errc::queue_overflow);
+}
+
 SPATE_DECL StreamFsm::Action StreamFsm::timer_fired(TimePoint now, bool expired, const StreamLimits& limits) noexcept {
   if (is_over()) return Action::nothing();
   if (now >= deadline_.next(limits.write)) return Action::look_at_progress();

@@ -74,7 +74,7 @@ SPATE_DECL void StreamCore::begin_poll() {
   } else {
     // Not at once, but when what the handler has started had a turn.
     shard_->call_back([self = Ref<StreamCore>(this)] {
-      self->shard_->run([self] { self->answer_poll(PollEnd::due); }, Ref<Resident>(self));
+      insist([&] { self->shard_->run([self] { self->answer_poll(PollEnd::due); }, Ref<Resident>(self)); });
     });
   }
   mark_dirty();
@@ -127,6 +127,7 @@ SPATE_DECL const StreamLimits& StreamCore::limits() const noexcept {
 SPATE_DECL void StreamCore::on_timer(TimePoint now) {
   const Ref<StreamCore> alive(this);
   const bool expired = expires_ && until_expiry().count() == 0;
+  if (expired && polling()) return answer_poll(PollEnd::at_once);
   if (expired) forget_expiry();
   for (;;) {
     const StreamFsm::Action action = fsm_.timer_fired(now, expired, limits());
@@ -147,7 +148,7 @@ SPATE_DECL void StreamCore::perform(const StreamFsm::Action& action, const Encod
     case StreamFsm::Action::Kind::look_at_progress:
       return perform(fsm_.looked(shard_->now(), peer_.unacknowledged(), limits()));
     case StreamFsm::Action::Kind::end:
-      if (polling()) return answer_poll(action.reason == EndReason::expired ? PollEnd::at_once : PollEnd::due);
+      if (polling()) return answer_poll(PollEnd::late);
       return end(action.reason, action.error);
     case StreamFsm::Action::Kind::wait: return mark_dirty();
     case StreamFsm::Action::Kind::finish: return finish(last);
@@ -203,7 +204,7 @@ SPATE_DECL void StreamCore::on_failure(std::error_code error) {
 SPATE_DECL void StreamCore::overflow() {
   if (!takes_events()) return;
   if (polling()) return answer_poll(PollEnd::at_once);  // its client asks for the rest at once
-  perform(fsm_.break_off(EndReason::overflow, Errc::queue_overflow));
+  perform(fsm_.overflowed());
 }
 
 // Everything that was sent before has been queued by now, or is held or owed: that is waited for, except when the

@@ -278,6 +278,11 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   return written;
 }
 
+SPATE_DECL void StreamCore::wait_for_store() {
+  fsm_.live_until(shard_->now() + max_wait_for_store);
+  shard_->set_timer(*this, next_moment());
+}
+
 SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
   if (fsm_.is_over()) return;
   do {
@@ -293,8 +298,10 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
     queue_.clear(*shard_, {});
   }
   if (fallback_->answer.empty() && end != PollEnd::at_once) {
-    if (end == PollEnd::due) fallback_->due = true;
-    if (!fallback_->due || (sources_.busy() && !ending())) return;
+    fallback_->end = std::max(fallback_->end, end);
+    if (fallback_->end == PollEnd::when_there_is_something) return;
+    if (sources_.busy() && !ending()) return;
+    if (fallback_->end == PollEnd::due && sources_.reads() && !ending()) return wait_for_store();
   }
   const Ref<StreamOrigin> origin = opening()->origin;
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());

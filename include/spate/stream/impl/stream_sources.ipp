@@ -39,6 +39,10 @@ SPATE_DECL bool StreamSources::busy() const {
   return any([](const StreamSource& source) { return source.busy(); });
 }
 
+SPATE_DECL bool StreamSources::reads() const {
+  return any([](const StreamSource& source) { return source.reads(); });
+}
+
 SPATE_DECL bool StreamSources::rests() const {
   return any([](const StreamSource& source) { return source.rests(); });
 }
