@@ -271,7 +271,7 @@ class HeldRedis final : public detail::RedisIo {
   /// One end and the other.
   class Socket final : public detail::RedisSocket {
    public:
-    explicit Socket(HeldRedis& of) : redis(of), reader(redisReaderCreate(), &redisReaderFree) {}
+    explicit Socket(HeldRedis& of) : redis(of), reader_(redisReaderCreate(), &redisReaderFree) {}
     ~Socket() override { std::erase(redis.connected_, this); }
 
     void resolve(const std::string& host, std::uint16_t port,
@@ -304,15 +304,15 @@ class HeldRedis final : public detail::RedisIo {
     }
 
     void read_some(asio::mutable_buffer into, Transferred done) override {
-      buffer = into;
-      reading = std::move(done);
+      buffer_ = into;
+      reading_ = std::move(done);
       if (!stands()) fail_reading();
     }
 
     void write_some(asio::const_buffer from, Transferred done) override {
       const std::size_t size = redis.piece_ == 0 ? from.size() : std::min(from.size(), redis.piece_);
-      written.assign(static_cast<const char*>(from.data()), size);
-      writing = [done = std::move(done), size](bool stood) {
+      written_.assign(static_cast<const char*>(from.data()), size);
+      writing_ = [done = std::move(done), size](bool stood) {
         done(stood ? std::error_code() : std::error_code(asio::error::connection_reset), stood ? size : 0);
       };
       if (stands() && redis.next_fails()) {
@@ -325,9 +325,9 @@ class HeldRedis final : public detail::RedisIo {
       if (redis.takes_ || !stands()) finish_writing();
     }
     void finish_writing() {
-      if (!writing) return;
+      if (!writing_) return;
       if (stands()) take();
-      redis.post([done = std::exchange(writing, nullptr), stood = stands()] { done(stood); });
+      redis.post([done = std::exchange(writing_, nullptr), stood = stands()] { done(stood); });
     }
 
     // From either end.
@@ -340,24 +340,25 @@ class HeldRedis final : public detail::RedisIo {
     /// One step: runs a command, or hands over a piece of a reply. Returns false when there is nothing to do.
     bool serve() {
       if (run_one()) return true;
-      if (output.empty() || !reading) return false;
+      if (output.empty() || !reading_) return false;
       if (redis.next_fails()) {
         close();
         return true;
       }
       std::string& first = output.front();
-      const std::size_t size = std::min({first.size(), buffer.size(), redis.piece_ == 0 ? first.size() : redis.piece_});
-      std::copy_n(first.begin(), size, static_cast<char*>(buffer.data()));
+      const std::size_t size =
+          std::min({first.size(), buffer_.size(), redis.piece_ == 0 ? first.size() : redis.piece_});
+      std::copy_n(first.begin(), size, static_cast<char*>(buffer_.data()));
       first.erase(0, size);
       if (first.empty()) output.pop_front();
-      redis.post([done = std::exchange(reading, nullptr), size] { done({}, size); });
+      redis.post([done = std::exchange(reading_, nullptr), size] { done({}, size); });
       return true;
     }
 
     /// When what blocks here ends without an answer.
     detail::TimePoint blocks_until() const {
-      const bool blocks = !input.empty() && input.front().name == "XREAD" && !redis.held_.contains("XREAD");
-      return blocks ? input.front().at + quiet : detail::never;
+      const bool blocks = !input_.empty() && input_.front().name == "XREAD" && !redis.held_.contains("XREAD");
+      return blocks ? input_.front().at + quiet : detail::never;
     }
 
     HeldRedis& redis;
@@ -369,36 +370,36 @@ class HeldRedis final : public detail::RedisIo {
     bool stands() const { return std::count(redis.connected_.begin(), redis.connected_.end(), this) > 0; }
 
     void fail_reading() {
-      if (!reading) return;
-      redis.post([done = std::exchange(reading, nullptr)] { done(asio::error::connection_reset, 0); });
+      if (!reading_) return;
+      redis.post([done = std::exchange(reading_, nullptr)] { done(asio::error::connection_reset, 0); });
     }
 
     void take() {
-      redisReaderFeed(reader.get(), written.data(), written.size());
+      redisReaderFeed(reader_.get(), written_.data(), written_.size());
       for (;;) {
         void* parsed = nullptr;
-        if (redisReaderGetReply(reader.get(), &parsed) != REDIS_OK || parsed == nullptr) return;
+        if (redisReaderGetReply(reader_.get(), &parsed) != REDIS_OK || parsed == nullptr) return;
         const std::unique_ptr<void, void (*)(void*)> owned(parsed, &freeReplyObject);
-        input.push_back(redis.read_command(*static_cast<const redisReply*>(parsed), number));
-        redis.commands_.push_back(input.back());
+        input_.push_back(redis.read_command(*static_cast<const redisReply*>(parsed), number));
+        redis.commands_.push_back(input_.back());
       }
     }
 
     bool run_one() {
-      if (input.empty()) return false;
-      std::optional<std::string> answer = redis.answer_to(*this, input.front());
+      if (input_.empty()) return false;
+      std::optional<std::string> answer = redis.answer_to(*this, input_.front());
       if (!answer) return false;
-      input.pop_front();
+      input_.pop_front();
       output.push_back(std::move(*answer));
       return true;
     }
 
-    const std::unique_ptr<redisReader, void (*)(redisReader*)> reader;
-    std::deque<Command> input;
-    asio::mutable_buffer buffer;
-    Transferred reading;
-    std::string written;  // and not yet taken
-    std::function<void(bool)> writing;
+    const std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
+    std::deque<Command> input_;
+    asio::mutable_buffer buffer_;
+    Transferred reading_;
+    std::string written_;  // and not yet taken
+    std::function<void(bool)> writing_;
   };
 
   static constexpr std::chrono::seconds quiet{1};
