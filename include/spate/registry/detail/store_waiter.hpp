@@ -20,8 +20,8 @@ class Subscription;
 class StoreBell final : public Resident {
  public:
   // Both where Subscription is complete.
-  explicit StoreBell(Subscription& subscription);
-  ~StoreBell() override;
+  SPATE_DECL explicit StoreBell(Subscription& subscription);
+  SPATE_DECL ~StoreBell() override;
 
   /// Any thread. The store has what was asked for: its subscription hears of it in a turn of its shard.
   void ring();
