@@ -1,13 +1,16 @@
 // A replica takes over that lacks what its master had confirmed: nodes restore it, or every stream is told.
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <spate/cluster/detail/log_id.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/redis_nodes.hpp"
 #include "support/redis_proxy.hpp"
 #include "support/redis_server.hpp"
@@ -60,6 +63,13 @@ std::string send(RedisNodeServer& node, int from, int to) {
   std::string id;
   for (const std::string& number : numbers(from, to)) id = node.hub.sent(Audience::user("anna"), number);
   return id;
+}
+
+/// Waits until a Redis gives out ids that are later than `id`, whichever Redis gave that out: they go by milliseconds.
+void wait_for_later_ids(const std::string& id) {
+  const std::uint64_t sequence = std::stoull(id.substr(id.find('-') + 1));
+  const std::chrono::milliseconds then(sequence >> spate::detail::LogId::number_bits);
+  REQUIRE(eventually([&] { return std::chrono::system_clock::now().time_since_epoch() > then + 1ms; }));
 }
 
 }  // namespace
@@ -208,7 +218,7 @@ TEST_CASE("what two masters took at the same time is told as a gap to the stream
   CHECK(nodes.there.next().name == "gap");
   const bool both_take_events = GENERATE(true, false);
   send(nodes.a, 2, 2);
-  if (both_take_events) send(nodes.b, 3, 4);
+  if (both_take_events) wait_for_later_ids(send(nodes.b, 3, 4));
   const std::string fifth = send(nodes.a, 5, 5);
   CHECK(here.next_data(2) == Texts{"2", "5"});
   to_a.lead_to(redis.replica().port());
