@@ -1,6 +1,7 @@
 // The life of one stream: on a loop that turns when the test says so, by a clock that stands, to a client in memory.
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
 #include <spate/wire/decoder.hpp>
@@ -356,4 +358,50 @@ TEST_CASE("an awaited event completes when it is with the transport, and not bef
   while (!completed && !one.client().take().empty()) one.turn();
   REQUIRE(completed);
   CHECK_FALSE(*completed);
+}
+
+namespace {
+
+/// A source that looks for something, and does not come to an end of it.
+class Looking final : public StreamSource {
+ public:
+  std::uint64_t accepted() const override { return 1; }
+  bool owes(std::uint64_t) const override { return true; }
+  bool pull(std::uint64_t) override { return false; }
+  bool busy() const override { return true; }
+  bool reads() const override { return false; }
+  bool rests() const override { return false; }
+  bool leave() override { return true; }
+  void settle() override {}
+  void stream_ended(EndReason) override {}
+};
+
+}  // namespace
+
+TEST_CASE("a poll whose credential runs out is answered, also when that is together with its timeout",
+          "[stream][poll][lifetime]") {
+  struct Origin final : StreamOrigin {
+    Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
+    void answer(Response response) override { answered = response.status(); }
+    int answered = 0;
+  };
+  const auto after = GENERATE(9s, 10s, 11s);
+  CAPTURE(after.count());
+  HeldLoop loop;
+  const auto origin = make_ref<Origin>();
+  TransportChoice choice;
+  choice.transport = Transport::poll;
+  choice.timeout = 10s;
+  const auto core =
+      make_ref<StreamCore>(loop.shard_ref(), make_ref<StreamSettings>(StreamOptions()), Framing::chunked,
+                           Ref<StreamOrigin>(origin), std::make_shared<const Request>(), HeaderFields(), choice);
+  core->expire_at(loop.clock().wall_now() + after);
+  core->open();
+  loop.turn();
+  core->add_source(make_ref<Looking>());
+  loop.let_pass(8s);
+  CHECK(origin->answered == 0);
+  loop.let_pass(20s);
+  CHECK(origin->answered == 200);
+  core->on_cut();
 }
