@@ -38,6 +38,9 @@
 #include <spate/cluster/detail/redis_connection.hpp>
 #include <spate/cluster/detail/redis_io.hpp>
 #include <spate/cluster/detail/redis_scripts.hpp>
+#include <spate/cluster/detail/redis_session.hpp>
+#include <spate/cluster/redis_options.hpp>
+#include <spate/error.hpp>
 #include "support/texts.hpp"
 
 namespace spate::test {
@@ -569,5 +572,32 @@ class HeldRedis final : public detail::RedisIo {
   std::map<std::string, std::uint64_t> counters_;  // of publishers
   std::string holder_;                             // of the lease
 };
+
+inline RedisOptions in_mode(ClusterMode mode) {
+  RedisOptions options;
+  options.mode = mode;
+  return options;
+}
+
+/// What a connection or a session tells, noted in `notes`: "ready", "lost: why", "refused: why", "message text".
+template <typename Events>
+Events noting_events(Texts& notes) {
+  Events events;
+  events.ready = [&notes] { notes.push_back("ready"); };
+  events.lost = [&notes](std::error_code error, const std::string& why) {
+    notes.push_back((error == Errc::bus_refused ? "refused: " : "lost: ") + why);
+  };
+  events.message = [&notes](std::string_view message) { notes.push_back("message " + std::string(message)); };
+  return events;
+}
+
+/// A session that begins to connect to `redis`.
+inline std::shared_ptr<detail::RedisSession> begin_session(const std::shared_ptr<HeldRedis>& redis,
+                                                           detail::RedisSession::Events events) {
+  auto session = std::make_shared<detail::RedisSession>(redis, detail::RedisUrl{"localhost", 6379, {}, {}, 0},
+                                                        std::chrono::seconds(1), std::move(events));
+  session->start();
+  return session;
+}
 
 }  // namespace spate::test

@@ -27,13 +27,8 @@ class HeldConnection {
   explicit HeldConnection(const std::string& url = "redis://localhost",
                           std::shared_ptr<HeldRedis> at = std::make_shared<HeldRedis>())
       : redis(std::move(at)) {
-    RedisConnection::Events events;
-    events.ready = [this] { notes.push_back("ready"); };
-    events.lost = [this](std::error_code error, const std::string& why) {
-      notes.push_back((error == Errc::bus_refused ? "refused: " : "lost: ") + why);
-    };
-    events.message = [this](std::string_view message) { notes.push_back("message " + std::string(message)); };
-    connection = std::make_shared<RedisConnection>(redis, parse_redis_url(url), 1s, std::move(events));
+    connection = std::make_shared<RedisConnection>(redis, parse_redis_url(url), 1s,
+                                                   noting_events<RedisConnection::Events>(notes));
     connection->start();
   }
   HeldConnection(const HeldConnection&) = delete;

@@ -33,12 +33,6 @@ using spate::UserStreams;
 
 namespace {
 
-RedisOptions in_mode(ClusterMode mode) {
-  RedisOptions options;
-  options.mode = mode;
-  return options;
-}
-
 /// What another node sends.
 std::string message(const std::string& text, std::uint64_t counter = 1) {
   std::string encoded = BusMessageCodec::encode(Audience::everybody(), Event(text));

@@ -33,12 +33,6 @@ std::string taken(std::int64_t until) {
   return resp::array({resp::integer(-1), resp::integer(until)});
 }
 
-RedisOptions in_mode(ClusterMode mode) {
-  RedisOptions options;
-  options.mode = mode;
-  return options;
-}
-
 /// What a node has of its presence, with its session and its emitter's users.
 class HeldPresence {
  public:
@@ -76,8 +70,7 @@ class HeldPresence {
       notes.push_back("lost: " + why);
       disconnect();
     };
-    session = std::make_shared<RedisSession>(redis, RedisUrl{"localhost", 6379, {}, {}, 0}, 1s, std::move(events));
-    session->start();
+    session = begin_session(redis, std::move(events));
     redis->turn();
   }
   void disconnect() {

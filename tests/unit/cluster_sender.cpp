@@ -32,12 +32,6 @@ using spate::RedisOptions;
 
 namespace {
 
-RedisOptions options_of(ClusterMode mode) {
-  RedisOptions options;
-  options.mode = mode;
-  return options;
-}
-
 RedisOptions with_replicas(std::size_t count) {
   RedisOptions options;
   options.wait_replicas = count;
@@ -87,8 +81,7 @@ class HeldSender {
       notes.push_back("lost: " + why);
       disconnect();
     };
-    session = std::make_shared<RedisSession>(redis, RedisUrl{"localhost", 6379, {}, {}, 0}, 1s, std::move(events));
-    session->start();
+    session = begin_session(redis, std::move(events));
     redis->turn();
   }
   void disconnect() {
@@ -445,7 +438,7 @@ TEST_CASE("an event that too few replicas have is told so, though it is delivere
 TEST_CASE("without a log an event is published when Redis says so; those for one user go to the nodes that have them",
           "[cluster][sender][relay]") {
   const auto mode = GENERATE(ClusterMode::directed, ClusterMode::broadcast);
-  HeldSender held(options_of(mode));
+  HeldSender held(in_mode(mode));
   held.connect();
   held.redis->take_heard();
   held.publish("all");
@@ -457,7 +450,7 @@ TEST_CASE("without a log an event is published when Redis says so; those for one
 
 TEST_CASE("without a log an event whose answer is lost is given up, and those behind it wait",
           "[cluster][sender][relay]") {
-  HeldSender held(options_of(ClusterMode::broadcast));
+  HeldSender held(in_mode(ClusterMode::broadcast));
   held.redis->hold("PUBLISH");
   held.connect();
   held.publish_numbers(1, 2);
@@ -474,7 +467,7 @@ TEST_CASE("without a log an event whose answer is lost is given up, and those be
 }
 
 TEST_CASE("without a log an event that Redis refuses is told so, and the next one goes", "[cluster][sender][relay]") {
-  HeldSender held(options_of(ClusterMode::broadcast));
+  HeldSender held(in_mode(ClusterMode::broadcast));
   held.connect();
   held.redis->reply("PUBLISH", resp::error("NOPERM no such channel"));
   held.publish("1");
@@ -488,7 +481,7 @@ TEST_CASE("without a log an event that Redis refuses is told so, and the next on
 
 TEST_CASE("when Redis has forgotten the scripts, what it could not route is sent again before anything else",
           "[cluster][sender][relay]") {
-  HeldSender held(options_of(ClusterMode::directed));
+  HeldSender held(in_mode(ClusterMode::directed));
   held.connect();
   held.redis->hold("route");
   for (const char* text : {"1", "2", "3"}) held.publish(text, Audience::user("anna"));

@@ -29,14 +29,7 @@ constexpr std::size_t scripts = static_cast<std::size_t>(RedisScript::count);
 class HeldSession {
  public:
   explicit HeldSession(std::shared_ptr<HeldRedis> at = std::make_shared<HeldRedis>()) : redis(std::move(at)) {
-    RedisSession::Events events;
-    events.ready = [this] { notes.push_back("ready"); };
-    events.lost = [this](std::error_code error, const std::string& why) {
-      notes.push_back((error == Errc::bus_refused ? "refused: " : "lost: ") + why);
-    };
-    events.message = [this](std::string_view message) { notes.push_back("message " + std::string(message)); };
-    session = std::make_shared<RedisSession>(redis, RedisUrl{"localhost", 6379, {}, {}, 0}, 1s, std::move(events));
-    session->start();
+    session = begin_session(redis, noting_events<RedisSession::Events>(notes));
   }
   HeldSession(const HeldSession&) = delete;
   HeldSession& operator=(const HeldSession&) = delete;

@@ -3,6 +3,7 @@
 
 #include <spate/config.hpp>
 #include <spate/history/detail/memory_history.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate::detail {
 
@@ -12,10 +13,7 @@ SPATE_DECL MemoryHistory::MemoryHistory(const ReplayLimits& limits, std::functio
       epoch_(make_epoch()),
       forgotten_users_(places_within(limits.max_bytes)),
       forgotten_groups_(places_within(limits.max_bytes)) {
-  if (limits.max_age.count() < 0) {
-    throw std::invalid_argument(
-        "spate::ReplayLimits: max_age must not be negative: " + std::to_string(limits.max_age.count()) + " ms");
-  }
+  require_not_negative("spate::ReplayLimits::max_age", limits.max_age);
 }
 
 SPATE_DECL std::string_view MemoryHistory::epoch() const {

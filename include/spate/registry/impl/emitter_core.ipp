@@ -8,19 +8,14 @@
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
+#include <spate/wire/detail/require.hpp>
 
 namespace spate::detail {
 
-SPATE_DECL void refuse_negative(const char* option, std::chrono::milliseconds value) {
-  if (value.count() >= 0) return;
-  throw std::invalid_argument(std::string("spate::EmitterOptions: ") + option +
-                              " must not be negative: " + std::to_string(value.count()) + " ms");
-}
-
 // Refuses what cannot be. Beside a bus that keeps a log there is a store that mirrors it.
 SPATE_DECL EmitterOptions checked(EmitterOptions&& options) {
-  refuse_negative("resume_wait", options.resume_wait);
-  refuse_negative("poll_grace", options.poll_grace);
+  require_not_negative("spate::EmitterOptions::resume_wait", options.resume_wait);
+  require_not_negative("spate::EmitterOptions::poll_grace", options.poll_grace);
   if (!options.replay && options.bus && options.bus->keeps_log()) {
     options.replay = std::make_shared<MemoryReplayStore>();
   }
