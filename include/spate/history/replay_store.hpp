@@ -61,8 +61,8 @@ class ReplayStore {
   /// Somebody who waits for the store.
   class Waiter {
    public:
-    /// What tells them to ask again. Any thread calls it, once, also when the emitter is gone; as long as nobody does,
-    /// they wait. It owns neither emitter nor store.
+    /// Returns what tells them to ask again. Any thread may call that, once, also when the emitter is gone; as long as
+    /// nobody does, they wait. It owns neither emitter nor store.
     virtual std::function<void()> when_ready() const = 0;
 
    protected:
@@ -74,7 +74,10 @@ class ReplayStore {
   /// A store that keeps more than fits into memory answers false, begins to read, and calls what `waiter` gives it when
   /// it has what was asked for, or knows that it will not have it. Then it is asked again, and `fetch` follows, unless
   /// it answers false once more. Meanwhile that stream waits, and nobody else does. `discarded` is to be answered at
-  /// once in any case. Who is asked for may have gone when it is there.
+  /// once in any case. The same may be asked again meanwhile: then there is one more to be told. Who is asked for may
+  /// have gone when it is there.
+  ///
+  /// Lifetime     `waiter` until this returns; what it gives, as long as the store likes
   SPATE_DECL virtual bool at_hand(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                                   const Waiter& waiter);
 
@@ -90,7 +93,7 @@ class ReplayStore {
                                                                   std::vector<std::uint64_t>& sequences);
 
   /// Forgets everything, for the history `epoch` of a log that this store mirrors from now on. Returns false, and does
-  /// nothing, when it cannot: it has a history of its own.
+  /// nothing, when it cannot: it has a history of its own. Whoever waits for what is forgotten is to be told.
   SPATE_DECL virtual bool restart(std::string_view epoch);
 
   /// Up to `sequence`, which may be greater than `newest()` and then takes its place, something that was not appended
