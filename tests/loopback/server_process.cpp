@@ -13,6 +13,7 @@
 #include <spate/stream/stream_host.hpp>
 #include "support/catch.hpp"
 #include "support/event_client.hpp"
+#include "support/free_port.hpp"
 #include "support/processes.hpp"
 #include "support/serving.hpp"
 #include "support/texts.hpp"
@@ -108,27 +109,25 @@ TEST_CASE("a program that a handler starts inherits nothing of the server", "[lo
 
 TEST_CASE("a port is free again though a program that a handler started lives on", "[loopback][server][process]") {
   std::unique_ptr<Bystander> program;
-  std::uint16_t port = 0;
+  ServerOptions options = any_port(1);
+  options.port = free_port();
   {
-    Server server(any_port(1));
+    Server server(options);
     server.get("/start", [&](const Request&) {
       program = std::make_unique<Bystander>();
       return Response(204);
     });
     server.start();
-    port = server.port();
-    Client client(port);
+    Client client(options.port);
     client.get("/start");
     CHECK(client.read_reply().status == 204);
   }
   REQUIRE(program);
   CHECK(program->lives());
-  ServerOptions options = any_port(1);
-  options.port = port;
   Server next(options);
   next.get("/", [](const Request&) { return Response::text(200, "next"); });
   next.start();
-  Client client(port);
+  Client client(options.port);
   client.get("/");
   CHECK(client.read_reply().body == "next");
 }

@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <random>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -27,11 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <asio/error.hpp>
-#include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-
 #include "support/eventually.hpp"
+#include "support/free_port.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace spate::test {
@@ -135,22 +131,6 @@ class RedisServer {
  private:
   std::string data() const { return folder_.path() / "data"; }
   std::string saved() const { return folder_.path() / "saved"; }
-
-  // None of those that the system gives to connections and listeners of other tests (on Linux 32768 and above): it
-  // stays free while the server is down.
-  static std::uint16_t free_port() {
-    std::random_device random;
-    std::uniform_int_distribution<std::uint16_t> any(20'000, 32'000);
-    asio::io_context io;
-    for (;;) {
-      const asio::ip::tcp::endpoint endpoint(asio::ip::address_v4::loopback(), any(random));
-      asio::ip::tcp::acceptor acceptor(io, endpoint.protocol());
-      std::error_code error;
-      acceptor.bind(endpoint, error);
-      if (!error) return endpoint.port();
-      if (error != asio::error::address_in_use) throw std::system_error(error, "bind");
-    }
-  }
 
   static void copy_files(const std::string& from, const std::string& to) {
     std::filesystem::remove_all(to);

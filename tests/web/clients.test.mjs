@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { start_proxy } from "./support/cutting_proxy.mjs";
+import { free_port } from "./support/free_port.mjs";
 import { start_hub } from "./support/hub.mjs";
 import { assert_same_events } from "./support/same_events.mjs";
 import { until } from "./support/until.mjs";
@@ -92,7 +93,8 @@ describe("clients from npm", { timeout: 500_000 }, () => {
     });
 
     test(`${name} is told of the gap when the hub was started anew`, async () => {
-      let hub = await start_hub();
+      const port = String(await free_port());
+      let hub = await start_hub("--port", port);
       const taken = [];
       const stop = await listen(`${hub.url}/sse/subscribe/alice`, (event) => taken.push(event));
       try {
@@ -100,7 +102,7 @@ describe("clients from npm", { timeout: 500_000 }, () => {
         const { id } = await hub.send("/sse/send/alice?retry=20", "before");
         await until("the event", () => taken.some(({ data }) => data === "before"));
         await hub.kill();
-        hub = await start_hub("--port", String(hub.port));
+        hub = await start_hub("--port", port);
         await hub.send("/sse/send/alice", "after");
         await until("what was sent since", () => taken.some(({ data }) => data === "after"));
         const [gap, ...others] = taken.filter(({ name: event }) => event === "gap");

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { describe, test } from "node:test";
 import { start_example } from "./support/example.mjs";
+import { free_port } from "./support/free_port.mjs";
 import { until } from "./support/until.mjs";
 
 describe("graceful_stop", { timeout: 60_000 }, () => {
@@ -42,11 +43,12 @@ describe("graceful_stop", { timeout: 60_000 }, () => {
   });
 
   test("it comes back with a client that was told so, on the same port", async () => {
-    const first = await start_example("graceful_stop");
+    const port = ["--port", String(await free_port())];
+    const first = await start_example("graceful_stop", ...port);
     const listener = await first.listen("/events");
     const [{ id }] = await listener.first(1);
     await first.stop();
-    const second = await start_example("graceful_stop", "--port", String(first.port));
+    const second = await start_example("graceful_stop", ...port);
     const back = await second.listen("/events", { headers: { "Last-Event-ID": id } });
     assert.equal((await back.first(1))[0].event, "gap");
     await back.close();

@@ -5,6 +5,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { launch_browser } from "./support/browser.mjs";
 import { start_example } from "./support/example.mjs";
 import { expect_text } from "./support/expect_text.mjs";
+import { free_port } from "./support/free_port.mjs";
 import { until } from "./support/until.mjs";
 
 const looks = {
@@ -192,18 +193,18 @@ describe("the examples' pages", { timeout: 280_000 }, () => {
   });
 
   test("graceful_stop: the page says goodbye and comes back", async () => {
-    const example = await start("graceful_stop");
+    const port = ["--port", String(await free_port())];
+    const example = await start("graceful_stop", ...port);
     await in_each_look(example, "/", async (tab) => {
       await tab.is("open");
       await tab.text("#number", /^\d+$/);
     });
     const tab = await open(example);
     await tab.is("open");
-    const { port } = example;
     await running.pop().stop();
     await tab.is("connecting");
     await tab.text("#log", /going down/);
-    running.push(await start_example("graceful_stop", "--port", String(port)));
+    running.push(await start_example("graceful_stop", ...port));
     await tab.is("open");
     await tab.text("#log", /Back after \d\.\d s\./);
     await tab.text("#log", /started anew/);

@@ -5,6 +5,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { launch_browser } from "./support/browser.mjs";
 import { start_proxy } from "./support/cutting_proxy.mjs";
 import { expect_text } from "./support/expect_text.mjs";
+import { free_port } from "./support/free_port.mjs";
 import { start_hub } from "./support/hub.mjs";
 import { seconds, token } from "./support/jwt.mjs";
 import { HubPage } from "./support/hub_page.mjs";
@@ -15,7 +16,7 @@ describe("the hub's page", { timeout: 500_000 }, () => {
   let hub;
   before(async () => (browser = await launch_browser()));
   after(() => browser?.close());
-  beforeEach(async () => (hub = await start_hub()));
+  beforeEach(async () => (hub = await start_hub("--port", String(await free_port()))));
   afterEach(async () => {
     for (const context of browser.contexts()) await context.close();
     await hub.stop();

@@ -7,6 +7,7 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { setTimeout as pause } from "node:timers/promises";
 import { launch_browser } from "./support/browser.mjs";
 import { start_proxy } from "./support/cutting_proxy.mjs";
+import { free_port } from "./support/free_port.mjs";
 import { hostile_data, hostile_names, numbers } from "./support/hostile.mjs";
 import { start_hub } from "./support/hub.mjs";
 import { assert_same_events } from "./support/same_events.mjs";
@@ -124,7 +125,8 @@ describe("SpateEventSource in a browser", { timeout: 500_000 }, () => {
 
     test(`${name}: close() ends it at the hub too, and a hub that was started anew tells the gap`, async () => {
       await hub.stop();
-      hub = await start_hub("--poll-grace-ms", "100");
+      const options = ["--poll-grace-ms", "100", "--port", String(await free_port())];
+      hub = await start_hub(...options);
       const alice = await listen(hub.url, way);
       const { id } = await hub.send("/sse/send/alice?retry=20", "before");
       const heard = [];
@@ -136,7 +138,7 @@ describe("SpateEventSource in a browser", { timeout: 500_000 }, () => {
       await until_heard("before");
       await hub.kill();
       await until("the drop to be noticed", async () => (await alice.state()) === 0);
-      hub = await start_hub("--poll-grace-ms", "100", "--port", String(hub.port));
+      hub = await start_hub(...options);
       await hub.send("/sse/send/alice", "after");
       await until_heard("after");
       const [gap, ...others] = heard.filter((event) => event.name === "gap");

@@ -5,6 +5,7 @@
 //   await cluster.nodes[0].kill();
 //   await cluster.nodes[0].start();
 import assert from "node:assert/strict";
+import { free_port } from "./free_port.mjs";
 import { start_hub } from "./hub.mjs";
 import { until } from "./until.mjs";
 
@@ -55,7 +56,7 @@ class Node {
   constructor(name, options) {
     this.name = name;
     this.options = [...options, "--node", name];
-    this.port = 0;
+    this.port = undefined;
   }
 
   get running() {
@@ -68,8 +69,8 @@ class Node {
 
   async start() {
     assert.ok(!this.running);
+    this.port ??= await free_port();
     this.hub = await start_hub(...this.options, "--port", String(this.port));
-    this.port = this.hub.port;
   }
 
   /// In peace; throws when it does not exit with 0.
