@@ -70,10 +70,13 @@
 #include <spate/registry/impl/user_index.ipp>
 #include <spate/server/impl/all_of.ipp>
 #include <spate/server/impl/authorization.ipp>
+#include <spate/server/impl/begin_connection.ipp>
 #include <spate/server/impl/connection_limits.ipp>
 #include <spate/server/impl/exchange.ipp>
 #include <spate/server/impl/find_route.ipp>
+#include <spate/server/impl/first_bytes.ipp>
 #include <spate/server/impl/handlers.ipp>
+#include <spate/server/impl/handshake.ipp>
 #include <spate/server/impl/listen_address.ipp>
 #include <spate/server/impl/listener.ipp>
 #include <spate/server/impl/pending_core.ipp>

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,9 @@ class Request {
   Request&& set_expiry(std::chrono::system_clock::time_point moment) && noexcept {
     return std::move(this->set_expiry(moment));
   }
+
+  /// Says who the client is, as the certificate has it that it has proved to hold; the server does it.
+  Request& set_client_subject(std::shared_ptr<const std::string> subject) & noexcept;
 
   Request& set_version(int major, int minor) &;
   Request&& set_version(int major, int minor) && { return std::move(this->set_version(major, minor)); }
@@ -128,6 +132,10 @@ class Request {
   /// What `set_expiry` said; nothing when there is no end.
   std::optional<std::chrono::system_clock::time_point> expiry() const noexcept { return expiry_; }
 
+  /// Whom the client's certificate is for, in the form of RFC 2253: "CN=printer-7,O=Example". It was verified, and the
+  /// client has proved to hold its key. Nothing without one, or where nobody asked for it.
+  std::optional<std::string_view> client_subject() const noexcept;
+
   /// Where the client wants to resume: the header `Last-Event-ID`, else the query parameter `last_event_id`, else
   /// `lastEventId`; empty when there is none. Opaque bytes, as sent. A header that is repeated is one value with
   /// commas, which is nobody's position; a server refuses it. (WHATWG 9.2.4, 9.2.3)
@@ -173,6 +181,7 @@ class Request {
   std::vector<std::pair<std::string, std::string>> params_;
   std::string body_;
   std::optional<std::chrono::system_clock::time_point> expiry_;
+  std::shared_ptr<const std::string> client_subject_;  // null without a certificate
   std::uint8_t version_major_ = 1;
   std::uint8_t version_minor_ = 1;
 };

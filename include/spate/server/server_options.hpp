@@ -28,6 +28,11 @@
 
 namespace spate {
 
+namespace detail {
+class ConnectionProtocol;
+class TransportSecurity;
+}  // namespace detail
+
 struct ServerOptions {
   /// The address to listen on: IPv4 or IPv6. Everything beyond loopback can be reached by others. Or a Unix socket:
   /// "unix:/run/spate.sock". Who may connect is who may write to its file, which has the rights that the process's
@@ -56,6 +61,16 @@ struct ServerOptions {
   /// (RFC 9112 9.5) A proxy in front keeps connections as well, nginx for 60 s: let it be the first to close one.
   /// Otherwise it now and then sends a request on a connection that is just being closed, and its client gets 502.
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);
+
+  /// Encrypts every connection: a `TlsContext`, of <spate/tls/tls_context.hpp>. Several servers may share one. Null:
+  /// all is said in the clear.
+  std::shared_ptr<detail::TransportSecurity> tls;
+  /// Handshakes under way at once; a connection for which there is no place is closed without a word. The time of
+  /// `request_timeout` counts for them. Zero: no limit.
+  std::size_t max_handshakes = 1024;
+
+  /// Speaks HTTP/2 as well, with who asks for it: an `Http2`, of <spate/http2/http2.hpp>. Null: HTTP/1 alone.
+  std::shared_ptr<detail::ConnectionProtocol> http2;
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
   /// socket is closed, so also while the last bytes of an answer may be on their way. Of IPv6 the first 64 bits are

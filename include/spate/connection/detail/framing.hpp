@@ -12,13 +12,13 @@ namespace spate::detail {
 
 enum class Framing : std::uint8_t {
   chunked,  // HTTP/1.1
-  plain,    // HTTP/1.0: the end of the connection is the end of the stream (RFC 9112 6.3)
+  plain,    // HTTP/1.0: the end of the connection is the end of the stream (RFC 9112 6.3); HTTP/2: frames lie below
   none,     // HEAD: nothing follows the head, and nobody listens (RFC 9110 9.3.2)
 };
 
 /// The framing that the client of `request` understands. (RFC 9112 6.3)
 inline Framing framing_for(const Request& request) noexcept {
-  return request.version_major() == 1 && request.version_minor() == 0 ? Framing::plain : Framing::chunked;
+  return request.version_major() == 1 && request.version_minor() >= 1 ? Framing::chunked : Framing::plain;
 }
 
 /// `bytes` as one HTTP/1.1 chunk. (RFC 9112 7.1)

@@ -55,6 +55,15 @@ SPATE_DECL Request& Request::set_expiry(std::chrono::system_clock::time_point mo
   return *this;
 }
 
+SPATE_DECL Request& Request::set_client_subject(std::shared_ptr<const std::string> subject) & noexcept {
+  client_subject_ = std::move(subject);
+  return *this;
+}
+
+SPATE_DECL std::optional<std::string_view> Request::client_subject() const noexcept {
+  return client_subject_ ? std::optional<std::string_view>(*client_subject_) : std::nullopt;
+}
+
 SPATE_DECL Request& Request::set_version(int major, int minor) & {
   version_major_ = static_cast<std::uint8_t>(major);
   version_minor_ = static_cast<std::uint8_t>(minor);

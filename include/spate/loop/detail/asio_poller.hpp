@@ -60,6 +60,7 @@ class AsioPoller {
     if (error) return no_socket;
     while (slots_.contains(next_)) next_ = next_ == 0x7FFFFFFF ? 0 : next_ + 1;
     slots_.emplace(next_, std::make_shared<Slot>(std::move(socket)));
+    count_.store(slots_.size(), std::memory_order_relaxed);
     return next_++;
   }
 
@@ -96,6 +97,7 @@ class AsioPoller {
     const auto found = slots_.find(socket);
     const std::shared_ptr<Slot> slot = found->second;
     slots_.erase(found);
+    count_.store(slots_.size(), std::memory_order_relaxed);
     const Ref<Resident> resident = std::move(slot->resident);
     slot->ticket = nullptr;
     std::error_code ignored;  // nothing can be done about a failed close
@@ -108,7 +110,8 @@ class AsioPoller {
     close(socket);
   }
 
-  std::size_t count() const noexcept { return slots_.size(); }
+  /// Any thread. Sockets that it watches.
+  std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
 
   std::vector<Ref<Resident>> residents() const {
     std::vector<Ref<Resident>> all;
@@ -187,6 +190,7 @@ class AsioPoller {
   asio::any_io_executor executor_;
   std::function<void()> ready_;
   std::unordered_map<SocketId, std::shared_ptr<Slot>> slots_;
+  std::atomic<std::size_t> count_{0};  // of slots
   std::deque<Happening> happened_;
   SocketId next_ = 0;
 };

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -106,7 +107,8 @@ class EpollPoller {
   /// socket, which cannot be broken, the same as `close`.
   void abort(SocketId socket);
 
-  std::size_t count() const noexcept { return count_; }
+  /// Any thread. Sockets that it watches.
+  std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
 
   /// Every resident that has a socket now.
   std::vector<Ref<Resident>> residents() const;
@@ -149,7 +151,7 @@ class EpollPoller {
   std::vector<Slot> slots_;
   std::unordered_map<SocketId, Ref<Resident>> tickets_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // until stop(); handlers may still come then
-  std::size_t count_ = 0;
+  std::atomic<std::size_t> count_{0};                       // changed by the loop alone
   bool watching_ = false;
   bool more_ = false;
   std::vector<epoll_event> unwatched_;  // of sockets for which the kernel would not watch

@@ -133,6 +133,7 @@ class Loop : public RefCounted<Loop> {
   void set_time(std::shared_ptr<const TimeSource> time) { time_ = std::move(time); }
 
   Poller& poller() noexcept { return poller_; }
+  const Poller& poller() const noexcept { return poller_; }
   /// Any thread. Where the loop runs; empty once it has stopped, because the io_context may be gone then. On other
   /// threads than the loop's it may go at any moment: they post with `call_back` instead.
   asio::any_io_executor executor() const;

@@ -45,7 +45,7 @@ SPATE_DECL SocketId EpollPoller::attach(OwnedSocket owned, std::error_code& erro
     error.assign(errno, std::system_category());
     return no_socket;
   }
-  ++count_;
+  count_.store(count() + 1, std::memory_order_relaxed);
   insist([&] { watch(); });
   error.clear();
   return owned.release();
@@ -122,9 +122,9 @@ SPATE_DECL void EpollPoller::close(SocketId socket) {
   if (!tickets_.empty()) tickets_.erase(socket);
   slot.watches_output = false;
   ++slot.generation;
-  --count_;
+  count_.store(count() - 1, std::memory_order_relaxed);
   ::close(socket);  // which also takes it out of the set
-  if (count_ == 0 && watching_) {
+  if (count() == 0 && watching_) {
     std::error_code ignored;  // then io_context::run returns later
     descriptor_->cancel(ignored);
   }
@@ -208,7 +208,7 @@ SPATE_DECL void EpollPoller::tell(const epoll_event& event, std::exception_ptr& 
 }
 
 SPATE_DECL void EpollPoller::watch() {
-  if (watching_ || count_ == 0 || !descriptor_) return;
+  if (watching_ || count() == 0 || !descriptor_) return;
   const auto told = [this, alive = std::weak_ptr<char>(alive_)](const std::error_code& error) {
     if (alive.expired()) return;  // stop() was called: `this` may be gone
     watching_ = false;

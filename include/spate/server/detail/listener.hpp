@@ -14,7 +14,8 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/config.hpp>
-#include <spate/server/detail/session.hpp>
+#include <spate/server/detail/begin_connection.hpp>
+#include <spate/server/detail/server_core.hpp>
 #include <spate/server/detail/unix_listener.hpp>
 
 namespace spate::detail {
@@ -23,16 +24,6 @@ namespace spate::detail {
 /// once: whoever opens connections faster than they can be refused in words is not owed a word. Any thread.
 SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
                                                          const AnyStream::endpoint& remote);
-
-/// Answers with 503 whatever was or will be asked, and lets go of the socket.
-SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, std::string_view why);
-
-/// Begins a session on `shard` for a connection that was let in, whoever accepted it, where `hosts` of `server` may be
-/// asked for; or refuses it, as `entry` says. `read` is the request that was read from it already, if one was. Every
-/// connection comes in here. Shard only.
-SPATE_DECL void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                              const HostPolicy& hosts, ConnectionLimits::Entry entry,
-                              std::optional<Request> read = std::nullopt);
 
 class Listener final : public RefCounted<Listener> {
  public:

@@ -32,6 +32,10 @@ class ServerCore final : public RefCounted<ServerCore> {
   std::atomic<std::uint64_t> requests{0};
   std::atomic<std::uint64_t> rejected{0};
   std::atomic<std::uint64_t> accept_errors{0};
+  std::atomic<std::size_t> handshakes{0};  // under way
+  std::atomic<std::uint64_t> handshake_failures{0};
+  std::atomic<std::size_t> http2_connections{0};            // open now
+  std::atomic<std::size_t> encrypted_http2_connections{0};  // among them
   std::atomic<bool> draining{false};
 
   /// Which hosts may be asked for on what is bound to `local`: a listening socket, or a connection where that is not

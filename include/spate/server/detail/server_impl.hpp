@@ -67,6 +67,7 @@ class ServerImpl {
   void listen_by_tcp(AnyAcceptor& acceptor);
   void listen(AnyAcceptor acceptor, SocketFile file);
   void take_over(OwnedSocket owned, std::optional<Request> read);
+  OpenConnections open_connections() const;
   void start_threads() SPATE_REQUIRES(mutex_);
   const Ref<Shard>& next_shard();
 

@@ -36,11 +36,12 @@ namespace spate::detail {
 
 class Session final : public RequestOrigin {
  public:
-  /// `hosts` is one of `server`.
-  Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer);
+  /// `hosts` is one of `server`; `client_subject` is of the client's certificate, null without one.
+  Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer,
+          std::shared_ptr<const std::string> client_subject = nullptr);
 
-  /// Begins to read. The poller holds the session from now on.
-  void start();
+  /// Begins, with what was `read` already. The transport holds the session from now on.
+  void start(std::string_view read = {});
 
   /// Begins with a request that was parsed elsewhere.
   void start(Request request);
@@ -104,6 +105,7 @@ class Session final : public RequestOrigin {
 
   // Takes what the socket has. What is not served now is kept for later.
   void read();
+  void take(std::string_view bytes, int& budget);
 
   // The client sends no more. Requests that it has sent are still answered, on the route of a stream as well: it may
   // have closed only its side.
@@ -160,6 +162,7 @@ class Session final : public RequestOrigin {
     bool whole = false;
   };
   std::unique_ptr<PiecesUnderWay> pieces_;
+  const std::shared_ptr<const std::string> client_subject_;  // null without a certificate
 
   std::chrono::seconds probe_wait_{0};
 

@@ -15,49 +15,6 @@ SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, Own
   return std::nullopt;
 }
 
-SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, std::string_view why) {
-  std::string answer;
-  const Response refusal = Response::error(503, why).close_connection();
-  serialize_head(answer, refusal, HeadContext{1, false});
-  answer += refusal.body();
-  const asio::const_buffer buffer(answer.data(), answer.size());
-  std::error_code error;
-  peer.write(buffer, error);  // a fresh socket takes it, or its client has gone
-  linger(shard, std::move(peer));
-}
-
-SPATE_DECL void begin_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                              const HostPolicy& hosts, ConnectionLimits::Entry entry, std::optional<Request> read) {
-  std::error_code error;
-  const SocketId socket = shard->poller().attach(std::move(accepted), error);
-  if (error) {
-    server->accept_errors.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
-  Peer peer = shard->peer(socket);
-  if (server->draining.load(std::memory_order_relaxed)) {
-    if (!read) return peer.close();
-    return refuse_connection(*shard, peer, "the server shuts down");  // who has asked is answered
-  }
-  server->connections.fetch_add(1, std::memory_order_relaxed);
-  Ref<Session> session;
-  try {
-    if (entry.place) shard->poller().hold(socket, std::move(entry.place));
-    if (entry.verdict == ConnectionLimits::Verdict::refuse) {
-      return refuse_connection(*shard, peer, "too many connections");
-    }
-    session = make_ref<Session>(shard, server, hosts, std::move(peer));
-    read ? session->start(std::move(*read)) : session->start();
-  } catch (...) {
-    if (session) {
-      session->on_cut();
-    } else {
-      peer.close();
-    }
-    throw;
-  }
-}
-
 SPATE_DECL Listener::Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerCore> server,
                               std::vector<Ref<Shard>> shards)
     : acceptor_(std::move(acceptor)),
@@ -118,7 +75,7 @@ SPATE_DECL void Listener::deal_out(OwnedSocket accepted, const AnyStream::endpoi
     if (!entry) return;
     shard->run([shard, server = server_, &hosts = hosts_, accepted = std::move(accepted),
                 entry = std::move(*entry)]() mutable {
-      begin_session(shard, server, std::move(accepted), hosts, std::move(entry));
+      begin_connection(shard, server, std::move(accepted), hosts, std::move(entry));
     });
   } catch (const std::bad_alloc&) {
     server_->accept_errors.fetch_add(1, std::memory_order_relaxed);

@@ -16,6 +16,7 @@
 #include <spate/loop/detail/insist.hpp>
 #include <spate/loop/detail/post.hpp>
 #include <spate/loop/detail/signals_blocked.hpp>
+#include <spate/server/detail/connection_protocol.hpp>
 #include <spate/server/detail/server_impl.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/wire/detail/quote.hpp>
@@ -80,6 +81,10 @@ SPATE_DECL ServerImpl::ServerImpl(const asio::any_io_executor& executor, ServerO
     shards_.push_back(make_ref<Shard>(loop->context.get_executor()));
   }
   if (loops_.empty()) shards_.push_back(make_ref<Shard>(asio::make_strand(executor)));
+  if (!core_->options.tls) return;
+  std::vector<std::string> protocols{"http/1.1"};
+  if (core_->options.http2) protocols.emplace(protocols.begin(), core_->options.http2->alpn());
+  for (const auto& shard : shards_) shard->set_secure(core_->options.tls->transport_on(*shard, protocols));
 }
 
 SPATE_DECL void ServerImpl::add_route(std::vector<std::string> methods, std::string_view pattern, Handler handler,
@@ -136,7 +141,7 @@ SPATE_DECL void ServerImpl::listen_by_tcp(AnyAcceptor& acceptor) {
 SPATE_DECL std::string ServerImpl::listens_on() const {
   if (unix_path_of(core_->options.address)) return core_->options.address;
   std::ostringstream text;
-  text << "http://" << endpoint_;
+  text << (core_->options.tls ? "https://" : "http://") << endpoint_;
   return text.str();
 }
 
@@ -187,7 +192,7 @@ SPATE_DECL void ServerImpl::take_over(OwnedSocket owned, std::optional<Request> 
   const auto& shard = next_shard();
   shard->run([shard, core = core_, owned = std::move(owned), local, entry = std::move(*entry),
               read = std::move(read)]() mutable {
-    begin_session(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(read));
+    begin_connection(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(read));
   });
 }
 
@@ -271,12 +276,31 @@ SPATE_DECL void ServerImpl::stop() {
   }
 }
 
+// What is not read at one moment may not add up.
+SPATE_DECL OpenConnections ServerImpl::open_connections() const {
+  const auto less = [](std::uint64_t all, std::uint64_t some) { return all > some ? all - some : 0; };
+  OpenConnections open;
+  std::uint64_t all = 0, encrypted = 0;
+  for (const auto& shard : shards_) {
+    all += std::as_const(*shard).poller().count();
+    if (const SecureTransport* const secure = std::as_const(*shard).secure()) encrypted += secure->count();
+  }
+  const std::uint64_t http2 = core_->http2_connections.load(std::memory_order_relaxed);
+  open.http2_tls = core_->encrypted_http2_connections.load(std::memory_order_relaxed);
+  open.http2 = less(http2, open.http2_tls);
+  open.http1_tls = less(encrypted, open.http2_tls);
+  open.http1 = less(all, encrypted + open.http2);
+  return open;
+}
+
 SPATE_DECL ServerStats ServerImpl::stats() const {
   ServerStats stats;
   stats.connections = core_->connections.load(std::memory_order_relaxed);
   stats.requests = core_->requests.load(std::memory_order_relaxed);
   stats.rejected = core_->rejected.load(std::memory_order_relaxed);
   stats.accept_errors = core_->accept_errors.load(std::memory_order_relaxed);
+  stats.handshake_failures = core_->handshake_failures.load(std::memory_order_relaxed);
+  stats.open_connections = open_connections();
   for (const auto& shard : shards_) {
     const ShardCounters& counters = std::as_const(*shard).counters();
     std::uint64_t ended = 0;

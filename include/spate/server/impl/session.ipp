@@ -6,14 +6,21 @@
 
 namespace spate::detail {
 
-SPATE_DECL Session::Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer)
-    : shard_(std::move(shard)), server_(std::move(server)), exchange_(*this, *shard_, *server_, hosts, answers_) {
+SPATE_DECL Session::Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer,
+                            std::shared_ptr<const std::string> client_subject)
+    : shard_(std::move(shard)),
+      server_(std::move(server)),
+      exchange_(*this, *shard_, *server_, hosts, answers_),
+      client_subject_(std::move(client_subject)) {
   peer_ = std::move(peer);  // when nothing can fail any more: until then it is the caller's
 }
 
-SPATE_DECL void Session::start() {
-  peer_.set_resident(Ref<Resident>(this));
+SPATE_DECL void Session::start(std::string_view read_already) {
+  const Ref<Session> alive(this);
+  peer_.set_resident(alive);
   set_deadline(server_->options.request_timeout);
+  int budget = 1;
+  if (!read_already.empty()) take(read_already, budget);
   read();
 }
 
@@ -195,13 +202,16 @@ SPATE_DECL void Session::read() {
     const std::size_t size = peer_.read(buffer, sizeof buffer, error);
     if (error == asio::error::would_block) return;
     if (error) return end_of_input(error == asio::error::eof ? std::error_code() : error);
-    std::string_view bytes(buffer, size);
-    if (state_ == State::reading && input_.empty()) bytes = consume(bytes, budget);
-    if (peer_) input_.append(bytes);
-    advance();
+    take({buffer, size}, budget);
     // A short read has emptied the socket; what comes later is a new edge, and an end behind it a hangup.
     if (size < sizeof buffer) return;
   }
+}
+
+SPATE_DECL void Session::take(std::string_view bytes, int& budget) {
+  if (state_ == State::reading && input_.empty()) bytes = consume(bytes, budget);
+  if (peer_) input_.append(bytes);
+  advance();
 }
 
 SPATE_DECL void Session::end_of_input(std::error_code error) {
@@ -277,6 +287,7 @@ SPATE_DECL std::string_view Session::consume(std::string_view bytes, int& budget
 }
 
 SPATE_DECL void Session::look_at_head() {
+  if (client_subject_) parser().request().set_client_subject(client_subject_);
   switch (exchange_.begin_with_head(parser().request())) {
     case Exchange::AfterHead::body: return invite_body();
     case Exchange::AfterHead::answer: return write();
@@ -305,6 +316,7 @@ SPATE_DECL std::size_t Session::dispatch(Request request) {
   shard_->set_timer(*this, never);
   state_ = State::handling;
   served_ = true;
+  if (client_subject_) request.set_client_subject(client_subject_);
   exchange_.begin(std::move(request));
   const std::size_t size = answers_.unsent().size();
   if (size > 0) {

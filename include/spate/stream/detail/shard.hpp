@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include <spate/config.hpp>
 #include <spate/loop/detail/clock.hpp>
@@ -14,6 +16,7 @@
 #include <spate/stream/detail/counters.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/secure_transport.hpp>
 #include <spate/transport/detail/socket_transport.hpp>
 
 namespace spate::detail {
@@ -24,6 +27,11 @@ class Shard final : public Loop {
 
   /// The one at the other end of `socket`, which is one of this loop's.
   Peer peer(SocketId socket) noexcept { return {sockets_, socket}; }
+
+  /// What encrypts this loop's connections; null unless something does. Its pointer never changes once connections
+  /// come.
+  SecureTransport* secure() const noexcept { return secure_.get(); }
+  void set_secure(std::unique_ptr<SecureTransport> transport) noexcept { secure_ = std::move(transport); }
 
   NodePool& nodes() noexcept { return nodes_; }
   ShardCounters& counters() noexcept { return counters_; }
@@ -45,6 +53,7 @@ class Shard final : public Loop {
   static constexpr int least_overrun = 16;
 
   SocketTransport sockets_{poller()};
+  std::unique_ptr<SecureTransport> secure_;
   NodePool nodes_;
   ShardCounters counters_;
   std::unordered_map<const Resident*, WallTime> expiries_;

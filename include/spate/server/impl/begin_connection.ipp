@@ -1,0 +1,93 @@
+// The functions of begin_connection.hpp.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/server/detail/begin_connection.hpp>
+#include <spate/server/detail/first_bytes.hpp>
+#include <spate/server/detail/handshake.hpp>
+#include <spate/server/detail/session.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, Response refusal) {
+  std::string answer;
+  refusal.close_connection();
+  serialize_head(answer, refusal, HeadContext{1, false});
+  answer += refusal.body();
+  const asio::const_buffer buffer(answer.data(), answer.size());
+  std::error_code error;
+  peer.write(buffer, error);  // a fresh socket takes it, or its client has gone
+  linger(shard, std::move(peer));
+}
+
+// Nobody else would close what could not start.
+template <typename Begun, typename... Args>
+void start_or_cut(const Ref<Begun>& begun, Args&&... args) {
+  try {
+    begun->start(std::forward<Args>(args)...);
+  } catch (...) {
+    begun->on_cut();
+    throw;
+  }
+}
+
+// `read` is a request, or bytes.
+template <typename Read>
+void start_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts, Peer&& peer,
+                   ConnectionFacts facts, Read read) {
+  if (!facts.refusal.empty()) return refuse_connection(*shard, peer, Response::error(503, facts.refusal));
+  start_or_cut(make_ref<Session>(shard, server, hosts, std::move(peer), std::move(facts.client_subject)),
+               std::move(read));
+}
+
+SPATE_DECL void begin_http1(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,
+                            Peer&& peer, ConnectionFacts facts, std::string_view read) {
+  start_session(shard, server, hosts, std::move(peer), std::move(facts), read);
+}
+
+SPATE_DECL void shake_hands(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,
+                            SocketId socket, Peer& peer, ConnectionFacts facts) {
+  if (!Handshake::is_possible(*server)) {
+    server->handshake_failures.fetch_add(1, std::memory_order_relaxed);
+    return peer.abort();
+  }
+  const auto handshake = make_ref<Handshake>(shard, server, hosts, socket, std::move(facts));
+  peer = shard->secure()->accept(socket);
+  start_or_cut(handshake, std::move(peer));
+}
+
+SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
+                                 const HostPolicy& hosts, ConnectionLimits::Entry entry, std::optional<Request> read) {
+  std::error_code error;
+  const SocketId socket = shard->poller().attach(std::move(accepted), error);
+  if (error) {
+    server->accept_errors.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  Peer peer = shard->peer(socket);
+  if (server->draining.load(std::memory_order_relaxed)) {
+    if (!read) return peer.close();
+    return refuse_connection(*shard, peer, Response::error(503, "the server shuts down"));  // who has asked is answered
+  }
+  server->connections.fetch_add(1, std::memory_order_relaxed);
+  ConnectionFacts facts;
+  if (entry.verdict == ConnectionLimits::Verdict::refuse) facts.refusal = "too many connections";
+  try {
+    if (entry.place) shard->poller().hold(socket, std::move(entry.place));
+    if (read) return start_session(shard, server, hosts, std::move(peer), std::move(facts), std::move(*read));
+    if (shard->secure() != nullptr) return shake_hands(shard, server, hosts, socket, peer, std::move(facts));
+    if (server->options.http2) {
+      return start_or_cut(make_ref<FirstBytes>(shard, server, hosts, std::move(peer), std::move(facts)));
+    }
+    begin_http1(shard, server, hosts, std::move(peer), std::move(facts));
+  } catch (...) {
+    peer.close();
+    throw;
+  }
+}
+
+}  // namespace spate::detail
