@@ -8,6 +8,7 @@
 #include <spate/connection/impl/answer_buffer.ipp>
 #include <spate/connection/impl/channel.ipp>
 #include <spate/connection/impl/framing.ipp>
+#include <spate/connection/impl/half_closed.ipp>
 #include <spate/connection/impl/http1_head.ipp>
 #include <spate/history/impl/audience.ipp>
 #include <spate/history/impl/cursor.ipp>
@@ -112,7 +113,6 @@
 #include <spate/stream/impl/transport_choice.ipp>
 #include <spate/stream/impl/write_queue.ipp>
 #include <spate/transport/impl/discard_input.ipp>
-#include <spate/transport/impl/half_closed.ipp>
 #include <spate/transport/impl/lingering_close.ipp>
 #include <spate/transport/impl/socket_transport.ipp>
 #include <spate/transport/impl/write_deadline.ipp>

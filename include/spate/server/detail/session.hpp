@@ -23,11 +23,11 @@
 #include <spate/config.hpp>
 #include <spate/connection/detail/answer_buffer.hpp>
 #include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/half_closed.hpp>
 #include <spate/connection/detail/http1_head.hpp>
 #include <spate/http/request_parser.hpp>
 #include <spate/server/detail/exchange.hpp>
 #include <spate/server/detail/server_core.hpp>
-#include <spate/transport/detail/half_closed.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
 #include <spate/transport/detail/write_deadline.hpp>

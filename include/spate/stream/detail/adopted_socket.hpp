@@ -16,10 +16,10 @@
 
 #include <spate/config.hpp>
 #include <spate/connection/detail/channel.hpp>
+#include <spate/connection/detail/half_closed.hpp>
 #include <spate/connection/detail/http1_head.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 #include <spate/transport/detail/discard_input.hpp>
-#include <spate/transport/detail/half_closed.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
 #include <spate/transport/detail/write_deadline.hpp>

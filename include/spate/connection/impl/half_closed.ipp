@@ -2,7 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/transport/detail/half_closed.hpp>
+#include <spate/connection/detail/half_closed.hpp>
 
 namespace spate::detail {
 

@@ -27,5 +27,5 @@ SPATE_DECL std::error_code say_go_on(const Peer& peer);
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/transport/impl/half_closed.ipp>
+#include <spate/connection/impl/half_closed.ipp>
 #endif
