@@ -115,6 +115,7 @@
 #include <spate/transport/impl/discard_input.ipp>
 #include <spate/transport/impl/lingering_close.ipp>
 #include <spate/transport/impl/socket_transport.ipp>
+#include <spate/transport/impl/timed_writer.ipp>
 #include <spate/transport/impl/write_deadline.ipp>
 #include <spate/wire/impl/decoder.ipp>
 #include <spate/wire/impl/encoded_event.ipp>

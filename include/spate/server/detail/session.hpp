@@ -30,6 +30,7 @@
 #include <spate/server/detail/server_core.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/timed_writer.hpp>
 #include <spate/transport/detail/write_deadline.hpp>
 
 namespace spate::detail {
@@ -154,7 +155,7 @@ class Session final : public RequestOrigin {
   std::unique_ptr<RequestParser> parser_;
   std::string input_;  // read and not yet parsed
   AnswerBuffer answers_;
-  WriteDeadline writing_;  // how the client takes its answer
+  TimedWriter writer_;  // of answers
   Exchange exchange_;
   /// An answer whose pieces are still coming.
   struct PiecesUnderWay {

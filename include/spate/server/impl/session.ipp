@@ -82,8 +82,8 @@ SPATE_DECL void Session::on_timer(TimePoint now) {
       return close();
     case State::handling: return probe();
     case State::answering:
-      if (!writing_.keeps_up(now, peer_.unacknowledged(), write_limits())) return close();
-      return shard_->set_timer(*this, writing_.next(write_limits()));
+      if (!writer_.keeps_up(peer_, now, write_limits())) return close();
+      return shard_->set_timer(*this, writer_.next(write_limits()));
     default: return;
   }
 }
@@ -335,21 +335,10 @@ SPATE_DECL void Session::fail(int status, std::string_view reason) {
 SPATE_DECL void Session::write() {
   if (!peer_) return;  // the server was stopped by the handler
   state_ = State::answering;
-  while (!answers_.empty()) {
-    const asio::const_buffer buffer = answers_.unsent();
-    std::error_code error;
-    const std::size_t written = peer_.write(buffer, error);
-    if (error && error != asio::error::would_block) return close();
-    answers_.sent(written);
-    if (error) {
-      const bool anew = !writing_.blocked();
-      writing_.stalled(shard_->now(), written, anew ? peer_.unacknowledged() : 0);
-      if (anew) shard_->set_timer(*this, writing_.next(write_limits()));
-      return peer_.await_writable();
-    }
-    if (writing_.blocked()) writing_.stalled(shard_->now(), written, 0);
-  }
-  writing_.wrote(shard_->now());
+  std::error_code error;
+  answers_.sent(writer_.write(peer_, answers_.unsent(), shard_->now(), error));
+  if (error == asio::error::would_block) return shard_->set_timer(*this, writer_.next(write_limits()));
+  if (error) return close();
   if (pieces_) {
     for (const Ref<SendWaiter>& waiter : std::exchange(pieces_->waiters, {})) waiter->done({});
     if (!pieces_->whole) return shard_->set_timer(*this, never);

@@ -12,8 +12,6 @@
 #include <system_error>
 #include <utility>
 
-#include <asio/buffer.hpp>
-
 #include <spate/config.hpp>
 #include <spate/connection/detail/channel.hpp>
 #include <spate/connection/detail/half_closed.hpp>
@@ -22,7 +20,7 @@
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
-#include <spate/transport/detail/write_deadline.hpp>
+#include <spate/transport/detail/timed_writer.hpp>
 
 namespace spate::detail {
 
@@ -72,7 +70,6 @@ class AdoptedSocket final : public StreamOrigin {
   }
   void put(std::string bytes);
 
-  // The deadline is like that of a server's own answers: what the client acknowledges counts.
   void write();
 
   void lose(std::error_code error) {
@@ -88,8 +85,8 @@ class AdoptedSocket final : public StreamOrigin {
   Peer peer_;
   Ref<StreamCore> stream_;  // until its head goes out, or what is answered instead
   std::string answer_;
-  std::size_t sent_ = 0;   // of `answer_`
-  WriteDeadline writing_;  // how the client takes it
+  std::size_t sent_ = 0;  // of `answer_`
+  TimedWriter writer_;    // of `answer_`
   std::chrono::seconds probe_wait_{0};
   bool ended_ = false;  // the client has ended its side
 };

@@ -46,8 +46,8 @@ SPATE_DECL void AdoptedSocket::on_hangup() {
 
 SPATE_DECL void AdoptedSocket::on_timer(TimePoint now) {
   if (stream_) return probe();
-  if (!writing_.keeps_up(now, peer_.unacknowledged(), settings_->limits.write)) return lose({});
-  shard_.set_timer(*this, writing_.next(settings_->limits.write));
+  if (!writer_.keeps_up(peer_, now, settings_->limits.write)) return lose({});
+  shard_.set_timer(*this, writer_.next(settings_->limits.write));
 }
 
 SPATE_DECL bool AdoptedSocket::on_cut() {
@@ -106,20 +106,10 @@ SPATE_DECL void AdoptedSocket::look_later(std::chrono::seconds wait) {
 }
 
 SPATE_DECL void AdoptedSocket::write() {
-  while (sent_ < answer_.size()) {
-    const asio::const_buffer buffer(answer_.data() + sent_, answer_.size() - sent_);
-    std::error_code error;
-    const std::size_t written = peer_.write(buffer, error);
-    if (error && error != asio::error::would_block) return lose(error);
-    sent_ += written;
-    if (error) {
-      const bool anew = !writing_.blocked();
-      writing_.stalled(shard_.now(), written, anew ? peer_.unacknowledged() : 0);
-      if (anew) shard_.set_timer(*this, writing_.next(settings_->limits.write));
-      return peer_.await_writable();
-    }
-    if (writing_.blocked()) writing_.stalled(shard_.now(), written, 0);
-  }
+  std::error_code error;
+  sent_ += writer_.write(peer_, {answer_.data() + sent_, answer_.size() - sent_}, shard_.now(), error);
+  if (error == asio::error::would_block) return shard_.set_timer(*this, writer_.next(settings_->limits.write));
+  if (error) return lose(error);
   const Ref<Resident> alive(this);
   shard_.set_timer(*this, never);
   linger(shard_, std::move(peer_));
