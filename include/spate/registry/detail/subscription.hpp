@@ -61,10 +61,8 @@ class Subscription final : public StreamSource {
     stream_->fall_behind();
   }
 
-  /// What tells it that the store is ready: called on the shard, or before anybody else knows of the subscription.
+  /// What tells it that the store is ready.
   Ref<StoreBell> bell();
-  /// Nobody is to tell it any more.
-  void let_go_of_bell() noexcept;
 
   // ---- shard only ----
 
@@ -82,7 +80,7 @@ class Subscription final : public StreamSource {
   void search();
   /// Draws what it is owed from the store.
   void begin_replay();
-  /// The store has what it asked for.
+  /// The store has what it asked for. It may have come to its end meanwhile.
   void store_is_ready();
   /// Has drawn all that it was owed: joins the feed.
   void go_live();

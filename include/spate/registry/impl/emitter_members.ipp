@@ -49,13 +49,6 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
   PendingResume comer{
       nullptr, Cursor::parse(wanted.after ? *wanted.after : stream->last_event_id()), {greet(false), std::nullopt}, {}};
   if (comer.cursor) comer.greeting.resumed = greet(true);
-  // One that does not come in after all is to be forgotten by the store as well.
-  struct Guard {
-    ~Guard() {
-      if (comer.subscription) comer.subscription->let_go_of_bell();
-    }
-    PendingResume& comer;
-  } const guard{comer};
   for (int steps = 0;; ++steps) {
     const bool patient = steps < StartSearch::max_steps_in_add;
     if (const auto outcome = try_to_add(user_id, stream, wanted, comer, patient)) return *outcome;
@@ -94,7 +87,6 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
     enter(std::move(user_id), std::move(comer), *plan, wanted, leave);
   } catch (...) {
     if (std::exchange(subscription->behind, false)) stream->caught_up();
-    subscription->let_go_of_bell();
     members_.withdraw(user, *subscription, std::move(leave));
     resume_.forget(*subscription);
     throw;
@@ -128,18 +120,13 @@ SPATE_DECL void EmitterCore::enter(std::string user_id, PendingResume&& comer, c
     first.greeting = std::move(comer.greeting.fresh).finish();
   }
   std::move(first).post(places, subscription);
-  if (places.post(call<&Subscription::join>(subscription))) return;
-  subscription->let_go_of_bell();
-  erase(*subscription);
+  if (!places.post(call<&Subscription::join>(subscription))) erase(*subscription);
 }
 
 // `comer` waits for the mirror, or goes on with its search.
 SPATE_DECL void EmitterCore::wait_to_resume(Places& places, std::uint64_t for_event, PendingResume&& comer) {
   const Ref<Subscription> subscription = comer.subscription;
-  if (!resume_.wait(places, for_event, std::move(comer))) {
-    subscription->let_go_of_bell();
-    return erase(*subscription);
-  }
+  if (!resume_.wait(places, for_event, std::move(comer))) return erase(*subscription);
   if (for_event == LogMirror::the_end) return;
   bus_->ask_newest([core = Ref<EmitterCore>(this), subscription](std::error_code error, std::uint64_t newest) {
     if (!error) core->asked_newest(*subscription, newest);

@@ -88,7 +88,9 @@ SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, st
   events.erase(std::unique(events.begin(), events.end()), events.end());
   seldom_ = std::make_unique<Seldom>(Seldom{std::move(events), std::nullopt, nullptr});
 }
-SPATE_DECL Subscription::~Subscription() = default;
+SPATE_DECL Subscription::~Subscription() {
+  if (seldom_ && seldom_->bell) seldom_->bell->let_go();
+}
 
 SPATE_DECL void Subscription::on_failure(std::error_code error) {
   stream_->on_failure(error);
@@ -136,6 +138,7 @@ SPATE_DECL void Subscription::begin_replay() {
 }
 
 SPATE_DECL void Subscription::store_is_ready() {
+  if (!attached_) return;
   if (waiting_) return search();
   reading_ = false;
   stream_->mark_dirty();
@@ -145,12 +148,6 @@ SPATE_DECL Ref<StoreBell> Subscription::bell() {
   if (!seldom_) seldom_ = std::make_unique<Seldom>();
   if (!seldom_->bell) seldom_->bell = make_ref<StoreBell>(*this);
   return seldom_->bell;
-}
-
-SPATE_DECL void Subscription::let_go_of_bell() noexcept {
-  if (!seldom_ || !seldom_->bell) return;
-  const Ref<StoreBell> bell = std::move(seldom_->bell);
-  bell->let_go();
 }
 
 SPATE_DECL StoreBell::StoreBell(Subscription& subscription)
@@ -163,11 +160,18 @@ SPATE_DECL void StoreBell::ring() {
 }
 
 SPATE_DECL void StoreBell::let_go() noexcept {
+  const Lock lock(mutex_);
   subscription_ = nullptr;
 }
 
 SPATE_DECL void StoreBell::rung() {
-  if (const Ref<Subscription> subscription = subscription_) subscription->store_is_ready();
+  if (const Ref<Subscription> subscription = this->subscription()) subscription->store_is_ready();
+}
+
+// Null when it goes, or has gone.
+SPATE_DECL Ref<Subscription> StoreBell::subscription() {
+  const Lock lock(mutex_);
+  return Ref<Subscription>::try_make(subscription_);
 }
 
 SPATE_DECL std::function<void()> StoreWaiter::when_ready() const {
@@ -187,7 +191,6 @@ SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
 
 SPATE_DECL void Subscription::detach() {
   const Ref<Subscription> alive(this);
-  let_go_of_bell();
   feed_->shard().set_timer(*this, never);
   if (!attached_) return;
   settle();
@@ -281,7 +284,6 @@ SPATE_DECL void Subscription::settle() {
 
 SPATE_DECL void Subscription::stream_ended(EndReason reason) {
   const Ref<Subscription> alive(this);
-  let_go_of_bell();
   if (joined) feed_->leave(*this);
   end_wait();
   attached_ = false;

@@ -21,6 +21,15 @@ class RefCounted {
 
   void add_ref() const noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
 
+  /// Adds a reference unless the last one has gone; returns whether it did. For whoever has none, and makes sure
+  /// otherwise that the memory is not freed meanwhile.
+  bool try_add_ref() const noexcept {
+    std::uint32_t refs = refs_.load(std::memory_order_relaxed);
+    while (refs > 0 && !refs_.compare_exchange_weak(refs, refs + 1, std::memory_order_relaxed)) {
+    }
+    return refs > 0;
+  }
+
   void release() const noexcept {
     // Acquire-release: whoever destroys sees every write made through the other references.
     if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
@@ -52,6 +61,13 @@ class Ref {
   Ref(const Ref<U>& other) noexcept : Ref(other.get()) {}  // NOLINT(google-explicit-constructor)
   ~Ref() {
     if (object_ != nullptr) object_->release();
+  }
+
+  /// Null when the last reference to `object` has gone, or it is null. See RefCounted::try_add_ref.
+  static Ref try_make(T* object) noexcept {
+    Ref made;
+    if (object != nullptr && object->try_add_ref()) made.object_ = object;
+    return made;
   }
 
   Ref& operator=(Ref other) noexcept {
