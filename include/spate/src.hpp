@@ -38,7 +38,7 @@
 #include <spate/http/impl/target.ipp>
 #include <spate/impl/error.ipp>
 #include <spate/impl/program.ipp>
-#include <spate/loop/impl/any_stream.ipp>
+#include <spate/loop/impl/inbox_reservation.ipp>
 #include <spate/loop/impl/jitter.ipp>
 #include <spate/loop/impl/loop.ipp>
 #include <spate/loop/impl/owned_socket.ipp>
@@ -46,6 +46,7 @@
 #include <spate/loop/impl/report.ipp>
 #include <spate/loop/impl/resident.ipp>
 #include <spate/loop/impl/signals_blocked.ipp>
+#include <spate/loop/impl/socket_protocol.ipp>
 #include <spate/loop/impl/timer_heap.ipp>
 #include <spate/registry/impl/backlog.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
@@ -106,8 +107,8 @@
 #include <spate/stream/impl/stream_host.ipp>
 #include <spate/stream/impl/stream_life.ipp>
 #include <spate/stream/impl/stream_output.ipp>
-#include <spate/stream/impl/stream_parts.ipp>
 #include <spate/stream/impl/stream_queue.ipp>
+#include <spate/stream/impl/stream_settings.ipp>
 #include <spate/stream/impl/stream_sources.ipp>
 #include <spate/stream/impl/stream_watchers.ipp>
 #include <spate/stream/impl/transport_choice.ipp>

@@ -38,15 +38,15 @@ class Adopted {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
     client_ = sockets[0];
     const Request request(method, target);
-    const auto origin = make_ref<AdoptedSocket>(*shard_, request, HeaderFields(), settings_);
+    const auto sink = make_ref<AdoptedSocket>(*shard_, request, HeaderFields(), settings_);
     const Framing framing = method == "HEAD" ? Framing::none : framing_for(request);
-    core_ = make_ref<StreamCore>(shard_, settings_, framing, Ref<StreamOrigin>(origin),
+    core_ = make_ref<StreamCore>(shard_, settings_, framing, Ref<AnswerSink>(sink),
                                  std::make_shared<const Request>(request), HeaderFields(), choose_transport(request));
     std::error_code error;
     OwnedSocket owned = OwnedSocket::from(sockets[1], error);
     REQUIRE_FALSE(error);
-    shard_->run([this, origin, owned = std::move(owned)]() mutable {
-      origin->begin(std::move(owned), core_, {});
+    shard_->run([this, sink, owned = std::move(owned)]() mutable {
+      sink->begin(std::move(owned), core_, {});
       core_->handler_finished();
     });
     turn();

@@ -164,9 +164,9 @@ TEST_CASE("a callback may hold the answer that it belongs to", "[loopback][serve
 }
 
 TEST_CASE("an answer that comes while its loop stops keeps nothing alive", "[loopback][server][pending]") {
-  struct Origin final : detail::StreamOrigin {
-    explicit Origin(bool& flag) : gone(flag) {}
-    ~Origin() override { gone = true; }
+  struct Sink final : detail::AnswerSink {
+    explicit Sink(bool& flag) : gone(flag) {}
+    ~Sink() override { gone = true; }
     detail::Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
     void answer(Response) override {}
     bool& gone;
@@ -176,7 +176,7 @@ TEST_CASE("an answer that comes while its loop stops keeps nothing alive", "[loo
   const auto shard = detail::make_ref<detail::Shard>(io.get_executor());
   {
     const auto core = detail::make_ref<detail::PendingCore>(
-        shard, detail::Ref<detail::StreamOrigin>(detail::make_ref<Origin>(gone).get()));
+        shard, detail::Ref<detail::AnswerSink>(detail::make_ref<Sink>(gone).get()));
     const auto pending = detail::access::handle<PendingResponse>(core);
     pending.on_timeout([pending] {});
     pending.on_error([pending](std::error_code) {});

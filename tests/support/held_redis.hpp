@@ -184,7 +184,7 @@ class HeldRedis final : public detail::RedisIo {
 
   enum class Lost : std::uint8_t {
     before,  // of a command nothing comes, of a name or an address neither
-    behind   // the command is done, but nobody hears of it
+    after    // the command is done, but nobody hears of it
   };
   /// The operation behind the next `count` fails, and with it all of its connection.
   void fail_after(std::size_t count, Lost lost) {
@@ -319,7 +319,7 @@ class HeldRedis final : public detail::RedisIo {
         done(stood ? std::error_code() : std::error_code(asio::error::connection_reset), stood ? size : 0);
       };
       if (stands() && redis.next_fails()) {
-        if (redis.lost_ == Lost::behind) {
+        if (redis.lost_ == Lost::after) {
           take();
           while (run_one()) continue;
         }

@@ -38,7 +38,7 @@ class RegistryParts {
     // A stream and its subscription hold each other until the subscription goes.
     while (const detail::User* const user = members.any()) {
       if (user->first) {
-        members.erase(*detail::Ref<detail::Subscription>(user->first));
+        members.remove(*detail::Ref<detail::Subscription>(user->first));
       } else {
         members.end_grace(*user->polls()->first_graced());
       }
@@ -74,7 +74,7 @@ class RegistryParts {
     detail::HookQueue::Hooks leave;
     members.insert(user, subscription, leave, [this](const detail::Ref<detail::Subscription>& oldest) {
       replaced.push_back(oldest);
-      members.erase(*oldest);
+      members.remove(*oldest);
     });
   }
 

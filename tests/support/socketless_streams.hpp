@@ -15,7 +15,7 @@
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_settings.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
 #include <spate/wire/detail/ref.hpp>
@@ -31,13 +31,13 @@ class SocketlessStreams {
 
   EventStream open(detail::TransportChoice choice = {}) const {
     return detail::access::handle<EventStream>(detail::make_ref<detail::StreamCore>(
-        shard_, settings_, detail::Framing::chunked, detail::Ref<detail::StreamOrigin>(origin_), request_,
-        HeaderFields(), std::move(choice)));
+        shard_, settings_, detail::Framing::chunked, detail::Ref<detail::AnswerSink>(sink_), request_, HeaderFields(),
+        std::move(choice)));
   }
 
  private:
   /// Never asked for its socket, because the loop never runs.
-  class NoSocket final : public detail::StreamOrigin {
+  class NoSocket final : public detail::AnswerSink {
    public:
     detail::Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
     void answer(Response) override {}
@@ -46,7 +46,7 @@ class SocketlessStreams {
   asio::io_context io_{1};
   const detail::Ref<detail::Shard> shard_ = detail::make_ref<detail::Shard>(io_.get_executor());
   const detail::Ref<detail::StreamSettings> settings_ = detail::make_ref<detail::StreamSettings>(StreamOptions());
-  const detail::Ref<NoSocket> origin_ = detail::make_ref<NoSocket>();
+  const detail::Ref<NoSocket> sink_ = detail::make_ref<NoSocket>();
   const std::shared_ptr<const Request> request_ = std::make_shared<const Request>();
 };
 

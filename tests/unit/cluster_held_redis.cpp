@@ -97,7 +97,7 @@ TEST_CASE("bytes go and come in the pieces that are asked for", "[support]") {
 
 TEST_CASE("the operation that is to fail does, and its connection with it", "[support]") {
   HeldRedis redis;
-  const auto lost = GENERATE(HeldRedis::Lost::before, HeldRedis::Lost::behind);
+  const auto lost = GENERATE(HeldRedis::Lost::before, HeldRedis::Lost::after);
   SECTION("the name") {
     redis.fail_after(0, lost);
     Client client(redis);
@@ -114,7 +114,7 @@ TEST_CASE("the operation that is to fail does, and its connection with it", "[su
     client.read();
     client.write(ping);
     CHECK(client.take_notes() == Texts{"name", "connected", "not read", "not written"});
-    CHECK(redis.count("PING") == (lost == HeldRedis::Lost::behind ? 1 : 0));
+    CHECK(redis.count("PING") == (lost == HeldRedis::Lost::after ? 1 : 0));
   }
   SECTION("an answer") {
     Client client(redis);

@@ -178,7 +178,7 @@ TEST_CASE("an event that was trimmed before its node read it is published all th
   held.publish("hello");
   held.publish("again");
   held.take_notes();
-  held.sender->caught_up(place(1));
+  held.sender->reached_end(place(1));
   CHECK(held.take_notes() == Texts{"hello: published, 1-0"});
   held.sender->log_lost();
   CHECK(held.take_notes() == Texts{"again: published, 2-0"});
@@ -255,16 +255,16 @@ TEST_CASE("what Redis had before is not appended again, and is published when it
     CHECK(held.take_notes() == Texts{"again: published, 2-0"});
   }
   SECTION("it is not in what is left of the log, which has been read twice") {
-    held.sender->caught_up(place(5));
+    held.sender->reached_end(place(5));
     CHECK(held.take_notes().empty());
-    held.sender->caught_up(place(5));
+    held.sender->reached_end(place(5));
     CHECK(held.take_notes() == Texts{"again: published, 0-0"});
   }
 }
 
 TEST_CASE("whichever operation fails, each event is in the log once and in order, and its fate is told once",
           "[cluster][sender]") {
-  const auto lost = GENERATE(HeldRedis::Lost::before, HeldRedis::Lost::behind);
+  const auto lost = GENERATE(HeldRedis::Lost::before, HeldRedis::Lost::after);
   bool fails = true;
   for (std::size_t operations = 0; fails; ++operations) {
     INFO("after " << operations << " operations");

@@ -85,9 +85,9 @@ TEST_CASE("a log that is mirrored anew is another one, whatever it is called", "
   spate::MemoryReplayStore store;
   History history(&store);
   REQUIRE(history.restart("log"));
-  const std::uint32_t before = history.log();
+  const std::uint32_t before = history.generation();
   history.append(1, Audience::everybody(), EncodedEvent(Event("x")));
   REQUIRE(history.restart("log"));
-  CHECK(history.log() != before);
+  CHECK(history.generation() != before);
   CHECK(history.newest() == 0);
 }

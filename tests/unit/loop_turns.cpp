@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <spate/loop/detail/inbox_reservation.hpp>
 #include <spate/loop/detail/resident.hpp>
 #include <spate/wire/encoded_event.hpp>
 #include <spate/wire/event.hpp>
@@ -38,17 +39,17 @@ class Noting final : public Resident {
     if (on_moment) on_moment();
   }
   void on_failure(std::error_code error) override { note("failed, " + error.message()); }
-  Left flush(int& budget) override {
+  Remaining flush(int& budget) override {
     note("flush");
     budget -= cost;
-    if (--flushes > 0) return left;
-    return Left::nothing;
+    if (--flushes > 0) return remaining;
+    return Remaining::nothing;
   }
 
   std::function<void()> on_receive, on_moment;
   int flushes = 1;
   int cost = 1;
-  Left left = Left::some;
+  Remaining remaining = Remaining::some;
 
  private:
   void note(const std::string& what) { notes_.push_back(name_ + ": " + what); }
@@ -98,19 +99,19 @@ TEST_CASE("places that were kept are used or given back, and none is had once th
   Texts notes;
   const auto a = make_ref<Noting>("a", notes);
   {
-    Places places(loop.shard(), 2);
-    CHECK(places.post(call<&Noting::receive<1>>(a)));
+    InboxReservation reservation(loop.shard(), 2);
+    CHECK(reservation.post(call<&Noting::receive<1>>(a)));
   }
   {
-    Places places(loop.shard(), 1);
-    CHECK(places.post(call<&Noting::receive<2>>(a)));
-    CHECK_FALSE(places.post(call<&Noting::receive<3>>(a)));  // there was one place
+    InboxReservation reservation(loop.shard(), 1);
+    CHECK(reservation.post(call<&Noting::receive<2>>(a)));
+    CHECK_FALSE(reservation.post(call<&Noting::receive<3>>(a)));  // it was for one
   }
   loop.turn();
   CHECK(notes == Texts{"a: 1", "a: 2"});
   loop.shard().stop();
-  Places places(loop.shard(), 1);
-  CHECK_FALSE(places.post(call<&Noting::receive<4>>(a)));
+  InboxReservation reservation(loop.shard(), 1);
+  CHECK_FALSE(reservation.post(call<&Noting::receive<4>>(a)));
   CHECK_FALSE(loop.shard().post(call<&Noting::receive<5>>(a)));
 }
 
@@ -211,7 +212,7 @@ TEST_CASE("what is new and what is bulk share a turn, so that neither waits for 
   const auto large = make_ref<Noting>("large", notes);
   large->flushes = 4;
   large->cost = 16;
-  large->left = Left::bulk;
+  large->remaining = Remaining::bulk;
   small->flushes = 3;
   small->cost = 16;
   loop.shard().run([&] {

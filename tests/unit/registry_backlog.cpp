@@ -7,7 +7,7 @@
 
 #include <spate/registry/detail/backlog.hpp>
 #include <spate/registry/detail/delivery.hpp>
-#include <spate/registry/detail/receipt.hpp>
+#include <spate/registry/detail/function_waiter.hpp>
 #include "support/catch.hpp"
 #include "support/registry_parts.hpp"
 

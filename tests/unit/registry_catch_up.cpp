@@ -14,8 +14,8 @@ namespace {
 
 using spate::StoredEvent;
 using spate::detail::CatchUp;
+using spate::detail::InboxReservation;
 using spate::detail::LogMirror;
-using spate::detail::Places;
 using spate::detail::Ref;
 using spate::detail::ReplayPacker;
 using spate::detail::StreamSource;
@@ -29,7 +29,7 @@ Ref<Subscription> drawing(RegistryParts& parts, std::uint64_t cursor, std::vecto
   Ref<Subscription> subscription = parts.subscription(std::move(events));
   parts.insert("anna", subscription);
   subscription->live = false;
-  subscription->log = parts.history.log();
+  subscription->generation = parts.history.generation();
   subscription->replay = {cursor, cursor};
   return subscription;
 }
@@ -38,7 +38,7 @@ Ref<Subscription> drawing(RegistryParts& parts, std::uint64_t cursor, std::vecto
 struct Drawn {
   Drawn(RegistryParts& parts, Subscription& subscription, std::uint64_t up_to = everything)
       : result(parts.catch_up.draw(subscription, up_to, nullptr, batch)) {
-    subscription.replay.cursor = result.cursor;
+    subscription.replay.drawn_up_to = result.drawn_up_to;
     for (const StoredEvent& stored : batch) sequences.push_back(stored.sequence);
   }
 
@@ -73,7 +73,7 @@ TEST_CASE("a stream draws no further than it is asked to", "[registry][replay]")
   const Ref<Subscription> anna = drawing(parts, 0);
   const Drawn drawn(parts, *anna, 2);
   CHECK(drawn.sequences == Sequences{1, 2});
-  CHECK(drawn.result.cursor == 2);
+  CHECK(drawn.result.drawn_up_to == 2);
   CHECK(drawn.result.more);
   CHECK_FALSE(anna->live);
 }
@@ -84,7 +84,7 @@ TEST_CASE("one that has left draws what was accepted for it, and nothing behind"
   parts.send("anna", "two");
   const Ref<Subscription> anna = drawing(parts, 0);
   parts.departures.add(*anna, parts.history.newest());
-  parts.members.erase(*anna);
+  parts.members.remove(*anna);
   parts.send("anna", "for others");
   const Drawn drawn(parts, *anna);
   CHECK(drawn.sequences == Sequences{1, 2});
@@ -98,7 +98,7 @@ TEST_CASE("one that is owed nothing any more draws nothing", "[registry][replay]
   RegistryParts parts;
   parts.send("anna", "one");
   const Ref<Subscription> anna = drawing(parts, 0);
-  parts.members.erase(*anna);
+  parts.members.remove(*anna);
   const Drawn drawn(parts, *anna);
   CHECK(drawn.sequences.empty());
   CHECK_FALSE(drawn.result.more);
@@ -164,18 +164,18 @@ TEST_CASE("who is owed what another one was given is given the same piece", "[re
   const Ref<Subscription> first = drawing(parts, 0), second = drawing(parts, 0);
   std::vector<StoredEvent> batch;
   CHECK(parts.catch_up.draw(*first, everything, &packer, batch).piece == nullptr);
-  const ReplayPacker::Piece& packed = packer.pack(first->log, batch);
+  const ReplayPacker::Piece& packed = packer.pack(first->generation, batch);
   batch.clear();
   const CatchUp::Drawn drawn = parts.catch_up.draw(*second, everything, &packer, batch);
   CHECK(drawn.piece == &packed);
-  CHECK(drawn.cursor == 2);
+  CHECK(drawn.drawn_up_to == 2);
   CHECK(batch.empty());
 }
 
 TEST_CASE("a stream that draws goes on in the log that took the place of another", "[registry][replay][cluster]") {
   RegistryParts parts({}, true);
   parts.mirror.restarted("log");
-  parts.mirror.caught_up(0);
+  parts.mirror.reached_end(0);
   parts.send("anna", "before");
   const Ref<Subscription> anna = drawing(parts, 1);
   parts.mirror.restarted("later");
@@ -185,7 +185,7 @@ TEST_CASE("a stream that draws goes on in the log that took the place of another
   REQUIRE(drawn.result.gap);
   CHECK(drawn.result.gap.bytes().find("log-1") != std::string::npos);
   CHECK(drawn.result.gap.bytes().find("unknown") != std::string::npos);
-  CHECK(drawn.result.log == parts.history.log());
+  CHECK(drawn.result.generation == parts.history.generation());
 }
 
 TEST_CASE("while the first log is still coming a stream that was here draws nothing of it",

@@ -63,7 +63,7 @@ TEST_CASE("the first log fills the mirror, and streams go on behind it", "[regis
   CHECK(node.ahead("") == at_the_end);
   node.append(3);
   node.append(5);
-  CHECK(node.mirror.caught_up(7));
+  CHECK(node.mirror.reached_end(7));
   CHECK(node.mirror.complete());
   CHECK_FALSE(node.mirror.predates_streams());
   CHECK(node.mirror.is_first());
@@ -76,7 +76,7 @@ TEST_CASE("a cursor waits for its event when the copy does not reach so far", "[
   Node node;
   node.mirror.restarted("log");
   node.append(5);
-  node.mirror.caught_up(5);
+  node.mirror.reached_end(5);
   CHECK(node.ahead("log-5") == at_once);
   CHECK(node.ahead("log-6") == 6);
   // What cannot be in this log is not waited for.
@@ -94,24 +94,24 @@ TEST_CASE("what was told before is no news", "[registry][cluster]") {
   CHECK_FALSE(node.mirror.is_news(5));
   CHECK_FALSE(node.mirror.is_news(4));
   CHECK(node.mirror.is_news(6));
-  CHECK(node.mirror.caught_up(5));
-  CHECK_FALSE(node.mirror.caught_up(5));
+  CHECK(node.mirror.reached_end(5));
+  CHECK_FALSE(node.mirror.reached_end(5));
 }
 
 TEST_CASE("streams go on at the beginning of a log that takes the place of another", "[registry][cluster]") {
   Node node;
   node.mirror.restarted("log");
   node.append(5);
-  node.mirror.caught_up(5);
-  const std::uint32_t before = node.history.log();
+  node.mirror.reached_end(5);
+  const std::uint32_t before = node.history.generation();
   CHECK(node.mirror.restarted("later"));
-  CHECK(node.history.log() != before);
+  CHECK(node.history.generation() != before);
   CHECK(node.history.newest() == 0);
   CHECK(node.mirror.position_before() == "log-5");
   CHECK_FALSE(node.mirror.predates_streams());
   CHECK(node.ahead("later-1") == at_the_end);
   node.append(1);
-  CHECK(node.mirror.caught_up(1));
+  CHECK(node.mirror.reached_end(1));
   CHECK(node.mirror.begins_at() == 0);
   CHECK_FALSE(node.mirror.is_first());
 }
@@ -120,7 +120,7 @@ TEST_CASE("a log that begins while another is still coming takes its place", "[r
   Node node;
   node.mirror.restarted("log");
   node.append(5);
-  node.mirror.caught_up(5);
+  node.mirror.reached_end(5);
   CHECK(node.mirror.restarted("lost"));
   node.append(2);
   CHECK(node.mirror.restarted("later"));

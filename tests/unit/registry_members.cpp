@@ -59,9 +59,9 @@ TEST_CASE("a user is there from their first stream to their last", "[registry]")
   CHECK(parts.members.contains("anna"));
   CHECK(parts.members.counts().users == 1);
   CHECK(parts.members.counts().streams == 2);
-  parts.members.erase(*first);
+  parts.members.remove(*first);
   CHECK(parts.members.contains("anna"));
-  parts.members.erase(*second);
+  parts.members.remove(*second);
   CHECK_FALSE(parts.members.contains("anna"));
   CHECK(parts.members.any() == nullptr);
   CHECK(bus->told == std::vector<std::string>{"anna 1", "anna 2", "anna 1", "anna 0"});
@@ -73,9 +73,9 @@ TEST_CASE("a subscription is found by its stream, and taken out once", "[registr
   parts.insert("anna", anna);
   CHECK(parts.members.find(anna->stream()) == anna);
   CHECK_FALSE(parts.members.find(other->stream()));
-  parts.members.erase(*anna);
+  parts.members.remove(*anna);
   CHECK_FALSE(parts.members.find(anna->stream()));
-  parts.members.erase(*anna);
+  parts.members.remove(*anna);
   CHECK(parts.members.counts().streams == 0);
 }
 
@@ -133,7 +133,7 @@ TEST_CASE("a client that polls stays registered between two polls", "[registry][
   CHECK(parts.replaced.empty());
   CHECK(graced->user == nullptr);
   // Its grace was over; when the time comes nothing is left to do.
-  parts.members.erase(*graced);
+  parts.members.remove(*graced);
   CHECK(parts.members.counts().streams == 1);
 }
 
@@ -172,7 +172,7 @@ TEST_CASE("a poll that was not asked again in time is gone, and a stream has no 
   const Ref<Subscription> poll = poll_of(parts, "tab"), stream = parts.subscription();
   parts.insert("anna", poll);
   const Ref<Poll> graced = parts.members.begin_grace(*poll);
-  parts.members.erase(*graced);
+  parts.members.remove(*graced);
   CHECK_FALSE(parts.members.contains("anna"));
   parts.insert("anna", stream);
   CHECK_FALSE(parts.members.begin_grace(*stream));
@@ -186,7 +186,7 @@ TEST_CASE("one that is withdrawn was never there", "[registry]") {
   RegistryParts parts({}, false, options);
   const Ref<Subscription> anna = parts.subscription();
   parts.insert("anna", anna);
-  parts.members.withdraw("anna", *anna, {});
+  parts.members.undo_insert("anna", *anna, {});
   CHECK_FALSE(parts.members.contains("anna"));
   CHECK_FALSE(parts.members.find(anna->stream()));
   CHECK(bus->told.back() == "anna 0");

@@ -12,9 +12,9 @@
 namespace {
 
 using spate::GapReason;
+using spate::detail::InboxReservation;
 using spate::detail::LogMirror;
 using spate::detail::PendingResume;
-using spate::detail::Places;
 using spate::detail::Ref;
 using spate::detail::Resume;
 using spate::detail::Subscription;
@@ -46,8 +46,8 @@ Ref<Subscription> wait_for(RegistryParts& parts, const std::string& user, std::u
   REQUIRE(plan);
   REQUIRE(plan->waits_for == sequence);
   parts.insert(user, subscription);
-  Places places(subscription->shard(), 3);
-  REQUIRE(parts.resume.wait(places, *plan->waits_for, std::move(comer)));
+  InboxReservation reservation(subscription->shard(), 3);
+  REQUIRE(parts.resume.wait(reservation, *plan->waits_for, std::move(comer)));
   subscription->live = false;
   return subscription;
 }
@@ -156,14 +156,14 @@ TEST_CASE("a search that takes too long for its loop goes on while the stream wa
   REQUIRE(plan->waits_for == LogMirror::the_end);
   parts.insert("anna", subscription);
   {
-    Places places(subscription->shard(), 3);
-    REQUIRE(parts.resume.wait(places, *plan->waits_for, std::move(comer)));
+    InboxReservation reservation(subscription->shard(), 3);
+    REQUIRE(parts.resume.wait(reservation, *plan->waits_for, std::move(comer)));
   }
   CHECK(subscription->pending);
   CHECK(parts.resume.search(*subscription) == Resume::Step::last);
   CHECK_FALSE(subscription->pending);
   CHECK_FALSE(subscription->live);
-  CHECK(subscription->replay.cursor == first - 1);
+  CHECK(subscription->replay.drawn_up_to == first - 1);
   // Nobody waits any more.
   CHECK(parts.resume.search(*subscription) == Resume::Step::last);
 }
@@ -172,7 +172,7 @@ TEST_CASE("a stream waits for the event that its client has, and begins when tha
           "[registry][resume][cluster]") {
   RegistryParts parts({}, true);
   parts.mirror.restarted("log");
-  parts.mirror.caught_up(3);
+  parts.mirror.reached_end(3);
   const Ref<Subscription> anna = wait_for(parts, "anna", 5);
   const Ref<Subscription> bert = wait_for(parts, "bert", 7);
   parts.send("anna", "four");
@@ -182,7 +182,7 @@ TEST_CASE("a stream waits for the event that its client has, and begins when tha
   parts.resume.reached(5);
   CHECK_FALSE(anna->pending);
   CHECK(anna->live);
-  CHECK(anna->replay.cursor == 5);
+  CHECK(anna->replay.drawn_up_to == 5);
   CHECK(bert->pending);
   parts.resume.forget(*bert);
   CHECK_FALSE(bert->pending);
@@ -192,7 +192,7 @@ TEST_CASE("a stream that waits for an event which nobody gave out begins as one 
           "[registry][resume][cluster]") {
   RegistryParts parts({}, true);
   parts.mirror.restarted("log");
-  parts.mirror.caught_up(0);
+  parts.mirror.reached_end(0);
   const std::uint64_t kept = parts.send("anna", "one");
   const Ref<Subscription> anna = wait_for(parts, "anna", 5);
   // The log has given out six: it may yet come.
@@ -201,31 +201,31 @@ TEST_CASE("a stream that waits for an event which nobody gave out begins as one 
   parts.resume.give_up(*anna, 4);
   CHECK_FALSE(anna->pending);
   CHECK_FALSE(anna->live);
-  CHECK(anna->replay.cursor == kept - 1);
+  CHECK(anna->replay.drawn_up_to == kept - 1);
 }
 
 TEST_CASE("a search waits when another log begins, and begins anew at its end", "[registry][resume][filter][cluster]") {
   RegistryParts parts({}, true);
   parts.mirror.restarted("log");
-  parts.mirror.caught_up(0);
+  parts.mirror.reached_end(0);
   parts.send("anna", "one", "other");
   PendingResume comer = parts.comer("earliest", {"wanted"});
   const Ref<Subscription> anna = comer.subscription;
   REQUIRE(parts.resume.plan("anna", comer, !patient));
   parts.insert("anna", anna);
   {
-    Places places(anna->shard(), 3);
-    REQUIRE(parts.resume.wait(places, LogMirror::the_end, std::move(comer)));
+    InboxReservation reservation(anna->shard(), 3);
+    REQUIRE(parts.resume.wait(reservation, LogMirror::the_end, std::move(comer)));
   }
   parts.mirror.restarted("later");
   parts.resume.wait_for_the_end();
   CHECK(parts.resume.search(*anna) == Resume::Step::waits);
   CHECK(anna->pending);
   const std::uint64_t first = parts.send("anna", "two", "wanted");
-  parts.mirror.caught_up(first);
+  parts.mirror.reached_end(first);
   CHECK(parts.resume.search(*anna) == Resume::Step::another);
   CHECK(parts.resume.search(*anna) == Resume::Step::last);
-  CHECK(anna->replay.cursor == first - 1);
+  CHECK(anna->replay.drawn_up_to == first - 1);
 }
 
 TEST_CASE("one that leaves while its first event is looked for begins no further than what was accepted for it",
@@ -237,16 +237,16 @@ TEST_CASE("one that leaves while its first event is looked for begins no further
   REQUIRE(parts.resume.plan("anna", comer, !patient));
   parts.insert("anna", anna);
   {
-    Places places(anna->shard(), 3);
-    REQUIRE(parts.resume.wait(places, LogMirror::the_end, std::move(comer)));
+    InboxReservation reservation(anna->shard(), 3);
+    REQUIRE(parts.resume.wait(reservation, LogMirror::the_end, std::move(comer)));
   }
   parts.departures.add(*anna, accepted);
-  parts.members.erase(*anna);
+  parts.members.remove(*anna);
   CHECK(anna->pending);
   parts.send("anna", "for others", "other");
   CHECK(parts.resume.search(*anna) == Resume::Step::another);
   CHECK(parts.resume.search(*anna) == Resume::Step::last);
-  CHECK(anna->replay.cursor == accepted);
+  CHECK(anna->replay.drawn_up_to == accepted);
   CHECK_FALSE(anna->live);
   parts.departures.remove(*anna);
 }
@@ -254,17 +254,17 @@ TEST_CASE("one that leaves while its first event is looked for begins no further
 TEST_CASE("when another log begins all wait for its end", "[registry][resume][cluster]") {
   RegistryParts parts({}, true);
   parts.mirror.restarted("log");
-  parts.mirror.caught_up(0);
+  parts.mirror.reached_end(0);
   const Ref<Subscription> anna = wait_for(parts, "anna", 5);
   parts.mirror.restarted("later");
   parts.resume.wait_for_the_end();
   for (int i = 0; i < 6; ++i) parts.send("anna", "more");
   parts.resume.reached(6);
   CHECK(anna->pending);
-  parts.mirror.caught_up(6);
+  parts.mirror.reached_end(6);
   parts.resume.reached(LogMirror::the_end);
   CHECK_FALSE(anna->pending);
   // Its cursor was one of the log before: all that is kept follows.
-  CHECK(anna->replay.cursor == 0);
+  CHECK(anna->replay.drawn_up_to == 0);
   CHECK_FALSE(anna->live);
 }

@@ -18,7 +18,7 @@ struct Door {
 
   Verdict verdict_for(const std::string& address) {
     ConnectionLimits::Entry entry = limits->enter(asio::ip::make_address(address));
-    if (entry.place) inside.push_back(entry.place);
+    if (entry.permit) inside.push_back(entry.permit);
     return entry.verdict;
   }
 

@@ -18,7 +18,8 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/stream/detail/stream_core.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_settings.hpp>
+#include <spate/stream/detail/stream_source.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
 #include <spate/stream/event_stream.hpp>
 #include <spate/stream/stream_options.hpp>
@@ -41,9 +42,9 @@ namespace {
 class HeldStream {
  public:
   explicit HeldStream(StreamOptions options = {}, Framing framing = Framing::plain)
-      : origin_(make_ref<Origin>(framing)),
+      : sink_(make_ref<Sink>(framing)),
         core_(make_ref<StreamCore>(loop_.shard_ref(), make_ref<StreamSettings>(std::move(options)), framing,
-                                   Ref<StreamOrigin>(origin_), std::make_shared<const Request>())),
+                                   Ref<AnswerSink>(sink_), std::make_shared<const Request>())),
         stream(access::handle<EventStream>(core_)) {
     stream.on_timeout([this] { how_it_ended.push_back("timeout"); });
     stream.on_error([this](std::error_code error) { how_it_ended.push_back("error: " + error.message()); });
@@ -60,7 +61,7 @@ class HeldStream {
   HeldStream& operator=(const HeldStream&) = delete;
   ~HeldStream() { core_->on_cut(); }
 
-  MemoryTransport::Client& client() { return origin_->transport.client(); }
+  MemoryTransport::Client& client() { return sink_->transport.client(); }
   const std::string& head() const noexcept { return head_; }
 
   /// What the client has got since the last call.
@@ -74,8 +75,8 @@ class HeldStream {
   Texts how_it_ended;
 
  private:
-  struct Origin final : StreamOrigin {
-    explicit Origin(Framing of) : framing(of) {}
+  struct Sink final : AnswerSink {
+    explicit Sink(Framing of) : framing(of) {}
     Channel open_channel(const Request&, const HeaderFields& fields) override {
       return {transport.connect(), http1_head(fields, framing, AfterStream::close)};
     }
@@ -85,7 +86,7 @@ class HeldStream {
   };
 
   std::string head_, rest_;
-  const Ref<Origin> origin_;  // the transport outlives what the loop cuts when it stops
+  const Ref<Sink> sink_;  // the transport outlives what the loop cuts when it stops
   HeldLoop loop_;
   const Ref<StreamCore> core_;
 
@@ -370,9 +371,9 @@ class Looking final : public StreamSource {
   bool pull(std::uint64_t) override { return false; }
   bool busy() const override { return true; }
   bool reads() const override { return false; }
-  bool rests() const override { return false; }
+  bool awaits_pull() const override { return false; }
   bool leave() override { return true; }
-  void settle() override {}
+  void queue_unread() override {}
   void stream_ended(EndReason) override {}
 };
 
@@ -380,7 +381,7 @@ class Looking final : public StreamSource {
 
 TEST_CASE("a poll whose credential runs out is answered, also when that is together with its timeout",
           "[stream][poll][lifetime]") {
-  struct Origin final : StreamOrigin {
+  struct Sink final : AnswerSink {
     Channel open_channel(const Request&, const HeaderFields&) override { return {}; }
     void answer(Response response) override { answered = response.status(); }
     int answered = 0;
@@ -388,20 +389,20 @@ TEST_CASE("a poll whose credential runs out is answered, also when that is toget
   const auto after = GENERATE(9s, 10s, 11s);
   CAPTURE(after.count());
   HeldLoop loop;
-  const auto origin = make_ref<Origin>();
+  const auto sink = make_ref<Sink>();
   TransportChoice choice;
   choice.transport = Transport::poll;
   choice.timeout = 10s;
   const auto core =
       make_ref<StreamCore>(loop.shard_ref(), make_ref<StreamSettings>(StreamOptions()), Framing::chunked,
-                           Ref<StreamOrigin>(origin), std::make_shared<const Request>(), HeaderFields(), choice);
+                           Ref<AnswerSink>(sink), std::make_shared<const Request>(), HeaderFields(), choice);
   core->expire_at(loop.clock().wall_now() + after);
   core->open();
   loop.turn();
   core->add_source(make_ref<Looking>());
   loop.let_pass(8s);
-  CHECK(origin->answered == 0);
+  CHECK(sink->answered == 0);
   loop.let_pass(20s);
-  CHECK(origin->answered == 200);
+  CHECK(sink->answered == 200);
   core->on_cut();
 }

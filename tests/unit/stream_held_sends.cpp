@@ -27,7 +27,7 @@ Texts drained(HeldSends& sends) {
   Texts all;
   while (!sends.empty()) {
     const HeldSends::Entry entry = sends.pop();
-    all.push_back((entry.behind_gap ? "|" : "") + std::string(entry.event.bytes()));
+    all.push_back((entry.after_gap ? "|" : "") + std::string(entry.event.bytes()));
   }
   return all;
 }
@@ -41,9 +41,9 @@ TEST_CASE("what is held comes out in its order, and is counted meanwhile", "[str
   sends.push(event("bb"), nullptr, {nullptr, 7});
   CHECK(sends.events() == 2);
   CHECK(sends.bytes() == event("a").chunk().size() + event("bb").chunk().size());
-  CHECK(sends.front().place.position == 0);
+  CHECK(sends.front().after.position == 0);
   CHECK(sends.pop().event.bytes() == "data: a\n\n");
-  CHECK(sends.front().place.position == 7);
+  CHECK(sends.front().after.position == 7);
   CHECK(drained(sends) == Texts{"data: bb\n\n"});
   CHECK(sends.events() == 0);
   CHECK(sends.bytes() == 0);

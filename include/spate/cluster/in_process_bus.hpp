@@ -161,7 +161,7 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
       const Entry& entry = entries_[node.read_];
       to->appended(entry.sequence, entry.message.audience(), entry.message.event);
     }
-    to->caught_up(entries_.empty() ? 0 : entries_.back().sequence);
+    to->reached_end(entries_.empty() ? 0 : entries_.back().sequence);
   }
 
   std::vector<std::shared_ptr<InProcessBus>> nodes() {

@@ -102,9 +102,9 @@ class ReplayStore {
 
  private:
   friend class detail::History;
-  detail::SoleUse use_;        // of the emitter that it serves
-  detail::Mutex mutex_;        // that emitter's lock, and the lock of earlier ones whose streams still draw from here
-  std::uint32_t history_ = 0;  // counts the logs that it mirrored
+  detail::SoleUse use_;  // of the emitter that it serves
+  detail::Mutex mutex_;  // that emitter's lock, and the lock of earlier ones whose streams still draw from here
+  std::uint32_t generation_ = 0;  // counts the logs that it mirrored
 };
 
 }  // namespace spate

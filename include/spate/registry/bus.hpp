@@ -72,7 +72,7 @@ class BusListener {
   // ---- from a bus that keeps a log ----
 
   /// Another log begins, whose ids begin with `epoch`: visible ASCII without '-', at most 32 bytes. What was known of
-  /// an earlier one is void. What the log still has follows by `appended`, then `caught_up`.
+  /// an earlier one is void. What the log still has follows by `appended`, then `reached_end`.
   virtual void restarted(std::string_view epoch) = 0;
   /// What the log had up to `sequence` and has not been told is gone from it.
   virtual void trimmed(std::uint64_t sequence) = 0;
@@ -80,11 +80,11 @@ class BusListener {
   /// `event` has of its own is left out.
   virtual void appended(std::uint64_t sequence, const Audience& audience, const Event& event) = 0;
   /// All that the log has now, has been told; `newest` is the last sequence number that it gave out.
-  virtual void caught_up(std::uint64_t newest) = 0;
+  virtual void reached_end(std::uint64_t newest) = 0;
 
   // ---- from both ----
 
-  /// The users who have streams here, in the order of their ids' bytes: of those behind `after` the first `limit`.
+  /// The users who have streams here, in the order of their ids' bytes: of those after `after` the first `limit`.
   virtual std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const = 0;
   /// How many users and streams are here.
   virtual UserCounts counts_here() const = 0;
@@ -113,7 +113,8 @@ class Bus {
   /// `user` now has `streams` streams here. Called in the order of what happens, under the emitter's lock.
   virtual void changed(std::string_view user, std::size_t streams) = 0;
 
-  /// Asks for the newest sequence number that the log has given out, at this moment or later.
+  /// Asks for the newest sequence number that the log has given out, at this moment or later. Called under the
+  /// emitter's lock.
   virtual void ask_newest(Published done) = 0;
 
   /// Asks for the users of all other nodes, in the order of their ids' bytes; a user who is on two nodes comes once,

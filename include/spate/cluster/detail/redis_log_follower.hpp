@@ -38,7 +38,7 @@ class RedisLogFollower {
     /// An entry, of this id, is none that a node has written.
     std::function<void(std::string_view id)> garbled;
     /// All entries up to this one have been read.
-    std::function<void(std::uint64_t newest)> caught_up;
+    std::function<void(std::uint64_t newest)> reached_end;
   };
 
   RedisLogFollower(std::string epoch_key, std::string log_key, Events events)

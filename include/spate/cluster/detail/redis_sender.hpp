@@ -76,11 +76,11 @@ class RedisSender {
   void seen(std::uint64_t counter, std::uint64_t sequence);
 
   /// This node has read all of the log up to `newest`: what is confirmed and was not seen has been trimmed already.
-  void caught_up(std::uint64_t newest);
+  void reached_end(std::uint64_t newest);
 
   /// What Redis had confirmed is lost with the log.
   void log_lost() {
-    settle([](const Confirmed&) { return true; });
+    complete_if([](const Confirmed&) { return true; });
   }
 
  private:
@@ -161,11 +161,11 @@ class RedisSender {
   }
 
   template <typename Predicate>
-  void settle(Predicate&& settled) SPATE_EXCLUDES(mutex_) {
+  void complete_if(Predicate&& over) SPATE_EXCLUDES(mutex_) {
     std::map<std::uint64_t, Confirmed> all;
     for (auto at = confirmed_.begin(); at != confirmed_.end();) {
       const auto here = at++;
-      if (settled(here->second)) all.insert(confirmed_.extract(here));
+      if (over(here->second)) all.insert(confirmed_.extract(here));
     }
     for (const auto& [counter, each] : all) each.done({}, each.sequence);
   }

@@ -50,7 +50,7 @@ SPATE_DECL void RedisLogFollower::took_batch(const redisReply& reply) {
   if (position_ < newest && entries.elements > 0) return catch_up();
   read_ = added;
   position_ = std::max(position_, newest);
-  events_.caught_up(position_);
+  events_.reached_end(position_);
   // Where much comes, this reads more of it at a time.
   if (session_ && entries.elements >= max_news) return catch_up();
   wait();

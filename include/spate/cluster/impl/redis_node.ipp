@@ -415,9 +415,9 @@ SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
     if (const auto to = listener()) to->trimmed(sequence);
   };
   events.garbled = [this](std::string_view id) { skip("an entry of the log, " + std::string(id)); };
-  events.caught_up = [this](std::uint64_t newest) {
-    if (const auto to = listener()) to->caught_up(newest);
-    sender_.caught_up(newest);
+  events.reached_end = [this](std::uint64_t newest) {
+    if (const auto to = listener()) to->reached_end(newest);
+    sender_.reached_end(newest);
     tail_.drop_older_than(io_->now() - RedisLogTail::kept_for);
     follows_ = true;
     look_whether_up();

@@ -73,7 +73,7 @@ SPATE_DECL void RedisSender::end() {
   for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
   // The log is not read for a while, and these need not wait for it. What Redis only said to have already is found in
   // the log later.
-  settle([](const Confirmed& each) { return each.sequence != 0; });
+  complete_if([](const Confirmed& each) { return each.sequence != 0; });
 }
 
 SPATE_DECL void RedisSender::close() {
@@ -83,7 +83,7 @@ SPATE_DECL void RedisSender::close() {
   }
   give_up(Errc::shut_down, [](const Outbox& outbox) { return outbox.size() > 0; });
   for (const Confirmed& each : std::exchange(unreplicated_, {})) each.done(Errc::bus_not_replicated, 0);
-  settle([](const Confirmed&) { return true; });
+  complete_if([](const Confirmed&) { return true; });
 }
 
 SPATE_DECL void RedisSender::send_more() {
@@ -118,8 +118,8 @@ SPATE_DECL void RedisSender::seen(std::uint64_t counter, std::uint64_t sequence)
   if (done) done({}, sequence);
 }
 
-SPATE_DECL void RedisSender::caught_up(std::uint64_t newest) {
-  settle([newest](Confirmed& each) {
+SPATE_DECL void RedisSender::reached_end(std::uint64_t newest) {
+  complete_if([newest](Confirmed& each) {
     if (each.sequence != 0) return each.sequence <= newest;
     // It was in the log before Redis said so: whoever has read all of it twice since then would have seen it.
     return ++each.times_read > 1;

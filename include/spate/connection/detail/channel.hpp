@@ -1,4 +1,6 @@
-// Channel: an answer whose body may be written, and where it comes from.
+// Channel: an answer whose body may be written, and AnswerSink, which gives it away.
+//
+// Both belong to one shard. A channel is moved to whoever writes the body, and the connection ends with its peer.
 #pragma once
 
 #include <string>
@@ -18,8 +20,9 @@ struct Channel {
   std::string head;  // what is to be written before the body
 };
 
-/// Where a stream or a pending answer comes from: it has the peer until the head goes out. Shard only.
-class StreamOrigin : public Resident {
+/// Takes the answer to one request: as a response, or as the head of a stream, for whose body it gives its channel
+/// away. It has the peer until then. Whoever is to answer holds a reference. Shard only.
+class AnswerSink : public Resident {
  public:
   /// Whether the client has ended its side. Then it has gone, or waits for an answer: nobody can tell.
   virtual bool input_ended() const noexcept { return false; }
@@ -30,7 +33,7 @@ class StreamOrigin : public Resident {
   /// Answers with `response` instead of a stream.
   virtual void answer(Response response) = 0;
 
-  /// Answers with the head of a body in `framing` alone. Only an origin whose streams may be of Framing::none is asked.
+  /// Answers with the head of a body in `framing` alone. Only a sink whose streams may be of Framing::none is asked.
   SPATE_DECL virtual void answer_head(const Request& request, const HeaderFields& fields, Framing framing);
 };
 

@@ -6,7 +6,7 @@
 
 namespace spate::detail {
 
-SPATE_DECL void StreamOrigin::answer_head(const Request& request, const HeaderFields& fields, Framing framing) {
+SPATE_DECL void AnswerSink::answer_head(const Request& request, const HeaderFields& fields, Framing framing) {
   static_cast<void>(request);
   static_cast<void>(fields);
   static_cast<void>(framing);

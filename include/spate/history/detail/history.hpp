@@ -47,8 +47,8 @@ class History {
 
   std::string_view epoch() const { return store_->epoch(); }
 
-  /// Which of the logs it is that the store has mirrored: a sequence number means another event in each of them.
-  std::uint32_t log() const noexcept { return store_->history_; }
+  /// Counts the logs that the store has mirrored: a sequence number means another event in each of them.
+  std::uint32_t generation() const noexcept { return store_->generation_; }
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) {
     store_->append(sequence, audience, event);
@@ -57,7 +57,7 @@ class History {
 
   /// Begins to mirror the log `epoch`. Returns false when the store cannot.
   bool restart(std::string_view epoch) {
-    ++store_->history_;
+    ++store_->generation_;
     return store_->restart(epoch);
   }
 

@@ -101,7 +101,7 @@ class MemoryHistory {
     bool forgotten = false;  // of some that have none any more, something was discarded
   };
 
-  struct Cursor {
+  struct Run {
     const Numbers* numbers;
     std::size_t at;
     std::uint64_t number;  // there
@@ -192,7 +192,7 @@ class MemoryHistory {
     // What is too old counts as discarded, though it may be here yet.
     const std::uint64_t of_age = trim(0) ? first_ : first_of_age();
     std::uint64_t discarded = std::max(forgotten_, forgotten_of(user));
-    cursors_.clear();
+    runs_.clear();
     const std::uint64_t first = std::max(first_after(after), of_age);
     for_each_track(user, [&](const Track& of) {
       discarded = std::max(discarded, of.discarded);
@@ -202,13 +202,13 @@ class MemoryHistory {
         }
       }
       const std::size_t at = of.first_from(first);
-      if (at < of.numbers.size()) cursors_.push_back({&of.numbers, at, of.numbers[at]});
+      if (at < of.numbers.size()) runs_.push_back({&of.numbers, at, of.numbers[at]});
     });
-    const auto earlier = [](const Cursor& a, const Cursor& b) { return a.number < b.number; };
+    const auto earlier = [](const Run& a, const Run& b) { return a.number < b.number; };
     // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
     std::size_t bytes = 0;
-    while (!cursors_.empty()) {
-      const auto next = std::min_element(cursors_.begin(), cursors_.end(), earlier);
+    while (!runs_.empty()) {
+      const auto next = std::min_element(runs_.begin(), runs_.end(), earlier);
       const Record& found = record(next->number);
       if (bytes > 0 && bytes + found.size > max_bytes) break;
       bytes += found.size;
@@ -216,8 +216,8 @@ class MemoryHistory {
       if (++next->at < next->numbers->size()) {
         next->number = (*next->numbers)[next->at];
       } else {
-        *next = cursors_.back();
-        cursors_.pop_back();
+        *next = runs_.back();
+        runs_.pop_back();
       }
     }
     return discarded;
@@ -282,8 +282,8 @@ class MemoryHistory {
   Watermarks forgotten_groups_;
   std::uint64_t forgotten_ = 0;
   ProcessMark process_;
-  std::vector<Cursor> cursors_;  // of one fetch; kept for its capacity
-  std::list<Remains> remains_;   // oldest first
+  std::vector<Run> runs_;       // of one fetch; kept for its capacity
+  std::list<Remains> remains_;  // oldest first
 };
 
 }  // namespace spate::detail

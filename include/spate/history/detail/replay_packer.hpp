@@ -20,18 +20,18 @@ namespace spate::detail {
 class ReplayPacker {
  public:
   struct Piece {
-    std::uint32_t log = 0;
+    std::uint32_t generation = 0;
     std::vector<std::uint64_t> sequences;
     EncodedEvent first;  // of its events
     PackedChunks chunks;
   };
 
   /// The piece that holds the events of these numbers, if there is one still. A number means another event in every
-  /// `log`. Valid until the next call of `pack`.
-  const Piece* find(std::uint32_t log, std::span<const std::uint64_t> sequences) const noexcept;
+  /// generation of the history. Valid until the next call of `pack`.
+  const Piece* find(std::uint32_t generation, std::span<const std::uint64_t> sequences) const noexcept;
 
   /// The piece that holds the events of `batch`, one at least. Valid until the next call.
-  const Piece& pack(std::uint32_t log, std::span<const StoredEvent> batch);
+  const Piece& pack(std::uint32_t generation, std::span<const StoredEvent> batch);
 
  private:
   // A history of a quarter of a mebibyte, at what is drawn at a time.

@@ -6,11 +6,11 @@
 
 namespace spate::detail {
 
-SPATE_DECL const ReplayPacker::Piece* ReplayPacker::find(std::uint32_t log,
+SPATE_DECL const ReplayPacker::Piece* ReplayPacker::find(std::uint32_t generation,
                                                          std::span<const std::uint64_t> sequences) const noexcept {
   if (sequences.empty()) return nullptr;
   for (const Piece& piece : pieces_) {
-    if (piece.log == log &&
+    if (piece.generation == generation &&
         std::equal(sequences.begin(), sequences.end(), piece.sequences.begin(), piece.sequences.end())) {
       return &piece;
     }
@@ -18,10 +18,10 @@ SPATE_DECL const ReplayPacker::Piece* ReplayPacker::find(std::uint32_t log,
   return nullptr;
 }
 
-SPATE_DECL const ReplayPacker::Piece& ReplayPacker::pack(std::uint32_t log, std::span<const StoredEvent> batch) {
+SPATE_DECL const ReplayPacker::Piece& ReplayPacker::pack(std::uint32_t generation, std::span<const StoredEvent> batch) {
   sequences_.clear();
   for (const StoredEvent& stored : batch) sequences_.push_back(stored.sequence);
-  if (const Piece* kept = find(log, sequences_)) return *kept;
+  if (const Piece* kept = find(generation, sequences_)) return *kept;
   Piece& piece = pieces_[next_];
   next_ = (next_ + 1) % pieces_.size();
   piece.sequences.clear();  // it is nobody's until it is whole
@@ -33,7 +33,7 @@ SPATE_DECL const ReplayPacker::Piece& ReplayPacker::pack(std::uint32_t log, std:
     const std::string_view chunk = stored.event.chunk();
     out = std::copy(chunk.begin(), chunk.end(), out);
   }
-  piece.log = log;
+  piece.generation = generation;
   piece.first = batch.front().event;
   piece.sequences.assign(sequences_.begin(), sequences_.end());
   return piece;

@@ -40,16 +40,16 @@ class AsioPoller {
   AsioPoller& operator=(const AsioPoller&) = delete;
   ~AsioPoller() { stop(); }
 
-  static void limit_silence(AnyAcceptor&, std::chrono::milliseconds) noexcept {}  // not portable
+  static void limit_silence(SocketAcceptor&, std::chrono::milliseconds) noexcept {}  // not portable
 
-  static OwnedSocket accept(AnyAcceptor& acceptor, AnyStream::endpoint& remote, std::error_code& error) {
-    AnyStream::socket socket(acceptor.get_executor());
+  static OwnedSocket accept(SocketAcceptor& acceptor, SocketProtocol::endpoint& remote, std::error_code& error) {
+    SocketProtocol::socket socket(acceptor.get_executor());
     acceptor.accept(socket, remote, error);
     return error ? OwnedSocket() : OwnedSocket::from(std::move(socket), error);
   }
 
   SocketId attach(OwnedSocket owned, std::error_code& error) {
-    AnyStream::socket socket(executor_);
+    SocketProtocol::socket socket(executor_);
     const auto native = owned.release();
     socket.assign(owned.protocol(), native, error);
     if (error) {
@@ -143,8 +143,8 @@ class AsioPoller {
 
  private:
   struct Slot {
-    explicit Slot(AnyStream::socket own) : socket(std::move(own)) {}
-    AnyStream::socket socket;
+    explicit Slot(SocketProtocol::socket own) : socket(std::move(own)) {}
+    SocketProtocol::socket socket;
     Ref<Resident> resident;
     Ref<Resident> ticket;
     bool awaits_input = false;

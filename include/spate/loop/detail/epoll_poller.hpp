@@ -61,11 +61,11 @@ class EpollPoller {
   /// What `acceptor` accepts breaks (timed_out) when the peer's host has acknowledged nothing for `wait`. For a host
   /// that vanished the kernel takes small writes as long as it has room, so that none of them ever stalls. Zero leaves
   /// it to the system, which waits for a quarter of an hour.
-  static void limit_silence(AnyAcceptor& acceptor, std::chrono::milliseconds wait) noexcept;
+  static void limit_silence(SocketAcceptor& acceptor, std::chrono::milliseconds wait) noexcept;
 
   /// Any thread. Takes one pending connection of `acceptor`, to `attach` to this poller or another. Sets `error` when
   /// there is none (would_block) or it cannot be had.
-  static OwnedSocket accept(AnyAcceptor& acceptor, AnyStream::endpoint& remote, std::error_code& error);
+  static OwnedSocket accept(SocketAcceptor& acceptor, SocketProtocol::endpoint& remote, std::error_code& error);
 
   /// Watches a connection, which is the poller's from now on, also when it fails.
   SocketId attach(OwnedSocket owned, std::error_code& error);

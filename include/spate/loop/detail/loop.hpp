@@ -69,15 +69,15 @@ class Loop : public RefCounted<Loop> {
     return true;
   }
 
-  /// Any thread. Keeps places in the inbox for so many messages, so that posting them later cannot fail. Returns false,
-  /// and keeps none, once the loop has stopped. They are kept for some instructions only: the loop turns meanwhile.
-  bool keep_places(std::size_t count);
+  /// Any thread. Reserves room in the inbox for so many messages, so that posting them later cannot fail. Returns
+  /// false, and reserves none, once the loop has stopped. It is for some instructions only: the loop turns meanwhile.
+  bool reserve_posts(std::size_t count);
 
-  /// Any thread. The same as `post`, into a place that was kept.
-  bool post_kept(Message message) noexcept;
+  /// Any thread. The same as `post`, into room that was reserved.
+  bool post_reserved(Message message) noexcept;
 
-  /// Any thread. Gives back places that were kept and are not used.
-  void give_back_places(std::size_t count) noexcept;
+  /// Any thread. Gives back room for `count` messages that was reserved and is not used.
+  void release_posts(std::size_t count) noexcept;
 
   /// Any thread. Runs `function` in a turn of the loop, for `owner` if there is one: that fails with it.
   template <typename Function>
@@ -107,7 +107,7 @@ class Loop : public RefCounted<Loop> {
   /// Any thread. The same for whatever can be moved without running code of the program's.
   template <typename Function>
   void post_call(Function function) {
-    // Posted under the lock: behind it the io_context may be gone.
+    // Posted under the lock: after it the io_context may be gone.
     const Lock lock(mutex_);
     if (executor_) asio::post(executor_, std::move(function));
   }
@@ -184,7 +184,7 @@ class Loop : public RefCounted<Loop> {
   // meantime, and Asio tells of what it has not told of yet.
   static constexpr std::chrono::milliseconds max_grace{500};
 
-  // Room in the inbox for so many messages more, besides the places that are kept.
+  // Room in the inbox for so many messages more, besides those for which it is reserved.
   void make_room(std::size_t count) SPATE_REQUIRES(mutex_);
 
   void schedule() SPATE_REQUIRES(mutex_);
@@ -202,8 +202,8 @@ class Loop : public RefCounted<Loop> {
 
   void let_go();
 
-  // Whether the other half of the inbox has the places that are kept in this one; without memory
-  // for them the messages wait until the places have been used.
+  // Whether the other half of the inbox has the room that is reserved in this one; without memory for that the messages
+  // wait until it has been used.
   bool can_swap() SPATE_REQUIRES(mutex_);
 
   void deliver(std::exception_ptr& failure);
@@ -245,30 +245,12 @@ class Loop : public RefCounted<Loop> {
   mutable Mutex shared_mutex_;
   mutable Mutex mutex_;
   std::vector<Message> inbox_ SPATE_GUARDED_BY(mutex_);
-  std::size_t kept_ SPATE_GUARDED_BY(mutex_) = 0;  // places in it
+  std::size_t reserved_ SPATE_GUARDED_BY(mutex_) = 0;  // room in it, in messages
   // A turn is on its way: never more than one, however many wake-ups there are.
   bool posted_ SPATE_GUARDED_BY(mutex_) = false;
   // One is under way: what comes in meanwhile needs no wake-up, as its end looks for it.
   bool turning_ SPATE_GUARDED_BY(mutex_) = false;
   bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
-};
-
-/// Places in a loop's inbox, taken before something changes that is to be told. What is not used is given back.
-class Places {
- public:
-  Places(Loop& loop, std::size_t count) : loop_(loop), left_(loop.keep_places(count) ? count : 0) {}
-  Places(const Places&) = delete;
-  Places& operator=(const Places&) = delete;
-  ~Places() {
-    if (left_ > 0) loop_.give_back_places(left_);
-  }
-
-  /// Returns false when the loop has stopped.
-  bool post(Message message) noexcept;
-
- private:
-  Loop& loop_;
-  std::size_t left_;
 };
 
 }  // namespace spate::detail

@@ -20,8 +20,8 @@
 #include <asio/ip/tcp.hpp>
 
 #include <spate/config.hpp>
-#include <spate/loop/detail/any_stream.hpp>
 #include <spate/loop/detail/close_on_exec.hpp>
+#include <spate/loop/detail/socket_protocol.hpp>
 
 namespace spate::detail {
 
@@ -30,7 +30,7 @@ class OwnedSocket {
   using Native = asio::ip::tcp::socket::native_handle_type;
 
   OwnedSocket() = default;
-  OwnedSocket(Native native, const AnyStream& protocol) : native_(native), protocol_(protocol) {}
+  OwnedSocket(Native native, const SocketProtocol& protocol) : native_(native), protocol_(protocol) {}
   OwnedSocket(OwnedSocket&& other) noexcept
       : native_(std::exchange(other.native_, std::nullopt)), protocol_(other.protocol_) {}
   OwnedSocket& operator=(OwnedSocket&& other) noexcept;
@@ -56,7 +56,7 @@ class OwnedSocket {
   void abort() noexcept;
 
   explicit operator bool() const noexcept { return native_.has_value(); }
-  const AnyStream& protocol() const noexcept { return protocol_; }
+  const SocketProtocol& protocol() const noexcept { return protocol_; }
   Native native() const noexcept { return *native_; }
   Native release() noexcept { return *std::exchange(native_, std::nullopt); }
 
@@ -64,7 +64,7 @@ class OwnedSocket {
   static std::error_code option_of(Native native, int name, int& value) noexcept;
 
   std::optional<Native> native_;
-  AnyStream protocol_ = asio::ip::tcp::v4();
+  SocketProtocol protocol_ = asio::ip::tcp::v4();
 };
 
 }  // namespace spate::detail

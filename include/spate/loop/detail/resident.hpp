@@ -12,11 +12,11 @@
 
 namespace spate::detail {
 
-/// What is left after a flush that can be done now.
-enum class Left : std::uint8_t {
+/// What remains after a flush and can be done now.
+enum class Remaining : std::uint8_t {
   nothing,
   some,  // in its turn among what is new
-  bulk,  // behind what is new: one client's long queue or replay, which is not to delay the others
+  bulk,  // after what is new: one client's long queue or replay, which is not to delay the others
 };
 
 class Resident : public RefCounted<Resident> {
@@ -36,7 +36,7 @@ class Resident : public RefCounted<Resident> {
   /// What was done for it has thrown, and may be half done: it is over. May be called again when it throws itself.
   SPATE_DECL virtual void on_failure(std::error_code error);
   /// The work asked for with Loop::mark_dirty: write what waits, at the cost of `budget`.
-  SPATE_DECL virtual Left flush(int& budget);
+  SPATE_DECL virtual Remaining flush(int& budget);
   /// The moment set with Loop::set_timer has come.
   virtual void on_timer(TimePoint now) { static_cast<void>(now); }
 

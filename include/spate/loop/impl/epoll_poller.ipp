@@ -14,14 +14,15 @@ SPATE_DECL EpollPoller::EpollPoller(const asio::any_io_executor& executor, std::
   epoll_ = descriptor;
 }
 
-SPATE_DECL void EpollPoller::limit_silence(AnyAcceptor& acceptor, std::chrono::milliseconds wait) noexcept {
+SPATE_DECL void EpollPoller::limit_silence(SocketAcceptor& acceptor, std::chrono::milliseconds wait) noexcept {
   constexpr std::chrono::milliseconds most = std::chrono::hours(24);
   const auto limit = static_cast<unsigned>(std::min(wait, most).count());
   // Inherited by what it accepts. A kind of socket that has no such option does without.
   ::setsockopt(acceptor.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
 }
 
-SPATE_DECL OwnedSocket EpollPoller::accept(AnyAcceptor& acceptor, AnyStream::endpoint& remote, std::error_code& error) {
+SPATE_DECL OwnedSocket EpollPoller::accept(SocketAcceptor& acceptor, SocketProtocol::endpoint& remote,
+                                           std::error_code& error) {
   auto size = static_cast<socklen_t>(remote.capacity());
   for (;;) {
     const int socket = ::accept4(acceptor.native_handle(), remote.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);

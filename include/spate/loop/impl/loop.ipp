@@ -6,26 +6,26 @@
 
 namespace spate::detail {
 
-SPATE_DECL bool Loop::keep_places(std::size_t count) {
+SPATE_DECL bool Loop::reserve_posts(std::size_t count) {
   const Lock lock(mutex_);
   if (stopped_) return false;
   make_room(count);
   schedule();
-  kept_ += count;
+  reserved_ += count;
   return true;
 }
 
-SPATE_DECL bool Loop::post_kept(Message message) noexcept {
+SPATE_DECL bool Loop::post_reserved(Message message) noexcept {
   const Lock lock(mutex_);
   if (stopped_) return false;
-  --kept_;
+  --reserved_;
   inbox_.push_back(std::move(message));
   return true;
 }
 
-SPATE_DECL void Loop::give_back_places(std::size_t count) noexcept {
+SPATE_DECL void Loop::release_posts(std::size_t count) noexcept {
   const Lock lock(mutex_);
-  if (!stopped_) kept_ -= count;
+  if (!stopped_) reserved_ -= count;
 }
 
 SPATE_DECL void Loop::mark_dirty(Ref<Resident> resident) {
@@ -98,7 +98,7 @@ SPATE_DECL bool Loop::stopped() const {
 }
 
 SPATE_DECL void Loop::make_room(std::size_t count) {
-  const std::size_t needed = inbox_.size() + kept_ + count;
+  const std::size_t needed = inbox_.size() + reserved_ + count;
   if (needed > inbox_.capacity()) inbox_.reserve(std::max(needed, inbox_.capacity() * 2));
 }
 
@@ -145,7 +145,7 @@ SPATE_DECL void Loop::end_turn() {
   insist([&] {
     const Lock lock(mutex_);
     turning_ = false;
-    const bool more = !inbox_.empty() || kept_ > 0 || !dirty_.empty() || !bulk_.empty() || poller_.more();
+    const bool more = !inbox_.empty() || reserved_ > 0 || !dirty_.empty() || !bulk_.empty() || poller_.more();
     try {
       if (more) schedule();
     } catch (...) {
@@ -196,9 +196,9 @@ SPATE_DECL void Loop::let_go() {
 }
 
 SPATE_DECL bool Loop::can_swap() {
-  if (delivering_.capacity() >= kept_) return true;
+  if (delivering_.capacity() >= reserved_) return true;
   try {
-    delivering_.reserve(kept_);
+    delivering_.reserve(reserved_);
   } catch (const std::bad_alloc&) {
     return false;
   }
@@ -224,8 +224,8 @@ SPATE_DECL void Loop::flush(std::exception_ptr& failure) {
     const Ref<Resident> next = std::move(dirty_.front());
     dirty_.pop_front();
     run_for(*next, failure, [&] {
-      const Left left = next->flush(budget);
-      if (left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(next);
+      const Remaining remaining = next->flush(budget);
+      if (remaining != Remaining::nothing) (remaining == Remaining::some ? dirty_ : bulk_).push_back(next);
     });
   }
 }
@@ -236,10 +236,10 @@ SPATE_DECL void Loop::flush_bulk(std::exception_ptr& failure) {
     const int before = budget;
     bool goes_on = false;
     run_for(*first, failure, [&] {
-      const Left left = first->flush(budget);
+      const Remaining remaining = first->flush(budget);
       bulk_spent_ += before - budget;
-      goes_on = left == Left::bulk && bulk_spent_ < bulk_slice;
-      if (!goes_on && left != Left::nothing) (left == Left::some ? dirty_ : bulk_).push_back(first);
+      goes_on = remaining == Remaining::bulk && bulk_spent_ < bulk_slice;
+      if (!goes_on && remaining != Remaining::nothing) (remaining == Remaining::some ? dirty_ : bulk_).push_back(first);
     });
     if (goes_on) continue;
     bulk_spent_ = 0;
@@ -270,12 +270,6 @@ SPATE_DECL void Loop::arm() {
     self->turn();
   }));
   armed_ = next;
-}
-
-SPATE_DECL bool Places::post(Message message) noexcept {
-  if (left_ == 0) return false;
-  --left_;
-  return loop_.post_kept(std::move(message));
 }
 
 }  // namespace spate::detail

@@ -22,7 +22,7 @@ SPATE_DECL OwnedSocket::~OwnedSocket() {
 }
 
 SPATE_DECL OwnedSocket OwnedSocket::from(Native native, std::error_code& error) {
-  OwnedSocket owned(native, AnyStream(AF_UNSPEC, 0));
+  OwnedSocket owned(native, SocketProtocol(AF_UNSPEC, 0));
   int type = 0, listens = 0;
   error = option_of(native, SO_TYPE, type);
   if (error == std::errc::bad_file_descriptor) owned.release();  // another thread may open it now
@@ -30,7 +30,7 @@ SPATE_DECL OwnedSocket OwnedSocket::from(Native native, std::error_code& error) 
   if (!error) error = option_of(native, SO_ACCEPTCONN, listens);
   if (!error && listens != 0) error = std::make_error_code(std::errc::not_connected);
   if (error) return {};
-  const AnyStream::endpoint local = endpoint_of(native, ::getsockname, error);
+  const SocketProtocol::endpoint local = endpoint_of(native, ::getsockname, error);
   if (error) return {};
   owned.protocol_ = local.protocol();
   if (const int family = owned.protocol_.family(); family != AF_INET && family != AF_INET6 && family != AF_UNIX) {

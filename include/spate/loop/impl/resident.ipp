@@ -11,9 +11,9 @@ SPATE_DECL void Resident::on_failure(std::error_code error) {
   on_cut();
 }
 
-SPATE_DECL Left Resident::flush(int& budget) {
+SPATE_DECL Remaining Resident::flush(int& budget) {
   static_cast<void>(budget);
-  return Left::nothing;
+  return Remaining::nothing;
 }
 
 }  // namespace spate::detail

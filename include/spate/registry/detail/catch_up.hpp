@@ -27,11 +27,11 @@ class CatchUp {
   struct Drawn {
     EncodedEvent gap;                            // to tell first: the store has meanwhile lost what was next
     const ReplayPacker::Piece* piece = nullptr;  // all that was drawn
-    std::uint32_t log = 0;
-    std::uint64_t cursor = 0;  // everything up to there has been drawn
-    bool more = false;         // there may be more
-    bool departed = false;     // there is not, and nothing will follow
-    bool waits = false;        // for the store: `Subscription::draw_again` comes when that is ready
+    std::uint32_t generation = 0;
+    std::uint64_t drawn_up_to = 0;  // everything up to there has been drawn
+    bool more = false;              // there may be more
+    bool departed = false;          // there is not, and nothing will follow
+    bool waits = false;             // for the store: `Subscription::draw_again` comes when that is ready
   };
 
   CatchUp(History& history, const LogMirror& mirror, Departures& departures, Gaps& gaps)

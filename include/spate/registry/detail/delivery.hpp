@@ -1,6 +1,6 @@
 // Delivery: one event on its way to the streams that it is for.
 //
-// They are found before the event is kept, with a place for it in each inbox that it goes to: from then on nothing
+// They are found before the event is kept, with room for it in each inbox that it goes to: from then on nothing
 // fails, so whoever has its id gets it. Guarded by the emitter's lock.
 #pragma once
 
@@ -28,15 +28,15 @@ class Delivery {
            std::string_view name);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
-  ~Delivery() { give_back_places(); }
+  ~Delivery() { release_posts(); }
 
   /// Posts `event` to all of them; returns how many streams that are.
   std::size_t post(const EncodedEvent& event) noexcept;
 
  private:
   void find(const Members& members, const Audience& audience, std::string_view name);
-  void give_back_places() noexcept {
-    for (const Ref<Feed>& feed : feeds_) feed->give_back_places();
+  void release_posts() noexcept {
+    for (const Ref<Feed>& feed : feeds_) feed->release_posts();
   }
 
   const Feeds& feeds_;

@@ -105,16 +105,16 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// It could not be said in time where `subscription` begins: that is unknown, then.
   void stop_waiting(Subscription& subscription);
 
-  /// The stream of `subscription` ends once it has got what was accepted for it before. Returns whether that has to be
-  /// drawn yet.
-  bool leave(Subscription& subscription);
-  /// `subscription`, which is out of the registry, has drawn all that was owed to it.
-  void forget(Subscription& subscription);
-  /// The stream of `subscription` has ended, for `reason`. Returns what stays registered in its place, if its client
-  /// polls and is given the time to ask again.
-  Ref<Poll> unregister(Subscription& subscription, EndReason reason);
-  /// The client of `poll` did not ask again, or cannot.
-  void expire(Poll& poll);
+  /// The stream of `subscription` ends once it has got what was accepted for it before. One that has to draw that yet
+  /// departs. Returns whether it has departed, by now or before.
+  bool depart_unless_live(Subscription& subscription);
+  /// `subscription`, which has departed, has drawn all that was owed to it.
+  void end_departure(Subscription& subscription);
+  /// Removes `subscription`, whose stream has ended, for `reason`. Returns what stays registered in its place, if its
+  /// client polls and is given the time to ask again.
+  Ref<Poll> remove_ended(Subscription& subscription, EndReason reason);
+  /// Removes `poll`, whose client did not ask again, or cannot.
+  void remove(Poll& poll);
 
   // ---- for the bus ----
 
@@ -124,7 +124,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   void restarted(std::string_view epoch);
   void trimmed(std::uint64_t sequence);
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
-  void caught_up(std::uint64_t newest);
+  void reached_end(std::uint64_t newest);
   std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const;
 
  private:
@@ -144,19 +144,21 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::string id_of(std::uint64_t sequence) const;
   bool backlog_awaited() const noexcept SPATE_UNCHECKED { return backlog_.awaited(); }  // any thread may ask that
 
-  // Coming and going.
+  // Coming and going. Whoever is removed is out of the registry. Whoever departs is, too, but their stream goes on
+  // drawing what is owed to it.
 
   Ref<Feed> feed_on(Shard& shard) SPATE_REQUIRES(mutex_);
   std::optional<std::error_code> try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                             const SubscribeOptions& wanted, PendingResume& comer, bool patient);
   void enter(std::string user_id, PendingResume&& comer, const Resume::Plan& plan, const SubscribeOptions& wanted,
              HookQueue::Hooks& leave) SPATE_REQUIRES(mutex_);
-  void wait_to_resume(Places& places, std::uint64_t for_event, PendingResume&& comer) SPATE_REQUIRES(mutex_);
+  void wait_to_resume(InboxReservation& reservation, std::uint64_t for_event, PendingResume&& comer)
+      SPATE_REQUIRES(mutex_);
   void asked_newest(Subscription& subscription, std::uint64_t newest);
-  void replace(const Ref<Subscription>& subscription, EndReason reason) SPATE_REQUIRES(mutex_);
-  void part(const Ref<Subscription>& subscription) SPATE_REQUIRES(mutex_);
+  void end_and_remove(const Ref<Subscription>& subscription, EndReason reason) SPATE_REQUIRES(mutex_);
+  void remove_or_depart(const Ref<Subscription>& subscription) SPATE_REQUIRES(mutex_);
   void depart(Subscription& subscription) SPATE_REQUIRES(mutex_);
-  void erase(Subscription& subscription) SPATE_REQUIRES(mutex_);
+  void remove(Subscription& subscription) SPATE_REQUIRES(mutex_);
 
   // The bus.
 

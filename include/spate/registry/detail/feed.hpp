@@ -42,14 +42,15 @@ class Feed final : public Resident {
   // ---- any thread, under the emitter's lock ----
 
   /// Counts one event more that is about to be posted here.
-  void want_place() noexcept { ++wanted_; }
-  /// Keeps places for those that were counted. Throws before it changes anything.
-  void keep_places() {
-    if (const std::size_t wanted = std::exchange(wanted_, 0); wanted > 0 && shard_->keep_places(wanted)) kept_ = wanted;
+  void expect_post() noexcept { ++expected_; }
+  /// Reserves room in the inbox for those that were counted. Throws before it changes anything.
+  void reserve_posts() {
+    if (const std::size_t wanted = std::exchange(expected_, 0); wanted > 0 && shard_->reserve_posts(wanted))
+      reserved_ = wanted;
   }
   /// Gives back what was not used.
-  void give_back_places() noexcept;
-  /// Posts an event of `size` bytes to this feed or to a subscription on its shard, into a place that was kept.
+  void release_posts() noexcept;
+  /// Posts an event of `size` bytes to this feed or to a subscription on its shard, into room that was reserved.
   void post(Message message, std::size_t size) noexcept;
 
   /// Shard only.
@@ -64,7 +65,7 @@ class Feed final : public Resident {
   /// A broadcast has arrived.
   void take_broadcast(EncodedEvent&& event);
 
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
 
   SPATE_DECL void on_timer(TimePoint now) override;
 
@@ -81,8 +82,8 @@ class Feed final : public Resident {
   /// What makes one piece of it, or has it already.
   ReplayPacker& packer() noexcept { return packer_; }
 
-  /// Queues for `member` what it has not had, because something is to be queued behind it.
-  void queue_rest(Subscription& member);
+  /// Queues for `member` what it has not had, because something is to be queued after it.
+  void queue_unread(Subscription& member);
 
  private:
   void begin_lap();
@@ -110,8 +111,8 @@ class Feed final : public Resident {
 
   const Ref<Shard> shard_;
   const Ref<EmitterCore> emitter_;
-  std::size_t wanted_ = 0;  // places in the shard's inbox that are to be kept, and that are; under the emitter's lock
-  std::size_t kept_ = 0;
+  std::size_t expected_ = 0;  // posts for which room is to be reserved, and is; under the emitter's lock
+  std::size_t reserved_ = 0;
   std::atomic<std::size_t> backlog_{0};
   std::atomic<bool> held_back_{false};
   TimePoint held_since_;

@@ -64,7 +64,7 @@ class LogMirror {
   bool is_news(std::uint64_t sequence) const { return sequence > history_.newest(); }
 
   /// Returns whether it is complete now and was not.
-  bool caught_up(std::uint64_t newest);
+  bool reached_end(std::uint64_t newest);
 
  private:
   enum class State : std::uint8_t { blank, filling, complete };

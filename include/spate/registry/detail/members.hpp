@@ -44,7 +44,7 @@ class Members {
 
   /// The users of a group, sorted by bytes.
   std::vector<std::string> ids(std::string_view prefix) const;
-  /// The first `limit` users behind `after`, sorted by bytes.
+  /// The first `limit` users after `after`, sorted by bytes.
   std::vector<UserStreams> users_after(std::string_view after, std::size_t limit) const;
 
   /// Null when there is none.
@@ -76,23 +76,23 @@ class Members {
 
   // ---- coming and going ----
 
-  /// Ends a stream for which there is no place any more, and takes it out.
+  /// Ends a stream for which there is no room any more, and removes it.
   using Replace = std::function<void(const Ref<Subscription>&)>;
 
-  /// Registers `subscription` under the user `id`. `leave` becomes what is to be told by `withdraw`, if something fails
-  /// after it was told that the user has come.
+  /// Registers `subscription` under the user `id`. `leave` becomes what is to be told by `undo_insert`, if something
+  /// fails after it was told that the user has come.
   void insert(std::string id, const Ref<Subscription>& subscription, HookQueue::Hooks& leave, const Replace& replace);
 
-  /// Takes `subscription` out after `insert`, or what follows it, has failed: as if it had never come.
-  void withdraw(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
+  /// Undoes `insert`, after it or what follows it has failed.
+  void undo_insert(const std::string& id, Subscription& subscription, HookQueue::Hooks&& leave) noexcept;
 
-  /// Takes out `subscription`, to which the caller holds a reference, if it is there. Throws before it changes
+  /// Removes `subscription`, to which the caller holds a reference, if it is there. Throws before it changes
   /// anything.
-  void erase(Subscription& subscription);
+  void remove(Subscription& subscription);
   /// The same for `poll`, whose client does not wait.
-  void erase(Poll& poll);
+  void remove(Poll& poll);
 
-  /// Takes out `subscription`, a poll that has its answer, and leaves its client registered. Returns null, and does
+  /// Removes `subscription`, a poll that has its answer, and leaves its client registered. Returns null, and does
   /// nothing, when it is no poll, or another one has its place.
   Ref<Poll> begin_grace(Subscription& subscription);
 
@@ -109,9 +109,9 @@ class Members {
 
   void insert_poll(User& user, Subscription& subscription, const Replace& replace);
   static Poll* poll_of(const Subscription& subscription);
-  void take_out(Subscription& subscription);
+  void remove_from_index(Subscription& subscription);
   HookQueue::Hooks before_leaving(const User& user);
-  void left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
+  void after_leaving(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
 
   const EmitterOptions& options_;
   const SharedHook<const std::string&> on_join_, on_leave_;

@@ -65,15 +65,15 @@ class Polls {
   /// Null when there is none of that name.
   Poll* find(std::string_view client) const;
 
-  /// What keeping a poll needs, so that nothing can fail once the one is gone whose place it takes.
-  struct Place {
+  /// What keeping a poll needs, so that nothing can fail once the one is gone that it replaces.
+  struct Nodes {
     std::list<Ref<Poll>> poll;
     std::unordered_map<std::string_view, Poll*>::node_type client;
   };
-  Place prepare(Ref<Poll> poll);
+  Nodes prepare(Ref<Poll> poll);
 
   /// Adds one that waits, whose client has no other.
-  void add(Place&& place) noexcept;
+  void add(Nodes&& nodes) noexcept;
 
   /// `poll` has its answer.
   void grace(Poll& poll) noexcept;

@@ -9,7 +9,6 @@
 
 #include <spate/config.hpp>
 #include <spate/detail/lock.hpp>
-#include <spate/stream/detail/write_queue.hpp>
 
 namespace spate::detail {
 
@@ -27,16 +26,6 @@ class Receipt {
   Mutex mutex_;
   std::optional<std::pair<std::error_code, std::uint64_t>> result_ SPATE_GUARDED_BY(mutex_);
   Then then_ SPATE_GUARDED_BY(mutex_);
-};
-
-/// Somebody who waits, as a function that is called once.
-class FunctionWaiter final : public SendWaiter {
- public:
-  explicit FunctionWaiter(std::function<void(std::error_code)> function) : function_(std::move(function)) {}
-  void done(std::error_code error) override { function_(error); }
-
- private:
-  const std::function<void(std::error_code)> function_;
 };
 
 }  // namespace spate::detail

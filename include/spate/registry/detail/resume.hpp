@@ -12,6 +12,7 @@
 #include <spate/config.hpp>
 #include <spate/history/detail/cursor.hpp>
 #include <spate/history/detail/history.hpp>
+#include <spate/loop/detail/inbox_reservation.hpp>
 #include <spate/registry/detail/departures.hpp>
 #include <spate/registry/detail/gaps.hpp>
 #include <spate/registry/detail/log_mirror.hpp>
@@ -27,8 +28,8 @@ struct FirstEvents {
   EncodedEvent greeting;
   EncodedEvent gap;
 
-  /// Takes two places at the most.
-  void post(Places& places, const Ref<Subscription>& subscription) && noexcept;
+  /// Posts two messages at the most.
+  void post(InboxReservation& reservation, const Ref<Subscription>& subscription) && noexcept;
 };
 
 class Resume {
@@ -61,8 +62,8 @@ class Resume {
 
   // ---- who waits ----
 
-  /// Takes three places at the most. Returns false when the shard has stopped.
-  bool wait(Places& places, std::uint64_t for_event, PendingResume&& comer);
+  /// Posts two messages at the most. Returns false when the shard has stopped.
+  bool wait(InboxReservation& reservation, std::uint64_t for_event, PendingResume&& comer);
 
   /// All events up to `newest` are here: who waits for none beyond begins.
   void reached(std::uint64_t newest);

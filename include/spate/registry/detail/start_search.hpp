@@ -26,12 +26,12 @@ struct StartSearch {
   /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
   void look(const Subscription& subscription);
 
-  std::optional<std::uint32_t> log;  // the number of the log that is searched
-  std::optional<GapReason> gap;      // what is to be told, whatever is found
-  std::uint64_t after = 0;           // up to here nothing passes, or the client has it
-  std::uint64_t found = 0;           // the first that passes; 0 as long as there is none
-  bool waits = false;                // for the store, which has nothing at hand to go on with
-  std::vector<StoredEvent> batch;    // what is to be looked at next
+  std::optional<std::uint32_t> generation;  // of the history that is searched
+  std::optional<GapReason> gap;             // what is to be told, whatever is found
+  std::uint64_t after = 0;                  // up to here nothing passes, or the client has it
+  std::uint64_t found = 0;                  // the first that passes; 0 as long as there is none
+  bool waits = false;                       // for the store, which has nothing at hand to go on with
+  std::vector<StoredEvent> batch;           // what is to be looked at next
 };
 
 }  // namespace spate::detail

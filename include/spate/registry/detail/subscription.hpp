@@ -56,9 +56,9 @@ class Subscription final : public StreamSource {
   }
 
   /// What is sent directly from now on waits until it has drawn what it is owed.
-  void fall_behind() noexcept {
-    behind = true;
-    stream_->fall_behind();
+  void hold_sends() noexcept {
+    holds_sends = true;
+    stream_->hold_sends();
   }
 
   /// What tells it that the store is ready.
@@ -91,21 +91,21 @@ class Subscription final : public StreamSource {
 
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
   SPATE_DECL std::uint64_t accepted() const override;
-  bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.cursor < up_to); }
+  bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.drawn_up_to < up_to); }
   SPATE_DECL bool pull(std::uint64_t up_to) override;
-  bool busy() const override { return searching_ || resting_; }
+  bool busy() const override { return searching_ || awaits_pull_; }
   bool reads() const override { return reading_; }
-  bool rests() const override { return resting_; }
+  bool awaits_pull() const override { return awaits_pull_; }
   SPATE_DECL bool leave() override;
-  SPATE_DECL void settle() override;
+  SPATE_DECL void queue_unread() override;
   SPATE_DECL void stream_ended(EndReason reason) override;
   SPATE_DECL void on_timer(TimePoint now) override;
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
   SPATE_DECL void on_failure(std::error_code error) override;
 
   struct Replay {
-    std::uint64_t cursor = 0;  // the newest event drawn from the store
-    std::uint64_t told = 0;    // up to where it has been told that events are missing
+    std::uint64_t drawn_up_to = 0;  // the newest event drawn from the store
+    std::uint64_t told = 0;         // up to where it has been told that events are missing
   };
   union {
     Replay replay{};                  // until it is a member of the feed
@@ -113,16 +113,16 @@ class Subscription final : public StreamSource {
   };
   std::uint32_t index = 0;  // in the feed's list
 
-  std::uint32_t log = 0;  // under the emitter's lock: the one in which `replay` counts
+  std::uint32_t generation = 0;  // under the emitter's lock: of the history in which `replay` counts
 
   // The flags lie together: ten thousand streams have ten thousand of these.
-  bool live = true;         // under the emitter's lock: events are posted to it; otherwise it draws them from the store
-  bool pending = false;     // under the emitter's lock: it waits until it can be said where it begins
-  bool departed = false;    // under the emitter's lock: it has left the registry and draws what is owed to it
-  bool replaying = false;   // there may be more to draw
-  bool behind = false;      // it counts among those for which its stream holds what is sent directly
-  bool joined : 1 = false;  // in one of the feed's lists
-  bool reads_log : 1 = false;  // which one
+  bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
+  bool pending = false;    // under the emitter's lock: it waits until it can be said where it begins
+  bool departed = false;   // under the emitter's lock: it has left the registry and draws what is owed to it
+  bool replaying = false;  // there may be more to draw
+  bool holds_sends = false;              // it counts among those for which its stream holds what is sent directly
+  bool joined : 1 = false;               // in one of the feed's lists
+  bool reads_broadcast_log : 1 = false;  // which one
 
  private:
   /// What few subscriptions need.
@@ -134,17 +134,17 @@ class Subscription final : public StreamSource {
 
   bool filters() const noexcept { return seldom_ && !seldom_->names.empty(); }
   void end_wait();
-  void catch_up();
+  void release_sends();
 
   // Draws of which nothing passed the filter, until others have their turn.
   static constexpr int max_draws = 8;
   static constexpr int budget_of_step = 4;
 
-  bool attached_ : 1 = false;   // it is among its stream's sources
-  bool waiting_ : 1 = false;    // until it is known where it resumes
-  bool searching_ : 1 = false;  // for where it resumes: what it waits for is its own next step
-  bool resting_ : 1 = false;    // until it is pulled again
-  bool reading_ : 1 = false;    // until the store has what it asked for
+  bool attached_ : 1 = false;     // it is among its stream's sources
+  bool waiting_ : 1 = false;      // until it is known where it resumes
+  bool searching_ : 1 = false;    // for where it resumes: what it waits for is its own next step
+  bool awaits_pull_ : 1 = false;  // until it is pulled again
+  bool reading_ : 1 = false;      // until the store has what it asked for
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
   std::unique_ptr<Seldom> seldom_;

@@ -12,7 +12,7 @@
 namespace spate::detail {
 
 /// What there is besides of one who has several streams, or polls: most have one stream, and cost little.
-struct Crowd {
+struct MultiStream {
   std::size_t streams = 0;       // in the list, and graced polls
   std::unique_ptr<Polls> polls;  // null until somebody polls
 };
@@ -21,18 +21,18 @@ struct User {
   explicit User(std::string name) : id(std::move(name)) {}
 
   /// In the list, and graced polls.
-  std::size_t streams() const noexcept { return crowd ? crowd->streams : first ? 1U : 0U; }
+  std::size_t streams() const noexcept { return multi_stream ? multi_stream->streams : first ? 1U : 0U; }
 
   /// Null until somebody polls.
-  Polls* polls() const noexcept { return crowd ? crowd->polls.get() : nullptr; }
+  Polls* polls() const noexcept { return multi_stream ? multi_stream->polls.get() : nullptr; }
 
   /// Polls whose clients have had their answer and are given the time to ask again.
   std::size_t graced() const noexcept { return polls() != nullptr ? polls()->graced() : 0; }
 
   /// Made if there is none.
-  Crowd& obtain_crowd() {
-    if (!crowd) crowd = std::make_unique<Crowd>(Crowd{streams(), nullptr});
-    return *crowd;
+  MultiStream& obtain_multi_stream() {
+    if (!multi_stream) multi_stream = std::make_unique<MultiStream>(MultiStream{streams(), nullptr});
+    return *multi_stream;
   }
 
   /// Visits the subscriptions, oldest first; `visit` must not take any out.
@@ -42,8 +42,8 @@ struct User {
   }
 
   const std::string id;
-  Ref<Subscription> first;       // of a list, oldest first
-  std::unique_ptr<Crowd> crowd;  // null as long as there is one stream at most, and never was a poll
+  Ref<Subscription> first;                    // of a list, oldest first
+  std::unique_ptr<MultiStream> multi_stream;  // null as long as there is one stream at most, and never was a poll
 };
 
 }  // namespace spate::detail

@@ -12,9 +12,9 @@ SPATE_DECL Delivery::Delivery(const Members& members, const Feeds& feeds, Receiv
   receivers_.clear();
   try {
     find(members, audience, name);
-    for (const Ref<Feed>& feed : feeds_) feed->keep_places();
+    for (const Ref<Feed>& feed : feeds_) feed->reserve_posts();
   } catch (...) {
-    give_back_places();
+    release_posts();
     throw;
   }
 }
@@ -33,7 +33,7 @@ SPATE_DECL std::size_t Delivery::post(const EncodedEvent& event) noexcept {
 SPATE_DECL void Delivery::find(const Members& members, const Audience& audience, std::string_view name) {
   to_everybody_ = audience.kind() == Audience::Kind::everybody;
   if (to_everybody_) {
-    for (const Ref<Feed>& feed : feeds_) feed->want_place();
+    for (const Ref<Feed>& feed : feeds_) feed->expect_post();
     streams_ = members.listeners(name);
     return;
   }
@@ -44,7 +44,7 @@ SPATE_DECL void Delivery::find(const Members& members, const Audience& audience,
       ++streams_;
       if (!each.live) return;  // it will draw the event from the store
       receivers_.push_back(&each);
-      each.feed().want_place();
+      each.feed().expect_post();
     });
   });
 }

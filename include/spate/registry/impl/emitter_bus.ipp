@@ -24,7 +24,7 @@ class BusLink final : public BusListener {
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event) override {
     emitter_->appended(sequence, audience, event);
   }
-  void caught_up(std::uint64_t newest) override { emitter_->caught_up(newest); }
+  void reached_end(std::uint64_t newest) override { emitter_->reached_end(newest); }
   std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const override {
     return emitter_->users_here(after, limit);
   }
@@ -79,8 +79,8 @@ SPATE_DECL void EmitterCore::missed() {
 // told when it draws next.
 SPATE_DECL void tell_of_restart(const Members& members, const History& history, const LogMirror& mirror, Gaps& gaps) {
   members.for_each_live([&](Subscription& each) {
-    if (each.log == history.log()) return;
-    each.log = history.log();
+    if (each.generation == history.generation()) return;
+    each.generation = history.generation();
     if (!mirror.is_first() || mirror.begins_at() > 0) {
       return gaps.tell_live(each, mirror.position_before(), GapReason::unknown);
     }
@@ -133,9 +133,9 @@ SPATE_DECL void EmitterCore::trimmed(std::uint64_t sequence) {
   if (mirror_.complete()) resume_.reached(sequence);
 }
 
-SPATE_DECL void EmitterCore::caught_up(std::uint64_t newest) {
+SPATE_DECL void EmitterCore::reached_end(std::uint64_t newest) {
   const Lock lock(mutex_);
-  if (members_.closed() || !mirror_.caught_up(newest)) return;
+  if (members_.closed() || !mirror_.reached_end(newest)) return;
   resume_.reached(LogMirror::the_end);
   if (mirror_.is_first()) tell_of_restart(members_, history_, mirror_, gaps_);
 }

@@ -8,6 +8,7 @@
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/loop/detail/insist.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
+#include <spate/registry/detail/function_waiter.hpp>
 #include <spate/wire/detail/require.hpp>
 
 namespace spate::detail {

@@ -68,7 +68,7 @@ SPATE_DECL Ref<Feed> EmitterCore::feed_on(Shard& shard) {
 
 // What `add` does with the lock held. Returns nothing when it is to be called again, after the search of `comer` has
 // looked at what it was given: meanwhile others have the lock. A search for which it is no longer `patient` goes on
-// behind `add`, so that the other streams of its loop have their turn as well.
+// after `add`, so that the other streams of its loop have their turn as well.
 SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& user_id, const Ref<StreamCore>& stream,
                                                                   const SubscribeOptions& wanted, PendingResume& comer,
                                                                   bool patient) {
@@ -86,8 +86,8 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   try {
     enter(std::move(user_id), std::move(comer), *plan, wanted, leave);
   } catch (...) {
-    if (std::exchange(subscription->behind, false)) stream->caught_up();
-    members_.withdraw(user, *subscription, std::move(leave));
+    if (std::exchange(subscription->holds_sends, false)) stream->release_sends();
+    members_.undo_insert(user, *subscription, std::move(leave));
     resume_.forget(*subscription);
     throw;
   }
@@ -99,34 +99,35 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
 SPATE_DECL void EmitterCore::enter(std::string user_id, PendingResume&& comer, const Resume::Plan& plan,
                                    const SubscribeOptions& wanted, HookQueue::Hooks& leave) {
   const Ref<Subscription> subscription = comer.subscription;
-  Places places(subscription->shard(), 3);
+  InboxReservation reservation(subscription->shard(), 3);
   if (plan.waits_for) subscription->live = false;
   members_.insert(std::move(user_id), subscription, leave,
                   [this](const Ref<Subscription>& oldest)
-                      SPATE_REQUIRES(mutex_) { replace(oldest, EndReason::replaced); });
+                      SPATE_REQUIRES(mutex_) { end_and_remove(oldest, EndReason::replaced); });
   subscription->stream().open();
   if (plan.waits_for) {
-    subscription->fall_behind();
-    return wait_to_resume(places, *plan.waits_for, std::move(comer));
+    subscription->hold_sends();
+    return wait_to_resume(reservation, *plan.waits_for, std::move(comer));
   }
   FirstEvents first;
   if (plan.start) {
     first = resume_.begin(*subscription, comer.cursor, std::move(comer.greeting), *plan.start);
     if (!subscription->live) {
       subscription->replaying = true;
-      subscription->fall_behind();
+      subscription->hold_sends();
     }
   } else if (wanted.greeting) {
     first.greeting = std::move(comer.greeting.fresh).finish();
   }
-  std::move(first).post(places, subscription);
-  if (!places.post(call<&Subscription::join>(subscription))) erase(*subscription);
+  std::move(first).post(reservation, subscription);
+  if (!reservation.post(call<&Subscription::join>(subscription))) remove(*subscription);
 }
 
 // `comer` waits for the mirror, or goes on with its search.
-SPATE_DECL void EmitterCore::wait_to_resume(Places& places, std::uint64_t for_event, PendingResume&& comer) {
+SPATE_DECL void EmitterCore::wait_to_resume(InboxReservation& reservation, std::uint64_t for_event,
+                                            PendingResume&& comer) {
   const Ref<Subscription> subscription = comer.subscription;
-  if (!resume_.wait(places, for_event, std::move(comer))) return erase(*subscription);
+  if (!resume_.wait(reservation, for_event, std::move(comer))) return remove(*subscription);
   if (for_event == LogMirror::the_end) return;
   bus_->ask_newest([core = Ref<EmitterCore>(this), subscription](std::error_code error, std::uint64_t newest) {
     if (!error) core->asked_newest(*subscription, newest);
@@ -149,7 +150,7 @@ SPATE_DECL std::size_t EmitterCore::remove(std::string_view user_id) {
   const std::size_t streams = user->streams();
   for (std::size_t removed = 0; removed < streams; ++removed) {
     if (user->first) {
-      replace(Ref<Subscription>(user->first), EndReason::closed);
+      end_and_remove(Ref<Subscription>(user->first), EndReason::closed);
     } else {
       members_.end_grace(*user->polls()->first_graced());
     }
@@ -161,7 +162,7 @@ SPATE_DECL bool EmitterCore::remove(std::string_view user_id, const StreamCore& 
   const Lock lock(mutex_);
   const Ref<Subscription> subscription = members_.find(stream);
   if (!subscription || subscription->user->id != user_id) return false;
-  part(subscription);
+  remove_or_depart(subscription);
   return true;
 }
 
@@ -181,7 +182,7 @@ SPATE_DECL void EmitterCore::close() {
         continue;
       }
       const Ref<Subscription> subscription = user->first;
-      erase(*subscription);
+      remove(*subscription);
       try {
         subscription->shard().post(call<&Subscription::detach>(subscription));
       } catch (const std::bad_alloc&) {
@@ -193,18 +194,18 @@ SPATE_DECL void EmitterCore::close() {
   tell(waiters, Errc::shut_down);
 }
 
-SPATE_DECL bool EmitterCore::leave(Subscription& subscription) {
+SPATE_DECL bool EmitterCore::depart_unless_live(Subscription& subscription) {
   const Lock lock(mutex_);
   if (subscription.user != nullptr && !subscription.live) depart(subscription);
   return subscription.departed;
 }
 
-SPATE_DECL void EmitterCore::forget(Subscription& subscription) {
+SPATE_DECL void EmitterCore::end_departure(Subscription& subscription) {
   const Lock lock(mutex_);
   departures_.remove(subscription);
 }
 
-SPATE_DECL Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReason reason) {
+SPATE_DECL Ref<Poll> EmitterCore::remove_ended(Subscription& subscription, EndReason reason) {
   const Lock lock(mutex_);
   resume_.forget(subscription);
   departures_.remove(subscription);
@@ -212,34 +213,34 @@ SPATE_DECL Ref<Poll> EmitterCore::unregister(Subscription& subscription, EndReas
   if (may_return && options_.poll_grace.count() > 0) {
     if (Ref<Poll> poll = members_.begin_grace(subscription)) return poll;
   }
-  erase(subscription);
+  remove(subscription);
   return nullptr;
 }
 
-SPATE_DECL void EmitterCore::expire(Poll& poll) {
+SPATE_DECL void EmitterCore::remove(Poll& poll) {
   const Lock lock(mutex_);
-  members_.erase(poll);
+  members_.remove(poll);
 }
 
-SPATE_DECL void EmitterCore::replace(const Ref<Subscription>& subscription, EndReason reason) {
+SPATE_DECL void EmitterCore::end_and_remove(const Ref<Subscription>& subscription, EndReason reason) {
   // Whichever of the two fails, nothing is left half done: a stream that ends leaves by itself.
   subscription->stream().end(reason);
-  part(subscription);
+  remove_or_depart(subscription);
 }
 
-// Takes `subscription` out so that nothing accepted for it before is lost. A poll asks again for what it is owed.
-SPATE_DECL void EmitterCore::part(const Ref<Subscription>& subscription) {
+// Removes `subscription` so that nothing accepted for it before is lost. A poll asks again for what it is owed.
+SPATE_DECL void EmitterCore::remove_or_depart(const Ref<Subscription>& subscription) {
   if (!subscription->live && subscription->stream().transport() != Transport::poll) return depart(*subscription);
-  Places places(subscription->shard(), 1);
-  erase(*subscription);
-  places.post(call<&Subscription::detach>(subscription));
+  InboxReservation reservation(subscription->shard(), 1);
+  remove(*subscription);
+  reservation.post(call<&Subscription::detach>(subscription));
 }
 
-// Takes `subscription` out. What was accepted for it goes on being drawn by its stream.
+// Removes `subscription`. What was accepted for it goes on being drawn by its stream.
 SPATE_DECL void EmitterCore::depart(Subscription& subscription) {
   departures_.add(subscription, history_.newest());
   try {
-    erase(subscription);
+    remove(subscription);
   } catch (...) {
     departures_.remove(subscription);
     throw;
@@ -247,8 +248,8 @@ SPATE_DECL void EmitterCore::depart(Subscription& subscription) {
 }
 
 // The caller holds a reference to `subscription`. Throws before it changes anything.
-SPATE_DECL void EmitterCore::erase(Subscription& subscription) {
-  members_.erase(subscription);
+SPATE_DECL void EmitterCore::remove(Subscription& subscription) {
+  members_.remove(subscription);
   if (!subscription.departed) resume_.forget(subscription);
 }
 

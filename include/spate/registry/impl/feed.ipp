@@ -6,32 +6,32 @@
 
 namespace spate::detail {
 
-SPATE_DECL void Feed::give_back_places() noexcept {
-  wanted_ = 0;
-  if (const std::size_t unused = std::exchange(kept_, 0); unused > 0) shard_->give_back_places(unused);
+SPATE_DECL void Feed::release_posts() noexcept {
+  expected_ = 0;
+  if (const std::size_t unused = std::exchange(reserved_, 0); unused > 0) shard_->release_posts(unused);
 }
 
 SPATE_DECL void Feed::post(Message message, std::size_t size) noexcept {
-  if (kept_ == 0) return;  // the shard has stopped
-  --kept_;
+  if (reserved_ == 0) return;  // the shard has stopped
+  --reserved_;
   backlog_.fetch_add(size, std::memory_order_relaxed);
-  if (!shard_->post_kept(std::move(message))) backlog_.fetch_sub(size, std::memory_order_relaxed);
+  if (!shard_->post_reserved(std::move(message))) backlog_.fetch_sub(size, std::memory_order_relaxed);
 }
 
 SPATE_DECL void Feed::join(Subscription& subscription) {
   StreamCore& stream = subscription.stream();
   const StreamOptions& options = stream.options();
   // The log holds the bytes of an event stream: polls and frames are written otherwise.
-  subscription.reads_log = subscription.filter() == nullptr && stream.takes_chunks() &&
-                           options.overflow == Overflow::close && options.max_queued_events == 0;
+  subscription.reads_broadcast_log = subscription.filter() == nullptr && stream.takes_chunks() &&
+                                     options.overflow == Overflow::close && options.max_queued_events == 0;
   subscription.position = log_.end();
-  (subscription.reads_log ? members_ : others_).add(subscription);
+  (subscription.reads_broadcast_log ? members_ : others_).add(subscription);
   subscription.joined = true;
 }
 
 SPATE_DECL void Feed::leave(Subscription& subscription) {
   subscription.joined = false;
-  (subscription.reads_log ? members_ : others_).remove(subscription);
+  (subscription.reads_broadcast_log ? members_ : others_).remove(subscription);
   // A shard that stops flushes no more: nobody is to wait for a lap without members.
   if (members_.empty() && in_lap_) end_lap();
 }
@@ -54,10 +54,10 @@ SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
   shard_->mark_dirty(Ref<Resident>(this));
 }
 
-SPATE_DECL Left Feed::flush(int& budget) {
+SPATE_DECL Remaining Feed::flush(int& budget) {
   while (in_lap_) {
     while (!members_.round_over()) {
-      if (budget <= 0) return Left::some;
+      if (budget <= 0) return Remaining::some;
       Subscription& member = members_.next();
       prefetch_next();
       give(member, budget);
@@ -65,7 +65,7 @@ SPATE_DECL Left Feed::flush(int& budget) {
     if (in_lap_) end_lap();
     if (log_.end().byte != lap_end_.byte) begin_lap();
   }
-  return Left::nothing;
+  return Remaining::nothing;
 }
 
 SPATE_DECL void Feed::on_timer(TimePoint now) {
@@ -84,7 +84,7 @@ SPATE_DECL void Feed::on_failure(std::error_code error) {
   while (!others_.empty()) others_.any().stream().on_failure(error);
 }
 
-SPATE_DECL void Feed::queue_rest(Subscription& member) {
+SPATE_DECL void Feed::queue_unread(Subscription& member) {
   if (member.position.byte == log_.end().byte) return;
   count(member);
   log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
@@ -118,7 +118,7 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
   if (member.position.byte == log_.end().byte) return;
   StreamCore& stream = member.stream();
   const std::size_t members = members_.size();
-  const auto left = [&] { return members_.size() != members; };  // its stream has ended, and `member` with it
+  const auto gone = [&] { return members_.size() != members; };  // its stream has ended, and `member` with it
   if (stream.queue_empty() && !stream.blocked()) {
     asio::const_buffer buffers[ByteTransport::max_buffers];
     std::size_t pieces = 0, size = 0;
@@ -128,7 +128,7 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
       return pieces < ByteTransport::max_buffers;
     });
     const std::size_t written = stream.write_through(buffers, pieces, size, budget);
-    if (left()) return;
+    if (gone()) return;
     if (written == size && pieces < ByteTransport::max_buffers) {
       count(member);
       member.position = log_.end();
@@ -136,7 +136,7 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
     }
     member.position.byte += written;
   }
-  queue_rest(member);
+  queue_unread(member);
   stream.mark_dirty();
   if (stream.blocked()) stream.check_limits(log_.newest_size());
 }

@@ -39,7 +39,7 @@ SPATE_DECL bool LogMirror::restarted(std::string_view epoch) {
   return !first_;
 }
 
-SPATE_DECL bool LogMirror::caught_up(std::uint64_t newest) {
+SPATE_DECL bool LogMirror::reached_end(std::uint64_t newest) {
   if (is_news(newest)) history_.skip(newest);
   if (state_ == State::complete) return false;
   state_ = State::complete;

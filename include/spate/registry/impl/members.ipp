@@ -71,11 +71,11 @@ SPATE_DECL void Members::insert(std::string id, const Ref<Subscription>& subscri
 // A new poll takes the place of the last one of the same client, answered or still waiting; or, when the user has too
 // many, of the oldest of any client.
 SPATE_DECL void Members::insert_poll(User& user, Subscription& subscription, const Replace& replace) {
-  Crowd& crowd = user.obtain_crowd();
-  if (!crowd.polls) crowd.polls = std::make_unique<Polls>();
-  Polls& polls = *crowd.polls;
+  MultiStream& multi_stream = user.obtain_multi_stream();
+  if (!multi_stream.polls) multi_stream.polls = std::make_unique<Polls>();
+  Polls& polls = *multi_stream.polls;
   const auto poll = make_ref<Poll>(Ref<Feed>(&subscription.feed()), subscription.stream().poll_client());
-  Polls::Place place = polls.prepare(poll);
+  Polls::Nodes nodes = polls.prepare(poll);
   Poll* last = polls.find(poll->client());
   const std::size_t limit = options_.max_polls_per_user;
   if (last == nullptr && limit > 0 && polls.size() >= limit) {
@@ -90,14 +90,14 @@ SPATE_DECL void Members::insert_poll(User& user, Subscription& subscription, con
   }
   poll->user = &user;
   poll->waiting = &subscription;
-  polls.add(std::move(place));
+  polls.add(std::move(nodes));
 }
 
-SPATE_DECL void Members::withdraw(const std::string& id, Subscription& subscription,
-                                  HookQueue::Hooks&& leave) noexcept {
+SPATE_DECL void Members::undo_insert(const std::string& id, Subscription& subscription,
+                                     HookQueue::Hooks&& leave) noexcept {
   User* const user = index_.find(id);
   if (user == nullptr) return;
-  if (subscription.user != nullptr) take_out(subscription);
+  if (subscription.user != nullptr) remove_from_index(subscription);
   if (options_.bus) {
     try {
       options_.bus->changed(id, user->streams());
@@ -105,25 +105,25 @@ SPATE_DECL void Members::withdraw(const std::string& id, Subscription& subscript
       // It may count one stream too many until the user's next change.
     }
   }
-  left(*user, subscription.shard(), std::move(leave));
+  after_leaving(*user, subscription.shard(), std::move(leave));
 }
 
-SPATE_DECL void Members::erase(Subscription& subscription) {
+SPATE_DECL void Members::remove(Subscription& subscription) {
   User* const user = subscription.user;
   if (user == nullptr) return;
   HookQueue::Hooks leave = before_leaving(*user);
-  take_out(subscription);
-  left(*user, subscription.shard(), std::move(leave));
+  remove_from_index(subscription);
+  after_leaving(*user, subscription.shard(), std::move(leave));
 }
 
-SPATE_DECL void Members::erase(Poll& poll) {
+SPATE_DECL void Members::remove(Poll& poll) {
   User* const user = poll.user;
   if (user == nullptr) return;
   HookQueue::Hooks leave = before_leaving(*user);
   poll.user = nullptr;
   user->polls()->remove(poll);
   index_.uncount_graced(*user);
-  left(*user, poll.feed().shard(), std::move(leave));
+  after_leaving(*user, poll.feed().shard(), std::move(leave));
 }
 
 SPATE_DECL Ref<Poll> Members::begin_grace(Subscription& subscription) {
@@ -131,14 +131,14 @@ SPATE_DECL Ref<Poll> Members::begin_grace(Subscription& subscription) {
   if (!poll) return nullptr;
   User& user = *subscription.user;
   user.polls()->grace(*poll);
-  take_out(subscription);
+  remove_from_index(subscription);
   index_.count_graced(user);
   return poll;
 }
 
 SPATE_DECL void Members::end_grace(Poll& poll) {
   const Ref<Poll> forgotten(&poll);
-  erase(poll);
+  remove(poll);
   try {
     poll.feed().shard().post(call<&Poll::forget>(forgotten));
   } catch (const std::bad_alloc&) {
@@ -160,8 +160,8 @@ SPATE_DECL Poll* Members::poll_of(const Subscription& subscription) {
   return poll != nullptr && poll->waiting == &subscription ? poll : nullptr;
 }
 
-// Takes out what finds `subscription`, and the poll that it is, if it waits as one.
-SPATE_DECL void Members::take_out(Subscription& subscription) {
+// Removes what finds `subscription`, and the poll that it is, if it waits as one.
+SPATE_DECL void Members::remove_from_index(Subscription& subscription) {
   if (Poll* const poll = poll_of(subscription)) {
     poll->user = nullptr;
     subscription.user->polls()->remove(*poll);
@@ -180,7 +180,7 @@ SPATE_DECL HookQueue::Hooks Members::before_leaving(const User& user) {
 }
 
 // `user` has one stream less, which was on `shard`.
-SPATE_DECL void Members::left(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
+SPATE_DECL void Members::after_leaving(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
   if (user.streams() > 0) return;
   index_.erase(user);
   hooks_.push(Ref<Shard>(&shard), std::move(leave));

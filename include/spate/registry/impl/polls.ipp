@@ -11,20 +11,20 @@ SPATE_DECL Poll* Polls::find(std::string_view client) const {
   return found == clients_.end() ? nullptr : found->second;
 }
 
-SPATE_DECL Polls::Place Polls::prepare(Ref<Poll> poll) {
-  Place place;
+SPATE_DECL Polls::Nodes Polls::prepare(Ref<Poll> poll) {
+  Nodes nodes;
   std::unordered_map<std::string_view, Poll*> client;
   client.emplace(poll->client(), poll.get());
-  place.client = client.extract(client.begin());
-  place.poll.push_back(std::move(poll));
+  nodes.client = client.extract(client.begin());
+  nodes.poll.push_back(std::move(poll));
   clients_.reserve(clients_.size() + 1);
-  return place;
+  return nodes;
 }
 
-SPATE_DECL void Polls::add(Place&& place) noexcept {
-  place.poll.front()->place_ = place.poll.begin();
-  waiting_.splice(waiting_.end(), place.poll);
-  clients_.insert(std::move(place.client));
+SPATE_DECL void Polls::add(Nodes&& nodes) noexcept {
+  nodes.poll.front()->place_ = nodes.poll.begin();
+  waiting_.splice(waiting_.end(), nodes.poll);
+  clients_.insert(std::move(nodes.client));
 }
 
 SPATE_DECL void Polls::grace(Poll& poll) noexcept {

@@ -10,9 +10,9 @@
 
 namespace spate::detail {
 
-SPATE_DECL void FirstEvents::post(Places& places, const Ref<Subscription>& subscription) && noexcept {
-  if (greeting) places.post(call<&Subscription::greet>(subscription, std::move(greeting)));
-  if (gap) places.post(call<&Subscription::tell_gap>(subscription, std::move(gap)));
+SPATE_DECL void FirstEvents::post(InboxReservation& reservation, const Ref<Subscription>& subscription) && noexcept {
+  if (greeting) reservation.post(call<&Subscription::greet>(subscription, std::move(greeting)));
+  if (gap) reservation.post(call<&Subscription::tell_gap>(subscription, std::move(gap)));
 }
 
 SPATE_DECL std::optional<Resume::Plan> Resume::plan(std::string_view user, PendingResume& comer, bool patient) {
@@ -33,9 +33,9 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user
   StartSearch& search = pending.search;
   const std::uint64_t newest = history_.newest();
   if (!pending.cursor) return Start{newest, 0, std::nullopt, newest};
-  if (search.log != history_.log()) {
+  if (search.generation != history_.generation()) {
     search = StartSearch();
-    search.log = history_.log();
+    search.generation = history_.generation();
     const std::optional<std::uint64_t> sequence = history_.sequence_of(pending.cursor);
     if (sequence && *sequence <= newest) {
       // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
@@ -72,24 +72,24 @@ SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& c
   FirstEvents first;
   EventEncoder& encoder = greeting.resumed && !start.gap ? *greeting.resumed : greeting.fresh;
   first.greeting = std::move(encoder).finish(history_.id_of(start.position));
-  subscription.replay.cursor = start.position;
+  subscription.replay.drawn_up_to = start.position;
   subscription.replay.told = start.told;
   subscription.live = start.next == 0;
-  subscription.log = history_.log();
+  subscription.generation = history_.generation();
   if (start.gap) first.gap = gaps_.tell(subscription, cursor.text(), start.next, start.position, *start.gap);
   return first;
 }
 
 // ---- who waits ----
 
-SPATE_DECL bool Resume::wait(Places& places, std::uint64_t for_event, PendingResume&& comer) {
+SPATE_DECL bool Resume::wait(InboxReservation& reservation, std::uint64_t for_event, PendingResume&& comer) {
   const Ref<Subscription> subscription = comer.subscription;
   // The store may be ready before it waits: so the first step is asked for in any case.
   const bool searches = !comer.search.batch.empty() || comer.search.waits;
   comer.search.look(*subscription);
   pending_.add(for_event, std::move(comer));
-  if (!places.post(call<&Subscription::wait>(subscription))) return false;
-  if (searches) places.post(call<&Subscription::search>(subscription));
+  if (!reservation.post(call<&Subscription::wait>(subscription))) return false;
+  if (searches) reservation.post(call<&Subscription::search>(subscription));
   return true;
 }
 
@@ -105,7 +105,7 @@ SPATE_DECL void Resume::give_up(Subscription& subscription, std::uint64_t newest
 SPATE_DECL Resume::Step Resume::search(Subscription& subscription) {
   const PendingResume* const pending = pending_.find(subscription);
   if (pending == nullptr) return Step::last;
-  const bool begins = pending->search.log != history_.log();
+  const bool begins = pending->search.generation != history_.generation();
   if (begins && !mirror_.complete() && !mirror_.closed()) return Step::waits;
   return begin_or_search(std::move(*pending_.take(subscription)));
 }
@@ -121,7 +121,7 @@ SPATE_DECL Resume::Step Resume::begin_or_search(PendingResume&& pending) {
   Departure* const departure = departures_.find(*subscription);
   if (subscription->user == nullptr && departure == nullptr) return Step::last;
   // What was accepted for one that left before this log was known cannot be told from the rest of it.
-  if (departure != nullptr && pending.search.log != history_.log()) departure->last = history_.newest();
+  if (departure != nullptr && pending.search.generation != history_.generation()) departure->last = history_.newest();
   std::optional<Start> start = find_start(departures_.owner(*subscription), pending);
   if (!start) {
     pending.search.look(*subscription);
@@ -133,11 +133,11 @@ SPATE_DECL Resume::Step Resume::begin_or_search(PendingResume&& pending) {
     if (start->next > departure->last) start->next = 0;  // which it is not owed
     start->position = std::min(start->position, departure->last);
   }
-  Places places(subscription->shard(), 3);
-  begin(*subscription, pending.cursor, std::move(pending.greeting), *start).post(places, subscription);
+  InboxReservation reservation(subscription->shard(), 3);
+  begin(*subscription, pending.cursor, std::move(pending.greeting), *start).post(reservation, subscription);
   if (departure != nullptr) subscription->live = false;
-  places.post(subscription->live ? call<&Subscription::go_live>(subscription)
-                                 : call<&Subscription::begin_replay>(subscription));
+  reservation.post(subscription->live ? call<&Subscription::go_live>(subscription)
+                                      : call<&Subscription::begin_replay>(subscription));
   return Step::last;
 }
 

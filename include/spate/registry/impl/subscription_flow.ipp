@@ -58,13 +58,13 @@ SPATE_DECL void Poll::begin_grace() {
   } catch (const std::bad_alloc&) {
   }
   // Without a timer, for want of memory or because the shard stops, nobody would end it.
-  if (shard.timer_at(*this) == never) return insist([&] { feed_->emitter().expire(*this); });
+  if (shard.timer_at(*this) == never) return insist([&] { feed_->emitter().remove(*this); });
   self_ = Ref<Poll>(this);
 }
 
 SPATE_DECL void Poll::end_grace() {
   const Ref<Poll> alive = std::move(self_);
-  insist([&] { feed_->emitter().expire(*this); });  // nobody would do it later
+  insist([&] { feed_->emitter().remove(*this); });  // nobody would do it later
 }
 
 SPATE_DECL void Poll::forget() {
@@ -98,14 +98,14 @@ SPATE_DECL void Subscription::on_failure(std::error_code error) {
 
 SPATE_DECL void Subscription::greet(EncodedEvent&& greeting) {
   if (!stream_->takes_events()) return;
-  settle();
+  queue_unread();
   stream_->push_raw(greeting);
   stream_->mark_dirty();
 }
 
 SPATE_DECL void Subscription::tell_gap(EncodedEvent&& gap) {
   if (!stream_->takes_events()) return;
-  settle();
+  queue_unread();
   stream_->push_gap(gap);
   stream_->mark_dirty();
 }
@@ -181,7 +181,7 @@ SPATE_DECL std::function<void()> StoreWaiter::when_ready() const {
 SPATE_DECL void Subscription::go_live() {
   end_wait();
   if (attached_) feed_->join(*this);
-  catch_up();
+  release_sends();
 }
 
 SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
@@ -193,23 +193,23 @@ SPATE_DECL void Subscription::detach() {
   const Ref<Subscription> alive(this);
   feed_->shard().set_timer(*this, never);
   if (!attached_) return;
-  settle();
+  queue_unread();
   stream_->mark_dirty();
   if (joined) feed_->leave(*this);
   attached_ = false;
   replaying = false;
   end_wait();
-  catch_up();
-  feed_->emitter().forget(*this);
+  release_sends();
+  feed_->emitter().end_departure(*this);
   stream_->remove_source(*this);
 }
 
 // The next step of the search.
-SPATE_DECL Left Subscription::flush(int& budget) {
-  if (!searching_) return Left::nothing;
+SPATE_DECL Remaining Subscription::flush(int& budget) {
+  if (!searching_) return Remaining::nothing;
   budget -= budget_of_step;
   switch (feed_->emitter().search(*this)) {
-    case Resume::Step::another: return Left::bulk;
+    case Resume::Step::another: return Remaining::bulk;
     case Resume::Step::last: break;
     case Resume::Step::reads:
       searching_ = false;
@@ -219,18 +219,18 @@ SPATE_DECL Left Subscription::flush(int& budget) {
       searching_ = false;
       feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
   }
-  return Left::nothing;
+  return Remaining::nothing;
 }
 
 SPATE_DECL void Subscription::end_wait() {
   if (waiting_) feed_->shard().set_timer(*this, never);
-  waiting_ = searching_ = resting_ = reading_ = false;
+  waiting_ = searching_ = awaits_pull_ = reading_ = false;
 }
 
 // Its stream need not hold anything for it any more.
-SPATE_DECL void Subscription::catch_up() {
-  if (!std::exchange(behind, false)) return;
-  stream_->caught_up();
+SPATE_DECL void Subscription::release_sends() {
+  if (!std::exchange(holds_sends, false)) return;
+  stream_->release_sends();
   stream_->mark_dirty();
 }
 
@@ -239,22 +239,22 @@ SPATE_DECL std::uint64_t Subscription::accepted() const {
 }
 
 SPATE_DECL bool Subscription::leave() {
-  return (replaying || waiting_) && feed_->emitter().leave(*this);
+  return (replaying || waiting_) && feed_->emitter().depart_unless_live(*this);
 }
 
 SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   if (joined) {
-    if (!reads_log || position.byte == feed_->end().byte) return false;
-    settle();
+    if (!reads_broadcast_log || position.byte == feed_->end().byte) return false;
+    queue_unread();
     return true;
   }
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->takes_chunks();
-  resting_ = false;
-  for (int draws = 0; replaying && !reading_ && replay.cursor < up_to; ++draws) {
+  awaits_pull_ = false;
+  for (int draws = 0; replaying && !reading_ && replay.drawn_up_to < up_to; ++draws) {
     if (draws == max_draws) {
-      resting_ = true;
+      awaits_pull_ = true;
       break;
     }
     batch.clear();
@@ -262,12 +262,12 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
     reading_ = drawn.waits;
-    replay.cursor = drawn.cursor;
-    if (!replaying) catch_up();
+    replay.drawn_up_to = drawn.drawn_up_to;
+    if (!replaying) release_sends();
     if (drawn.departed) feed_->shard().post(call<&Subscription::detach>(Ref<Subscription>(this)));
     if (drawn.gap) stream_->push_gap(drawn.gap);
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
-    if (packs && batch.size() > 1) piece = &packer.pack(drawn.log, batch);
+    if (packs && batch.size() > 1) piece = &packer.pack(drawn.generation, batch);
     if (piece != nullptr) {
       stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
     } else {
@@ -278,8 +278,8 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   return false;
 }
 
-SPATE_DECL void Subscription::settle() {
-  if (joined && reads_log) feed_->queue_rest(*this);
+SPATE_DECL void Subscription::queue_unread() {
+  if (joined && reads_broadcast_log) feed_->queue_unread(*this);
 }
 
 SPATE_DECL void Subscription::stream_ended(EndReason reason) {
@@ -288,9 +288,9 @@ SPATE_DECL void Subscription::stream_ended(EndReason reason) {
   end_wait();
   attached_ = false;
   replaying = false;
-  catch_up();
+  release_sends();
   Ref<Poll> poll;
-  insist([&] { poll = feed_->emitter().unregister(*this, reason); });  // nobody would do it later
+  insist([&] { poll = feed_->emitter().remove_ended(*this, reason); });  // nobody would do it later
   if (poll) poll->begin_grace();
 }
 

@@ -26,7 +26,7 @@ SPATE_DECL User& UserIndex::obtain(std::string&& id, bool& first) {
 }
 
 SPATE_DECL void UserIndex::append(User& user, const Ref<Subscription>& subscription) {
-  if (user.first) user.obtain_crowd();
+  if (user.first) user.obtain_multi_stream();
   count_filter(*subscription);
   subscription->user = &user;
   if (user.first) {
@@ -37,7 +37,7 @@ SPATE_DECL void UserIndex::append(User& user, const Ref<Subscription>& subscript
     subscription->previous = subscription.get();
     user.first = subscription;
   }
-  if (user.crowd) ++user.crowd->streams;
+  if (user.multi_stream) ++user.multi_stream->streams;
   ++streams_;
 }
 
@@ -52,19 +52,19 @@ SPATE_DECL void UserIndex::remove(Subscription& subscription) noexcept {
     user.first->previous = previous;  // the last one now
   }
   (was_first ? user.first : previous->next) = std::move(next);
-  if (user.crowd) --user.crowd->streams;
+  if (user.multi_stream) --user.multi_stream->streams;
   --streams_;
   uncount_filter(subscription);
 }
 
 SPATE_DECL void UserIndex::count_graced(User& user) noexcept {
-  ++user.crowd->streams;
+  ++user.multi_stream->streams;
   ++streams_;
   ++unfiltered_;
 }
 
 SPATE_DECL void UserIndex::uncount_graced(User& user) noexcept {
-  --user.crowd->streams;
+  --user.multi_stream->streams;
   --streams_;
   --unfiltered_;
 }

@@ -19,11 +19,10 @@
 #include <spate/server/detail/router.hpp>
 #include <spate/server/detail/streamed_core.hpp>
 #include <spate/stream/detail/shard.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
 
 namespace spate::detail {
 
-class RequestOrigin;
+class VerdictSink;
 
 struct Authorization {
   /// What the hook is to decide about: without its body, unless the route says otherwise.
@@ -33,9 +32,9 @@ struct Authorization {
 
   bool for_stream() const noexcept { return static_cast<bool>(route.handler.stream); }
 
-  /// Asks `hook` about `asked`. `origin` is told the verdict in a turn of `shard`.
+  /// Asks `hook` about `asked`. `sink` is told the verdict in a turn of `shard`.
   static void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked, const Ref<Shard>& shard,
-                  const Ref<RequestOrigin>& origin);
+                  const Ref<VerdictSink>& sink);
 
   /// The request as it came.
   Request whole();
@@ -47,8 +46,8 @@ struct Authorization {
   asio::cancellation_signal client_left;
 };
 
-/// Where a request comes from, and where its answer or the socket for its stream is: a session. Shard only.
-class RequestOrigin : public PieceOrigin {
+/// Takes the verdict about a request, too: a session. Shard only.
+class VerdictSink : public PieceSink {
  public:
   /// The coroutine that was asked has failed, has refused the request, or lets it pass.
   virtual void decided(const Authorization& asked, const std::exception_ptr& failure,

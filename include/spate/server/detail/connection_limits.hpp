@@ -1,7 +1,7 @@
 // ConnectionLimits: how many connections a server has, in all and from one address, and who may have one more. No I/O.
 //
 //   ConnectionLimits::Entry entry = limits->enter(remote.address());
-//   if (entry.verdict == ConnectionLimits::Verdict::serve) poller.hold(socket, std::move(entry.place));
+//   if (entry.verdict == ConnectionLimits::Verdict::serve) poller.hold(socket, std::move(entry.permit));
 //
 // Asked as soon as a connection is accepted, so that none is open without being counted: not on its way to its shard,
 // and not while it is closed in stages. Threads: any.
@@ -44,16 +44,16 @@ class ConnectionLimits final : public RefCounted<ConnectionLimits> {
   struct Entry {
     Verdict verdict = Verdict::serve;
     /// To hold until the socket is closed; null where nothing is counted.
-    Ref<Resident> place = nullptr;
+    Ref<Resident> permit = nullptr;
   };
 
   /// Decides about one more connection from `remote`; that of a Unix socket has no address and counts in all only.
   Entry enter(const std::optional<asio::ip::address>& remote);
 
  private:
-  struct Place final : Resident {
-    explicit Place(Ref<ConnectionLimits> of) : limits(std::move(of)) {}
-    ~Place() override {
+  struct Permit final : Resident {
+    explicit Permit(Ref<ConnectionLimits> of) : limits(std::move(of)) {}
+    ~Permit() override {
       if (counts) limits->leave(address);
     }
     const Ref<ConnectionLimits> limits;

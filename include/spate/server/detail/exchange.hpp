@@ -24,9 +24,9 @@ namespace spate::detail {
 
 class Exchange {
  public:
-  /// All of them outlive this, which is a part of `origin`. `hosts` is the server's policy for the connection.
-  Exchange(RequestOrigin& origin, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerWriter& answers)
-      : origin_(origin), shard_(shard), server_(server), hosts_(hosts), answers_(answers) {}
+  /// All of them outlive this, which is a part of `sink`. `hosts` is the server's policy for the connection.
+  Exchange(VerdictSink& sink, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerWriter& answers)
+      : sink_(sink), shard_(shard), server_(server), hosts_(hosts), answers_(answers) {}
 
   const Respondent& respondent() const noexcept { return respondent_; }
 
@@ -75,7 +75,7 @@ class Exchange {
       if (respondent_.pending) {
         respondent_.pending->respond(std::move(failure));  // unless the handler had answered before it threw
       } else if (respondent_.pieces) {
-        respondent_.pieces->end(PieceOrigin::Pieces::broken);
+        respondent_.pieces->end(PieceSink::Pieces::broken);
       } else if (respondent_.stream) {
         respondent_.stream->reject(std::move(failure));
       } else {
@@ -98,7 +98,7 @@ class Exchange {
 
   bool draining() const noexcept { return server_.draining.load(std::memory_order_relaxed); }
 
-  RequestOrigin& origin_;
+  VerdictSink& sink_;
   Shard& shard_;
   ServerCore& server_;
   const HostPolicy& hosts_;

@@ -1,6 +1,6 @@
 // Handshake: one encrypted connection until both sides have agreed; then what they agreed on begins. Shard only.
 //
-// Each step costs far more than an event: it comes behind what streams have to write, and counts against the turn's
+// Each step costs far more than an event: it comes after what streams have to write, and counts against the turn's
 // budget for what it costs. The time for a request is running already.
 #pragma once
 
@@ -33,7 +33,7 @@ class Handshake final : public Resident {
   }
   void on_writable() override { advance(); }
   void on_hangup() override { advance(); }
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
   void on_timer(TimePoint) override { fail(); }
   void on_drain() override { close(); }
   SPATE_DECL bool on_cut() override;

@@ -23,12 +23,12 @@ namespace spate::detail {
 /// The place of a connection from `remote` that was accepted; nothing when there is none for it. Then it is closed, at
 /// once: whoever opens connections faster than they can be refused in words is not owed a word. Any thread.
 SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
-                                                         const AnyStream::endpoint& remote);
+                                                         const SocketProtocol::endpoint& remote);
 
 class Listener final : public RefCounted<Listener> {
  public:
   /// `file` is that of a Unix socket, and goes with the listener.
-  Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerCore> server, std::vector<Ref<Shard>> shards);
+  Listener(SocketAcceptor acceptor, SocketFile file, Ref<ServerCore> server, std::vector<Ref<Shard>> shards);
 
   /// On the first shard's executor, which is the acceptor's, like everything that follows.
   void start() { wait(); }
@@ -46,9 +46,9 @@ class Listener final : public RefCounted<Listener> {
 
   void wait_a_while();
 
-  void deal_out(OwnedSocket accepted, const AnyStream::endpoint& remote);
+  void deal_out(OwnedSocket accepted, const SocketProtocol::endpoint& remote);
 
-  AnyAcceptor acceptor_;
+  SocketAcceptor acceptor_;
   SocketFile file_;
   asio::steady_timer timer_;
   const Ref<ServerCore> server_;

@@ -22,7 +22,7 @@ namespace spate::detail {
 /// Its session shares it as well.
 class PendingCore final : public Resident {
  public:
-  PendingCore(Ref<Shard> shard, Ref<StreamOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
+  PendingCore(Ref<Shard> shard, Ref<AnswerSink> sink) : shard_(std::move(shard)), sink_(std::move(sink)) {}
 
   // Any thread.
   bool respond(Response response);
@@ -54,8 +54,8 @@ class PendingCore final : public Resident {
   const Ref<Shard> shard_;
   std::atomic<bool> answered_{false};
   std::atomic<std::uint32_t> handles_{0};
-  Ref<StreamOrigin> origin_;  // the session
-  Response response_;         // written by whoever set `answered_`
+  Ref<AnswerSink> sink_;  // the session
+  Response response_;     // written by whoever set `answered_`
   std::unique_ptr<Response> otherwise_;
   std::error_code error_;
   bool timed_out_ = false;

@@ -16,7 +16,7 @@
 #include <spate/http/request_parser.hpp>
 #include <spate/server/detail/handlers.hpp>
 #include <spate/server/server_options.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_settings.hpp>
 #include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/ref.hpp>
 #include <spate/wire/detail/require.hpp>

@@ -64,8 +64,8 @@ class ServerImpl {
   struct Drain;
 
   void require_not_serving(const std::string& what) const;
-  void listen_by_tcp(AnyAcceptor& acceptor);
-  void listen(AnyAcceptor acceptor, SocketFile file);
+  void listen_by_tcp(SocketAcceptor& acceptor);
+  void listen(SocketAcceptor acceptor, SocketFile file);
   void take_over(OwnedSocket owned, std::optional<Request> read);
   OpenConnections open_connections() const;
   void start_threads() SPATE_REQUIRES(mutex_);

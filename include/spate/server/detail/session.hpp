@@ -1,7 +1,7 @@
 // Session: one connection while it speaks HTTP, from accept until it closes or becomes a stream.
 //
 // Reads a request, lets an Exchange find its answer, writes that, and goes on with the next one. A stream route gets an
-// EventStream whose origin is the session: the socket leaves with the stream's head, and whatever the client had sent
+// EventStream whose sink is the session: the socket leaves with the stream's head, and whatever the client had sent
 // behind that request is dropped unread (RFC 9112 9.3.2).
 //
 // One request is served when its bytes are read. Those that were sent behind it wait until the shard asks for them with
@@ -35,7 +35,7 @@
 
 namespace spate::detail {
 
-class Session final : public RequestOrigin {
+class Session final : public VerdictSink {
  public:
   /// `hosts` is one of `server`; `client_subject` is of the client's certificate, null without one.
   Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer,
@@ -54,7 +54,7 @@ class Session final : public RequestOrigin {
   SPATE_DECL void on_hangup() override;
 
   /// Serves requests that were read ahead. Behind what is new: one client's long pipeline must not delay the others.
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
 
   SPATE_DECL void on_timer(TimePoint now) override;
 

@@ -17,8 +17,8 @@
 
 namespace spate::detail {
 
-/// Where the pieces of an answer go: a session. Shard only.
-class PieceOrigin : public StreamOrigin {
+/// Takes an answer in pieces, too: a session. Shard only.
+class PieceSink : public AnswerSink {
  public:
   /// Puts the head of an answer whose pieces follow.
   virtual void begin_pieces(Response head) = 0;
@@ -32,14 +32,14 @@ class PieceOrigin : public StreamOrigin {
 /// Its session shares it as well.
 class StreamedCore final : public Resident {
  public:
-  StreamedCore(Ref<Shard> shard, Ref<PieceOrigin> origin) : shard_(std::move(shard)), origin_(std::move(origin)) {}
+  StreamedCore(Ref<Shard> shard, Ref<PieceSink> sink) : shard_(std::move(shard)), sink_(std::move(sink)) {}
 
   // Any thread.
   bool begin(Response head);
 
   void write(std::string piece, const Ref<SendWaiter>& waiter);
 
-  void end(PieceOrigin::Pieces pieces);
+  void end(PieceSink::Pieces pieces);
 
   void on_error(std::function<void(std::error_code)> callback);
 
@@ -50,7 +50,7 @@ class StreamedCore final : public Resident {
   void add_handle() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
   void drop_handle() noexcept {
     if (handles_.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-    insist([&] { end(PieceOrigin::Pieces::broken); });  // nobody else would: without memory it waits for some
+    insist([&] { end(PieceSink::Pieces::broken); });  // nobody else would: without memory it waits for some
   }
 
   // Shard only.
@@ -60,7 +60,7 @@ class StreamedCore final : public Resident {
   SPATE_DECL void on_failure(std::error_code error) override;
 
  private:
-  void do_end(PieceOrigin::Pieces pieces);
+  void do_end(PieceSink::Pieces pieces);
   /// With 500, instead of pieces.
   void answer(std::string_view reason);
 
@@ -68,7 +68,7 @@ class StreamedCore final : public Resident {
   std::atomic<bool> begun_{false};  // the head is in the inbox, or beyond it
   std::atomic<bool> open_{true};
   std::atomic<std::uint32_t> handles_{0};
-  Ref<PieceOrigin> origin_;
+  Ref<PieceSink> sink_;
   bool head_put_ = false;
   std::error_code error_;
   std::function<void(std::error_code)> error_callback_;

@@ -14,11 +14,11 @@ SPATE_DECL Request Authorization::whole() {
 }
 
 SPATE_DECL void Authorization::ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
-                                   const Ref<Shard>& shard, const Ref<RequestOrigin>& origin) {
-  auto decided = [asked, shard, origin](std::exception_ptr failure, std::optional<Response> refused) {
-    shard->run([asked, origin, failure,
-                refused = std::move(refused)]() mutable { origin->decided(*asked, failure, std::move(refused)); },
-               origin);
+                                   const Ref<Shard>& shard, const Ref<VerdictSink>& sink) {
+  auto decided = [asked, shard, sink](std::exception_ptr failure, std::optional<Response> refused) {
+    shard->run([asked, sink, failure,
+                refused = std::move(refused)]() mutable { sink->decided(*asked, failure, std::move(refused)); },
+               sink);
   };
   hook.spawn_(
       shard->executor(), [asked, &hook] { return hook(asked->request); }, asked->client_left.slot(),

@@ -77,7 +77,7 @@ SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>&
   ConnectionFacts facts;
   if (entry.verdict == ConnectionLimits::Verdict::refuse) facts.refusal = "too many connections";
   try {
-    if (entry.place) shard->poller().hold(socket, std::move(entry.place));
+    if (entry.permit) shard->poller().hold(socket, std::move(entry.permit));
     if (read) return start_session(shard, server, hosts, std::move(peer), std::move(facts), std::move(*read));
     if (shard->secure() != nullptr) return shake_hands(shard, server, hosts, socket, peer, std::move(facts));
     if (server->options.http2) {

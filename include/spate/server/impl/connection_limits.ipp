@@ -18,7 +18,7 @@ SPATE_DECL asio::ip::address counted_address(const asio::ip::address& address) n
 
 SPATE_DECL ConnectionLimits::Entry ConnectionLimits::enter(const std::optional<asio::ip::address>& remote) {
   if (in_all_ == 0 && (per_address_ == 0 || !remote)) return {};
-  const auto place = make_ref<Place>(Ref<ConnectionLimits>(this));
+  const auto permit = make_ref<Permit>(Ref<ConnectionLimits>(this));
   const asio::ip::address address = remote ? counted_address(*remote) : asio::ip::address();
   const Lock lock(mutex_);
   if (in_all_ == 0 || open_ < in_all_) {
@@ -26,15 +26,15 @@ SPATE_DECL ConnectionLimits::Entry ConnectionLimits::enter(const std::optional<a
     if (per_address_ == 0 || !remote || here->second < per_address_) {
       ++open_;
       ++here->second;
-      place->address = address;
-      place->counts = true;
-      return {Verdict::serve, place};
+      permit->address = address;
+      permit->counts = true;
+      return {Verdict::serve, permit};
     }
   }
   if (refused_ == max_refused) return {Verdict::turn_away};
   ++refused_;
-  place->counts = true;
-  return {Verdict::refuse, place};
+  permit->counts = true;
+  return {Verdict::refuse, permit};
 }
 
 SPATE_DECL void ConnectionLimits::leave(const std::optional<asio::ip::address>& address) {

@@ -44,7 +44,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
     if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
       respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
       respondent_.hook->body_awaited = true;
-      return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+      return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<VerdictSink>(&sink_));
     }
     if (const auto& function = std::get<AuthorizeFunction>(hook)) {
       if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
@@ -84,7 +84,7 @@ SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
   const AuthorizeHook& hook = route.options.authorize;
   if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
     respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
-    return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<RequestOrigin>(&origin_));
+    return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<VerdictSink>(&sink_));
   }
   if (const auto& function = std::get<AuthorizeFunction>(hook)) {
     Authorization asked(route, std::move(request));
@@ -103,13 +103,13 @@ SPATE_DECL bool Exchange::admit(const Route& route, const Request& request) {
 SPATE_DECL void Exchange::handle(const Route& route, Request&& request) {
   if (route.handler.value) return put(route.handler.value(request));
   if (route.handler.request) {
-    const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<StreamOrigin>(&origin_));
+    const auto core = make_ref<PendingCore>(Ref<Shard>(&shard_), Ref<AnswerSink>(&sink_));
     respondent_.pending = core;
     return route.handler.request(std::make_shared<const Request>(std::move(request)),
                                  access::handle<PendingResponse>(core), server_.options.on_exception);
   }
   if (route.handler.pieces) {
-    const auto core = make_ref<StreamedCore>(Ref<Shard>(&shard_), Ref<PieceOrigin>(&origin_));
+    const auto core = make_ref<StreamedCore>(Ref<Shard>(&shard_), Ref<PieceSink>(&sink_));
     respondent_.pieces = core;
     return route.handler.pieces(std::make_shared<const Request>(std::move(request)),
                                 access::handle<StreamedResponse>(core), server_.options.on_exception);
@@ -138,7 +138,7 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   const auto expiry = request.expiry();
   const Ref<StreamSettings>& settings = route.streams ? route.streams : server_.stream_settings;
   respondent_.stream =
-      make_ref<StreamCore>(Ref<Shard>(&shard_), settings, framing, Ref<StreamOrigin>(&origin_),
+      make_ref<StreamCore>(Ref<Shard>(&shard_), settings, framing, Ref<AnswerSink>(&sink_),
                            std::make_shared<const Request>(std::move(request)), std::move(fields), *std::move(choice));
   const auto stream = access::handle<EventStream>(respondent_.stream);
   if (expiry) stream.expire_at(*expiry);

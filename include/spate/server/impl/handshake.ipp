@@ -27,10 +27,10 @@ SPATE_DECL void Handshake::start(Peer&& peer) {
   advance();
 }
 
-SPATE_DECL Left Handshake::flush(int& budget) {
-  if (!std::exchange(behind_, true)) return Left::bulk;
+SPATE_DECL Remaining Handshake::flush(int& budget) {
+  if (!std::exchange(behind_, true)) return Remaining::bulk;
   dirty_ = behind_ = false;
-  if (!peer_) return Left::nothing;
+  if (!peer_) return Remaining::nothing;
   budget -= budget_of_step;
   switch (shard_->secure()->shake_hands(socket_)) {
     case SecureTransport::Handshake::under_way: break;
@@ -38,7 +38,7 @@ SPATE_DECL Left Handshake::flush(int& budget) {
     case SecureTransport::Handshake::plain_text: refuse_plain_text(); break;
     case SecureTransport::Handshake::failed: fail(); break;
   }
-  return Left::nothing;
+  return Remaining::nothing;
 }
 
 SPATE_DECL bool Handshake::on_cut() {

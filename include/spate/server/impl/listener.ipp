@@ -7,7 +7,7 @@
 namespace spate::detail {
 
 SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
-                                                         const AnyStream::endpoint& remote) {
+                                                         const SocketProtocol::endpoint& remote) {
   ConnectionLimits::Entry entry = server.limits->enter(ip_address_of(remote));
   if (entry.verdict != ConnectionLimits::Verdict::serve) server.rejected.fetch_add(1, std::memory_order_relaxed);
   if (entry.verdict != ConnectionLimits::Verdict::turn_away) return entry;
@@ -15,7 +15,7 @@ SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, Own
   return std::nullopt;
 }
 
-SPATE_DECL Listener::Listener(AnyAcceptor acceptor, SocketFile file, Ref<ServerCore> server,
+SPATE_DECL Listener::Listener(SocketAcceptor acceptor, SocketFile file, Ref<ServerCore> server,
                               std::vector<Ref<Shard>> shards)
     : acceptor_(std::move(acceptor)),
       file_(std::move(file)),
@@ -45,7 +45,7 @@ SPATE_DECL void Listener::wait() {
 
 SPATE_DECL void Listener::accept() {
   for (int i = 0; i < batch && acceptor_.is_open(); ++i) {
-    AnyStream::endpoint remote;
+    SocketProtocol::endpoint remote;
     std::error_code error;
     OwnedSocket accepted = Poller::accept(acceptor_, remote, error);
     if (error == asio::error::would_block) break;
@@ -67,7 +67,7 @@ SPATE_DECL void Listener::wait_a_while() {
   }));
 }
 
-SPATE_DECL void Listener::deal_out(OwnedSocket accepted, const AnyStream::endpoint& remote) {
+SPATE_DECL void Listener::deal_out(OwnedSocket accepted, const SocketProtocol::endpoint& remote) {
   const Ref<Shard>& shard = shards_[next_];
   next_ = (next_ + 1) % shards_.size();
   try {

@@ -22,7 +22,7 @@ SPATE_DECL bool PendingCore::respond(Response response) {
 SPATE_DECL void PendingCore::expire_after(Clock::duration wait, Response otherwise) {
   shard_->run(
       [self = Ref<PendingCore>(this), at = shard_->clock_now() + wait, otherwise = std::move(otherwise)]() mutable {
-        if (!self->origin_) return;
+        if (!self->sink_) return;
         insist([&] { self->otherwise_ = std::make_unique<Response>(std::move(otherwise)); });
         insist([&] { self->shard_->set_timer(*self, at); });
       });
@@ -32,7 +32,7 @@ SPATE_DECL void PendingCore::on_timeout(std::function<void()> callback) {
   shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)] {
     insist([&] {
       if (self->timed_out_) return self->shard_->call_back(callback);
-      if (self->origin_) self->timeout_callbacks_.push_back(callback);
+      if (self->sink_) self->timeout_callbacks_.push_back(callback);
     });
   });
 }
@@ -41,7 +41,7 @@ SPATE_DECL void PendingCore::on_error(std::function<void(std::error_code)> callb
   shard_->run([self = Ref<PendingCore>(this), callback = std::move(callback)] {
     insist([&] {
       if (self->error_) return self->shard_->call_back([callback, error = self->error_] { callback(error); });
-      if (self->origin_) self->error_callbacks_.push_back(callback);
+      if (self->sink_) self->error_callbacks_.push_back(callback);
     });
   });
 }
@@ -70,15 +70,15 @@ SPATE_DECL void PendingCore::connection_lost(std::error_code error) {
 }
 
 SPATE_DECL void PendingCore::finish(Response response) {
-  if (!origin_) return;
-  const Ref<StreamOrigin> origin = origin_;
+  if (!sink_) return;
+  const Ref<AnswerSink> sink = sink_;
   let_go();
-  origin->answer(std::move(response));
+  sink->answer(std::move(response));
 }
 
 SPATE_DECL void PendingCore::let_go() {
   shard_->set_timer(*this, never);
-  origin_ = nullptr;
+  sink_ = nullptr;
   // They may hold a PendingResponse, and with it this.
   timeout_callbacks_.clear();
   error_callbacks_.clear();

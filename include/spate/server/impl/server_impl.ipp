@@ -109,7 +109,7 @@ SPATE_DECL void ServerImpl::start() {
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
     if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
   }
-  AnyAcceptor acceptor(shards_.front()->executor());
+  SocketAcceptor acceptor(shards_.front()->executor());
   SocketFile file;
   const auto path = unix_path_of(core_->options.address);
   try {
@@ -125,7 +125,7 @@ SPATE_DECL void ServerImpl::start() {
   started_ = true;
 }
 
-SPATE_DECL void ServerImpl::listen_by_tcp(AnyAcceptor& acceptor) {
+SPATE_DECL void ServerImpl::listen_by_tcp(SocketAcceptor& acceptor) {
   const asio::ip::tcp::endpoint wanted(parse_listen_address(core_->options.address), core_->options.port);
   std::error_code unopened;
   open_close_on_exec(acceptor, wanted.protocol(), unopened);
@@ -150,10 +150,10 @@ void ServerImpl::adopt_acceptor(Acceptor acceptor) {
   const auto protocol = acceptor.local_endpoint().protocol();
   const asio::any_io_executor executor = shards_.front()->executor();
   if (!executor) return;  // it has stopped
-  listen(AnyAcceptor(executor, protocol, acceptor.release()), {});
+  listen(SocketAcceptor(executor, protocol, acceptor.release()), {});
 }
 
-SPATE_DECL void ServerImpl::listen(AnyAcceptor acceptor, SocketFile file) {
+SPATE_DECL void ServerImpl::listen(SocketAcceptor acceptor, SocketFile file) {
   const auto& shard = shards_.front();
   const Lock lock(mutex_);
   if (stopped_) return;

@@ -55,7 +55,7 @@ SPATE_DECL void Session::on_hangup() {
   await_departure();
 }
 
-SPATE_DECL Left Session::flush(int& budget) {
+SPATE_DECL Remaining Session::flush(int& budget) {
   if (has_next()) {
     std::string input = std::exchange(input_, {});  // a stream may take the connection meanwhile
     const std::size_t rest = consume(input, budget).size();
@@ -69,7 +69,7 @@ SPATE_DECL Left Session::flush(int& budget) {
     }
   }
   dirty_ = has_next();
-  return dirty_ ? Left::bulk : Left::nothing;
+  return dirty_ ? Remaining::bulk : Remaining::nothing;
 }
 
 SPATE_DECL void Session::on_timer(TimePoint now) {

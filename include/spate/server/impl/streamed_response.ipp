@@ -36,11 +36,11 @@ SPATE_DECL void StreamedResponse::write(const Core& core, std::string piece,
 }
 
 SPATE_DECL void StreamedResponse::finish() const {
-  core_->end(detail::PieceOrigin::Pieces::whole);
+  core_->end(detail::PieceSink::Pieces::whole);
 }
 
 SPATE_DECL void StreamedResponse::abort() const {
-  core_->end(detail::PieceOrigin::Pieces::broken);
+  core_->end(detail::PieceSink::Pieces::broken);
 }
 
 SPATE_DECL bool StreamedResponse::is_open() const noexcept {

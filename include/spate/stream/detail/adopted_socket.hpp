@@ -1,4 +1,4 @@
-// AdoptedSocket: the origin of a stream whose connection another server accepted.
+// AdoptedSocket: what answers for a stream whose connection another server accepted, until its head goes out.
 //
 // Until the head goes out it watches over the socket, so that a client that leaves is noticed then, too. One that has
 // ended only its own side may wait for another answer than a stream, as with a server's own connections. What is
@@ -24,7 +24,7 @@
 
 namespace spate::detail {
 
-class AdoptedSocket final : public StreamOrigin {
+class AdoptedSocket final : public AnswerSink {
  public:
   /// `fields` are added to every answer.
   AdoptedSocket(Shard& shard, const Request& request, HeaderFields fields, Ref<StreamSettings> settings);

@@ -37,8 +37,9 @@
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/stream_fields.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
 #include <spate/stream/detail/stream_queue.hpp>
+#include <spate/stream/detail/stream_settings.hpp>
+#include <spate/stream/detail/stream_source.hpp>
 #include <spate/stream/detail/stream_sources.hpp>
 #include <spate/stream/detail/stream_watchers.hpp>
 #include <spate/stream/detail/transport_choice.hpp>
@@ -56,7 +57,7 @@ class StreamCore final : public Resident {
  public:
   enum class State : std::uint8_t { pending, open, rejected, finishing, closed };
 
-  StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<StreamOrigin> origin,
+  StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<AnswerSink> sink,
              std::shared_ptr<const Request> request, HeaderFields inherited = {}, TransportChoice choice = {});
 
   // ---- any thread ----
@@ -125,12 +126,12 @@ class StreamCore final : public Resident {
   Ref<StreamSource> registration() const;
 
   /// An emitter has accepted events for this stream that it does not post to it, but that the stream is to pull: what
-  /// is sent directly from now on waits for them. To be taken back, on the shard, by `caught_up`.
-  void fall_behind() noexcept { behind_sources_.fetch_add(1, std::memory_order_release); }
+  /// is sent directly from now on waits for them. To be taken back, on the shard, by `release_sends`.
+  void hold_sends() noexcept { holding_sources_.fetch_add(1, std::memory_order_release); }
 
   // ---- shard only ----
 
-  void caught_up() noexcept { behind_sources_.fetch_sub(1, std::memory_order_relaxed); }
+  void release_sends() noexcept { holding_sources_.fetch_sub(1, std::memory_order_relaxed); }
 
   Shard& own_shard() noexcept { return *shard_; }
   /// Once it has ended: why.
@@ -190,7 +191,7 @@ class StreamCore final : public Resident {
   /// The client has ended its side before the head went out. A poll is answered soon.
   void input_ended();
 
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
   SPATE_DECL void on_writable() override;
   SPATE_DECL bool on_readable() override;
   SPATE_DECL void on_hangup() override;
@@ -203,11 +204,11 @@ class StreamCore final : public Resident {
 
  private:
   /// Needed until the head has gone out and the handler has returned.
-  struct Opening {
+  struct PendingHead {
     std::shared_ptr<const Request> request;
     HeaderFields fields;     // what the program has set
     HeaderFields inherited;  // of the server: sent unless the program has set them
-    Ref<StreamOrigin> origin;
+    Ref<AnswerSink> sink;
     std::thread::id handler = std::this_thread::get_id();
     bool head_taken = false;
   };
@@ -244,8 +245,8 @@ class StreamCore final : public Resident {
 
   bool post_event(EncodedEvent&& event);
   void take_sent(EncodedEvent&& event);
-  bool post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter);
-  Place place() const;
+  bool post_in_order(EncodedEvent&& event, Ref<SendWaiter> waiter);
+  SourcePosition accepted_position() const;
 
   bool unended() const noexcept;
 
@@ -265,15 +266,15 @@ class StreamCore final : public Resident {
 
   // The beginning and the end.
 
-  /// The shard needs no lock to see whether it is there, as it alone lets go of it, nor for the request and the origin,
+  /// The shard needs no lock to see whether it is there, as it alone lets go of it, nor for the request and the sink,
   /// which no other thread changes.
-  Opening* opening() const noexcept SPATE_UNCHECKED { return opening_.get(); }
+  PendingHead* pending_head() const noexcept SPATE_UNCHECKED { return pending_head_.get(); }
 
   void do_open();
   HeaderFields take_fields();
   void begin_poll();
   void do_reject(Response response);
-  void release_opening();
+  void release_pending_head();
   void set_expiry(WallTime moment);
   void forget_expiry() noexcept;
   WallTime::duration until_expiry() const;
@@ -297,13 +298,13 @@ class StreamCore final : public Resident {
   QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
   bool make_room(const EncodedEvent& event);
   void queue_changed() noexcept;
-  // What it cost that a source found nothing and lets others have their turn.
-  static constexpr int budget_of_rest = 16;
+  // What it costs that a source found nothing when it was pulled, and lets others have their turn.
+  static constexpr int budget_of_empty_pull = 16;
 
   bool pull();
   Held& hold();
   bool in_debt() const;
-  void take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place);
+  void take(EncodedEvent&& event, Ref<SendWaiter> waiter, SourcePosition after);
   bool make_room_to_hold(std::size_t size);
   bool release_held();
   bool write_out(int& budget);
@@ -325,7 +326,7 @@ class StreamCore final : public Resident {
   StreamFsm fsm_;
   [[no_unique_address]] Peer peer_;  // this, and the queue, have room behind them that the next ones take
   std::atomic<State> state_{State::pending};
-  std::atomic<std::uint8_t> behind_sources_{0};
+  std::atomic<std::uint8_t> holding_sources_{0};
   [[no_unique_address]] StreamQueue queue_;
   const Framing framing_;
   bool expires_ = false;  // when is in Shard::expiries
@@ -340,7 +341,7 @@ class StreamCore final : public Resident {
   StreamSources sources_;
 
   // Any thread may ask for these.
-  std::unique_ptr<Opening> opening_ SPATE_GUARDED_BY(shard_->shared_mutex());
+  std::unique_ptr<PendingHead> pending_head_ SPATE_GUARDED_BY(shard_->shared_mutex());
 #if SPATE_HAS_STOP_TOKEN
   std::unique_ptr<std::stop_source> stop_ SPATE_GUARDED_BY(shard_->shared_mutex());
 #endif

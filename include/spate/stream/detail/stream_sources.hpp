@@ -3,7 +3,7 @@
 
 #include <spate/config.hpp>
 #include <spate/stream/detail/held_sends.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_source.hpp>
 #include <spate/stream/end_reason.hpp>
 #include <spate/wire/detail/ref.hpp>
 
@@ -14,20 +14,20 @@ class StreamSources {
   void add(Ref<StreamSource> source) noexcept;
   void remove(StreamSource& source) noexcept;
 
-  /// Something is about to be queued: each queues first what has been waiting there.
-  void settle() const;
+  /// Something is about to be queued: each queues first what it has accepted and not yet read.
+  void queue_unread() const;
 
   /// Each queues more, of what belongs before `next`, or all of it when that is null.
-  void pull(const Place* next) const;
+  void pull(const SourcePosition* next) const;
 
   /// Whether one is still looking for what it owes.
   bool busy() const;
   /// Whether one waits for somebody else who reads what it owes.
   bool reads() const;
   /// Whether one goes on looking when it is pulled again.
-  bool rests() const;
-  /// Whether one owes something that comes before `place`.
-  bool owe(const Place& place) const;
+  bool awaits_pull() const;
+  /// Whether one owes something that comes before `position`.
+  bool owe(const SourcePosition& position) const;
 
   /// The stream ends: each accepts nothing more. Returns whether one of them still owes something.
   bool leave() const;

@@ -7,8 +7,8 @@
 
 namespace spate::detail {
 
-SPATE_DECL void HeldSends::push(EncodedEvent event, Ref<SendWaiter> waiter, Place place) {
-  entries_.push_back({std::move(event), std::move(waiter), std::move(place), std::exchange(gap_, false)});
+SPATE_DECL void HeldSends::push(EncodedEvent event, Ref<SendWaiter> waiter, SourcePosition after) {
+  entries_.push_back({std::move(event), std::move(waiter), std::move(after), std::exchange(gap_, false)});
   count(entries_.back(), 1);
 }
 
@@ -24,8 +24,8 @@ SPATE_DECL std::size_t HeldSends::drop_oldest() {
     if (!entry->droppable()) continue;
     const std::size_t size = entry->size();
     count(*entry, -1);
-    const auto behind = entries_.erase(entry);
-    (behind == entries_.end() ? gap_ : behind->behind_gap) = true;
+    const auto next = entries_.erase(entry);
+    (next == entries_.end() ? gap_ : next->after_gap) = true;
     return size;
   }
   return 0;

@@ -6,9 +6,9 @@
 
 namespace spate::detail {
 
-SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing,
-                                  Ref<StreamOrigin> origin, std::shared_ptr<const Request> request,
-                                  HeaderFields inherited, TransportChoice choice)
+SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<AnswerSink> sink,
+                                  std::shared_ptr<const Request> request, HeaderFields inherited,
+                                  TransportChoice choice)
     : shard_(std::move(shard)), framing_(framing), settings_(std::move(settings)) {
   const std::string id = request->last_event_id();
   if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
@@ -17,18 +17,19 @@ SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings
     fallback_ = std::make_unique<Fallback>(std::move(choice), std::move(answer));
     if (transport() == Transport::iframe) fallback_->frames.emplace(framing_, fallback_->choice.callback);
   }
-  opening_ = std::make_unique<Opening>(Opening{std::move(request), {}, std::move(inherited), std::move(origin)});
+  pending_head_ =
+      std::make_unique<PendingHead>(PendingHead{std::move(request), {}, std::move(inherited), std::move(sink)});
 }
 
 SPATE_DECL bool StreamCore::in_handler() const {
   const Lock lock(shard_->shared_mutex());
-  return opening_ && opening_->handler == std::this_thread::get_id();
+  return pending_head_ && pending_head_->handler == std::this_thread::get_id();
 }
 
 SPATE_DECL std::shared_ptr<const Request> StreamCore::request() const {
   {
     const Lock lock(shard_->shared_mutex());
-    if (opening_ && opening_->request) return opening_->request;
+    if (pending_head_ && pending_head_->request) return pending_head_->request;
   }
   static const auto none = std::make_shared<const Request>();
   return none;
@@ -55,8 +56,9 @@ SPATE_DECL bool StreamCore::reject(Response response) {
 SPATE_DECL bool StreamCore::set_header(std::string_view name, std::string_view value, Beside beside) {
   check_stream_field(name, value);
   const Lock lock(shard_->shared_mutex());
-  if (!opening_ || opening_->head_taken || state_.load(std::memory_order_acquire) != State::pending) return false;
-  HeaderFields& fields = opening_->fields;
+  if (!pending_head_ || pending_head_->head_taken || state_.load(std::memory_order_acquire) != State::pending)
+    return false;
+  HeaderFields& fields = pending_head_->fields;
   if (beside == Beside::replaces) {
     std::erase_if(fields, [&](const auto& field) { return iequals(field.first, name); });
   }
@@ -92,7 +94,7 @@ SPATE_DECL SendResult StreamCore::send(EncodedEvent event) {
 
 SPATE_DECL void StreamCore::send(EncodedEvent event, Ref<SendWaiter> waiter) {
   open();
-  if (is_open() && post_in_place(std::move(event), waiter)) return;
+  if (is_open() && post_in_order(std::move(event), waiter)) return;
   waiter->done(shard_->stopped() ? Errc::shut_down : Errc::stream_closed);
 }
 
@@ -161,7 +163,7 @@ SPATE_DECL void StreamCore::handler_returned() {
 
 SPATE_DECL void StreamCore::handler_finished() {
   handler_done_ = true;
-  release_opening();
+  release_pending_head();
 }
 
 SPATE_DECL void StreamCore::deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {

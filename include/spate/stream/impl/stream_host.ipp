@@ -35,18 +35,18 @@ EventStream StreamHost::open_on(Request request, HeaderFields fields, TakeSocket
   detail::TransportChoice choice = detail::choose_transport(request);
   const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
   const auto expiry = request.expiry();
-  auto origin = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_);
+  auto sink = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_);
   // In a frame it belongs to pages of its own origin.
   if (choice.transport == Transport::iframe) {
     detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});
   }
-  auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, origin,
+  auto core = detail::make_ref<detail::StreamCore>(shard_, settings_, framing, sink,
                                                    std::make_shared<const Request>(std::move(request)),
                                                    std::move(fields), std::move(choice));
   std::error_code error;
   auto owned = take_socket(error);
-  auto begin = [origin, core, owned = std::move(owned), error, draining = draining_]() mutable {
-    origin->begin(std::move(owned), core, error);
+  auto begin = [sink, core, owned = std::move(owned), error, draining = draining_]() mutable {
+    sink->begin(std::move(owned), core, error);
     core->handler_finished();
     if (draining->load()) core->end(EndReason::shutdown);  // the drain has passed already
   };

@@ -18,22 +18,22 @@
 namespace spate::detail {
 
 SPATE_DECL void StreamCore::do_open() {
-  if (fsm_.phase() != StreamFsm::Phase::opening || !opening()) return;
+  if (fsm_.phase() != StreamFsm::Phase::opening || !pending_head()) return;
   if (framing_ == Framing::none) {
-    const Ref<StreamOrigin> origin = opening()->origin;
-    const std::shared_ptr<const Request> request = opening()->request;
+    const Ref<AnswerSink> sink = pending_head()->sink;
+    const std::shared_ptr<const Request> request = pending_head()->request;
     const HeaderFields fields = stream_fields(take_fields(), transport());
     perform(fsm_.break_off(EndReason::completed, {}));
-    return origin->answer_head(*request, fields,
-                               transport() == Transport::poll ? Framing::plain : framing_for(*request));
+    return sink->answer_head(*request, fields, transport() == Transport::poll ? Framing::plain : framing_for(*request));
   }
   if (transport() == Transport::poll) return begin_poll();
-  Channel channel = opening()->origin->open_channel(*opening()->request, stream_fields(take_fields(), transport()));
+  Channel channel =
+      pending_head()->sink->open_channel(*pending_head()->request, stream_fields(take_fields(), transport()));
   peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
-  opening()->origin = nullptr;  // a coroutine's request stays, but not what has read it
+  pending_head()->sink = nullptr;  // a coroutine's request stays, but not what has read it
   queue_.push_text(*shard_, rendition().beginning());
   if (settings_->retry) {
     push_raw(settings_->retry);
@@ -50,15 +50,15 @@ SPATE_DECL void StreamCore::do_open() {
   shard_->counters().opened.add(1);
   shard_->set_timer(*this, next_moment());
   mark_dirty();
-  release_opening();
+  release_pending_head();
 }
 
 // The fields of the head, which now goes out.
 SPATE_DECL HeaderFields StreamCore::take_fields() {
   const Lock lock(shard_->shared_mutex());
-  opening_->head_taken = true;
-  HeaderFields fields = std::move(opening_->fields);
-  add_missing_fields(fields, std::exchange(opening_->inherited, {}));
+  pending_head_->head_taken = true;
+  HeaderFields fields = std::move(pending_head_->fields);
+  add_missing_fields(fields, std::exchange(pending_head_->inherited, {}));
   return fields;
 }
 
@@ -68,7 +68,7 @@ SPATE_DECL void StreamCore::begin_poll() {
   shard_->counters().opened.add(1);
   if (fallback_->choice.timeout.count() > 0) {
     std::chrono::milliseconds wait = fallback_->choice.timeout;
-    if (opening()->origin->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
+    if (pending_head()->sink->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
     fsm_.live_until(shard_->now() + wait);
     shard_->set_timer(*this, next_moment());
   } else {
@@ -82,16 +82,16 @@ SPATE_DECL void StreamCore::begin_poll() {
 
 SPATE_DECL void StreamCore::do_reject(Response response) {
   if (fsm_.is_over()) return;
-  const Ref<StreamOrigin> origin = opening()->origin;
+  const Ref<AnswerSink> sink = pending_head()->sink;
   perform(fsm_.break_off(EndReason::completed, {}));
-  origin->answer(std::move(response));
+  sink->answer(std::move(response));
 }
 
-SPATE_DECL void StreamCore::release_opening() {
-  if (!handler_done_ || (!peer_ && !fsm_.is_over()) || !opening()) return;
-  const std::unique_ptr<Opening> released = [&] {
+SPATE_DECL void StreamCore::release_pending_head() {
+  if (!handler_done_ || (!peer_ && !fsm_.is_over()) || !pending_head()) return;
+  const std::unique_ptr<PendingHead> released = [&] {
     const Lock lock(shard_->shared_mutex());
-    return std::move(opening_);
+    return std::move(pending_head_);
   }();
 }
 
@@ -195,10 +195,10 @@ SPATE_DECL bool StreamCore::on_cut() {
 // The client comes back, and hears again what it may have missed.
 SPATE_DECL void StreamCore::on_failure(std::error_code error) {
   const Ref<StreamCore> alive(this);
-  const Ref<StreamOrigin> origin = opening() ? opening()->origin : nullptr;
+  const Ref<AnswerSink> sink = pending_head() ? pending_head()->sink : nullptr;
   perform(fsm_.break_off(EndReason::error, error));
   if (fsm_.phase() != StreamFsm::Phase::told) tell_end();
-  if (origin) origin->answer(Response::error(500, "the server failed"));
+  if (sink) sink->answer(Response::error(500, "the server failed"));
 }
 
 SPATE_DECL void StreamCore::overflow() {
@@ -213,7 +213,7 @@ SPATE_DECL void StreamCore::do_finish(EndReason reason, std::error_code error, E
   if (!fsm_.takes_end()) return;
   do_open();
   if (fsm_.is_over()) return;
-  sources_.settle();
+  sources_.queue_unread();
   if (error) watchers().blame(error);
   const bool owes = polling() || (reason != EndReason::expired && [&] {
                       const bool sources_owe = sources_.leave();
@@ -283,7 +283,7 @@ SPATE_DECL void StreamCore::tell_end() {
   if (seldom_) seldom_->watchers.call_back(*shard_, reason());
   request_stop();
   fsm_.told();
-  release_opening();
+  release_pending_head();
 }
 
 SPATE_DECL void StreamCore::request_stop() {

@@ -16,8 +16,8 @@
 namespace spate::detail {
 
 SPATE_DECL void StreamCore::take_sent(EncodedEvent&& event) {
-  if (held() != nullptr || behind_sources_.load(std::memory_order_relaxed) > 0) {
-    return take(std::move(event), {}, place());
+  if (held() != nullptr || holding_sources_.load(std::memory_order_relaxed) > 0) {
+    return take(std::move(event), {}, accepted_position());
   }
   // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
   queue_.arrive(event.chunk().size());
@@ -45,7 +45,7 @@ SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Re
     if (waiter) waiter->done(Errc::stream_closed);
     return;
   }
-  if (kind != QueueNode::Kind::replay) sources_.settle();
+  if (kind != QueueNode::Kind::replay) sources_.queue_unread();
   if (kind == QueueNode::Kind::event && !waiter && !make_room(event)) return;
   const std::uint32_t count = event.has_data() ? 1 : 0;
   if (count > 0 && queue_.take_gap()) push_gap(StreamQueue::gap(options(), event.id()));
@@ -68,28 +68,28 @@ SPATE_DECL void StreamCore::deliver_replay(const PackedChunks& chunks, const Enc
 
 SPATE_DECL bool StreamCore::pull() {
   // No further than what was sent directly meanwhile, which has its place there.
-  sources_.pull(held() != nullptr && !held()->sends.empty() ? &held()->sends.front().place : nullptr);
+  sources_.pull(held() != nullptr && !held()->sends.empty() ? &held()->sends.front().after : nullptr);
   return !queue_.empty() || (held() != nullptr && release_held());
 }
 
-SPATE_DECL Place StreamCore::place() const {
+SPATE_DECL SourcePosition StreamCore::accepted_position() const {
   Ref<StreamSource> source = registration();
   const std::uint64_t position = source ? source->accepted() : 0;
   return {std::move(source), position};
 }
 
 SPATE_DECL bool StreamCore::post_event(EncodedEvent&& event) {
-  if (behind_sources_.load(std::memory_order_acquire) == 0) {
+  if (holding_sources_.load(std::memory_order_acquire) == 0) {
     return shard_->post(call<&StreamCore::take_sent>(Ref<StreamCore>(this), std::move(event)));
   }
-  return post_in_place(std::move(event), nullptr);
+  return post_in_order(std::move(event), nullptr);
 }
 
-SPATE_DECL bool StreamCore::post_in_place(EncodedEvent&& event, Ref<SendWaiter> waiter) {
-  Place behind = behind_sources_.load(std::memory_order_acquire) == 0 ? Place() : place();
+SPATE_DECL bool StreamCore::post_in_order(EncodedEvent&& event, Ref<SendWaiter> waiter) {
+  SourcePosition after = holding_sources_.load(std::memory_order_acquire) == 0 ? SourcePosition() : accepted_position();
   return shard_->run(
       [self = Ref<StreamCore>(this), event = std::move(event), waiter = std::move(waiter),
-       behind = std::move(behind)]() mutable { self->take(std::move(event), std::move(waiter), std::move(behind)); },
+       after = std::move(after)]() mutable { self->take(std::move(event), std::move(waiter), std::move(after)); },
       Ref<Resident>(this));
 }
 
@@ -103,7 +103,7 @@ SPATE_DECL bool StreamCore::in_debt() const {
 }
 
 // Queues what was sent directly, or holds it until what was accepted before it has been queued.
-SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, Place place) {
+SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, SourcePosition after) {
   const bool counted = event && !waiter;  // by the sender, among what waits
   const std::size_t size = event ? event.chunk().size() : 0;
   if (!takes_events() || ending()) {
@@ -111,7 +111,7 @@ SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, P
     if (waiter) waiter->done(Errc::stream_closed);
     return;
   }
-  const bool waits = (held() != nullptr && !held()->sends.empty()) || sources_.owe(place);
+  const bool waits = (held() != nullptr && !held()->sends.empty()) || sources_.owe(after);
   if (event && !waits) {
     if (counted) queue_.arrive(size);
     deliver(std::move(event), QueueNode::Kind::event, std::move(waiter));
@@ -121,7 +121,7 @@ SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, P
     queue_.give_back(size);
     return;
   }
-  hold().sends.push(std::move(event), std::move(waiter), std::move(place));
+  hold().sends.push(std::move(event), std::move(waiter), std::move(after));
   mark_dirty();
 }
 
@@ -152,11 +152,11 @@ SPATE_DECL bool StreamCore::make_room_to_hold(std::size_t size) {
 
 // Queues what waits for nothing any more. The queue is empty, so that what was accepted before is with the kernel.
 SPATE_DECL bool StreamCore::release_held() {
-  while (held() != nullptr && !held()->sends.empty() && !sources_.owe(held()->sends.front().place)) {
-    // Somebody who waits for the place itself waits for the events before it to be written.
+  while (held() != nullptr && !held()->sends.empty() && !sources_.owe(held()->sends.front().after)) {
+    // Somebody who waits for this moment itself waits for the events before it to be written.
     if (!held()->sends.front().event && !queue_.empty()) break;
     HeldSends::Entry entry = held()->sends.pop();
-    if (entry.behind_gap) queue_.note_gap();
+    if (entry.after_gap) queue_.note_gap();
     if (!entry.event) {
       entry.waiter->done({});
       continue;
@@ -201,19 +201,19 @@ SPATE_DECL void StreamCore::queue_changed() noexcept {
 }
 
 // Dirty until it is done, so that what is pulled meanwhile does not ask again.
-SPATE_DECL Left StreamCore::flush(int& budget) {
+SPATE_DECL Remaining StreamCore::flush(int& budget) {
   if (polling()) {
     --budget;
     answer_poll();
-    if (sources_.rests()) {
-      budget -= budget_of_rest;
-      return Left::bulk;
+    if (sources_.awaits_pull()) {
+      budget -= budget_of_empty_pull;
+      return Remaining::bulk;
     }
   } else if (!fsm_.blocked() && write_out(budget)) {
-    return Left::bulk;
+    return Remaining::bulk;
   }
   dirty_ = false;
-  return Left::nothing;
+  return Remaining::nothing;
 }
 
 SPATE_DECL void StreamCore::on_writable() {
@@ -231,8 +231,8 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
         return false;
       }
       if (pull()) continue;
-      if (sources_.rests()) {
-        budget -= budget_of_rest;
+      if (sources_.awaits_pull()) {
+        budget -= budget_of_empty_pull;
         return true;
       }
       if (!peer_ || !ending() || in_debt()) return false;
@@ -303,12 +303,12 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
     if (sources_.busy() && !ending()) return;
     if (fallback_->end == PollEnd::due && sources_.reads() && !ending()) return wait_for_store();
   }
-  const Ref<StreamOrigin> origin = opening()->origin;
+  const Ref<AnswerSink> sink = pending_head()->sink;
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
   response.add_missing_headers({{"Cache-Control", "no-store"}});
   perform(fsm_.break_off(EndReason::completed, {}));
-  origin->answer(std::move(response));
+  sink->answer(std::move(response));
 }
 
 }  // namespace spate::detail

@@ -24,11 +24,12 @@ SPATE_DECL void StreamSources::remove(StreamSource& source) noexcept {
   }
 }
 
-SPATE_DECL void StreamSources::settle() const {
-  for (StreamSource* source = first_.get(); source != nullptr; source = source->next_source.get()) source->settle();
+SPATE_DECL void StreamSources::queue_unread() const {
+  for (StreamSource* source = first_.get(); source != nullptr; source = source->next_source.get())
+    source->queue_unread();
 }
 
-SPATE_DECL void StreamSources::pull(const Place* next) const {
+SPATE_DECL void StreamSources::pull(const SourcePosition* next) const {
   for (StreamSource* source = first_.get(); source != nullptr; source = source->next_source.get()) {
     const bool up_to_next = next != nullptr && next->source.get() == source;
     source->pull(up_to_next ? next->position : StreamSource::everything);
@@ -43,13 +44,13 @@ SPATE_DECL bool StreamSources::reads() const {
   return any([](const StreamSource& source) { return source.reads(); });
 }
 
-SPATE_DECL bool StreamSources::rests() const {
-  return any([](const StreamSource& source) { return source.rests(); });
+SPATE_DECL bool StreamSources::awaits_pull() const {
+  return any([](const StreamSource& source) { return source.awaits_pull(); });
 }
 
-SPATE_DECL bool StreamSources::owe(const Place& place) const {
+SPATE_DECL bool StreamSources::owe(const SourcePosition& position) const {
   return any([&](const StreamSource& source) {
-    return source.owes(place.source.get() == &source ? place.position : StreamSource::everything);
+    return source.owes(position.source.get() == &source ? position.position : StreamSource::everything);
   });
 }
 

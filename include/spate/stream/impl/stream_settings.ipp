@@ -1,8 +1,8 @@
-// The functions of stream_parts.hpp.
+// The functions of stream_settings.hpp.
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/stream/detail/stream_parts.hpp>
+#include <spate/stream/detail/stream_settings.hpp>
 
 namespace spate::detail {
 

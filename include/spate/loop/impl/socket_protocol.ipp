@@ -1,12 +1,12 @@
-// The functions of any_stream.hpp.
+// The functions of socket_protocol.hpp.
 #pragma once
 
 #include <spate/config.hpp>
-#include <spate/loop/detail/any_stream.hpp>
+#include <spate/loop/detail/socket_protocol.hpp>
 
 namespace spate::detail {
 
-SPATE_DECL std::optional<asio::ip::address> ip_address_of(const AnyStream::endpoint& endpoint) {
+SPATE_DECL std::optional<asio::ip::address> ip_address_of(const SocketProtocol::endpoint& endpoint) {
   const int family = endpoint.data()->sa_family;
   if (endpoint.size() == 0 || (family != AF_INET && family != AF_INET6)) return std::nullopt;
   asio::ip::tcp::endpoint ip;
@@ -16,8 +16,9 @@ SPATE_DECL std::optional<asio::ip::address> ip_address_of(const AnyStream::endpo
   return ip.address();
 }
 
-SPATE_DECL AnyStream::endpoint endpoint_of(int native, int (*get)(int, sockaddr*, socklen_t*), std::error_code& error) {
-  AnyStream::endpoint endpoint;
+SPATE_DECL SocketProtocol::endpoint endpoint_of(int native, int (*get)(int, sockaddr*, socklen_t*),
+                                                std::error_code& error) {
+  SocketProtocol::endpoint endpoint;
   auto size = static_cast<socklen_t>(endpoint.capacity());
   if (get(native, endpoint.data(), &size) != 0) {
     error.assign(errno, std::system_category());

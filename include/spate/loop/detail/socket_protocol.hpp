@@ -19,17 +19,18 @@
 
 namespace spate::detail {
 
-using AnyStream = asio::generic::stream_protocol;
-using AnyAcceptor = asio::basic_socket_acceptor<AnyStream>;
+using SocketProtocol = asio::generic::stream_protocol;
+using SocketAcceptor = asio::basic_socket_acceptor<SocketProtocol>;
 
 /// The IP address of `endpoint`; nothing when it is of another kind.
-SPATE_DECL std::optional<asio::ip::address> ip_address_of(const AnyStream::endpoint& endpoint);
+SPATE_DECL std::optional<asio::ip::address> ip_address_of(const SocketProtocol::endpoint& endpoint);
 
 /// What `native` is bound to, or its peer, as `get`, which is getsockname or getpeername, tells.
-SPATE_DECL AnyStream::endpoint endpoint_of(int native, int (*get)(int, sockaddr*, socklen_t*), std::error_code& error);
+SPATE_DECL SocketProtocol::endpoint endpoint_of(int native, int (*get)(int, sockaddr*, socklen_t*),
+                                                std::error_code& error);
 
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/loop/impl/any_stream.ipp>
+#include <spate/loop/impl/socket_protocol.ipp>
 #endif
