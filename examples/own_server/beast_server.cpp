@@ -76,7 +76,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (path == "/spate.js") return write(http::status::ok, "text/javascript; charset=utf-8", pages::spate_js);
     if (path != "/events") return write(http::status::not_found, "text/plain", "there is nothing here\n");
     const tcp::endpoint local = stream_.socket().local_endpoint();
-    // From here on the connection is no longer Beast's. What the client sent behind its request is not looked at.
+    // From here on the connection is no longer Beast's. What the client sent after its request is not looked at.
     NativeSocket native(stream_.release_socket().release(), local.address().is_v6());
     hand_over_(std::move(native), std::move(request));
   }

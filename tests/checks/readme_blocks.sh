@@ -4,7 +4,7 @@
 #   readme_blocks.sh FILE DIRECTORY
 #
 # ```cpp blocks become DIRECTORY/block_N.cpp. One with a main function stands as it is; any other is put into a
-# function, behind tests/checks/readme_prelude.hpp, which has what snippets may take for granted. #include lines move to
+# function, after tests/checks/readme_prelude.hpp, which has what snippets may take for granted. #include lines move to
 # the top. ```cmake blocks become DIRECTORY/block_N.cmake as they are.
 # Files that would not change are left alone, so that nothing is compiled again.
 set -euo pipefail

@@ -164,7 +164,7 @@ TEST_CASE("a stream for which there is no memory to add it has not come", "[faul
 
 TEST_CASE("one user more than are kept side by side is there, or else the others are as before", "[fault][registry]") {
   const auto id = [](std::size_t i) { return "a user with a long name " + std::to_string(1000 + i); };
-  // Among those whose part of the index is full, or behind them all.
+  // Among those whose part of the index is full, or after them all.
   const std::size_t place = GENERATE(400U, 600U, 1000U);
   long failed = 0;
   std::thread([&] {

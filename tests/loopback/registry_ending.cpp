@@ -347,7 +347,7 @@ TEST_CASE("whoever waits for a stream to catch up is told when its history is wi
   CHECK(ended.get() == Errc::stream_closed);
 }
 
-TEST_CASE("what waits behind history is bounded like any queue", "[registry][ending][overflow]") {
+TEST_CASE("what waits after history is bounded like any queue", "[registry][ending][overflow]") {
   StreamOptions options;
   options.max_queued_events = 3;
   options.overflow = Overflow::drop_oldest;

@@ -302,7 +302,7 @@ TEST_CASE("an event too large to be kept is told once, and what is kept around i
   EmitterServer hub(with_store(limits), options);
   EventClient anna = hub.open("/anna?greet=1");
   CHECK(greeting(anna, hub) == "fresh@0");
-  // More than is drawn at a time, before it and behind it.
+  // More than is drawn at a time, before it and after it.
   for (int i = 1; i <= 3; ++i) hub.emitter.send("anna", Event(std::string(20'000, static_cast<char>('0' + i))));
   hub.emitter.send("anna", Event(std::string(300'000, 'x')));
   for (int i = 5; i <= 7; ++i) hub.emitter.send("anna", Event(std::string(20'000, static_cast<char>('0' + i))));

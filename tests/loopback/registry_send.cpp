@@ -242,7 +242,7 @@ TEST_CASE("one stream more than a user may have replaces their oldest", "[regist
   CHECK(hub.server.stats().streams_ended[static_cast<std::size_t>(spate::EndReason::replaced)] == 2);
 }
 
-TEST_CASE("removing a user closes their streams behind what they were sent", "[registry][remove]") {
+TEST_CASE("removing a user closes their streams after what they were sent", "[registry][remove]") {
   StreamOptions streams;
   streams.farewell = [](spate::EndReason reason) { return Event(std::string(to_string(reason))).name("closing"); };
   EmitterServer hub(with_store(), streams);

@@ -254,7 +254,7 @@ TEST_CASE("whoever waits to send a body waits for the verdict about its head", "
   }
 }
 
-TEST_CASE("what comes behind a request waits for its verdict", "[loopback][server][authorize]") {
+TEST_CASE("what comes after a request waits for its verdict", "[loopback][server][authorize]") {
   const Gate gate;
   Guarded guarded(gate.hook());
   Client client(guarded.serving.port());

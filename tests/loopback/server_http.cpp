@@ -141,7 +141,7 @@ TEST_CASE("many requests on one connection do not hold up those of others", "[lo
   for (int i = 0; i < requests; ++i) REQUIRE(many.read_reply().status == (large ? 200 : 204));
 }
 
-TEST_CASE("a client that ends its side behind many requests gets all their answers", "[loopback][server][http]") {
+TEST_CASE("a client that ends its side after many requests gets all their answers", "[loopback][server][http]") {
   constexpr int requests = 3000;  // more than are read ahead
   Serving serving([](Server& server) {
     server.get("/now", echo);
@@ -171,7 +171,7 @@ TEST_CASE("a client that ends its side behind many requests gets all their answe
   CHECK(client.read_end() == End::closed);
 }
 
-TEST_CASE("nothing behind the request of a stream is executed", "[loopback][server][http]") {
+TEST_CASE("nothing after the request of a stream is executed", "[loopback][server][http]") {
   std::atomic<int> executed{0};
   Awaited<EventStream> opened;
   const bool coroutine = GENERATE(false, true);
@@ -220,7 +220,7 @@ TEST_CASE("HEAD of a stream is its head, and registers nobody", "[loopback][serv
   CHECK(client.read_reply().status == 200);
   CHECK(handled == 0);
   CHECK(serving.stats().streams_opened == 0);
-  // HTTP/1.0 has no word for a connection that goes on behind a message without a length.
+  // HTTP/1.0 has no word for a connection that goes on after a message without a length.
   Client old(serving.port());
   old.send("HEAD /events HTTP/1.0\r\n\r\n");
   CHECK(old.read_reply(Client::Method::head).field("Connection") == "close");
@@ -857,7 +857,7 @@ TEST_CASE("an event stream that its client has half closed ends at once", "[loop
   Awaited<EventStream> opened;
   Serving serving([&](Server& server) { server.stream("/events", [&](EventStream stream) { opened.set(stream); }); });
   Client client(serving.port());
-  // With more behind it than is read ahead: the end is found all the same.
+  // With more after it than is read ahead: the end is found all the same.
   client.send(request_line("/events") + std::string(GENERATE(0, 300'000), 'x'));
   client.end();
   client.read_to_end();

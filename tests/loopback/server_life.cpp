@@ -149,7 +149,7 @@ TEST_CASE("a server serves a connection that somebody else accepted", "[loopback
     EventClient events(std::move(client));
     CHECK(events.rest() == Texts{"x"});
   }
-  SECTION("with a request for a stream, and whatever was sent behind it") {
+  SECTION("with a request for a stream, and whatever was sent after it") {
     client.get("/hello");
     server.adopt(std::move(socket), Request("GET", "/events").add_header("Host", "localhost"));
     EventClient events(std::move(client));

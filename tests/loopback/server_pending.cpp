@@ -43,7 +43,7 @@ TEST_CASE("an answer may come from another thread", "[loopback][server][pending]
   for (std::thread& thread : threads) thread.join();
 }
 
-TEST_CASE("the first answer counts, and requests behind it wait", "[loopback][server][pending]") {
+TEST_CASE("the first answer counts, and requests after it wait", "[loopback][server][pending]") {
   Deferring deferring;
   Client client(deferring.serving.port());
   client.get("/");

@@ -79,7 +79,7 @@ TEST_CASE("a connection that breaks is noticed at once, and is an error", "[loop
   CHECK(one.serving.ended(EndReason::client) == 1);
 }
 
-TEST_CASE("a client that leaves is noticed behind whatever it has sent", "[loopback][stream][end]") {
+TEST_CASE("a client that leaves is noticed after whatever it has sent", "[loopback][stream][end]") {
   OneStream one;
   // More than the kernel holds: the end comes only if somebody takes the rest. (RFC 9112 9.3.2)
   one.client.connection().send(std::string(2'000'000, 'x'));
@@ -211,7 +211,7 @@ TEST_CASE("a stream expires at the earliest moment given", "[loopback][stream][l
   }
 }
 
-TEST_CASE("complete ends the stream behind everything that was sent", "[loopback][stream][end]") {
+TEST_CASE("complete ends the stream after everything that was sent", "[loopback][stream][end]") {
   OneStream one;
   const bool blocked = GENERATE(false, true);
   if (blocked) one.block();
@@ -255,7 +255,7 @@ TEST_CASE("a stream that fails tells its program why, and its client what the pr
 
 TEST_CASE("the farewell is the last event of a stream that is ended on purpose", "[loopback][stream][end]") {
   StreamOptions options;
-  SECTION("behind the program's own last event") {
+  SECTION("after the program's own last event") {
     options.farewell = [](EndReason reason) { return Event(std::string(to_string(reason))); };
     OneStream one(options);
     one.stream.complete(Event("last"));

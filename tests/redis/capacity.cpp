@@ -77,7 +77,7 @@ TEST_CASE("a log keeps no more bytes than it may, but always its newest event", 
   CHECK(log_length(redis) >= 10);
   REQUIRE(all_succeed(send_large(a, 1, 3'000'000)));
   CHECK(eventually([&] { return log_length(redis) == 1; }));
-  // Who resumes behind what was trimmed is told, and a node that starts now has what is left.
+  // Who resumes after what was trimmed is told, and a node that starts now has what is left.
   RedisNodeServer b(options);
   EventClient all = b.hub.open("/anna", "earliest");
   CHECK(all.next().data.size() == 3'000'000);

@@ -86,7 +86,7 @@ TEST_CASE("a node that was away while the log was trimmed tells its streams what
   CHECK(gap.data == "{\"requested\":\"" + last + "\",\"oldest\":null,\"reason\":\"trimmed\"}");
   for (int i = 21; i <= 30; ++i) CHECK(nodes.there.next().data == std::to_string(i));
   CHECK(nodes.b.comes_to([](const spate::BusStatus& status) { return status.reconnects == 1; }));
-  // Its copy has what the log has: who resumes behind the hole is told, here and where nothing was missed.
+  // Its copy has what the log has: who resumes after the hole is told, here and where nothing was missed.
   EventClient again = nodes.b.hub.open("/anna?greet=1", last);
   CHECK(again.next().data == "fresh");
   CHECK(again.next().name == "gap");

@@ -118,7 +118,7 @@ TEST_CASE("the cluster's users are read in pieces, once for all who want them, a
           told.add(error ? error.message() : std::to_string(ids.size()) + (sorted ? "" : " unsorted"));
         }));
   }
-  // Sent behind the question, and back before its answer.
+  // Sent after the question, and back before its answer.
   const Sending sending(a.hub.emitter, Audience::user("anna"), Event("meanwhile"));
   REQUIRE(sending.wait());
   CHECK(told.size() == 0);

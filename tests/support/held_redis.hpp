@@ -77,7 +77,7 @@ class HeldRedis final : public detail::RedisIo {
   struct Command {
     std::string name;
     std::vector<std::string> words;      // of a script the keys, as they came
-    std::vector<std::string> arguments;  // of a script alone, behind its keys
+    std::vector<std::string> arguments;  // of a script alone, after its keys
     std::size_t connection;              // counted from 0, as they are made
     detail::TimePoint at;
   };
@@ -186,7 +186,7 @@ class HeldRedis final : public detail::RedisIo {
     before,  // of a command nothing comes, of a name or an address neither
     after    // the command is done, but nobody hears of it
   };
-  /// The operation behind the next `count` fails, and with it all of its connection.
+  /// The operation after the next `count` fails, and with it all of its connection.
   void fail_after(std::size_t count, Lost lost) {
     fails_at_ = operations_ + count + 1;
     lost_ = lost;

@@ -50,7 +50,7 @@ class RedisProxy {
 
   std::string url() const { return "redis://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()); }
 
-  /// Each of the next connections is cut after so many bytes of answers; those behind them are left alone.
+  /// Each of the next connections is cut after so many bytes of answers; those after them are left alone.
   void cut_after(const std::vector<std::size_t>& answers) {
     const std::lock_guard lock(mutex_);
     answers_.assign(answers.begin(), answers.end());

@@ -54,7 +54,7 @@ class RegistryParts {
     return sequence;
   }
 
-  /// A stream that is about to be added, whose client asks for what is behind `cursor`.
+  /// A stream that is about to be added, whose client asks for what is after `cursor`.
   detail::PendingResume comer(std::string_view cursor, std::vector<std::string> events = {}) {
     return {subscription(std::move(events)),
             detail::Cursor::parse(cursor),

@@ -39,7 +39,7 @@ class HeldConnection {
   }
 
   void turn() { redis->turn(); }
-  /// Asks, and notes the answer behind `name`.
+  /// Asks, and notes the answer after `name`.
   void ask(const std::string& name, const std::vector<std::string_view>& words,
            std::chrono::milliseconds blocks = std::chrono::milliseconds(0)) {
     connection->command(

@@ -128,7 +128,7 @@ TEST_CASE("the operation that is to fail does, and its connection with it", "[su
   CHECK(redis.connections() == 0);
 }
 
-TEST_CASE("commands that are held wait for what the test answers, and others behind them", "[support]") {
+TEST_CASE("commands that are held wait for what the test answers, and others after them", "[support]") {
   HeldRedis redis;
   Client client(redis);
   client.take_notes();

@@ -69,7 +69,7 @@ TEST_CASE("what goes over the bus comes back as it was", "[cluster][message]") {
   }
 }
 
-TEST_CASE("a message cut anywhere, or with something behind it, is refused", "[cluster][message]") {
+TEST_CASE("a message cut anywhere, or with something after it, is refused", "[cluster][message]") {
   const std::string whole = BusMessageCodec::encode(Audience::users(several), Event("a").name("b").id("c").retry(1s));
   for (std::size_t size = 0; size < whole.size(); ++size) CHECK_FALSE(decode(std::string_view(whole).substr(0, size)));
   CHECK(decode(whole));

@@ -40,7 +40,7 @@ std::string message(const std::string& text, std::uint64_t counter = 1) {
   return encoded;
 }
 
-/// What an emitter is told, less what has been trimmed behind its end.
+/// What an emitter is told, less what has been trimmed after its end.
 class Listener final : public spate::BusListener {
  public:
   void relayed(const Audience&, const Event& event) override { notes.push_back("relayed " + *event.data()); }

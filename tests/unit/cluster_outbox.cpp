@@ -57,7 +57,7 @@ TEST_CASE("events are numbered from one, without holes, and found by their numbe
   CHECK(outbox.next_counter() == 4);
 }
 
-TEST_CASE("what is put back goes behind what is on its way and before the rest, in its order", "[cluster][outbox]") {
+TEST_CASE("what is put back goes after what is on its way and before the rest, in its order", "[cluster][outbox]") {
   Outbox outbox(10, 100);
   for (const char* message : {"a", "b", "c"}) push(outbox, message);
   sendable(outbox);

@@ -152,7 +152,7 @@ TEST_CASE("many users are told in pieces, one at a time", "[cluster][presence]")
   CHECK(held.presence->state() == State::told);
 }
 
-TEST_CASE("who comes and goes meanwhile is told behind all who were here, with their last number",
+TEST_CASE("who comes and goes meanwhile is told after all who were here, with their last number",
           "[cluster][presence]") {
   HeldPresence held;
   held.change("anna", 1);

@@ -291,7 +291,7 @@ TEST_CASE("whichever operation fails, each event is in the log once and in order
   }
 }
 
-TEST_CASE("when one event fails, those behind it fail too, and all are sent again after a pause", "[cluster][sender]") {
+TEST_CASE("when one event fails, those after it fail too, and all are sent again after a pause", "[cluster][sender]") {
   HeldSender held;
   held.redis->hold("append");
   held.connect();
@@ -448,7 +448,7 @@ TEST_CASE("without a log an event is published when Redis says so; those for one
   if (mode == ClusterMode::directed) CHECK(held.redis->last("route").arguments[2] == "anna");
 }
 
-TEST_CASE("without a log an event whose answer is lost is given up, and those behind it wait",
+TEST_CASE("without a log an event whose answer is lost is given up, and those after it wait",
           "[cluster][sender][relay]") {
   HeldSender held(in_mode(ClusterMode::broadcast));
   held.redis->hold("PUBLISH");

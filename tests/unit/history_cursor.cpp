@@ -79,7 +79,7 @@ TEST_CASE("text that no history gave out is no id", "[history][cursor]") {
 }
 
 TEST_CASE("an id is not read past its end", "[history][cursor]") {
-  // The bytes behind the view are digits: a reader that runs on would take them.
+  // The bytes after the view are digits: a reader that runs on would take them.
   const std::string digits = "k3x-123456";
   for (std::size_t size = 5; size <= digits.size(); ++size) {
     const std::string_view cut(digits.data(), size);

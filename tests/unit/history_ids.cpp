@@ -1,4 +1,4 @@
-// A history: the store, the ids it gives, and the first event behind a position.
+// A history: the store, the ids it gives, and the first event after a position.
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -52,7 +52,7 @@ TEST_CASE("a history gives ids, and knows its own again", "[history]") {
   CHECK(history.sequence_of(Cursor::parse("other-7")) == std::nullopt);
 }
 
-TEST_CASE("the first event behind a position is that user's own", "[history][replay]") {
+TEST_CASE("the first event after a position is that user's own", "[history][replay]") {
   Plain plain;
   spate::MemoryReplayStore memory;
   for (spate::ReplayStore* const store :

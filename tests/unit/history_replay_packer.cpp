@@ -27,7 +27,7 @@ std::vector<StoredEvent> batch_of(std::initializer_list<std::uint64_t> sequences
 
 }  // namespace
 
-TEST_CASE("a piece is the chunks of its events, one behind the other", "[history][replay]") {
+TEST_CASE("a piece is the chunks of its events, one after the other", "[history][replay]") {
   ReplayPacker packer;
   const auto batch = batch_of({3, 5});
   const PackedChunks piece = packer.pack(0, batch).chunks;

@@ -143,7 +143,7 @@ TEST_CASE("a secret has at least as many bytes as the hash", "[jwt]") {
   CHECK_THROWS_AS(JwtVerifier(std::string(31, 's')), std::invalid_argument);
   CHECK_THROWS_AS(JwtAuthorize(""), std::invalid_argument);
   CHECK_NOTHROW(JwtVerifier(std::string(32, 's')));
-  // All of it counts, also behind a NUL.
+  // All of it counts, also after a NUL.
   std::string binary(64, '\0');
   const std::string token = sign(claims, binary);
   CHECK(JwtVerifier(binary).verify(token, expiry - 1s));

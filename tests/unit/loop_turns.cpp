@@ -94,7 +94,8 @@ TEST_CASE("what a resident posts while it is told something comes in the same tu
   CHECK(notes == Texts{"a: 1", "b: 7"});
 }
 
-TEST_CASE("places that were kept are used or given back, and none is had once the loop has stopped", "[loop][places]") {
+TEST_CASE("reserved posts are used or given back, and none can be reserved once the loop has stopped",
+          "[loop][reservation]") {
   HeldLoop loop;
   Texts notes;
   const auto a = make_ref<Noting>("a", notes);

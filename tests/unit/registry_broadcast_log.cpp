@@ -63,7 +63,7 @@ struct Logged {
 
 TEST_CASE("a broadcast log reads back what was appended, from every event on", "[registry][log]") {
   Logged logged;
-  // Large ones have pieces of their own; small ones behind them begin a new block.
+  // Large ones have pieces of their own; small ones after them begin a new block.
   for (const std::size_t size : {0UL, 10UL, block, 1UL, block / 2, block / 2 + 1, 3UL, 5 * block, 0UL})
     logged.append(size);
   std::uint64_t event = 0;
@@ -163,7 +163,7 @@ TEST_CASE("a log that everybody has had keeps one block at most", "[registry][lo
     logged.append(10);
     logged.log.trim(logged.log.end());
   }
-  // The block being filled stays; behind a large event not even that.
+  // The block being filled stays; after a large event not even that.
   CHECK_FALSE(logged.log.empty());
   logged.append(block);
   logged.log.trim(logged.log.end());

@@ -24,7 +24,7 @@ using spate::test::RegistryParts;
 
 constexpr auto everything = StreamSource::everything;
 
-/// A stream of anna that draws what there is behind `cursor`.
+/// A stream of anna that draws what there is after `cursor`.
 Ref<Subscription> drawing(RegistryParts& parts, std::uint64_t cursor, std::vector<std::string> events = {}) {
   Ref<Subscription> subscription = parts.subscription(std::move(events));
   parts.insert("anna", subscription);
@@ -78,7 +78,7 @@ TEST_CASE("a stream draws no further than it is asked to", "[registry][replay]")
   CHECK_FALSE(anna->live);
 }
 
-TEST_CASE("one that has left draws what was accepted for it, and nothing behind", "[registry][replay]") {
+TEST_CASE("one that has left draws what was accepted for it, and nothing after", "[registry][replay]") {
   RegistryParts parts;
   parts.send("anna", "one");
   parts.send("anna", "two");

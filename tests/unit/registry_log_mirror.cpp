@@ -55,7 +55,7 @@ TEST_CASE("before a log is known only who asks for nothing begins", "[registry][
   CHECK(node.ahead("earliest") == at_the_end);
 }
 
-TEST_CASE("the first log fills the mirror, and streams go on behind it", "[registry][cluster]") {
+TEST_CASE("the first log fills the mirror, and streams go on after it", "[registry][cluster]") {
   Node node;
   // What it has is older than the streams that are here, which wait for its end.
   CHECK_FALSE(node.mirror.restarted("log"));

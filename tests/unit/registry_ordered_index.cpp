@@ -117,7 +117,7 @@ TEST_CASE("listing a group costs its members, not what else is in the index", "[
     REQUIRE(found == members);
     return CountedId::looks;
   };
-  // One look at each member, and those of two binary searches and the one behind the last.
+  // One look at each member, and those of two binary searches and the one after the last.
   CHECK(cost(50'000, 0) < 64);
   CHECK(cost(50'000, 10) < 64 + 10);
   CHECK(cost(100, 10) < 64 + 10);

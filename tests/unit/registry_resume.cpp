@@ -28,7 +28,7 @@ spate::ReplayLimits at_most(std::size_t events) {
   return limits;
 }
 
-/// Where a stream of anna begins whose client asks for what is behind `cursor`.
+/// Where a stream of anna begins whose client asks for what is after `cursor`.
 Resume::Start start_of(RegistryParts& parts, std::string_view cursor) {
   PendingResume comer = parts.comer(cursor);
   const std::optional<Resume::Plan> plan = parts.resume.plan("anna", comer, patient);
@@ -63,7 +63,7 @@ TEST_CASE("who asks for nothing begins at the newest event", "[registry][resume]
   CHECK_FALSE(start.gap);
 }
 
-TEST_CASE("who has the newest event begins behind it, and has nothing to draw", "[registry][resume]") {
+TEST_CASE("who has the newest event begins after it, and has nothing to draw", "[registry][resume]") {
   RegistryParts parts;
   const std::uint64_t newest = parts.send("anna", "one");
   const Resume::Start start = start_of(parts, parts.history.id_of(newest));
@@ -95,7 +95,7 @@ TEST_CASE("who was away too long is told, and begins with what is left", "[regis
   CHECK(start.told == 3);
 }
 
-TEST_CASE("what a client has is not repeated, though something behind it is missing", "[registry][resume]") {
+TEST_CASE("what a client has is not repeated, though something after it is missing", "[registry][resume]") {
   spate::ReplayLimits limits;
   limits.max_bytes = 64 * 1024;
   RegistryParts parts(limits);

@@ -211,7 +211,7 @@ TEST_CASE("a client that does not take its answer is given up", "[server][sessio
   CHECK(one.client().is_gone());
 }
 
-TEST_CASE("what is no HTTP is answered once, and nothing behind it is", "[server][session]") {
+TEST_CASE("what is no HTTP is answered once, and nothing after it is", "[server][session]") {
   HeldSession one;
   const std::string answer = one.ask("GET /hello HTTP/1.1\nHost: localhost\n\n" + std::string(get_hello));
   CHECK_THAT(answer, StartsWith("HTTP/1.1 400 ") && ContainsSubstring("Connection: close\r\n"));
@@ -219,7 +219,7 @@ TEST_CASE("what is no HTTP is answered once, and nothing behind it is", "[server
   CHECK(one.client().saw_end());
 }
 
-TEST_CASE("an answer may come later, and what was sent behind its request waits", "[server][session]") {
+TEST_CASE("an answer may come later, and what was sent after its request waits", "[server][session]") {
   HeldSession one;
   CHECK(one.ask("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n" + std::string(get_hello)).empty());
   REQUIRE(one.pending);

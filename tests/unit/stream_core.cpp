@@ -265,7 +265,7 @@ TEST_CASE("a client that leaves is noticed at once, and that is no error", "[str
   CHECK_FALSE(one.stream.is_open());
 }
 
-TEST_CASE("what a client sends behind its request is taken and means nothing", "[stream]") {
+TEST_CASE("what a client sends after its request is taken and means nothing", "[stream]") {
   HeldStream one(quiet());
   one.client().send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
   one.stream.send(Event("x"));

@@ -40,7 +40,7 @@ TEST_CASE("an event has these bytes and no others", "[wire][encoder]") {
       // WHATWG 9.2.6: the space that clients remove is not the payload's.
       {Event(" a"), "data:  a\n\n"},
       {Event("data: x\n\nid: 1"), "data: data: x\ndata:\ndata: id: 1\n\n"},
-      // WHATWG 9.2.6: a BOM in the payload stands behind a field name.
+      // WHATWG 9.2.6: a BOM in the payload stands after a field name.
       {Event("\uFEFFx"), "data: \uFEFFx\n\n"},
       // WHATWG 9.2.5
       {Event("a\0b"sv), "data: a\0b\n\n"sv},

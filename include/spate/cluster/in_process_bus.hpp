@@ -44,7 +44,7 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   inline std::error_code publish(const Audience& audience, const Event& event, Published done) override;
   inline void attach(std::shared_ptr<BusListener> listener) override;
   void detach() override {
-    std::shared_ptr<BusListener> dropped;  // behind the lock
+    std::shared_ptr<BusListener> dropped;  // destroyed after the lock
     const detail::Lock lock(mutex_);
     dropped.swap(listener_);
   }

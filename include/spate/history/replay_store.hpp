@@ -54,7 +54,7 @@ class ReplayStore {
   /// least one event if there is one, and no more than `max_bytes` of them otherwise. Theirs alone: replay is private.
   ///
   /// Returns the newest sequence number at or below which an event for `user` may have been discarded, 0 if none was:
-  /// when it is greater than `after`, something may be missing behind `after`, in front of `events` or among them.
+  /// when it is greater than `after`, something may be missing after `after`, in front of `events` or among them.
   virtual std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                               std::vector<StoredEvent>& events) = 0;
 

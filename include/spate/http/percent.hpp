@@ -18,7 +18,7 @@ namespace spate {
 /// name or a value of a query.
 SPATE_DECL std::string percent_encode(std::string_view text);
 
-/// `text` decoded, or nothing when a `%` has no two hexadecimal digits behind it. A `+` is itself, as in a path.
+/// `text` decoded, or nothing when a `%` has no two hexadecimal digits after it. A `+` is itself, as in a path.
 SPATE_DECL std::optional<std::string> percent_decode(std::string_view text);
 
 }  // namespace spate

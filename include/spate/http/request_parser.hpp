@@ -96,7 +96,7 @@ class RequestParser {
   std::size_t feed(std::string_view bytes);
 
   // What of `bytes` belongs to the value of Content-Length or Transfer-Encoding, with its tabs made spaces in `spaced`.
-  // Optional white space is both (RFC 9110 5.6.3), but a tab behind a number or a coding is good to one llhttp and bad
+  // Optional white space is both (RFC 9110 5.6.3), but a tab after a number or a coding is good to one llhttp and bad
   // to another.
   std::string_view framing_value(std::string_view bytes, std::string& spaced);
 

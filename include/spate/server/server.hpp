@@ -123,7 +123,7 @@ class Server {
   void route(std::vector<std::string> methods, Texts patterns, Handler handler, RouteOptions options = {}) = delete;
 
   /// Takes every request whose path no route matches, whatever its method; without it they are answered with 404.
-  /// `handler` is one of an ordinary route; `Request::param("path")` is what stands behind the path's first slash.
+  /// `handler` is one of an ordinary route; `Request::param("path")` is what comes after the path's first slash.
   template <typename Handler>
   void fallback(Handler handler, RouteOptions options = {}) {
     detail::require_callable("spate::Server: the handler of the fallback", handler);

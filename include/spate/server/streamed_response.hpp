@@ -46,7 +46,7 @@ class StreamedResponse {
   /// Throws       std::invalid_argument that names a status whose answers have no body: that is a plain Response
   bool begin(Response head) const;
 
-  /// Writes `piece` behind those before it, and completes when all of them are with the kernel, so that who awaits each
+  /// Writes `piece` after those before it, and completes when all of them are with the kernel, so that who awaits each
   /// one goes at the client's pace. Who does not await keeps in memory what the client has not taken.
   ///
   /// Completes    void(std::error_code) on the handler's executor, by default `get_executor()`, never inside the call:

@@ -62,7 +62,7 @@ class Outbox {
   const std::size_t max_bytes_;
   std::deque<Item> items_;    // numbered without holes, unless one was put back
   std::size_t sent_ = 0;      // so many of them, from the front
-  std::size_t put_back_ = 0;  // so many behind those
+  std::size_t put_back_ = 0;  // so many after those
   std::size_t bytes_ = 0;
   std::uint64_t counter_ = 0;
 };

@@ -91,7 +91,7 @@ class RedisConnection : public std::enable_shared_from_this<RedisConnection> {
 
   using Found = RedisSocket::Addresses::const_iterator;
 
-  // Tries one address after the other, behind one that failed with `error`.
+  // Tries one address after the other, after one that failed with `error`.
   void connect(Found next, std::error_code error);
 
   void connected();

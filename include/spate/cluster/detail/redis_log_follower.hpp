@@ -3,7 +3,7 @@
 //
 // While it is behind it reads by a script that also tells how many entries the log ever had, so that it sees what was
 // trimmed before it came. At the log's end it waits there, by XREAD. Right after that another script looks whether the
-// log still has an entry that was read before: a log is trimmed from its beginning, so that none is missing behind that
+// log still has an entry that was read before: a log is trimmed from its beginning, so that none is missing after that
 // one. Only then is the answer of XREAD told. If there is no such entry, the script that knows how many there were
 // reads instead; it does so too after a full answer, and after a quiet second, in which the log may have been replaced.
 #pragma once

@@ -56,10 +56,10 @@ class RedisLogTail {
   /// were added up to its newest number, and has no last entry that was not, if all up to `read` were.
   bool agrees_with(const LogEnd& end, std::uint64_t read) const;
 
-  /// Whether all entries behind `sequence` that were added are still here.
+  /// Whether all entries after `sequence` that were added are still here.
   bool reaches_back_to(std::uint64_t sequence) const noexcept { return dropped_ <= sequence; }
 
-  /// Visits the kept entries behind `sequence`, oldest first: `visit(sequence, message)`.
+  /// Visits the kept entries after `sequence`, oldest first: `visit(sequence, message)`.
   template <typename Visit>
   void for_each_after(std::uint64_t sequence, Visit&& visit) const {
     for (auto at = entries_.upper_bound(sequence); at != entries_.end(); ++at) visit(at->first, at->second.message);

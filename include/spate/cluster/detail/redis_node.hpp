@@ -1,4 +1,4 @@
-// RedisNode: what stands behind a RedisBus: one session with Redis after the other, and what goes on over them.
+// RedisNode: what a RedisBus is made of: one session with Redis after the other, and what goes on over them.
 //
 // All of it runs on one strand; calls from other threads leave what they bring under a lock and wake the strand.
 #pragma once

@@ -13,7 +13,7 @@ namespace spate::detail::redis_scripts {
 ///
 /// A log that is gone, or was never there, has a new epoch. One that may have been rolled back, because another Redis
 /// took over or this one restarted, keeps its own, and a round begins. So it does when it lacks what the node knows; it
-/// is over at once when numbers behind that have been given out already, so that it cannot be restored. All nodes are
+/// is over at once when numbers after that have been given out already, so that it cannot be restored. All nodes are
 /// waited for that were alive when Redis was last written to, as their leases show.
 ///
 /// Redis asks for memory, and for replicas, only when a script writes for the first time. What is written first here
@@ -213,7 +213,7 @@ return id
 )";
 
 /// KEYS epoch, log; ARGV an id, how many entries at most, and how many bytes, about. Returns the epoch, how many
-/// entries the log ever had and has now, the newest id, that of the first entry or nothing, and the entries behind the
+/// entries the log ever had and has now, the newest id, that of the first entry or nothing, and the entries after the
 /// given one. Without a log it has no epoch.
 inline constexpr std::string_view read = R"(
 if redis.call('EXISTS', KEYS[2]) == 0 then return {'', 0, 0, '0-0', '', {}} end

@@ -1,7 +1,7 @@
 // RedisSender: brings events to Redis, in order, and tells their fate.
 //
 // With a log each event is appended exactly once: its number says which one it is, so that it may be sent again when an
-// answer is lost. When one fails, those behind it fail too, and all are sent again. If replicas are to have it, Redis
+// answer is lost. When one fails, those after it fail too, and all are sent again. If replicas are to have it, Redis
 // is asked for them with WAIT, once for all that it has appended since it was asked last. Without a log an event whose
 // answer is lost is given up.
 #pragma once
@@ -116,7 +116,7 @@ class RedisSender {
 
   void took_replicas(const redisReply& reply, std::size_t asked);
 
-  // Redis takes nothing of what is on its way behind this one either.
+  // Redis takes nothing of what is on its way after this one either.
   void failed(const std::string& why);
 
   void send_again_later();
@@ -191,7 +191,7 @@ class RedisSender {
   std::uint64_t seen_up_to_ = 0;                  // the last of its own that this node has read from the log
   std::size_t in_flight_ = 0;
   bool first_ = true;       // the next one to append is the first of its session, or after a failed one
-  bool rewinding_ = false;  // one has failed: those behind it are awaited, then it is sent again, and they if need be
+  bool rewinding_ = false;  // one has failed: those after it are awaited, then it is sent again, and they if need be
   bool asks_replicas_ = false;
   bool full_ = false;               // it failed because Redis has no memory
   std::uint64_t without_room_ = 0;  // the last event that failed so

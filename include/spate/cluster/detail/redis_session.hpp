@@ -68,7 +68,7 @@ class RedisSession : public std::enable_shared_from_this<RedisSession> {
   void eval_on(RedisConnection& connection, RedisScript script, std::size_t keys,
                const std::vector<std::string_view>& words, RedisConnection::Reply reply) const;
 
-  /// Redis has forgotten the scripts; whatever comes behind this finds them again.
+  /// Redis has forgotten the scripts; whatever comes after this finds them again.
   void load_again() const {
     for (std::size_t i = 0; i < script_count; ++i) load(i, {});
   }

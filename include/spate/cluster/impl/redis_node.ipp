@@ -40,7 +40,7 @@ SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
 }
 
 SPATE_DECL void RedisNode::detach() {
-  std::shared_ptr<BusListener> dropped;  // behind the lock
+  std::shared_ptr<BusListener> dropped;  // destroyed after the lock
   const Lock lock(mutex_);
   dropped.swap(listener_);
 }

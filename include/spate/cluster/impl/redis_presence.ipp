@@ -173,7 +173,7 @@ SPATE_DECL void RedisPresence::tell(const std::vector<UserStreams>& users) {
 }
 
 SPATE_DECL void RedisPresence::note(bool noting) {
-  std::map<std::string, std::size_t> dropped;  // behind the lock
+  std::map<std::string, std::size_t> dropped;  // destroyed after the lock
   const Lock lock(mutex_);
   noting_ = noting;
   dropped.swap(changed_);

@@ -138,7 +138,7 @@ SPATE_DECL void RedisSender::took_append(const redisReply& reply) {
   --in_flight_;
   if (reply.type == REDIS_REPLY_ERROR) return failed(std::string(text_of(reply)));
   if (rewinding_) return send_again_later();
-  // It is taken out behind what may fail for want of memory, so that its fate is told in any case.
+  // It is taken out after what may fail for want of memory, so that its fate is told in any case.
   const Outbox::Item& item = oldest();
   const std::uint64_t sequence = LogId::parse(text_of(reply)).value_or(0);
   if (sequence != 0) events_.appended(sequence, item.message);

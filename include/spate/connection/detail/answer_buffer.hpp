@@ -6,6 +6,8 @@
 //   while (!answers.empty()) answers.sent(write(socket, answers.unsent()));
 //   if (answers.closes()) close(socket);
 //
+// It belongs to one connection, and is used on its shard only. It keeps nothing of requests and responses.
+//
 // It knows what an answer depends on besides the response: the request's version and method, and whether the connection
 // goes on.
 #pragma once

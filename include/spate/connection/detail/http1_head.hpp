@@ -1,4 +1,6 @@
 // The head of an answer over HTTP/1 whose body has no length.
+//
+// Functions of their arguments alone, of which they keep nothing: any thread.
 #pragma once
 
 #include <string>

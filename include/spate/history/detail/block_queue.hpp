@@ -1,8 +1,9 @@
 // BlockQueue: a queue in which no step takes long, however many elements there are, and which costs little for few.
 //
 // The newest elements are in an array that grows up to `block_size` of them; those before are in blocks of that size.
-// So none is moved once its block is full. `push` throws for want of memory, and
-// then has changed nothing.
+// So none is moved once its block is full. `push` throws for want of memory, and then has changed nothing.
+//
+// It has no lock: whoever owns it has one. A reference to an element holds until the next push or pop.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +33,7 @@ class BlockQueue {
   std::size_t size() const noexcept { return full_blocks() * block_size + size_ - head_; }
   bool empty() const noexcept { return full_ == nullptr && head_ == size_; }
 
-  /// Blocks that are full; and elements that there is room for behind them.
+  /// Blocks that are full; and elements that there is room for after them.
   std::size_t full_blocks() const noexcept { return full_ == nullptr ? 0 : full_->count(); }
   std::size_t capacity() const noexcept { return capacity_; }
 

@@ -22,7 +22,7 @@ class Cursor {
   enum class Kind : std::uint8_t {
     none,      // nothing was asked for: what comes from now on
     earliest,  // all that is kept
-    position,  // behind an event of some history
+    position,  // after an event of some history
     unknown    // text that is no id of any history
   };
 

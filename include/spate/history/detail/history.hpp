@@ -64,7 +64,7 @@ class History {
   /// The position just before `next`; that of the newest event when `next` is 0, as nothing follows.
   std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
 
-  /// The first event for `user` behind `after`; 0 when there is none.
+  /// The first event for `user` after `after`; 0 when there is none.
   std::uint64_t first_after(std::string_view user, std::uint64_t after);
 
   std::optional<std::uint64_t> sequence_of(const Cursor& cursor) const { return cursor.sequence_in(store_->epoch()); }

@@ -172,7 +172,7 @@ class MemoryHistory {
     return remembered_ < limits_.max_remembered && remembered_bytes_ + cost <= limits_.max_bytes / 8;
   }
 
-  // Puts `of`, for which nothing is kept, behind the others of its kind.
+  // Puts `of`, for which nothing is kept, after the others of its kind.
   void remember(Track& of) noexcept;
 
   void no_longer_remember(Track& of) noexcept;

@@ -28,7 +28,7 @@ SPATE_DECL Cursor Cursor::parse(std::string_view text) {
     cursor.kind_ = Kind::earliest;
     return cursor;
   }
-  // An id has one spelling: behind its epoch and the dash stand the digits of a number, without zeros before it.
+  // An id has one spelling: after its epoch and the dash stand the digits of a number, without zeros before it.
   const std::string& id = cursor.text_;
   const std::size_t dash = id.rfind('-');
   if (dash == std::string::npos || dash + 1 == id.size()) return cursor;

@@ -133,7 +133,7 @@ SPATE_DECL void MemoryHistory::keep(std::uint64_t sequence, const Audience& audi
   try {
     enter(record, number, audience);
   } catch (...) {
-    // Without memory for all of it, all is as before: a number left behind would be the next event's.
+    // Without memory for all of it, all is as before: a number that remains would be the next event's.
     take_back(record, number);
     records_.pop_back();
     throw;

@@ -73,7 +73,7 @@ constexpr bool allows_body(int status) noexcept {
   return status >= 200 && status != 204 && status != 205 && status != 304;
 }
 
-/// Appends `parts`, one behind the other, with room made for all of them at once.
+/// Appends `parts`, one after the other, with room made for all of them at once.
 SPATE_DECL void append_all(std::string& out, std::initializer_list<std::string_view> parts);
 
 /// Appends "HTTP/1.1 200 OK" and the line end. The version is the server's own, whatever the client's. (RFC 9110 6.2)

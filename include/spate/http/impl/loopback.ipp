@@ -59,7 +59,7 @@ SPATE_DECL std::optional<Ipv6> parse_ipv6(std::string_view text) noexcept {
     address[count++] = static_cast<std::uint16_t>(value);
     if (text.empty()) break;
     text.remove_prefix(1);
-    if (text.empty()) return std::nullopt;  // a colon with nothing behind
+    if (text.empty()) return std::nullopt;  // a colon with nothing after it
     if (text.front() != ':') continue;
     if (gap) return std::nullopt;
     gap = count;

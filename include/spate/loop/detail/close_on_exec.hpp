@@ -1,5 +1,5 @@
 // Descriptors that programs started by a handler do not inherit: neither a port that stays taken nor a connection that
-// stays open behind the server.
+// stays open after the server has gone.
 #pragma once
 
 #if !defined(_WIN32)

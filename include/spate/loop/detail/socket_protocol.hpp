@@ -1,4 +1,7 @@
-// Connections of any kind that is a stream of bytes: TCP, and Unix sockets. They differ in their addresses only.
+// SocketProtocol: Asio's protocol of any connection that is a stream of bytes: TCP, and Unix sockets. They differ in
+// their addresses only.
+//
+// The functions keep nothing, and any thread may call them; the descriptor is open until they return.
 #pragma once
 
 #include <sys/socket.h>

@@ -1,6 +1,8 @@
 // TimerHeap: the moments of everything on a loop in one heap, so that one timer of the system serves them all.
 //
 // Each resident has at most one moment; setting it again moves it. A four-ary heap: half the levels of a binary one.
+//
+// On the loop's executor. It holds no references: a resident takes its moment back before it is destroyed.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // BroadcastLog: the recent broadcasts of one emitter on one shard, as one run of bytes.
 //
 // Publishing to ten thousand streams appends here once; each stream keeps its position and, when it is its turn, writes
-// everything behind it in one piece. Positions count bytes from the log's beginning and never repeat. No I/O.
+// everything after it in one piece. Positions count bytes from the log's beginning and never repeat. No I/O.
 #pragma once
 
 #include <algorithm>
@@ -74,7 +74,7 @@ class BroadcastLog {
   };
 
   std::deque<Segment> segments_;
-  std::size_t room_ = 0;  // left in the last segment's block; none behind a large event
+  std::size_t room_ = 0;  // left in the last segment's block; none after a large event
   std::size_t newest_size_ = 0;
   Position end_;
 };

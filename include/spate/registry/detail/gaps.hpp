@@ -23,7 +23,7 @@ class Gaps {
   Gaps(const EmitterOptions& options, HookQueue& hooks, const History& history, const Departures& departures)
       : on_gap_(share(options.on_gap)), hooks_(hooks), history_(history), departures_(departures) {}
 
-  /// Tells the program, and makes the event that tells the client, which is empty if there is to be none: behind
+  /// Tells the program, and makes the event that tells the client, which is empty if there is to be none: after
   /// `requested`, a cursor that is quoted, something is missing. `next` is the first event that follows, 0 when none
   /// does; `position` is where the client is afterwards.
   EncodedEvent tell(const Subscription& subscription, const std::string& requested, std::uint64_t next,

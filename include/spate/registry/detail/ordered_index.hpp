@@ -51,7 +51,7 @@ class OrderedIndex {
   void for_each_after(std::string_view after, std::size_t max_items, Visit&& visit) const {
     if (chunks_.empty()) return;
     std::size_t index = chunk_of(after);
-    auto at = std::upper_bound(chunks_[index].begin(), chunks_[index].end(), after, behind);
+    auto at = std::upper_bound(chunks_[index].begin(), chunks_[index].end(), after, follows);
     for (; index < chunks_.size(); at = ++index < chunks_.size() ? chunks_[index].begin() : at) {
       for (; at != chunks_[index].end(); ++at) {
         if (max_items-- == 0) return;
@@ -65,7 +65,7 @@ class OrderedIndex {
   static constexpr std::size_t max_size = 256;
 
   static bool before(const T* item, std::string_view id) noexcept { return std::string_view(item->id) < id; }
-  static bool behind(std::string_view id, const T* item) noexcept { return id < std::string_view(item->id); }
+  static bool follows(std::string_view id, const T* item) noexcept { return id < std::string_view(item->id); }
 
   // The last chunk whose first id is not after `id`, else the first.
   std::size_t chunk_of(std::string_view id) const noexcept {

@@ -25,7 +25,7 @@ struct Greeting {
 
 struct PendingResume {
   Ref<Subscription> subscription;
-  Cursor cursor;  // behind which its client wants to begin
+  Cursor cursor;  // after which its client wants to begin
   Greeting greeting;
   StartSearch search;
 };

@@ -37,7 +37,7 @@ class Resume {
   /// Where a stream begins.
   struct Start {
     std::uint64_t position = 0;    // the newest event that the client has, or needs not have
-    std::uint64_t next = 0;        // where the events for it may begin behind that; 0 when there is none
+    std::uint64_t next = 0;        // where the events for it may begin after that; 0 when there is none
     std::optional<GapReason> gap;  // something is missing that the client has not had
     std::uint64_t told = 0;        // up to where that is told, or needs not be
   };

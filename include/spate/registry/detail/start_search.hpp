@@ -1,7 +1,7 @@
 // StartSearch: where a stream with a filter begins in its user's history, looked for in steps.
 //
 // A history of a million events may have none that passes. So the emitter's lock is held for the next few at a time,
-// and their names are looked at behind it. One per subscription that is being added. No lock of its own, no I/O.
+// and their names are looked at without it. One per subscription that is being added. No lock of its own, no I/O.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ struct StartSearch {
   /// Steps for which others on the same loop wait.
   static constexpr int max_steps_in_add = 8;
 
-  /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on behind them.
+  /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on after them.
   void look(const Subscription& subscription);
 
   std::optional<std::uint32_t> generation;  // of the history that is searched

@@ -2,7 +2,7 @@
 //
 // It is either replaying, that is, drawing from the store what the stream missed, or live. The change is made under the
 // emitter's lock in the moment in which the store has nothing more: what was published before has been drawn, and what
-// is published after is behind the change in the shard's inbox. So nothing is lost and nothing comes twice.
+// is published later comes after the change in the shard's inbox. So nothing is lost and nothing comes twice.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +48,7 @@ class Subscription final : public StreamSource {
   Ref<Subscription> next;            // in the user's list
   Subscription* previous = nullptr;  // likewise; of the first one it is the last one
 
-  /// Of one with a filter, while it draws: the event behind which something is missing, until it is known what follows.
+  /// Of one with a filter, while it draws: the event after which something is missing, until it is known what follows.
   std::optional<std::uint64_t> gap_after() const noexcept { return seldom_ ? seldom_->gap_after : std::nullopt; }
   void keep_gap(std::uint64_t after) noexcept { seldom_->gap_after = after; }
   void forget_gap() noexcept {

@@ -35,7 +35,7 @@ class UserIndex {
   /// The user, who is there from now on; `first` becomes whether they were not. Throws before it changes anything.
   User& obtain(std::string&& id, bool& first);
 
-  /// Puts `subscription` behind the others of `user`. Throws before it changes anything.
+  /// Puts `subscription` after the others of `user`. Throws before it changes anything.
   void append(User& user, const Ref<Subscription>& subscription);
 
   /// Takes `subscription`, to which the caller holds a reference, out of the list of its user, who stays even without.
@@ -53,7 +53,7 @@ class UserIndex {
     order_.for_each(prefix, visit);
   }
 
-  /// Visits the first `limit` users behind `after`, sorted by bytes.
+  /// Visits the first `limit` users after `after`, sorted by bytes.
   template <typename Visit>
   void for_each_after(std::string_view after, std::size_t limit, Visit&& visit) const {
     order_.for_each_after(after, limit, visit);

@@ -19,7 +19,7 @@ SPATE_DECL void BroadcastLog::append(const EncodedEvent& event) {
   }
   Segment& last = segments_.back();
   if (room_ > 0) {
-    // Bytes behind `size` have been seen by nobody, so a shared block may still grow.
+    // Bytes after `size` have been seen by nobody, so a shared block may still grow.
     std::memcpy(const_cast<char*>(last.data) + last.size, chunk.data(), chunk.size());
     room_ -= chunk.size();
   }

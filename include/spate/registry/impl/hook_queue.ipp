@@ -24,7 +24,7 @@ SPATE_DECL void HookQueue::push(const Ref<Shard>& shard, std::function<void()> h
 }
 
 SPATE_DECL void HookQueue::close() {
-  Hooks forgotten;  // destroyed behind the lock: it is the program's
+  Hooks forgotten;  // destroyed after the lock: it is the program's
   const Lock lock(mutex_);
   closed_ = true;
   forgotten.swap(hooks_);

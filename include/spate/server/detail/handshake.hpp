@@ -56,7 +56,7 @@ class Handshake final : public Resident {
   ConnectionFacts facts_;
   Peer peer_;
   bool dirty_ = false;
-  bool behind_ = false;  // what is new, in this turn
+  bool waited_ = false;  // for what is new, in this turn
 };
 
 }  // namespace spate::detail

@@ -70,7 +70,7 @@ class Router {
 
   static std::string joined(const std::vector<std::string_view>& methods);
 
-  std::vector<Route> routes_;  // none is beaten by one behind it
+  std::vector<Route> routes_;  // none is beaten by one after it
   std::optional<Route> fallback_;
 };
 

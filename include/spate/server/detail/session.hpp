@@ -2,9 +2,9 @@
 //
 // Reads a request, lets an Exchange find its answer, writes that, and goes on with the next one. A stream route gets an
 // EventStream whose sink is the session: the socket leaves with the stream's head, and whatever the client had sent
-// behind that request is dropped unread (RFC 9112 9.3.2).
+// after that request is dropped unread (RFC 9112 9.3.2).
 //
-// One request is served when its bytes are read. Those that were sent behind it wait until the shard asks for them with
+// One request is served when its bytes are read. Those that were sent after it wait until the shard asks for them with
 // `flush`, where they count against the budget of its turn like what streams write. Shard only.
 #pragma once
 
@@ -90,7 +90,7 @@ class Session final : public VerdictSink {
   };
 
   static constexpr std::size_t read_size = 16 * 1024;
-  // What is read ahead while a request is handled, to see the client's end behind it.
+  // What is read ahead while a request is handled, to see the client's end after it.
   static constexpr std::size_t max_input = 64 * 1024;
   // Reads in a row, before other connections have their turn.
   static constexpr int max_reads = 16;

@@ -28,8 +28,8 @@ SPATE_DECL void Handshake::start(Peer&& peer) {
 }
 
 SPATE_DECL Remaining Handshake::flush(int& budget) {
-  if (!std::exchange(behind_, true)) return Remaining::bulk;
-  dirty_ = behind_ = false;
+  if (!std::exchange(waited_, true)) return Remaining::bulk;
+  dirty_ = waited_ = false;
   if (!peer_) return Remaining::nothing;
   budget -= budget_of_step;
   switch (shard_->secure()->shake_hands(socket_)) {

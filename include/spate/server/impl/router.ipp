@@ -37,9 +37,9 @@ SPATE_DECL void Router::add(Route route) {
         "spate::Server: a route twice: " + *method + " of " + pattern +
         (there->pattern.text() == route.pattern.text() ? "" : ", which is there as " + quote(there->pattern.text())));
   }
-  const auto behind = std::find_if(routes_.begin(), routes_.end(),
-                                   [&](const Route& other) { return route.pattern.beats(other.pattern); });
-  routes_.insert(behind, std::move(route));
+  const auto after = std::find_if(routes_.begin(), routes_.end(),
+                                  [&](const Route& other) { return route.pattern.beats(other.pattern); });
+  routes_.insert(after, std::move(route));
 }
 
 SPATE_DECL void Router::set_fallback(Route route) {

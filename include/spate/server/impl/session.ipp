@@ -49,7 +49,7 @@ SPATE_DECL void Session::on_hangup() {
   if (!peer_) return;
   // Nothing more is read, so no read tells whether the client has gone altogether now.
   if (const std::error_code error = peer_.broken()) return end_of_input(error);
-  // It has ended its side, perhaps behind what is still to be read: it may wait for its answers, but has left a stream.
+  // It has ended its side, perhaps after what is still to be read: it may wait for its answers, but has left a stream.
   if (ended_ || std::exchange(end_ahead_, true) || state_ != State::handling) return;
   exchange_.respondent().input_ended();
   await_departure();
@@ -106,7 +106,7 @@ SPATE_DECL Channel Session::open_channel(const Request& request, const HeaderFie
   std::string head = http1_head(fields, framing_for(request), after_stream(request));
   // A client that has ended its side before its stream began has left it.
   if (input_ended()) close();
-  // There may be an end behind what was not read. The stream has to look for it.
+  // There may be an end after what was not read. The stream has to look for it.
   if (peer_ && paused_) peer_.await_readable();
   shard_->set_timer(*this, never);
   state_ = State::over;
@@ -203,7 +203,7 @@ SPATE_DECL void Session::read() {
     if (error == asio::error::would_block) return;
     if (error) return end_of_input(error == asio::error::eof ? std::error_code() : error);
     take({buffer, size}, budget);
-    // A short read has emptied the socket; what comes later is a new edge, and an end behind it a hangup.
+    // A short read has emptied the socket; what comes later is a new edge, and an end after it a hangup.
     if (size < sizeof buffer) return;
   }
 }

@@ -10,7 +10,7 @@ namespace spate::detail {
 SPATE_DECL bool StreamedCore::begin(Response head) {
   if (begun()) return false;
   // In one step with the post, which may fail, as it is with what ends the answer: whoever finds the head gone out
-  // posts behind it, and nothing goes before it.
+  // posts after it, and nothing goes before it.
   return shard_->run_if([this] { return is_open() && !begun_.exchange(true, std::memory_order_acq_rel); },
                         [self = Ref<StreamedCore>(this), head = std::move(head)]() mutable {
                           if (!self->sink_) return;

@@ -1,4 +1,8 @@
 // HandlerWaiter: a completion handler that waits, for an event to be with the kernel for instance.
+//
+// Any thread may complete it; only the first counts. The handler runs once, on its own executor, never in the call that
+// completes it. Whoever is to complete it holds a reference, and so does the handler's cancellation slot, until the
+// handler runs.
 #pragma once
 
 #include <atomic>

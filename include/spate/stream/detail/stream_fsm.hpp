@@ -10,8 +10,8 @@
 //
 //   opening     the head has not gone out
 //   live        events go out as they come; heartbeats in between
-//   owing       it is to end, behind what was accepted for it before and has to be drawn yet
-//   finishing   it is to end, behind what is queued: the last bytes are among it
+//   owing       it is to end, after what was accepted for it before and has to be drawn yet
+//   finishing   it is to end, after what is queued: the last bytes are among it
 //   over        nothing more is written
 //   told        and everybody who waited for the end knows
 //

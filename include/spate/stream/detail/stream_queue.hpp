@@ -63,9 +63,9 @@ class StreamQueue {
   /// Makes room for `event`, which finds the queue full, as the policy says.
   Room make_room(Shard& shard, const StreamOptions& limits, const EncodedEvent& event);
 
-  /// An event was dropped before it came here: the next one is behind a gap.
+  /// An event was dropped before it came here: the next one comes after a gap.
   void note_gap() noexcept { gap_due_ = true; }
-  /// Whether what is queued next is behind a gap, which is told then.
+  /// Whether what is queued next comes after a gap, which is told then.
   bool take_gap() noexcept { return std::exchange(gap_due_, false); }
 
   QueueNode& push(Shard& shard, QueueNode::Kind kind, const Rendition& rendition, const EncodedEvent& event,

@@ -1,7 +1,10 @@
 // WriteQueue: what waits for one client, in the order in which it goes out.
 //
 // A list of ranges of shared blocks. Its nodes come from a pool of the shard, so that queueing an event allocates
-// nothing once the shard has warmed up, and the queue of an idle stream is a few words. No I/O.
+// nothing once the shard has warmed up, and the queue of an idle stream is a few words.
+//
+// Shard only. It keeps alive what its bytes are in. Its end frees the nodes that it still has and tells nobody: whoever
+// waits is told by `clear`. No I/O.
 #pragma once
 
 #include <algorithm>
@@ -108,7 +111,7 @@ class WriteQueue {
   /// Takes back a gap at the very end: what was dropped there and what is dropped next are one gap.
   void drop_last_gap(NodePool& pool);
 
-  /// Gives the gaps that drops have left their bytes: `encode(id of the event behind)` returns an EncodedEvent, the
+  /// Gives the gaps that drops have left their bytes: `encode(id of the event after)` returns an EncodedEvent, the
   /// bytes to write, and what keeps them alive if not the event. To be called before `gather`. Returns how many gaps
   /// got bytes for the first time.
   template <typename Encode>
@@ -116,9 +119,9 @@ class WriteQueue {
     std::size_t fresh = 0;
     for (QueueNode* node = head_; node != nullptr && unresolved_ > 0; node = node->next) {
       if (node->kind != QueueNode::Kind::gap || node->size > 0) continue;
-      const QueueNode* behind = node->next;
-      while (behind != nullptr && !behind->has_position()) behind = behind->next;
-      auto [event, data, block] = encode(behind == nullptr ? std::string_view() : behind->event.id());
+      const QueueNode* after = node->next;
+      while (after != nullptr && !after->has_position()) after = after->next;
+      auto [event, data, block] = encode(after == nullptr ? std::string_view() : after->event.id());
       node->block = std::move(block);
       node->event = std::move(event);
       node->data = data.data();

@@ -38,7 +38,7 @@ SPATE_DECL std::shared_ptr<const Request> StreamCore::request() const {
 SPATE_DECL void StreamCore::open() {
   if (state_.load(std::memory_order_acquire) != State::pending) return;
   if (framing_ == Framing::none) return end(EndReason::completed);  // the head is all
-  // In one step with the post: whoever finds the stream open posts behind it, and so nothing goes before the head.
+  // In one step with the post: whoever finds the stream open posts after it, and so nothing goes before the head.
   shard_->post_if([this] { return advance(State::pending, State::open); },
                   call<&StreamCore::do_open>(Ref<StreamCore>(this)));
 }

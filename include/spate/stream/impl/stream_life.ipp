@@ -133,7 +133,7 @@ SPATE_DECL void StreamCore::on_timer(TimePoint now) {
     const StreamFsm::Action action = fsm_.timer_fired(now, expired, limits());
     if (action == StreamFsm::Action::nothing()) break;
     perform(action);
-    if (action.kind == StreamFsm::Action::Kind::end) break;  // it is posted, behind what was sent before
+    if (action.kind == StreamFsm::Action::Kind::end) break;  // it is posted, after what was sent before
   }
   if (!fsm_.is_over()) shard_->set_timer(*this, next_moment());
 }
@@ -156,7 +156,7 @@ SPATE_DECL void StreamCore::perform(const StreamFsm::Action& action, const Encod
   }
 }
 
-// What a client sends behind its request is never looked at; it is taken so that the end behind it is seen, and so
+// What a client sends after its request is never looked at; it is taken so that the end after it is seen, and so
 // that closing does not turn into a reset. (RFC 9112 9.3.2)
 SPATE_DECL bool StreamCore::on_readable() {
   if (!peer_) return false;

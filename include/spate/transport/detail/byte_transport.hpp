@@ -40,7 +40,7 @@ class ByteTransport {
   /// would_block means that it takes no more until the next on_writable, which has to be asked for with
   /// `await_writable`; it may have taken something nevertheless. Something, but less than `size`, without an error
   /// means that the rest may be offered again at once. What is offered next begins where it left off, and may go on
-  /// otherwise: behind the first buffer events may have been dropped.
+  /// otherwise: after the first buffer events may have been dropped.
   virtual std::size_t write(int peer, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                             std::error_code& error) = 0;
 

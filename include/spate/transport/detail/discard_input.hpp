@@ -1,4 +1,4 @@
-// Taking what a client sends where nobody wants it, so that the end behind it is seen, and so that closing does not
+// Taking what a client sends where nobody wants it, so that the end after it is seen, and so that closing does not
 // turn into a reset.
 #pragma once
 
