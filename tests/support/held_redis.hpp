@@ -7,8 +7,8 @@
 //   CHECK(redis->take_heard() == Texts{"PING", "PING", "SCRIPT LOAD", ...});
 //   redis->let_pass(500ms);
 //
-// It answers like a Redis to which nothing happens, as far as nodes ask: it keeps a log, counts publishers, grants a
-// lease. A test may hold answers back and give its own. Scripts are known by their names in redis_scripts.hpp.
+// It answers as RedisKeyspace does, like a Redis to which nothing happens. A test may hold answers back and give its
+// own. Scripts are known by their names in redis_scripts.hpp.
 //
 // What connections hold may hold the Redis: whoever connects closes, and lets it turn once more.
 #pragma once
@@ -37,50 +37,18 @@
 
 #include <spate/cluster/detail/redis_connection.hpp>
 #include <spate/cluster/detail/redis_io.hpp>
-#include <spate/cluster/detail/redis_scripts.hpp>
 #include <spate/cluster/detail/redis_session.hpp>
 #include <spate/cluster/redis_options.hpp>
 #include <spate/error.hpp>
+#include "support/redis_keyspace.hpp"
+#include "support/resp.hpp"
 #include "support/texts.hpp"
 
 namespace spate::test {
 
-/// The protocol of Redis, as it answers.
-namespace resp {
-
-inline std::string simple(const std::string& text) {
-  return "+" + text + "\r\n";
-}
-inline std::string error(const std::string& text) {
-  return "-" + text + "\r\n";
-}
-inline std::string integer(std::int64_t number) {
-  return ":" + std::to_string(number) + "\r\n";
-}
-inline std::string bulk(const std::string& text) {
-  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
-}
-inline std::string nothing() {
-  return "*-1\r\n";
-}
-inline std::string array(const std::vector<std::string>& elements) {
-  std::string all = "*" + std::to_string(elements.size()) + "\r\n";
-  for (const std::string& element : elements) all += element;
-  return all;
-}
-
-}  // namespace resp
-
 class HeldRedis final : public detail::RedisIo {
  public:
-  /// A command that came: "PING", or of a script its name.
-  struct Command {
-    std::string name;
-    std::vector<std::string> words;      // of a script the keys, as they came
-    std::vector<std::string> arguments;  // of a script alone, after its keys
-    std::size_t connection;              // counted from 0, as they are made
-    detail::TimePoint at;
-  };
+  using Command = RedisCommand;
 
   // ---- what a node reaches it by ----
 
@@ -155,12 +123,8 @@ class HeldRedis final : public detail::RedisIo {
   /// Operations of sockets so far.
   std::size_t operations() const { return operations_; }
   /// The messages of the log, in order.
-  Texts log() const {
-    Texts messages;
-    for (const Entry& entry : entries_) messages.push_back(entry.message);
-    return messages;
-  }
-  const std::string& epoch() const { return epoch_; }
+  Texts log() const { return keyspace_.log(); }
+  const std::string& epoch() const { return keyspace_.epoch(); }
 
   // ---- what a test does ----
 
@@ -229,26 +193,16 @@ class HeldRedis final : public detail::RedisIo {
   }
   /// Another node puts this into the log.
   void append(const std::string& message) {
-    add_entry(message);
+    keyspace_.append(message);
     turn();
   }
   /// It has another log, or none yet.
-  void lose_log(const std::string& epoch = {}) {
-    epoch_ = epoch;
-    entries_.clear();
-    counters_.clear();
-  }
+  void lose_log(const std::string& epoch = {}) { keyspace_.lose_log(epoch); }
   /// It knows no script any more.
-  void flush_scripts() { loaded_.clear(); }
-  void lose_lease() { holder_.clear(); }
+  void flush_scripts() { keyspace_.flush_scripts(); }
+  void lose_lease() { keyspace_.lose_lease(); }
 
  private:
-  struct Entry {
-    std::uint64_t number;
-    std::string message;
-    std::string id() const { return std::to_string(number) + "-0"; }
-  };
-
   class Timer final : public detail::RedisTimer {
    public:
     explicit Timer(HeldRedis& of) : redis(of) { redis.timers_.push_back(this); }
@@ -361,7 +315,7 @@ class HeldRedis final : public detail::RedisIo {
     /// When what blocks here ends without an answer.
     detail::TimePoint blocks_until() const {
       const bool blocks = !input_.empty() && input_.front().name == "XREAD" && !redis.held_.contains("XREAD");
-      return blocks ? input_.front().at + quiet : detail::never;
+      return blocks ? input_.front().at + RedisKeyspace::quiet : detail::never;
     }
 
     HeldRedis& redis;
@@ -383,7 +337,7 @@ class HeldRedis final : public detail::RedisIo {
         void* parsed = nullptr;
         if (redisReaderGetReply(reader_.get(), &parsed) != REDIS_OK || parsed == nullptr) return;
         const std::unique_ptr<void, void (*)(void*)> owned(parsed, &freeReplyObject);
-        input_.push_back(redis.read_command(*static_cast<const redisReply*>(parsed), number));
+        input_.push_back(RedisCommand::read(*static_cast<const redisReply*>(parsed), number, redis.now_));
         redis.commands_.push_back(input_.back());
       }
     }
@@ -405,8 +359,6 @@ class HeldRedis final : public detail::RedisIo {
     std::function<void(bool)> writing_;
   };
 
-  static constexpr std::chrono::seconds quiet{1};
-
   bool next_fails() { return ++operations_ == fails_at_; }
 
   Timer* first_due() {
@@ -414,34 +366,6 @@ class HeldRedis final : public detail::RedisIo {
       if (timer->at <= now_) return timer;
     }
     return nullptr;
-  }
-
-  static const std::map<std::string_view, std::string>& script_names() {
-    namespace scripts = detail::redis_scripts;
-    static const std::map<std::string_view, std::string> names{
-        {scripts::hello, "hello"},   {scripts::offer, "offer"}, {scripts::settle, "settle"},
-        {scripts::append, "append"}, {scripts::read, "read"},   {scripts::reaches, "reaches"},
-        {scripts::route, "route"},   {scripts::lease, "lease"}, {scripts::presence, "presence"},
-        {scripts::forget, "forget"}, {scripts::leave, "leave"}, {scripts::counts, "counts"},
-        {scripts::others, "others"},
-    };
-    return names;
-  }
-
-  Command read_command(const redisReply& parsed, std::size_t connection) {
-    Command command{{}, {}, {}, connection, now_};
-    std::vector<std::string> all;
-    for (std::size_t i = 0; i < parsed.elements; ++i) all.emplace_back(detail::text_of(*parsed.element[i]));
-    if (all.front() == "EVALSHA") {
-      command.name = all[1].substr(all[1].find(':') + 1);
-      const std::size_t keys = std::stoul(all[2]);
-      command.words.assign(all.begin() + 3, all.end());
-      command.arguments.assign(command.words.begin() + static_cast<std::ptrdiff_t>(keys), command.words.end());
-    } else {
-      command.name = all.front() == "SCRIPT" ? "SCRIPT LOAD" : all.front();
-      command.words.assign(all.begin() + 1, all.end());
-    }
-    return command;
   }
 
   std::optional<std::string> answer_to(Socket& socket, const Command& command) {
@@ -455,93 +379,7 @@ class HeldRedis final : public detail::RedisIo {
       if (let_through == 0) return std::nullopt;
       --let_through;
     }
-    if (const bool script = command.name.front() >= 'a'; script && !loaded_.contains(command.name)) {
-      return resp::error("NOSCRIPT No matching script.");
-    }
-    return answer(socket, command);
-  }
-
-  std::optional<std::string> answer(Socket& socket, const Command& command) {
-    const std::string& name = command.name;
-    const auto& arguments = command.arguments;
-    if (name == "PING" && socket.subscribed) return resp::array({resp::bulk("pong"), resp::bulk("")});
-    if (name == "PING") return resp::simple("PONG");
-    if (name == "AUTH" || name == "SELECT") return resp::simple("OK");
-    if (name == "INFO") return resp::bulk("run_id:1\r\nmaster_replid:1\r\n");
-    if (name == "SCRIPT LOAD") {
-      const std::string& script = script_names().at(command.words[1]);
-      loaded_.insert(script);
-      return resp::bulk("sha:" + script);
-    }
-    if (name == "SUBSCRIBE") {
-      socket.subscribed = true;
-      std::string all;
-      for (std::size_t i = 0; i < command.words.size(); ++i) {
-        all += resp::array({resp::bulk("subscribe"), resp::bulk(command.words[i]), resp::integer(std::int64_t(i) + 1)});
-      }
-      return all;
-    }
-    if (name == "PUBSUB") return resp::array({resp::bulk(command.words[1]), resp::integer(1)});
-    if (name == "hello") return hello(arguments);
-    if (name == "append") return append(command.words[2], arguments);
-    if (name == "read") return read(arguments[0], std::stoul(arguments[1]));
-    if (name == "XREAD") return news(command);
-    if (name == "reaches") return resp::integer(entries_.empty() || number_of(arguments[0]) == 0 ? 0 : 1);
-    if (name == "lease") {
-      const bool goes_on = std::exchange(holder_, arguments[2]) == arguments[2];
-      return resp::array({resp::integer(goes_on ? 1 : 0), resp::integer(0)});
-    }
-    if (name == "presence") return resp::integer(std::int64_t(arguments.size() - 4) / 2);
-    if (name == "counts") return resp::array({resp::integer(0), resp::integer(0)});
-    if (name == "others") return resp::array({});
-    if (name == "XINFO") return resp::array({resp::bulk("last-generated-id"), resp::bulk(newest())});
-    if (name == "leave" || name == "forget" || name == "XTRIM") return resp::integer(0);
-    return resp::integer(1);  // PUBLISH, route, WAIT, settle, offer
-  }
-
-  std::string newest() const { return entries_.empty() ? "0-0" : entries_.back().id(); }
-  static std::uint64_t number_of(const std::string& id) { return std::stoull(id); }
-
-  void add_entry(const std::string& message) { entries_.push_back({entries_.size() + 1, message}); }
-
-  std::string hello(const std::vector<std::string>& arguments) {
-    if (epoch_.empty()) epoch_ = arguments[0];
-    const std::string stamp = entries_.empty() ? "" : entries_.back().message.substr(0, 17);
-    return resp::array({resp::bulk(epoch_), resp::integer(0), resp::bulk(newest()), resp::bulk("0-0"),
-                        resp::bulk(entries_.empty() ? "" : newest()), resp::bulk(stamp)});
-  }
-
-  std::string append(const std::string& publisher, const std::vector<std::string>& arguments) {
-    if (arguments[0] != epoch_) return resp::error("EPOCH the log has begun anew");
-    std::uint64_t& last = counters_[publisher];
-    const std::uint64_t counter = std::stoull(arguments[1]);
-    if (counter <= last) return resp::integer(0);
-    if (counter != last + 1 && arguments[2] != "1") return resp::error("ORDER an earlier event has failed");
-    last = counter;
-    add_entry(arguments[5]);
-    return resp::bulk(newest());
-  }
-
-  std::vector<std::string> entries_behind(const std::string& id, std::size_t most) const {
-    std::vector<std::string> found;
-    for (const Entry& entry : entries_) {
-      if (entry.number <= number_of(id) || found.size() == most) continue;
-      found.push_back(resp::array({resp::bulk(entry.id()), resp::array({resp::bulk("e"), resp::bulk(epoch_),
-                                                                        resp::bulk("m"), resp::bulk(entry.message)})}));
-    }
-    return found;
-  }
-
-  std::string read(const std::string& from, std::size_t most) const {
-    const auto size = static_cast<std::int64_t>(entries_.size());
-    return resp::array({resp::bulk(epoch_), resp::integer(size), resp::integer(size), resp::bulk(newest()),
-                        resp::bulk(entries_.empty() ? "" : "1-0"), resp::array(entries_behind(from, most))});
-  }
-
-  std::optional<std::string> news(const Command& command) const {
-    const std::vector<std::string> found = entries_behind(command.words.back(), std::stoul(command.words[1]));
-    if (!found.empty()) return resp::array({resp::array({resp::bulk("log"), resp::array(found)})});
-    return now_ >= command.at + quiet ? std::optional(resp::nothing()) : std::nullopt;
+    return keyspace_.answer(command, socket.subscribed, now_);
   }
 
   detail::TimePoint now_{std::chrono::hours(1)};
@@ -566,11 +404,7 @@ class HeldRedis final : public detail::RedisIo {
   std::map<std::string, std::size_t> let_through_;
   std::map<std::string, std::deque<std::string>> replies_;
 
-  std::set<std::string> loaded_;  // scripts
-  std::string epoch_;
-  std::vector<Entry> entries_;
-  std::map<std::string, std::uint64_t> counters_;  // of publishers
-  std::string holder_;                             // of the lease
+  RedisKeyspace keyspace_;
 };
 
 inline RedisOptions in_mode(ClusterMode mode) {
