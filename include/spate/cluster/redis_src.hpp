@@ -17,6 +17,8 @@
 #include <spate/cluster/impl/redis_log_sizes.ipp>
 #include <spate/cluster/impl/redis_log_tail.ipp>
 #include <spate/cluster/impl/redis_node.ipp>
+#include <spate/cluster/impl/redis_node_receive.ipp>
+#include <spate/cluster/impl/redis_node_session.ipp>
 #include <spate/cluster/impl/redis_presence.ipp>
 #include <spate/cluster/impl/redis_pulse.ipp>
 #include <spate/cluster/impl/redis_sender.ipp>

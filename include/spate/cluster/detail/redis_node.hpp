@@ -232,4 +232,6 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
 #if defined(SPATE_HEADER_ONLY)
 #include <spate/cluster/impl/redis_node.ipp>
+#include <spate/cluster/impl/redis_node_receive.ipp>
+#include <spate/cluster/impl/redis_node_session.ipp>
 #endif
