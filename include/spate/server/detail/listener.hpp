@@ -20,7 +20,7 @@
 
 namespace spate::detail {
 
-/// The place of a connection from `remote` that was accepted; nothing when there is none for it. Then it is closed, at
+/// The permit of a connection from `remote` that was accepted; nothing when there is none for it. Then it is closed, at
 /// once: whoever opens connections faster than they can be refused in words is not owed a word. Any thread.
 SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, OwnedSocket& accepted,
                                                          const SocketProtocol::endpoint& remote);
