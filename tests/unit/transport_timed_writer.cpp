@@ -96,7 +96,7 @@ TEST_CASE("nothing is written without an attempt, and without an error", "[trans
   CHECK_FALSE(one.answering->error);
 }
 
-TEST_CASE("what a peer refuses goes on behind what it took", "[transport][writer]") {
+TEST_CASE("what a peer refuses goes on after what it took", "[transport][writer]") {
   OnePeer one;
   one.client().limit_room(5);
   one.client().split_writes(2);

@@ -1,4 +1,4 @@
-// A client that has ended its side of the connection behind its request: it has gone, or waits for its answer.
+// A client that has ended its side of the connection after its request: it has gone, or waits for its answer.
 //
 // Nobody can tell but by writing to it. Where it may take a while until there is something to write, `100 Continue` is
 // written now and then, which every client of HTTP/1.1 ignores. If the client has gone, its host answers that by
