@@ -1,4 +1,4 @@
-# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis and libjwt,
+# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis, libjwt and nghttp2,
 # which runs again on the machine of the program that uses them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -21,4 +21,5 @@ install(FILES
   cmake/spate_llhttp.cmake
   cmake/spate_hiredis.cmake
   cmake/spate_libjwt.cmake
+  cmake/spate_nghttp2.cmake
   DESTINATION "${spate_package_dir}")

@@ -3,6 +3,7 @@
 #
 #   spate::spate   the library: headers, C++20, threads, Asio, llhttp
 #   spate::redis   spate::spate and hiredis, for <spate/cluster/redis_bus.hpp>; exists only where hiredis does
+#   spate::http2   spate::spate and nghttp2, for <spate/http2/http2.hpp>; exists only where nghttp2 does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
@@ -10,6 +11,7 @@
 #
 #   spate::compiled         spate::spate
 #   spate::compiled_redis   spate::redis
+#   spate::compiled_http2   spate::http2
 #
 # A program takes all of them in one form or in the other.
 #
@@ -22,6 +24,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/spate_asio.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_llhttp.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_hiredis.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_libjwt.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/spate_nghttp2.cmake")
 
 add_library(spate INTERFACE)
 add_library(spate::spate ALIAS spate)
@@ -33,6 +36,12 @@ if(TARGET spate::hiredis)
   add_library(spate_redis INTERFACE)
   add_library(spate::redis ALIAS spate_redis)
   target_link_libraries(spate_redis INTERFACE spate::spate spate::hiredis)
+endif()
+
+if(TARGET spate::nghttp2)
+  add_library(spate_http2 INTERFACE)
+  add_library(spate::http2 ALIAS spate_http2)
+  target_link_libraries(spate_http2 INTERFACE spate::spate spate::nghttp2)
 endif()
 
 if(TARGET spate::libjwt)
@@ -55,4 +64,7 @@ endfunction()
 spate_add_compiled(spate_compiled spate/src.hpp spate::spate)
 if(TARGET spate::redis)
   spate_add_compiled(spate_compiled_redis spate/cluster/redis_src.hpp spate::compiled spate::redis)
+endif()
+if(TARGET spate::http2)
+  spate_add_compiled(spate_compiled_http2 spate/http2/http2_src.hpp spate::compiled spate::http2)
 endif()

@@ -31,8 +31,8 @@ class Resident : public RefCounted<Resident> {
   virtual void on_hangup() {}
   /// The server drains: finish what is going on, then close.
   virtual void on_drain() {}
-  /// The drain's deadline has passed: close now. Returns whether something was cut short.
-  virtual bool on_cut() { return false; }
+  /// The drain's deadline has passed: close now. Returns how many streams and answers were cut short.
+  virtual std::size_t on_cut() { return 0; }
   /// What was done for it has thrown, and may be half done: it is over. May be called again when it throws itself.
   SPATE_DECL virtual void on_failure(std::error_code error);
   /// The work asked for with Loop::mark_dirty: write what waits, at the cost of `budget`.

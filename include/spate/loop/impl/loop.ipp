@@ -61,7 +61,7 @@ SPATE_DECL std::size_t Loop::cut(std::exception_ptr& failure) {
 SPATE_DECL std::size_t Loop::cut(const std::vector<Ref<Resident>>& all, std::exception_ptr& failure) {
   std::size_t count = 0;
   for (const Ref<Resident>& resident : all) {
-    run_for(*resident, failure, [&] { count += resident->on_cut() ? 1U : 0U; });
+    run_for(*resident, failure, [&] { count += resident->on_cut(); });
   }
   return count;
 }

@@ -69,7 +69,7 @@ class Feed final : public Resident {
 
   SPATE_DECL void on_timer(TimePoint now) override;
 
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
   // Not everybody may have had a broadcast: they come back, and hear again what they missed.
   SPATE_DECL void on_failure(std::error_code error) override;

@@ -44,7 +44,7 @@ class Poll final : public Resident {
   /// Its client has asked again, or its user has gone: there is no grace to end any more.
   void forget();
   SPATE_DECL void on_timer(TimePoint now) override;
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
  private:
   friend class Polls;

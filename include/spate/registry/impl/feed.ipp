@@ -74,9 +74,9 @@ SPATE_DECL void Feed::on_timer(TimePoint now) {
   end_hold();
 }
 
-SPATE_DECL bool Feed::on_cut() {
+SPATE_DECL std::size_t Feed::on_cut() {
   end_hold();
-  return false;
+  return 0;
 }
 
 SPATE_DECL void Feed::on_failure(std::error_code error) {

@@ -76,9 +76,9 @@ SPATE_DECL void Poll::on_timer(TimePoint) {
   end_grace();
 }
 
-SPATE_DECL bool Poll::on_cut() {
+SPATE_DECL std::size_t Poll::on_cut() {
   end_grace();  // its client cannot ask again
-  return false;
+  return 0;
 }
 
 SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events)

@@ -29,7 +29,7 @@ class FirstBytes final : public Resident {
   void on_hangup() override { on_readable(); }
   void on_timer(TimePoint) override { close(); }
   void on_drain() override { close(); }
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
  private:
   void begin(std::string_view read);

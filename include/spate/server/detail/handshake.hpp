@@ -36,7 +36,7 @@ class Handshake final : public Resident {
   SPATE_DECL Remaining flush(int& budget) override;
   void on_timer(TimePoint) override { fail(); }
   void on_drain() override { close(); }
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
  private:
   // Of a turn's budget: as much as some hundred events.

@@ -60,7 +60,7 @@ class Session final : public VerdictSink {
 
   SPATE_DECL void on_drain() override;
 
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
   // ---- for the respondent ----
 

@@ -39,9 +39,9 @@ SPATE_DECL bool FirstBytes::on_readable() {
   return false;
 }
 
-SPATE_DECL bool FirstBytes::on_cut() {
+SPATE_DECL std::size_t FirstBytes::on_cut() {
   close();
-  return false;  // nothing had been asked yet
+  return 0;  // nothing had been asked yet
 }
 
 SPATE_DECL void FirstBytes::begin(std::string_view read) {

@@ -41,9 +41,9 @@ SPATE_DECL Remaining Handshake::flush(int& budget) {
   return Remaining::nothing;
 }
 
-SPATE_DECL bool Handshake::on_cut() {
+SPATE_DECL std::size_t Handshake::on_cut() {
   close();
-  return false;  // nothing had been asked yet
+  return 0;  // nothing had been asked yet
 }
 
 SPATE_DECL void Handshake::advance() {

@@ -94,12 +94,12 @@ SPATE_DECL void Session::on_drain() {
   exchange_.respondent().drain();
 }
 
-SPATE_DECL bool Session::on_cut() {
+SPATE_DECL std::size_t Session::on_cut() {
   const bool busy = state_ == State::handling || state_ == State::answering;
   const Respondent left = exchange_.respondent();
   close();
   left.cut();
-  return busy;
+  return busy ? 1 : 0;
 }
 
 SPATE_DECL Channel Session::open_channel(const Request& request, const HeaderFields& fields) {

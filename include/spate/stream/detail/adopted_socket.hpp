@@ -41,7 +41,7 @@ class AdoptedSocket final : public AnswerSink {
   void on_drain() override {
     if (stream_) stream_->end(EndReason::shutdown);
   }
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
   bool input_ended() const noexcept override { return ended_; }
 

@@ -199,7 +199,7 @@ class StreamCore final : public Resident {
   void on_drain() override {
     if (!settings_->finish_on_drain) end(EndReason::shutdown);
   }
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
   SPATE_DECL void on_failure(std::error_code error) override;
 
  private:

@@ -50,9 +50,9 @@ SPATE_DECL void AdoptedSocket::on_timer(TimePoint now) {
   shard_.set_timer(*this, writer_.next(settings_->limits.write));
 }
 
-SPATE_DECL bool AdoptedSocket::on_cut() {
+SPATE_DECL std::size_t AdoptedSocket::on_cut() {
   const Ref<StreamCore> stream = close();
-  return stream ? stream->on_cut() : true;
+  return stream ? stream->on_cut() : 1;
 }
 
 SPATE_DECL Channel AdoptedSocket::open_channel(const Request& request, const HeaderFields& fields) {

@@ -186,10 +186,10 @@ SPATE_DECL void StreamCore::input_ended() {
   shard_->set_timer(*this, next_moment());
 }
 
-SPATE_DECL bool StreamCore::on_cut() {
-  if (fsm_.is_over()) return false;
+SPATE_DECL std::size_t StreamCore::on_cut() {
+  if (fsm_.is_over()) return 0;
   perform(fsm_.break_off(EndReason::shutdown, {}));
-  return true;
+  return 1;
 }
 
 // The client comes back, and hears again what it may have missed.

@@ -24,7 +24,7 @@ class LingeringClose final : public Resident {
   // The client has ended its side too: only what it sent before may be left to take.
   void on_hangup() override { on_readable(); }
   void on_timer(TimePoint) override { close(); }
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
 
  private:
   static constexpr std::chrono::seconds patience{2};

@@ -29,9 +29,9 @@ SPATE_DECL bool LingeringClose::on_readable() {
   return false;
 }
 
-SPATE_DECL bool LingeringClose::on_cut() {
+SPATE_DECL std::size_t LingeringClose::on_cut() {
   close();
-  return false;  // everything had been sent
+  return 0;  // everything had been sent
 }
 
 SPATE_DECL void LingeringClose::close() {

@@ -1,0 +1,273 @@
+// The functions of http2_framing.hpp.
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/http/detail/tokens.hpp>
+#include <spate/http2/detail/http2_framing.hpp>
+
+namespace spate::detail {
+
+// nghttp2 keeps a pointer for each stream: its channel, and one more, so that null is none.
+SPATE_DECL Http2Framing::Channel Http2Framing::channel_of(void* user_data) noexcept {
+  return static_cast<Channel>(reinterpret_cast<std::intptr_t>(user_data)) - 1;
+}
+
+SPATE_DECL Http2Framing::Channel Http2Framing::channel_of(Stream stream) const noexcept {
+  return channel_of(nghttp2_session_get_stream_user_data(session_, stream));
+}
+
+struct Http2Framing::Callbacks {
+  static Http2Framing& self(void* user_data) { return *static_cast<Http2Framing*>(user_data); }
+
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    framing.events_.on_frame_head({head->type, head->flags, head->length, framing.channel_of(head->stream_id)});
+    return 0;
+  }
+
+  static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers
+    const Stream stream = frame->hd.stream_id;
+    const Channel channel = self(user_data).events_.on_request(stream);
+    if (channel == no_channel) {
+      return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_REFUSED_STREAM) == 0
+                 ? 0
+                 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    nghttp2_session_set_stream_user_data(session, stream, reinterpret_cast<void*>(std::intptr_t{channel} + 1));
+    return 0;
+  }
+
+  static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
+                    const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    const Channel channel = framing.channel_of(frame->hd.stream_id);
+    if (channel == no_channel || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    framing.events_.on_field(channel, {reinterpret_cast<const char*>(name), name_size},
+                             {reinterpret_cast<const char*>(value), value_size});
+    return 0;
+  }
+
+  // Without this callback nghttp2 leaves out a field with a forbidden byte, as if it had not come.
+  static int invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t,
+                            const std::uint8_t*, std::size_t, std::uint8_t, void*) {
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
+  static int frame(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+    const bool is_head = frame->hd.type == NGHTTP2_HEADERS;
+    if (!is_head && frame->hd.type != NGHTTP2_DATA) return 0;
+    Http2Framing& framing = self(user_data);
+    const Channel channel = framing.channel_of(frame->hd.stream_id);
+    if (channel == no_channel) return 0;
+    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (is_head && frame->headers.cat == NGHTTP2_HCAT_REQUEST) framing.events_.on_head_end(channel, !ends);
+    if (ends) framing.events_.on_body_end(channel);
+    return 0;
+  }
+
+  static int data_chunk(nghttp2_session* session, std::uint8_t, Stream stream, const std::uint8_t* data,
+                        std::size_t size, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    const Channel channel = framing.channel_of(stream);
+    // Each stream may always send more; what the connection may have on its way is given back when it is used.
+    if (nghttp2_session_consume_stream(session, stream, size) != 0) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (channel == no_channel) {
+      return nghttp2_session_consume_connection(session, size) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    framing.events_.on_body(channel, {reinterpret_cast<const char*>(data), size});
+    return 0;
+  }
+
+  static int stream_close(nghttp2_session*, Stream stream, std::uint32_t code, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    const Channel channel = framing.channel_of(stream);
+    if (channel != no_channel) framing.events_.on_stream_end(channel, code);
+    return 0;
+  }
+
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+        (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+      const Channel channel = framing.channel_of(frame->hd.stream_id);
+      if (channel != no_channel) framing.events_.on_answer_end(channel);
+    }
+    if (frame->hd.type != NGHTTP2_RST_STREAM) return 0;
+    switch (frame->rst_stream.error_code) {
+      case NGHTTP2_NO_ERROR:
+      case NGHTTP2_CANCEL:
+      case NGHTTP2_REFUSED_STREAM:
+      case NGHTTP2_INTERNAL_ERROR: return 0;
+      default: framing.events_.on_fault(); return 0;
+    }
+  }
+
+  static ssize_t read_body(nghttp2_session*, Stream, std::uint8_t* out, std::size_t size, std::uint32_t* flags,
+                           nghttp2_data_source* source, void* user_data) {
+    const Piece piece = self(user_data).events_.on_piece(channel_of(source->ptr), out, size);
+    if (piece.then == Piece::Then::end) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (piece.size == 0 && piece.then == Piece::Then::later) return NGHTTP2_ERR_DEFERRED;
+    return static_cast<ssize_t>(piece.size);
+  }
+
+  static nghttp2_session_callbacks* make() {
+    nghttp2_session_callbacks* all = nullptr;
+    if (nghttp2_session_callbacks_new(&all) != 0) throw std::bad_alloc();
+    nghttp2_session_callbacks_set_on_begin_frame_callback(all, &begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(all, &begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(all, &header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(all, &invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(all, &frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(all, &data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(all, &stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(all, &frame_sent);
+    return all;
+  }
+};
+
+SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings) : events_(events) {
+  nghttp2_session_callbacks* const callbacks = Callbacks::make();
+  nghttp2_option* options = nullptr;
+  int failed = nghttp2_option_new(&options);
+  if (failed == 0) {
+    nghttp2_option_set_no_auto_window_update(options, 1);
+    // Streams that are closed are not kept for a tree of priorities, which nobody uses any more. (RFC 9113 5.3.2)
+    nghttp2_option_set_no_closed_streams(options, 1);
+    failed = nghttp2_session_server_new2(&session_, callbacks, this, options);
+    nghttp2_option_del(options);
+  }
+  nghttp2_session_callbacks_del(callbacks);
+  if (failed != 0) throw std::bad_alloc();
+  try {
+    announce(settings);
+  } catch (...) {
+    nghttp2_session_del(session_);
+    throw;
+  }
+}
+
+SPATE_DECL Http2Framing::~Http2Framing() {
+  nghttp2_session_del(session_);
+}
+
+// nghttp2 ends the connection of a client that has more streams than it was told by settings which it has acknowledged.
+// One stream too many is no reason for that: nghttp2 knows of no limit, the client does, and who refuses is on_request.
+SPATE_DECL void Http2Framing::announce(const Settings& settings) {
+  const nghttp2_settings_entry entries[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, NGHTTP2_MAX_WINDOW_SIZE},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, settings.max_header_bytes},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  };
+  if (nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, std::size(entries)) != 0) throw std::bad_alloc();
+  const std::uint8_t* frame = nullptr;
+  const ssize_t size = nghttp2_session_mem_send(session_, &frame);
+  if (size <= 0) throw std::bad_alloc();
+  first_.assign(reinterpret_cast<const char*>(frame), static_cast<std::size_t>(size));
+  constexpr std::size_t head_size = 9, entry_size = 6;
+  const std::uint32_t told = settings.max_streams;
+  for (std::size_t at = head_size; at + entry_size <= first_.size(); at += entry_size) {
+    if (first_[at] != 0 || first_[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) continue;
+    for (std::size_t i = 0; i < 4; ++i) first_[at + 2 + i] = static_cast<char>(told >> (8 * (3 - i)) & 0xFF);
+  }
+  const auto window = static_cast<std::int32_t>(std::min<std::size_t>(settings.window, NGHTTP2_MAX_WINDOW_SIZE));
+  if (nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, window) != 0) throw std::bad_alloc();
+}
+
+SPATE_DECL bool Http2Framing::take(std::string_view bytes) {
+  if (broken_) return false;
+  const ssize_t taken =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  if (taken >= 0) return true;
+  if (taken == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  // The session is of no use any more: what is still said is said without it.
+  broken_ = true;
+  const bool flood =
+      taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
+      std::string_view(nghttp2_strerror(static_cast<int>(taken))).find("CONTINUATION") != std::string_view::npos;
+  const std::uint32_t code = flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
+  const auto last = static_cast<std::uint32_t>(nghttp2_session_get_last_proc_stream_id(session_));
+  goodbye_.assign({0, 0, 8, NGHTTP2_GOAWAY, 0, 0, 0, 0, 0});
+  for (const std::uint32_t word : {last, code}) {
+    for (int shift = 24; shift >= 0; shift -= 8) goodbye_ += static_cast<char>(word >> shift & 0xFF);
+  }
+  return false;
+}
+
+SPATE_DECL bool Http2Framing::put_frames(std::string& out) {
+  // The largest that nghttp2 gives at once: a frame's head and its payload, padding included.
+  constexpr std::size_t max_frames = 17 * 1024;
+  if (out.capacity() - out.size() < max_frames) out.reserve(std::max(out.size() + max_frames, 2 * out.capacity()));
+  if (!first_.empty()) {
+    out += first_;
+    first_ = {};
+    return true;
+  }
+  if (broken_) {
+    out += goodbye_;
+    return !std::exchange(goodbye_, {}).empty();
+  }
+  const std::uint8_t* data = nullptr;
+  const ssize_t size = nghttp2_session_mem_send(session_, &data);
+  if (size == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  if (size <= 0) return false;
+  out.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
+  return true;
+}
+
+SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFields& fields, Body body) {
+  static constexpr std::string_view of_http1[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding",
+                                                  "upgrade"};
+  std::string names, code = std::to_string(status);
+  for (const auto& field : fields) names += field.first;
+  std::transform(names.begin(), names.end(), names.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; });
+  std::vector<nghttp2_nv> all;
+  all.reserve(fields.size() + 1);
+  const auto add = [&](std::string_view name, std::string_view value) {
+    all.push_back({reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
+                   reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(),
+                   NGHTTP2_NV_FLAG_NONE});
+  };
+  add(":status", code);
+  std::size_t at = 0;
+  for (const auto& [name, value] : fields) {
+    const std::string_view lower(names.data() + at, name.size());
+    at += name.size();
+    if (std::find(std::begin(of_http1), std::end(of_http1), lower) == std::end(of_http1)) add(lower, value);
+  }
+  nghttp2_data_provider provider{};
+  provider.source.ptr = nghttp2_session_get_stream_user_data(session_, stream);
+  provider.read_callback = &Callbacks::read_body;
+  int failed;
+  if (status < 200) {
+    failed = nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream, nullptr, all.data(), all.size(), nullptr);
+  } else {
+    failed =
+        nghttp2_submit_response(session_, stream, all.data(), all.size(), body == Body::follows ? &provider : nullptr);
+  }
+  if (failed == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+}
+
+SPATE_DECL void Http2Framing::reset(Stream stream, std::uint32_t code) {
+  if (nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream, code) == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+}
+
+SPATE_DECL void Http2Framing::retire() {
+  const Stream last = nghttp2_session_get_last_proc_stream_id(session_);
+  if (nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, nullptr, 0) == NGHTTP2_ERR_NOMEM) {
+    throw std::bad_alloc();
+  }
+}
+
+SPATE_DECL void Http2Framing::terminate(std::uint32_t code) {
+  if (nghttp2_session_terminate_session(session_, code) == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+}
+
+}  // namespace spate::detail
