@@ -325,7 +325,9 @@ int run(int argc, char** argv) {
     spate::Server server(options);
     const auto bus = settings.cluster.make_bus(io.get_executor(), settings.replay);
     const Hub hub(server, settings, bus);
+    settings.encryption.reload_on_signal(io);
     const int status = settings.program.serve(io, server);
+    settings.encryption.stop();
     if (bus) leave(*bus, io);
     return status;
   } catch (const std::invalid_argument& error) {

@@ -45,6 +45,18 @@ inline std::string metrics(const spate::ServerStats& stats, const spate::Emitter
   reason("shutdown", ended(shutdown));
   reason("error", ended(error));
 
+  head("spate_connections", "gauge", "Connections open now, by protocol and encryption.");
+  const auto connections = [&](std::string_view protocol, std::string_view tls, std::uint64_t value) {
+    text.append("spate_connections{protocol=\"").append(protocol).append("\",tls=\"").append(tls).append("\"} ");
+    text.append(std::to_string(value)).append("\n");
+  };
+  const spate::OpenConnections& open = stats.open_connections;
+  connections("http/1.1", "0", open.http1);
+  connections("http/1.1", "1", open.http1_tls);
+  connections("h2", "0", open.http2);
+  connections("h2", "1", open.http2_tls);
+  metric("spate_tls_handshake_failures_total", "counter", "TLS handshakes that failed or took too long.",
+         stats.handshake_failures);
   metric("spate_rejected_total", "counter", "Connections refused by a limit.", stats.rejected);
   metric("spate_replayed_events_total", "counter", "Events drawn from the replay store.", stats.replayed_events);
   metric("spate_gaps_total", "counter", "Gaps told to clients.", stats.gaps);

@@ -11,6 +11,7 @@
 
 #include "hub/access.hpp"
 #include "hub/cluster.hpp"
+#include "hub/encryption.hpp"
 
 namespace hub {
 
@@ -24,6 +25,7 @@ struct Settings {
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
   Access access;
   ClusterSettings cluster;
+  Encryption encryption;
 
   /// Ends the program when the command line cannot be understood.
   Settings(int argc, char** argv) {
@@ -51,7 +53,9 @@ struct Settings {
     access.add_options(program);
     program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
     cluster.add_options(program);
+    encryption.add_options(program);
     program.parse(argc, argv);
+    encryption.apply(program, server);
 
     if (server.request_timeout.count() == 0)
       program.refuse("option --request-timeout-ms: \"0\" would refuse everything");
