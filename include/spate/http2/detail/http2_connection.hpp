@@ -103,6 +103,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   static constexpr std::size_t max_block = 256 * 1024;
   // What one unit of a turn's budget pays for besides a request or a write.
   static constexpr std::size_t bytes_per_budget = 4096;
+  // How long what a client had sent before it was told of a reset may take to come.
+  static constexpr std::chrono::seconds grace_of_reset{10};
 
   /// A channel. It is free again when the stream is over and nobody has its peer any more.
   struct Slot {
@@ -205,7 +207,10 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   std::uint32_t open_ = 0;      // channels that are not free
   std::uint32_t waiting_ = 0;   // among them
   std::uint32_t stalled_ends_ = 0;
-  std::size_t block_size_ = 0;  // of header fields, so far
+  std::uint32_t fault_ = NGHTTP2_NO_ERROR;  // of the client, for which it loses the connection
+  Http2Framing::Stream last_stream_ = 0;    // that was begun
+  TimePoint last_reset_{};                  // of a stream, by this side
+  std::size_t block_size_ = 0;              // of header fields, so far
 
   // What is being written to right now: of a channel that offers bytes, or of one that is asked for some.
   Offer offered_;

@@ -33,7 +33,8 @@ class Http2Framing {
     std::uint8_t type;
     std::uint8_t flags;
     std::size_t size;  // of what follows
-    Channel channel;   // `no_channel` when the stream has none
+    Stream stream;
+    Channel channel;  // `no_channel` when the stream has none
   };
 
   /// What is to be sent of a body now.
@@ -126,6 +127,12 @@ class Http2Framing {
  private:
   struct Callbacks;
 
+  static constexpr std::size_t preface_size = 24;
+  static constexpr std::size_t frame_head_size = 9;
+
+  FrameHead frame_head() const noexcept;
+  bool feed(std::string_view bytes);
+
   void announce(const Settings& settings);
 
   static Channel channel_of(void* user_data) noexcept;
@@ -133,9 +140,13 @@ class Http2Framing {
 
   Events& events_;
   nghttp2_session* session_ = nullptr;
-  std::string first_;    // the settings, until they are put
-  std::string goodbye_;  // the last frame, where nghttp2 is at its end
-  bool broken_ = false;  // it is
+  // Where in the client's frames `take` is. nghttp2 is given the head of a frame in one piece: it counts frames of
+  // continuation by the pieces in which their heads come.
+  std::string head_;
+  std::size_t left_ = preface_size;  // of what follows it
+  std::string first_;                // the settings, until they are put
+  std::string goodbye_;              // the last frame, where nghttp2 is at its end
+  bool broken_ = false;              // it is
 };
 
 }  // namespace spate::detail

@@ -246,7 +246,15 @@ SPATE_DECL void Http2Connection::on_frame_head(const Http2Framing::FrameHead& he
   if (head.type == NGHTTP2_HEADERS) block_size_ = 0;
   bool idle = true;
   switch (head.type) {
-    case NGHTTP2_HEADERS: return;
+    case NGHTTP2_HEADERS:
+      // Behind a stream that was reset here, more may be on its way that was sent before. Otherwise nothing may come on
+      // a stream that has ended, or was passed over. (RFC 9113 5.1, 5.1.1)
+      if (head.stream > last_stream_) {
+        last_stream_ = head.stream;
+      } else if (head.channel == Http2Framing::no_channel && now - last_reset_ > grace_of_reset) {
+        fault_ = NGHTTP2_PROTOCOL_ERROR;
+      }
+      return;
     case NGHTTP2_GOAWAY: return;
     case NGHTTP2_WINDOW_UPDATE: flooded_ = flooded_ || !watch_.window_update(now); return;
     case NGHTTP2_CONTINUATION: idle = head.size == 0; break;
@@ -258,6 +266,9 @@ SPATE_DECL void Http2Connection::on_frame_head(const Http2Framing::FrameHead& he
       // Who takes back what was never answered has it made for nothing.
       idle = head.channel == Http2Framing::no_channel || !slot(head.channel).answered;
       break;
+    case NGHTTP2_PRIORITY:
+      if (head.stream == 0) fault_ = NGHTTP2_PROTOCOL_ERROR;  // (RFC 9113 6.3)
+      break;
     default: break;
   }
   if (idle && !watch_.idle_frame(now)) flooded_ = true;
@@ -267,6 +278,7 @@ SPATE_DECL Http2Connection::Channel Http2Connection::on_request(Http2Framing::St
   try {
     if (open_ >= max_streams_) {
       if (!watch_.idle_frame(shard_->now())) flooded_ = true;
+      last_reset_ = shard_->now();
       return Http2Framing::no_channel;
     }
     if (free_.empty()) {
@@ -323,6 +335,7 @@ SPATE_DECL void Http2Connection::on_answer_end(Channel channel) noexcept {
   if (framing_.is_client_done(slot(channel).stream)) return;
   try {
     framing_.reset(slot(channel).stream, NGHTTP2_NO_ERROR);
+    last_reset_ = shard_->now();
   } catch (const std::bad_alloc&) {
     flooded_ = true;  // else the stream would be open for ever
   }
@@ -336,6 +349,7 @@ SPATE_DECL void Http2Connection::on_stream_end(Channel channel, std::uint32_t) n
 }
 
 SPATE_DECL void Http2Connection::on_fault() noexcept {
+  last_reset_ = shard_->now();
   if (!watch_.idle_frame(shard_->now())) flooded_ = true;
 }
 
@@ -421,6 +435,7 @@ SPATE_DECL void Http2Connection::let_go(Channel channel, std::uint32_t code) {
     free(channel);
   } else if (!at.shut) {
     framing_.reset(at.stream, code);
+    last_reset_ = shard_->now();
     mark_dirty();
   }
   if (!peer_ && open_ == 0) {
@@ -459,8 +474,9 @@ SPATE_DECL void Http2Connection::take(std::string_view bytes) {
   }
   in_framing_ = false;
   if (in_block_ && (block_size_ += bytes.size()) > max_block) flooded_ = true;
-  if (flooded_ && understood && !ending_) framing_.terminate(NGHTTP2_ENHANCE_YOUR_CALM);
-  ending_ = ending_ || flooded_ || !understood;
+  if (flooded_) fault_ = NGHTTP2_ENHANCE_YOUR_CALM;
+  if (fault_ != NGHTTP2_NO_ERROR && understood && !ending_) framing_.terminate(fault_);
+  ending_ = ending_ || fault_ != NGHTTP2_NO_ERROR || !understood;
   mark_dirty();
   int budget = 16;
   if (!ending_) serve(budget);

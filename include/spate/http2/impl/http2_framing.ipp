@@ -25,12 +25,6 @@ SPATE_DECL Http2Framing::Channel Http2Framing::channel_of(Stream stream) const n
 struct Http2Framing::Callbacks {
   static Http2Framing& self(void* user_data) { return *static_cast<Http2Framing*>(user_data); }
 
-  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user_data) {
-    Http2Framing& framing = self(user_data);
-    framing.events_.on_frame_head({head->type, head->flags, head->length, framing.channel_of(head->stream_id)});
-    return 0;
-  }
-
   static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers
     const Stream stream = frame->hd.stream_id;
@@ -120,7 +114,6 @@ struct Http2Framing::Callbacks {
   static nghttp2_session_callbacks* make() {
     nghttp2_session_callbacks* all = nullptr;
     if (nghttp2_session_callbacks_new(&all) != 0) throw std::bad_alloc();
-    nghttp2_session_callbacks_set_on_begin_frame_callback(all, &begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(all, &begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(all, &header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(all, &invalid_header);
@@ -180,8 +173,37 @@ SPATE_DECL void Http2Framing::announce(const Settings& settings) {
   if (nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, window) != 0) throw std::bad_alloc();
 }
 
+SPATE_DECL Http2Framing::FrameHead Http2Framing::frame_head() const noexcept {
+  const auto byte = [this](std::size_t at) {
+    return static_cast<std::uint32_t>(static_cast<unsigned char>(head_[at]));
+  };
+  const std::uint32_t stream = (byte(5) & 0x7F) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8);
+  return {static_cast<std::uint8_t>(byte(3)), static_cast<std::uint8_t>(byte(4)),
+          byte(0) << 16 | byte(1) << 8 | byte(2), static_cast<Stream>(stream), channel_of(static_cast<Stream>(stream))};
+}
+
 SPATE_DECL bool Http2Framing::take(std::string_view bytes) {
-  if (broken_) return false;
+  while (!bytes.empty() && !broken_) {
+    if (left_ == 0) {
+      const std::string_view part = bytes.substr(0, frame_head_size - head_.size());
+      head_ += part;
+      bytes.remove_prefix(part.size());
+      if (head_.size() < frame_head_size) return true;
+      const FrameHead head = frame_head();
+      events_.on_frame_head(head);
+      left_ = head.size;
+      if (!feed(std::exchange(head_, {}))) return false;
+    }
+    const std::string_view part = bytes.substr(0, left_);
+    if (part.empty()) continue;
+    left_ -= part.size();
+    bytes.remove_prefix(part.size());
+    if (!feed(part)) return false;
+  }
+  return !broken_;
+}
+
+SPATE_DECL bool Http2Framing::feed(std::string_view bytes) {
   const ssize_t taken =
       nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (taken >= 0) return true;
