@@ -73,7 +73,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   SPATE_DECL std::size_t on_cut() override;
   SPATE_DECL void on_failure(std::error_code error) override;
   SPATE_DECL void on_timer(TimePoint now) override;
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
 
   // ---- as the transport of its channels ----
 

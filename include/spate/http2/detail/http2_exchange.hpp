@@ -30,7 +30,7 @@ namespace spate::detail {
 
 class Http2Connection;
 
-class Http2Exchange final : public RequestOrigin {
+class Http2Exchange final : public VerdictSink {
  public:
   /// On a channel of `connection`.
   Http2Exchange(Ref<Http2Connection> connection, Http2Framing::Channel channel);

@@ -125,18 +125,18 @@ SPATE_DECL void Http2Connection::on_timer(TimePoint now) {
   shard_->set_timer(*this, next_moment());
 }
 
-SPATE_DECL Left Http2Connection::flush(int& budget) {
+SPATE_DECL Remaining Http2Connection::flush(int& budget) {
   const Ref<Http2Connection> alive(this);
   serve(budget);
   tell_ended();
   dirty_ = false;  // what comes up while it writes is written
   const bool more = !blocked_ && write_out(budget);
   pass_on_failure();
-  if (!peer_) return Left::nothing;
+  if (!peer_) return Remaining::nothing;
   if (is_idle() && shard_->timer_at(*this) == never) shard_->set_timer(*this, next_moment());
-  if (!more && !has_requests()) return Left::nothing;
+  if (!more && !has_requests()) return Remaining::nothing;
   dirty_ = true;
-  return Left::bulk;
+  return Remaining::bulk;
 }
 
 // ---- as the transport of its channels ----
