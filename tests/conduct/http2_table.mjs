@@ -89,8 +89,9 @@ function frame_of(text) {
   assert.ok(flags.every((flag) => flag < 256), `no flags: ${text}`);
   const length = words.map((word) => /^len:(\d+)$/.exec(word)?.[1]).find(Boolean);
   const payload = payload_of(words.filter((word) => !word.startsWith("+") && !word.startsWith("len:")));
+  assert.match(stream_name ?? "", /^(next|last|\d+R?)$/, "no stream");
   return (connection) => {
-    let stream = parseInt(stream_name);
+    let stream = stream_name === "last" ? connection.next_stream - 2 : parseInt(stream_name);
     if (stream_name === "next") {
       stream = connection.next_stream;
       connection.next_stream += 2;
