@@ -179,6 +179,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   bool is_idle() const noexcept { return open_ == 0; }
   const WriteLimits& write_limits() const noexcept { return server_->stream_settings->limits.write; }
   TimePoint next_moment() const noexcept;
+  void come_back_at(TimePoint at);
   void look_for_stalled(TimePoint now);
   void let_go(Channel channel, std::uint32_t code);
   // All has been said: the socket closes in stages.

@@ -133,7 +133,7 @@ SPATE_DECL Remaining Http2Connection::flush(int& budget) {
   const bool more = !blocked_ && write_out(budget);
   pass_on_failure();
   if (!peer_) return Remaining::nothing;
-  if (is_idle() && shard_->timer_at(*this) == never) shard_->set_timer(*this, next_moment());
+  if (is_idle()) come_back_at(next_moment());
   if (!more && !has_requests()) return Remaining::nothing;
   dirty_ = true;
   return Remaining::bulk;
@@ -206,7 +206,7 @@ SPATE_DECL void Http2Connection::await_writable(int channel) {
   const auto timeout = write_limits().timeout;
   if (look_at_ != never || timeout.count() == 0) return;
   look_at_ = shard_->now() + timeout / 2;
-  if (look_at_ < shard_->timer_at(*this)) shard_->set_timer(*this, look_at_);
+  come_back_at(look_at_);
 }
 
 SPATE_DECL std::error_code Http2Connection::broken(int channel) {
@@ -575,8 +575,7 @@ SPATE_DECL bool Http2Connection::write_out(int& budget) {
     if (error == asio::error::would_block) {
       blocked_ = true;
       if (sent_ > output_.size() / 2) output_.erase(0, std::exchange(sent_, 0));
-      const TimePoint deadline = writer_.next(write_limits());
-      if (deadline < shard_->timer_at(*this)) shard_->set_timer(*this, deadline);
+      come_back_at(writer_.next(write_limits()));
       return false;
     }
     if (error) {
@@ -627,6 +626,11 @@ SPATE_DECL TimePoint Http2Connection::next_moment() const noexcept {
   if (!is_idle() || retired_) return next;
   const auto wait = served_ ? server_->options.idle_timeout : server_->options.request_timeout;
   return wait.count() > 0 ? std::min(next, idle_since_ + wait) : next;
+}
+
+// A timer that is early is cheaper than one that is moved.
+SPATE_DECL void Http2Connection::come_back_at(TimePoint at) {
+  if (at < shard_->timer_at(*this)) shard_->set_timer(*this, at);
 }
 
 SPATE_DECL void Http2Connection::look_for_stalled(TimePoint now) {
