@@ -30,14 +30,15 @@
 
 namespace spate::test {
 
-namespace detail {
+/// Frees what OpenSSL has made.
 struct FreeTls {
   void operator()(SSL_CTX* context) const { ::SSL_CTX_free(context); }
   void operator()(SSL* connection) const { ::SSL_free(connection); }
+  void operator()(SSL_SESSION* session) const { ::SSL_SESSION_free(session); }
   void operator()(X509* certificate) const { ::X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { ::EVP_PKEY_free(key); }
   void operator()(BIO* bytes) const { ::BIO_free(bytes); }
 };
-}  // namespace detail
 
 /// What a client keeps of a connection to resume it; empty for none.
 using TlsSession = std::shared_ptr<SSL_SESSION>;
@@ -187,12 +188,16 @@ class TlsClient : public ByteClient {
   }
   int version() const { return ::SSL_version(ssl_.get()); }
   bool resumed() const { return ::SSL_session_reused(ssl_.get()) == 1; }
-  /// To resume this connection with. With TLS 1.3 it comes behind the handshake: read something before.
-  TlsSession session() const { return {::SSL_get1_session(ssl_.get()), &::SSL_SESSION_free}; }
+  /// To resume this connection with. With TLS 1.3 it comes behind the handshake: read something before. It is a copy,
+  /// as OpenSSL forbids to resume its own when the connection goes without close_notify.
+  TlsSession session() const {
+    const std::unique_ptr<SSL_SESSION, FreeTls> own(require(::SSL_get1_session(ssl_.get())));
+    return {require(::SSL_SESSION_dup(own.get())), FreeTls()};
+  }
   /// The server's certificate, PEM.
   std::string certificate() const {
-    const std::unique_ptr<X509, detail::FreeTls> certificate(require(::SSL_get1_peer_certificate(ssl_.get())));
-    const std::unique_ptr<BIO, detail::FreeTls> memory(require(::BIO_new(::BIO_s_mem())));
+    const std::unique_ptr<X509, FreeTls> certificate(require(::SSL_get1_peer_certificate(ssl_.get())));
+    const std::unique_ptr<BIO, FreeTls> memory(require(::BIO_new(::BIO_s_mem())));
     require(::PEM_write_bio_X509(memory.get(), certificate.get()) == 1);
     char* bytes = nullptr;
     const long size = BIO_get_mem_data(memory.get(), &bytes);
@@ -231,8 +236,8 @@ class TlsClient : public ByteClient {
 
   Client plain_;
   std::unique_ptr<int> alert_;  // where the callback of OpenSSL finds it, also when this client is moved
-  std::unique_ptr<SSL_CTX, detail::FreeTls> context_;
-  std::unique_ptr<SSL, detail::FreeTls> ssl_;
+  std::unique_ptr<SSL_CTX, FreeTls> context_;
+  std::unique_ptr<SSL, FreeTls> ssl_;
   bool close_notified_ = false;
 };
 
