@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,7 +30,7 @@ class Http2Answer final : public AnswerWriter {
   SPATE_DECL void put_head(const Response& response) override;
   SPATE_DECL void put_head_of_pieces(const Response& response) override;
   SPATE_DECL void put_piece(std::string_view piece) override;
-  bool empty() const noexcept override { return status == 0 && body_.empty(); }
+  bool empty() const noexcept override { return status == 0 && body().empty(); }
 
   void put_last_piece() noexcept { whole_ = true; }
 
@@ -38,20 +39,23 @@ class Http2Answer final : public AnswerWriter {
   HeaderFields fields;
 
   /// Whether all that there will be has been put, and nothing of it is left.
-  bool is_sent() const noexcept { return whole_ && body_.empty(); }
+  bool is_sent() const noexcept { return whole_ && body().empty(); }
   bool has_body() const noexcept { return !is_sent(); }
   /// Whether the program wants its connection to end with it.
   bool closes() const noexcept { return closes_; }
 
-  asio::const_buffer unsent() const noexcept { return {body_.data() + sent_, body_.size() - sent_}; }
+  asio::const_buffer unsent() const noexcept { return {body().data() + sent_, body().size() - sent_}; }
   /// So much of `unsent` was taken.
   void sent(std::size_t size);
 
  private:
   void put_fields(const Response& response);
 
+  std::string_view body() const noexcept { return whole_body_ ? whole_body_->body() : body_; }
+
+  std::optional<Response> whole_body_;  // of which nothing else is sent; otherwise there are pieces
   std::string body_;
-  std::size_t sent_ = 0;  // of `body_`
+  std::size_t sent_ = 0;  // of them
   bool head_only_ = false;
   bool whole_ = false;
   bool closes_ = false;

@@ -206,7 +206,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   std::vector<Channel> ended_;  // whose residents are to be told
   std::vector<Channel> due_;    // that wait for room, and are to be asked
   std::uint32_t open_ = 0;      // channels that are not free
-  std::uint32_t waiting_ = 0;   // among them
+  std::uint32_t over_ = 0;      // among them: whose stream is
+  std::uint32_t waiting_ = 0;   // among them: for room to write
   std::uint32_t stalled_ends_ = 0;
   std::uint32_t fault_ = NGHTTP2_NO_ERROR;  // of the client, for which it loses the connection
   Http2Framing::Stream last_stream_ = 0;    // that was begun

@@ -20,11 +20,9 @@ SPATE_DECL void Http2Answer::put_fields(const Response& response) {
 
 SPATE_DECL void Http2Answer::put(const Response& response) {
   const bool may_have_body = allows_body(response.status());
-  std::string body(may_have_body && !head_only_ ? response.body() : std::string_view());
-  std::string length = std::to_string(response.body().size());
+  if (may_have_body && !head_only_) whole_body_.emplace(response);  // which many answers may share
   put_fields(response);
-  if (may_have_body) fields.emplace_back("Content-Length", std::move(length));
-  body_ = std::move(body);
+  if (may_have_body) fields.emplace_back("Content-Length", std::to_string(response.body().size()));
   whole_ = true;
 }
 
@@ -52,13 +50,14 @@ SPATE_DECL void Http2Answer::put_piece(std::string_view piece) {
 
 SPATE_DECL void Http2Answer::sent(std::size_t size) {
   sent_ += size;
-  if (sent_ < body_.size()) {
-    if (sent_ < body_.size() - sent_) return;
+  if (sent_ < body().size()) {
+    if (whole_body_ || sent_ < body_.size() - sent_) return;
     body_.erase(0, std::exchange(sent_, 0));  // paid for by as much that was sent
     return;
   }
   sent_ = 0;
   body_ = {};
+  whole_body_.reset();
 }
 
 }  // namespace spate::detail

@@ -229,7 +229,7 @@ SPATE_DECL void Http2Connection::close(int channel) {
   // keep what it will never read.
   if (!stalled || !peer_) return;
   ++stalled_ends_;
-  if (2 * stalled_ends_ > stalled_ends_ + open_ - 1) end(NGHTTP2_ENHANCE_YOUR_CALM);
+  if (2 * stalled_ends_ > stalled_ends_ + open_ - over_ - 1) end(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 SPATE_DECL void Http2Connection::abort(int channel) {
@@ -276,7 +276,7 @@ SPATE_DECL void Http2Connection::on_frame_head(const Http2Framing::FrameHead& he
 
 SPATE_DECL Http2Connection::Channel Http2Connection::on_request(Http2Framing::Stream stream) noexcept {
   try {
-    if (open_ >= max_streams_) {
+    if (open_ - over_ >= max_streams_) {
       if (!watch_.idle_frame(shard_->now())) flooded_ = true;
       last_reset_ = shard_->now();
       return Http2Framing::no_channel;
@@ -345,6 +345,7 @@ SPATE_DECL void Http2Connection::on_stream_end(Channel channel, std::uint32_t) n
   Slot& at = slot(channel);
   if (std::exchange(at.over, true)) return;
   if (std::exchange(at.waits, false)) --waiting_;
+  ++over_;
   at.released ? free(channel) : ended_.push_back(channel);
 }
 
@@ -419,6 +420,7 @@ SPATE_DECL void Http2Connection::free(Channel channel) noexcept {
   at.ready = ready;
   at.due = due;
   free_.push_back(channel);
+  --over_;
   if (--open_ == 0) idle_since_ = shard_->now();
 }
 
@@ -586,7 +588,7 @@ SPATE_DECL bool Http2Connection::write_out(int& budget) {
     if (output_.capacity() > max_kept) output_ = {};
     output_.clear();
     if (std::exchange(paused_, false)) peer_.await_readable();
-    if (budget <= 0) return more;
+    if (budget <= 0) return more || framing_.is_over();
   }
   return false;
 }

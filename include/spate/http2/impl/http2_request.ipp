@@ -91,7 +91,11 @@ SPATE_DECL void Http2Request::end_head() {
     const bool too_large = error == std::errc::result_out_of_range || length > limits_.max_body_bytes;
     if (too_large) return refuse(413, "the body is too large");
   }
-  if (request_->target().front() != '/' && request_->target() != "*") refuse(400, "the request target is malformed");
+  const std::string_view target = request_->target();
+  const bool asterisk = target == "*" && request_->method() == "OPTIONS";
+  if ((target.front() != '/' && !asterisk) || target.find('#') != std::string_view::npos) {
+    refuse(400, "the request target is malformed");
+  }
 }
 
 SPATE_DECL void Http2Request::add_body(std::string_view bytes) {
