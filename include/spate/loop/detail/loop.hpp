@@ -52,19 +52,14 @@ class Loop : public RefCounted<Loop> {
 
   /// Any thread. Delivers `message` in a turn of the loop; returns false once the loop has stopped. Messages of one
   /// thread arrive in order, and so do those of several that were ordered by a lock.
-  bool post(Message message) {
-    return post_if([] { return true; }, std::move(message));
-  }
+  bool post(Message message);
 
   /// Any thread. The same, if `condition()` holds, which is asked in one step with the post.
   template <typename Condition>
   bool post_if(Condition&& condition, Message message) {
     const Lock lock(mutex_);
-    if (stopped_) return false;
     // What may fail comes before the condition, which may be that it changes something.
-    make_room(1);
-    schedule();
-    if (!condition()) return false;
+    if (!prepare_post() || !condition()) return false;
     inbox_.push_back(std::move(message));
     return true;
   }
@@ -82,22 +77,13 @@ class Loop : public RefCounted<Loop> {
   /// Any thread. Runs `function` in a turn of the loop, for `owner` if there is one: that fails with it.
   template <typename Function>
   bool run(Function function, Ref<Resident> owner = nullptr) {
-    return run_if([] { return true; }, std::move(function), std::move(owner));
+    return post(call<&Call::make>(make_call(std::move(function), std::move(owner))));
   }
 
   /// Any thread. The same, if `condition()` holds, like `post_if`.
   template <typename Condition, typename Function>
   bool run_if(Condition&& condition, Function function, Ref<Resident> owner = nullptr) {
-    struct Call final : Resident {
-      Call(Function&& f, Ref<Resident>&& o) : function(std::move(f)), owner(std::move(o)) {}
-      void make() { function(); }
-      void on_failure(std::error_code error) override {
-        if (owner) owner->on_failure(error);
-      }
-      Function function;
-      const Ref<Resident> owner;
-    };
-    return post_if(condition, call<&Call::make>(make_ref<Call>(std::move(function), std::move(owner))));
+    return post_if(condition, call<&Call::make>(make_call(std::move(function), std::move(owner))));
   }
 
   /// Any thread. Runs user code on the executor: outside of every turn, with no lock held. Once the loop has stopped
@@ -164,6 +150,24 @@ class Loop : public RefCounted<Loop> {
   bool stopped() const;
 
  private:
+  // A function on its way to a turn of the loop, whatever its type.
+  struct Call : Resident {
+    explicit Call(Ref<Resident>&& fails_with) : owner(std::move(fails_with)) {}
+    virtual void make() = 0;
+    SPATE_DECL void on_failure(std::error_code error) final;
+    const Ref<Resident> owner;
+  };
+  template <typename Function>
+  struct CallOf final : Call {
+    CallOf(Function&& f, Ref<Resident>&& fails_with) : Call(std::move(fails_with)), function(std::move(f)) {}
+    void make() override { function(); }
+    Function function;
+  };
+  template <typename Function>
+  static Ref<Call> make_call(Function&& function, Ref<Resident>&& owner) {
+    return Ref<Call>(new CallOf<Function>(std::move(function), std::move(owner)));
+  }
+
   // What one turn may write: about a hundred small pieces, some hundred microseconds, so that the program's own
   // handlers on this executor are never kept waiting for a whole fan-out.
   static constexpr int turn_budget = 128;
@@ -183,6 +187,9 @@ class Loop : public RefCounted<Loop> {
   // Then only sockets are served for as long again, at most for this time: what waited for this side goes on in the
   // meantime, and Asio tells of what it has not told of yet.
   static constexpr std::chrono::milliseconds max_grace{500};
+
+  // Room for one message more, and a turn that takes it. Returns false once the loop has stopped.
+  bool prepare_post() SPATE_REQUIRES(mutex_);
 
   // Room in the inbox for so many messages more, besides those for which it is reserved.
   void make_room(std::size_t count) SPATE_REQUIRES(mutex_);

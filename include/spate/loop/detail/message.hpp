@@ -3,7 +3,6 @@
 //   loop.post(call<&StreamCore::take_sent>(stream, std::move(event)));
 #pragma once
 
-#include <type_traits>
 #include <utility>
 
 #include <spate/loop/detail/resident.hpp>
@@ -35,7 +34,7 @@ template <auto Function, typename To>
 Message call(Ref<To> to, EncodedEvent event = {}) noexcept {
   constexpr Message::Deliver deliver = [](Resident& resident, EncodedEvent&& taken) {
     auto& object = static_cast<To&>(resident);
-    if constexpr (std::is_invocable_v<decltype(Function), To&, EncodedEvent&&>) {
+    if constexpr (requires { (object.*Function)(std::move(taken)); }) {
       (object.*Function)(std::move(taken));
     } else {
       (object.*Function)();

@@ -6,6 +6,24 @@
 
 namespace spate::detail {
 
+SPATE_DECL void Loop::Call::on_failure(std::error_code error) {
+  if (owner) owner->on_failure(error);
+}
+
+SPATE_DECL bool Loop::post(Message message) {
+  const Lock lock(mutex_);
+  if (!prepare_post()) return false;
+  inbox_.push_back(std::move(message));
+  return true;
+}
+
+SPATE_DECL bool Loop::prepare_post() {
+  if (stopped_) return false;
+  make_room(1);
+  schedule();
+  return true;
+}
+
 SPATE_DECL bool Loop::reserve_posts(std::size_t count) {
   const Lock lock(mutex_);
   if (stopped_) return false;
