@@ -257,7 +257,7 @@ TEST_CASE("hooks that chain are asked in their order, and the first refusal is t
   CHECK(status("/plain") == 401);
   CHECK(status("/none") == 200);
   CHECK_THROWS_AS(all_of(AuthorizeFunction()), std::invalid_argument);
-  CHECK(std::holds_alternative<AuthorizeFunction>(all_of(function("a", 200), function("b", 200))));
+  CHECK(all_of(function("a", 200), function("b", 200)).function() != nullptr);
 }
 
 TEST_CASE("a coroutine handler does not outlive its client", "[loopback][server][coroutine]") {

@@ -34,11 +34,11 @@ struct Routes {
     if (!request.authority()) request.add_header("Host", "localhost");
     cors = server.cors.decide(request);
     const RouteOrAnswer found = find_route(server, server.hosts_of(asio::ip::address_v4::loopback()), request, cors);
-    if (const auto* answer = std::get_if<Response>(&found)) {
+    if (const auto& answer = found.answer) {
       const std::string_view allow = answer->header("Allow");
       return std::to_string(answer->status()) + (allow.empty() ? "" : " ") + std::string(allow);
     }
-    std::string text = std::get<const Route*>(found)->methods.front();
+    std::string text = found.route->methods.front();
     return request.has_param("user") ? text + " user=" + std::string(request.param("user")) : text;
   }
 

@@ -11,7 +11,6 @@
 #include <string>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -142,8 +141,8 @@ class AuthorizeCoroutine : public std::function<detail::Awaitable<std::optional<
   decltype(&detail::spawn_until<std::optional<Response>>) spawn_ = nullptr;
 };
 
-/// Either of them, empty until it is set.
-class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine> {
+/// Either of them; an empty function until it is set.
+class AuthorizeHook {
  public:
   /// Asks nobody.
   AuthorizeHook() noexcept;
@@ -155,12 +154,23 @@ class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine>
   /// `hook` is a function or a coroutine as above; it may be one that can only be moved.
   template <typename Hook>
     requires(!std::is_base_of_v<AuthorizeHook, Hook>)
-  AuthorizeHook(Hook hook)  // NOLINT(google-explicit-constructor): a function is a hook
-      : variant(brought_into_form(std::move(hook))) {}
+  AuthorizeHook(Hook hook) {  // NOLINT(google-explicit-constructor): a function is a hook
+    take(std::move(hook));
+  }
+
+  /// What it is; the other one is null.
+  const AuthorizeFunction* function() const noexcept { return is_coroutine_ ? nullptr : &function_; }
+  const AuthorizeCoroutine* coroutine() const noexcept { return is_coroutine_ ? &coroutine_ : nullptr; }
 
  private:
+  void set(AuthorizeFunction function) { function_ = std::move(function); }
+  void set(AuthorizeCoroutine coroutine) {
+    coroutine_ = std::move(coroutine);
+    is_coroutine_ = true;
+  }
+
   template <typename Hook>
-  static variant brought_into_form(Hook hook) {
+  void take(Hook hook) {
     if constexpr (!std::is_invocable_v<Hook&, Request&>) {
       static_assert(detail::always_false<Hook>, "an authorize hook takes one argument, spate::Request&");
     } else {
@@ -173,15 +183,20 @@ class AuthorizeHook : public std::variant<AuthorizeFunction, AuthorizeCoroutine>
       } else {
         using Function = std::conditional_t<coroutine, AuthorizeCoroutine, AuthorizeFunction>;
         if constexpr (std::is_copy_constructible_v<Hook>) {
-          return Function(std::move(hook));
+          set(Function(std::move(hook)));
         } else {
-          return Function([shared = std::make_shared<Hook>(std::move(hook))](Request& request) -> Result {
+          set(Function([shared = std::make_shared<Hook>(std::move(hook))](Request& request) -> Result {
             return (*shared)(request);
-          });
+          }));
         }
       }
     }
   }
+
+  // No variant, which takes a compiler longer than all the rest of this.
+  AuthorizeFunction function_;
+  AuthorizeCoroutine coroutine_;
+  bool is_coroutine_ = false;
 };
 
 /// What of a request its hook is shown.

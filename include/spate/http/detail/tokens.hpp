@@ -42,14 +42,13 @@ inline constexpr std::array<std::uint8_t, 256> char_classes = [] {
   std::array<std::uint8_t, 256> classes{};
   for (std::size_t byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    // tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
-    const bool mark = byte != 0 && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-    if (is_alpha(c) || is_digit(c) || mark) classes[byte] |= token_char;
+    if (is_alpha(c) || is_digit(c)) classes[byte] |= token_char | host_char;
     if (byte > 0x20 && byte < 0x7F && c != '#') classes[byte] |= target_char;
     if (byte == '\t' || (byte >= 0x20 && byte != 0x7F)) classes[byte] |= field_char;
-    const bool in_host = byte != 0 && std::string_view("-._~%!$&'()*+,;=").find(c) != std::string_view::npos;
-    if (is_alpha(c) || is_digit(c) || in_host) classes[byte] |= host_char;
   }
+  // tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
+  for (const unsigned char mark : std::string_view("!#$%&'*+-.^_`|~")) classes[mark] |= token_char;
+  for (const unsigned char mark : std::string_view("-._~%!$&'()*+,;=")) classes[mark] |= host_char;
   return classes;
 }();
 

@@ -10,7 +10,6 @@
 #include <string>
 #include <system_error>
 #include <utility>
-#include <variant>
 
 #include <asio/cancellation_signal.hpp>
 #include <asio/cancellation_type.hpp>

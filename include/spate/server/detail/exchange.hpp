@@ -11,7 +11,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 #include <spate/config.hpp>
 #include <spate/connection/detail/answer_writer.hpp>

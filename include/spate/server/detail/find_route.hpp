@@ -1,10 +1,10 @@
 // Which route a request goes to, and the answer to one that goes to none. No I/O.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 
 #include <spate/config.hpp>
 #include <spate/server/detail/server_core.hpp>
@@ -19,7 +19,14 @@ SPATE_DECL Response refusal(const Router::Match& match);
 /// framed, or who may ask, are refused where they are read: Host, Content-Length, Origin, Authorization.
 SPATE_DECL std::string_view repeated_field(const Request& request) noexcept;
 
-using RouteOrAnswer = std::variant<const Route*, Response>;
+/// One of them.
+struct RouteOrAnswer {
+  RouteOrAnswer(const Route* found) noexcept : route(found) {}       // NOLINT(google-explicit-constructor): it is one
+  RouteOrAnswer(Response answered) : answer(std::move(answered)) {}  // NOLINT(google-explicit-constructor)
+
+  const Route* route = nullptr;
+  std::optional<Response> answer;
+};
 
 /// Whose host and origin rules judge `request`, which `match` has found: that route's; of a preflight the route's that
 /// it asks about. Null where the server's own do.

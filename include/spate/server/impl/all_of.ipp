@@ -5,7 +5,6 @@
 #include <memory>
 #include <optional>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <spate/config.hpp>
@@ -21,19 +20,19 @@ template <typename Hook>
 Hook all_of(std::vector<Hook> hooks) {
   const auto all = std::make_shared<const std::vector<Hook>>(std::move(hooks));
   for (const Hook& hook : *all) {
-    std::visit([](const auto& each) { require_callable("spate::all_of: a hook", each); }, hook);
+    if (const auto* function = hook.function()) require_callable("spate::all_of: a hook", *function);
+    if (const auto* coroutine = hook.coroutine()) require_callable("spate::all_of: a hook", *coroutine);
   }
 #if SPATE_HAS_COROUTINES
-  const bool plain = std::all_of(all->begin(), all->end(),
-                                 [](const Hook& hook) { return std::holds_alternative<AuthorizeFunction>(hook); });
+  const bool plain = std::all_of(all->begin(), all->end(), [](const Hook& hook) { return hook.function() != nullptr; });
   if (!plain) {
     return AuthorizeCoroutine([all](Request& request) -> asio::awaitable<std::optional<Response>> {
       for (const Hook& hook : *all) {
         std::optional<Response> refused;
-        if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+        if (const auto* coroutine = hook.coroutine()) {
           refused = co_await (*coroutine)(request);
         } else {
-          refused = std::get<AuthorizeFunction>(hook)(request);
+          refused = (*hook.function())(request);
         }
         if (refused) co_return refused;
       }
@@ -43,7 +42,7 @@ Hook all_of(std::vector<Hook> hooks) {
 #endif
   return AuthorizeFunction([all](Request& request) -> std::optional<Response> {
     for (const Hook& hook : *all) {
-      if (auto refused = std::get<AuthorizeFunction>(hook)(request)) return refused;
+      if (auto refused = (*hook.function())(request)) return refused;
     }
     return std::nullopt;
   });

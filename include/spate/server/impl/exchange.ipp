@@ -12,8 +12,8 @@ SPATE_DECL void Exchange::begin(Request request) {
   or_fail([&] {
     if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
-    if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
-    authorize(*std::get<const Route*>(found), std::move(request));
+    if (found.answer) return put(std::move(*found.answer));
+    authorize(*found.route, std::move(request));
   });
 }
 
@@ -37,16 +37,16 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
   body_awaited_ = true;
   or_fail([&] {
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
-    if (auto* answer = std::get_if<Response>(&found)) return put(std::move(*answer));
-    const Route& route = *std::get<const Route*>(found);
+    if (found.answer) return put(std::move(*found.answer));
+    const Route& route = *found.route;
     const AuthorizeHook& hook = route.options.authorize;
     if (route.options.authorize_on == AuthorizeOn::whole_request) return;
-    if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+    if (const AuthorizeCoroutine* coroutine = hook.coroutine()) {
       respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
       respondent_.hook->body_awaited = true;
       return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<VerdictSink>(&sink_));
     }
-    if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+    if (const AuthorizeFunction& function = *hook.function()) {
       if (std::optional<Response> refused = function(request)) return put(std::move(*refused));
     }
     admit(route, request);
@@ -82,11 +82,11 @@ SPATE_DECL bool Exchange::put_head_of_pieces(Response response) {
 
 SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
   const AuthorizeHook& hook = route.options.authorize;
-  if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&hook)) {
+  if (const AuthorizeCoroutine* coroutine = hook.coroutine()) {
     respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
     return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<VerdictSink>(&sink_));
   }
-  if (const auto& function = std::get<AuthorizeFunction>(hook)) {
+  if (const AuthorizeFunction& function = *hook.function()) {
     Authorization asked(route, std::move(request));
     if (std::optional<Response> refused = function(asked.request)) return put(std::move(*refused));
     return handle(route, asked.whole());

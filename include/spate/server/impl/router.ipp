@@ -9,7 +9,7 @@ namespace spate::detail {
 SPATE_DECL Route::Route(std::vector<std::string> of, PathPattern at, Handler by, RouteOptions with,
                         const ServerOptions& server)
     : methods(std::move(of)), pattern(std::move(at)), handler(std::move(by)), options(std::move(with)) {
-  if (const auto* coroutine = std::get_if<AuthorizeCoroutine>(&options.authorize)) {
+  if (const AuthorizeCoroutine* coroutine = options.authorize.coroutine()) {
     require_callable("spate::RouteOptions: authorize of " + quote(pattern.text()), *coroutine);
   }
   if (options.cors) cors.emplace(*options.cors);
