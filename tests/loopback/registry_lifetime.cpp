@@ -228,7 +228,7 @@ TEST_CASE("a broadcast that is still on its way when its loop stops keeps nobody
 TEST_CASE("hooks that were queued on a loop that is gone run on the next one, in order", "[registry][hooks]") {
   using spate::detail::HookQueue;
   using spate::detail::Shard;
-  const auto queue = std::make_shared<HookQueue>();
+  const auto queue = spate::detail::make_ref<HookQueue>();
   Texts ran;
   const auto hook = [&](const char* name) { return [&ran, name] { ran.push_back(name); }; };
   {

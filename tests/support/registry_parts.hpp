@@ -92,7 +92,7 @@ class RegistryParts {
   // What feeds belong to; the parts below are not its own.
   const detail::Ref<detail::EmitterCore> core_ = detail::make_ref<detail::EmitterCore>(EmitterOptions());
   const EmitterOptions options_;
-  const std::shared_ptr<detail::HookQueue> hooks_ = std::make_shared<detail::HookQueue>();
+  const detail::Ref<detail::HookQueue> hooks_ = detail::make_ref<detail::HookQueue>();
   detail::Ref<detail::Feed> feed_;
   std::vector<detail::Ref<detail::Subscription>> subscriptions_;
 

@@ -12,7 +12,6 @@
 #endif
 
 #include <cerrno>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -31,8 +30,7 @@ class OwnedSocket {
 
   OwnedSocket() = default;
   OwnedSocket(Native native, const SocketProtocol& protocol) : native_(native), protocol_(protocol) {}
-  OwnedSocket(OwnedSocket&& other) noexcept
-      : native_(std::exchange(other.native_, std::nullopt)), protocol_(other.protocol_) {}
+  OwnedSocket(OwnedSocket&& other) noexcept : native_(std::exchange(other.native_, none)), protocol_(other.protocol_) {}
   OwnedSocket& operator=(OwnedSocket&& other) noexcept;
   ~OwnedSocket();
 
@@ -55,15 +53,17 @@ class OwnedSocket {
   /// Closes it at once, by a reset, so that the kernel keeps nothing of it either.
   void abort() noexcept;
 
-  explicit operator bool() const noexcept { return native_.has_value(); }
+  explicit operator bool() const noexcept { return native_ != none; }
   const SocketProtocol& protocol() const noexcept { return protocol_; }
-  Native native() const noexcept { return *native_; }
-  Native release() noexcept { return *std::exchange(native_, std::nullopt); }
+  Native native() const noexcept { return native_; }
+  Native release() noexcept { return std::exchange(native_, none); }
 
  private:
   static std::error_code option_of(Native native, int name, int& value) noexcept;
 
-  std::optional<Native> native_;
+  static constexpr Native none = static_cast<Native>(-1);
+
+  Native native_ = none;
   SocketProtocol protocol_ = asio::ip::tcp::v4();
 };
 

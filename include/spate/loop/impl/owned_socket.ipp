@@ -13,11 +13,11 @@ SPATE_DECL OwnedSocket& OwnedSocket::operator=(OwnedSocket&& other) noexcept {
 }
 
 SPATE_DECL OwnedSocket::~OwnedSocket() {
-  if (!native_) return;
+  if (native_ == none) return;
 #if defined(_WIN32)
-  ::closesocket(*native_);
+  ::closesocket(native_);
 #else
-  ::close(*native_);
+  ::close(native_);
 #endif
 }
 
@@ -45,9 +45,9 @@ SPATE_DECL OwnedSocket OwnedSocket::from(Native native, std::error_code& error) 
 }
 
 SPATE_DECL void OwnedSocket::abort() noexcept {
-  if (!native_) return;
+  if (native_ == none) return;
   const ::linger at_once{1, 0};
-  ::setsockopt(*native_, SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once), sizeof at_once);
+  ::setsockopt(native_, SOL_SOCKET, SO_LINGER, reinterpret_cast<const char*>(&at_once), sizeof at_once);
   const OwnedSocket closed = std::move(*this);
 }
 

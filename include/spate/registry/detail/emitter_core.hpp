@@ -166,7 +166,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   const EmitterOptions options_;
   Bus* const bus_;
-  const std::shared_ptr<HookQueue> hooks_;
+  const Ref<HookQueue> hooks_;
   Census census_;
   const bool gives_ids_;  // there is a store
   const bool mirrors_;    // the log of the bus

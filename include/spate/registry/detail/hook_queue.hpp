@@ -23,8 +23,8 @@ SharedHook<Arguments...> share(const std::function<void(Arguments...)>& hook) {
   return hook ? std::make_shared<const std::function<void(Arguments...)>>(hook) : nullptr;
 }
 
-/// Any thread. Made by std::make_shared: hooks that are under way keep it alive.
-class HookQueue : public std::enable_shared_from_this<HookQueue> {
+/// Any thread. Hooks that are under way keep it alive.
+class HookQueue final : public RefCounted<HookQueue> {
  public:
   /// Hooks that are to be queued, once nothing can fail any more.
   using Hooks = std::list<std::function<void()>>;
@@ -40,10 +40,10 @@ class HookQueue : public std::enable_shared_from_this<HookQueue> {
  private:
   // Whoever is at the queue. One that is destroyed unrun, because its loop is gone, leaves the hooks to the next push.
   struct Turn {
-    explicit Turn(std::shared_ptr<HookQueue> of) noexcept : queue(std::move(of)) {}
+    explicit Turn(Ref<HookQueue> of) noexcept : queue(std::move(of)) {}
     Turn(Turn&&) noexcept = default;
     Turn& operator=(Turn&&) = delete;
-    std::shared_ptr<HookQueue> queue;
+    Ref<HookQueue> queue;
     ~Turn() {
       if (queue) queue->pause();
     }

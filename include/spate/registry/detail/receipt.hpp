@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -13,7 +12,7 @@
 namespace spate::detail {
 
 /// Any thread. Each of the two is called once.
-class Receipt {
+class Receipt final : public RefCounted<Receipt> {
  public:
   using Then = std::function<void(std::error_code, std::uint64_t)>;
 
@@ -24,7 +23,9 @@ class Receipt {
 
  private:
   Mutex mutex_;
-  std::optional<std::pair<std::error_code, std::uint64_t>> result_ SPATE_GUARDED_BY(mutex_);
+  bool answered_ SPATE_GUARDED_BY(mutex_) = false;
+  std::error_code error_ SPATE_GUARDED_BY(mutex_);
+  std::uint64_t sequence_ SPATE_GUARDED_BY(mutex_) = 0;
   Then then_ SPATE_GUARDED_BY(mutex_);
 };
 

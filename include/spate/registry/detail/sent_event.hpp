@@ -1,9 +1,8 @@
 // SentEvent: an event that somebody has sent and awaits.
 #pragma once
 
-#include <memory>
-
 #include <spate/registry/send_report.hpp>
+#include <spate/wire/detail/ref.hpp>
 
 namespace spate::detail {
 
@@ -11,7 +10,7 @@ class Receipt;
 
 struct SentEvent {
   SendReport report;
-  std::shared_ptr<Receipt> receipt;  // of the bus; without one there is none
+  Ref<Receipt> receipt;  // of the bus; without one there is none
 };
 
 }  // namespace spate::detail

@@ -26,7 +26,7 @@ SPATE_DECL EmitterOptions checked(EmitterOptions&& options) {
 SPATE_DECL EmitterCore::EmitterCore(EmitterOptions options)
     : options_(checked(std::move(options))),
       bus_(options_.bus.get()),
-      hooks_(std::make_shared<HookQueue>()),
+      hooks_(make_ref<HookQueue>()),
       census_(bus_),
       gives_ids_(options_.replay != nullptr),
       mirrors_(bus_ != nullptr && bus_->keeps_log()),
@@ -70,7 +70,7 @@ SPATE_DECL SendReport EmitterCore::send(const Audience& audience, const Event& e
 SPATE_DECL SentEvent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
   if (!goes_by_bus(event)) return {send_here(audience, event), nullptr};
-  auto receipt = std::make_shared<Receipt>();
+  auto receipt = make_ref<Receipt>();
   SendReport report = send_by_bus(
       audience, event, [receipt](std::error_code error, std::uint64_t sequence) { receipt->answer(error, sequence); });
   return {std::move(report), std::move(receipt)};

@@ -31,7 +31,7 @@ SPATE_DECL void HookQueue::close() {
 }
 
 SPATE_DECL void HookQueue::run_on(Ref<Shard> shard) noexcept {
-  Turn first(shared_from_this());
+  Turn first(Ref<HookQueue>(this));
   try {
     const auto turn = std::make_shared<Turn>(std::move(first));
     shard->call_back([turn, shard] { std::exchange(turn->queue, nullptr)->run_one(shard); });

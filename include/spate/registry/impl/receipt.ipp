@@ -10,23 +10,27 @@ SPATE_DECL void Receipt::answer(std::error_code error, std::uint64_t sequence) {
   Then then;
   {
     const Lock lock(mutex_);
-    result_ = {error, sequence};
+    answered_ = true;
+    error_ = error;
+    sequence_ = sequence;
     then.swap(then_);
   }
   if (then) then(error, sequence);
 }
 
 SPATE_DECL void Receipt::await(Then then) {
-  std::pair<std::error_code, std::uint64_t> result;
+  std::error_code error;
+  std::uint64_t sequence = 0;
   {
     const Lock lock(mutex_);
-    if (!result_) {
+    if (!answered_) {
       then_ = std::move(then);
       return;
     }
-    result = *result_;
+    error = error_;
+    sequence = sequence_;
   }
-  then(result.first, result.second);
+  then(error, sequence);
 }
 
 }  // namespace spate::detail

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <exception>
-#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -23,7 +22,7 @@ namespace spate::detail {
 
 class VerdictSink;
 
-struct Authorization {
+struct Authorization final : RefCounted<Authorization> {
   /// What the hook is to decide about: without its body, unless the route says otherwise.
   Authorization(const Route& of, Request about) : route(of), request(std::move(about)) {
     if (route.options.authorize_on == AuthorizeOn::head) body = request.take_body();
@@ -32,7 +31,7 @@ struct Authorization {
   bool for_stream() const noexcept { return static_cast<bool>(route.handler.stream); }
 
   /// Asks `hook` about `asked`. `sink` is told the verdict in a turn of `shard`.
-  static void ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked, const Ref<Shard>& shard,
+  static void ask(const AuthorizeCoroutine& hook, const Ref<Authorization>& asked, const Ref<Shard>& shard,
                   const Ref<VerdictSink>& sink);
 
   /// The request as it came.
@@ -54,7 +53,7 @@ class VerdictSink : public PieceSink {
 };
 
 /// Cancels the coroutine of `asked`, whose client has left: outside of every turn, as that runs user code.
-inline void cancel(std::shared_ptr<Authorization> asked, Shard& shard) {
+inline void cancel(Ref<Authorization> asked, Shard& shard) {
   shard.call_back([asked = std::move(asked)] { asked->client_left.emit(asio::cancellation_type::terminal); });
 }
 

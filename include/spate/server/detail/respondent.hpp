@@ -3,7 +3,6 @@
 // A value: a session copies it before it closes, and tells the copy afterwards. Shard only.
 #pragma once
 
-#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -18,10 +17,10 @@ namespace spate::detail {
 
 /// One of them at most.
 struct Respondent {
-  std::shared_ptr<Authorization> hook;  // until it has decided
-  Ref<PendingCore> pending;             // until it answers
-  Ref<StreamedCore> pieces;             // until the last one
-  Ref<StreamCore> stream;               // until its head goes out
+  Ref<Authorization> hook;   // until it has decided
+  Ref<PendingCore> pending;  // until it answers
+  Ref<StreamedCore> pieces;  // until the last one
+  Ref<StreamCore> stream;    // until its head goes out
 
   /// Whether a stream may come.
   bool awaits_stream() const noexcept { return stream || (hook && hook->for_stream()); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <list>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -70,7 +71,7 @@ class Router {
 
   static std::string joined(const std::vector<std::string_view>& methods);
 
-  std::vector<Route> routes_;  // none is beaten by one after it
+  std::list<Route> routes_;  // none is beaten by one after it
   std::optional<Route> fallback_;
 };
 

@@ -13,7 +13,7 @@ SPATE_DECL Request Authorization::whole() {
   return std::move(request);
 }
 
-SPATE_DECL void Authorization::ask(const AuthorizeCoroutine& hook, const std::shared_ptr<Authorization>& asked,
+SPATE_DECL void Authorization::ask(const AuthorizeCoroutine& hook, const Ref<Authorization>& asked,
                                    const Ref<Shard>& shard, const Ref<VerdictSink>& sink) {
   auto decided = [asked, shard, sink](std::exception_ptr failure, std::optional<Response> refused) {
     shard->run([asked, sink, failure,

@@ -19,7 +19,7 @@ SPATE_DECL void Exchange::begin(Request request) {
 
 SPATE_DECL std::optional<Request> Exchange::decided(const std::exception_ptr& failure,
                                                     std::optional<Response> refused) {
-  const std::shared_ptr<Authorization> asked = std::move(respondent_.hook);
+  const Ref<Authorization> asked = std::move(respondent_.hook);
   std::optional<Request> head;
   body_awaited_ = asked->body_awaited;
   or_fail([&] {
@@ -42,7 +42,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
     const AuthorizeHook& hook = route.options.authorize;
     if (route.options.authorize_on == AuthorizeOn::whole_request) return;
     if (const AuthorizeCoroutine* coroutine = hook.coroutine()) {
-      respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
+      respondent_.hook = make_ref<Authorization>(route, std::move(request));
       respondent_.hook->body_awaited = true;
       return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<VerdictSink>(&sink_));
     }
@@ -83,7 +83,7 @@ SPATE_DECL bool Exchange::put_head_of_pieces(Response response) {
 SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
   const AuthorizeHook& hook = route.options.authorize;
   if (const AuthorizeCoroutine* coroutine = hook.coroutine()) {
-    respondent_.hook = std::make_shared<Authorization>(route, std::move(request));
+    respondent_.hook = make_ref<Authorization>(route, std::move(request));
     return Authorization::ask(*coroutine, respondent_.hook, Ref<Shard>(&shard_), Ref<VerdictSink>(&sink_));
   }
   if (const AuthorizeFunction& function = *hook.function()) {

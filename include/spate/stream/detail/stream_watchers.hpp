@@ -21,7 +21,7 @@ class StreamWatchers {
 
   /// `callback` is shared, so that what it takes to run it can be tried again.
   void add(Moment moment, std::shared_ptr<const Callback> callback) {
-    callbacks_.emplace_back(moment, std::move(callback));
+    callbacks_.push_back({moment, std::move(callback)});
   }
 
   /// `waiter` is told of the end, after the callbacks. Those that wait no more are forgotten.
@@ -37,7 +37,12 @@ class StreamWatchers {
   void call_back(Shard& shard, EndReason reason);
 
  private:
-  std::vector<std::pair<Moment, std::shared_ptr<const Callback>>> callbacks_;
+  struct Registered {
+    Moment moment;
+    std::shared_ptr<const Callback> callback;
+  };
+
+  std::vector<Registered> callbacks_;
   std::vector<Ref<SendWaiter>> waiters_;
   std::error_code error_;
 };

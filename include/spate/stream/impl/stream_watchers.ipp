@@ -19,9 +19,9 @@ SPATE_DECL void StreamWatchers::call_back(Shard& shard, EndReason reason) {
   for (const Moment moment : {Moment::timeout, Moment::error, Moment::complete}) {
     if (moment == Moment::timeout && !timeout) continue;
     if (moment == Moment::error && (timeout || !error_)) continue;
-    insist_for_each(callbacks, [&](const auto& registered) {
-      if (registered.first != moment) return;
-      shard.call_back([callback = registered.second, error = error_] { (*callback)(error); });
+    insist_for_each(callbacks, [&](const Registered& registered) {
+      if (registered.moment != moment) return;
+      shard.call_back([callback = registered.callback, error = error_] { (*callback)(error); });
     });
   }
   insist_for_each(waiters, [](const Ref<SendWaiter>& waiter) { waiter->done({}); });
