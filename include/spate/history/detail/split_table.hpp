@@ -180,7 +180,10 @@ class SplitTable {
   void double_directory() {
     std::vector<std::uint32_t> twice;
     twice.reserve(directory_.size() * 2);
-    for (const std::uint32_t part : directory_) twice.insert(twice.end(), 2, part);
+    for (const std::uint32_t part : directory_) {
+      twice.push_back(part);
+      twice.push_back(part);
+    }
     directory_ = std::move(twice);
     ++bits_;
   }

@@ -11,7 +11,7 @@ SPATE_DECL std::string imf_fixdate(std::chrono::sys_seconds time) {
   constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
+  const auto seconds = static_cast<unsigned>(std::chrono::seconds(time - day).count());
   std::string text;
   text.reserve(29);
   const auto number = [&](unsigned value, unsigned digits) {
@@ -24,11 +24,11 @@ SPATE_DECL std::string imf_fixdate(std::chrono::sys_seconds time) {
   text.append(" ").append(months.substr((static_cast<unsigned>(date.month()) - 1) * 3, 3)).append(" ");
   number(static_cast<unsigned>(static_cast<int>(date.year())), 4);
   text += ' ';
-  number(static_cast<unsigned>(clock.hours().count()), 2);
+  number(seconds / 3600, 2);
   text += ':';
-  number(static_cast<unsigned>(clock.minutes().count()), 2);
+  number(seconds / 60 % 60, 2);
   text += ':';
-  number(static_cast<unsigned>(clock.seconds().count()), 2);
+  number(seconds % 60, 2);
   return text.append(" GMT");
 }
 

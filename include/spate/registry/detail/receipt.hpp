@@ -12,7 +12,7 @@
 namespace spate::detail {
 
 /// Any thread. Each of the two is called once.
-class Receipt final : public RefCounted<Receipt> {
+class Receipt {
  public:
   using Then = std::function<void(std::error_code, std::uint64_t)>;
 

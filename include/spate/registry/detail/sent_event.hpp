@@ -1,8 +1,9 @@
 // SentEvent: an event that somebody has sent and awaits.
 #pragma once
 
+#include <memory>
+
 #include <spate/registry/send_report.hpp>
-#include <spate/wire/detail/ref.hpp>
 
 namespace spate::detail {
 
@@ -10,7 +11,7 @@ class Receipt;
 
 struct SentEvent {
   SendReport report;
-  Ref<Receipt> receipt;  // of the bus; without one there is none
+  std::shared_ptr<Receipt> receipt;  // of the bus; without one there is none
 };
 
 }  // namespace spate::detail

@@ -70,7 +70,7 @@ SPATE_DECL SendReport EmitterCore::send(const Audience& audience, const Event& e
 SPATE_DECL SentEvent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
   if (!goes_by_bus(event)) return {send_here(audience, event), nullptr};
-  auto receipt = make_ref<Receipt>();
+  auto receipt = std::make_shared<Receipt>();
   SendReport report = send_by_bus(
       audience, event, [receipt](std::error_code error, std::uint64_t sequence) { receipt->answer(error, sequence); });
   return {std::move(report), std::move(receipt)};
