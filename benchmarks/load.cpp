@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -254,19 +255,15 @@ class Churn {
       : options_(options),
         names_(options.group_size),
         connector_(options.address, options.ports, 200),
+        tls_(options.tls ? std::make_unique<TlsSettings>(options.http2) : nullptr),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         slots_(options.streams) {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
-      slots_[i].request = "GET " + names_.fill(options.subscribe, i, names_.group_of(i)) +
-                          " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n";
+      slots_[i].path = names_.fill(options.subscribe, i, names_.group_of(i));
+      slots_[i].request = "GET " + slots_[i].path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n";
     }
   }
-  ~Churn() {
-    for (const auto& slot : slots_) {
-      if (slot.fd >= 0) ::close(slot.fd);
-    }
-    ::close(epoll_);
-  }
+  ~Churn() { ::close(epoll_); }
   Churn(const Churn&) = delete;
   Churn& operator=(const Churn&) = delete;
 
@@ -287,13 +284,7 @@ class Churn {
           request(index, true);
           continue;
         }
-        char head[4096];
-        const ssize_t n = ::recv(slot.fd, head, sizeof head, 0);
-        if (n < 0 && errno == EAGAIN) continue;
-        if (n < 12 || std::string_view(head, 12) != "HTTP/1.1 200") {
-          throw Failure(n <= 0 ? "a stream was closed before its head"
-                               : "a stream was refused: " + std::string(head, static_cast<std::size_t>(n)));
-        }
+        if (!receive(slot)) continue;
         const std::uint64_t now = now_ns();
         times.add(now - slot.begun_at);
         finish(slot);
@@ -309,47 +300,94 @@ class Churn {
     return done;
   }
 
+  /// Connections whose session was resumed.
+  std::uint64_t resumed() const noexcept { return resumed_; }
+
  private:
   struct Slot {
-    int fd = -1;
+    Transport transport;  // without HTTP/2
+    std::unique_ptr<Http2Connection> http2;
+    TlsTicket ticket;
     bool requested = false;
+    bool opened = false;
     std::uint64_t begun_at = 0;
-    std::string request;
+    std::string path, request;
+
+    // What an HTTP/2 connection tells.
+    void head(std::uint32_t, int status) {
+      if (status != 200) throw Failure("a stream was refused: status " + std::to_string(status));
+      opened = true;
+    }
+    void data(std::uint32_t, std::string_view) {}
+    void end(std::uint32_t) {}
   };
+
+  static Transport& transport_of(Slot& slot) { return slot.http2 ? slot.http2->transport() : slot.transport; }
 
   void begin(std::size_t index) {
     Slot& slot = slots_[index];
     slot.begun_at = now_ns();
-    slot.fd = connector_.connect();
+    slot.opened = false;
+    slot.transport = Transport(connector_.connect(), tls_.get(), slot.ticket);
+    if (options_.http2) {
+      slot.http2 = std::make_unique<Http2Connection>(std::move(slot.transport));
+      slot.http2->get(slot.path, "");
+    }
     request(index, false);
+  }
+
+  // Reads; true when the head is there.
+  static bool receive(Slot& slot) {
+    do {
+      char head[4096];
+      const ssize_t n =
+          slot.http2 ? slot.http2->receive(head, sizeof head, slot) : slot.transport.read(head, sizeof head);
+      if (n < 0 && errno == EAGAIN) return slot.opened;
+      if (n <= 0) throw Failure("a stream was closed before its head");
+      if (slot.http2) continue;
+      if (n < 12 || std::string_view(head, 12) != "HTTP/1.1 200") {
+        throw Failure("a stream was refused: " + std::string(head, static_cast<std::size_t>(n)));
+      }
+      slot.opened = true;
+    } while (!slot.opened && transport_of(slot).more());
+    return slot.opened;
   }
 
   void request(std::size_t index, bool watched) {
     Slot& slot = slots_[index];
-    const ssize_t n = ::send(slot.fd, slot.request.data(), slot.request.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != ENOTCONN) throw system_failure("opening a stream");
-    slot.requested = n > 0;
+    Transport& transport = transport_of(slot);
+    if (slot.http2) {
+      slot.requested = slot.http2->flush();
+    } else {
+      const ssize_t n = transport.write(slot.request.data(), slot.request.size());
+      if (n < 0 && errno != EAGAIN && errno != ENOTCONN) throw system_failure("opening a stream");
+      slot.requested = n > 0;
+    }
     epoll_event event{};
-    event.events = slot.requested ? EPOLLIN : EPOLLOUT;
+    event.events = slot.requested ? std::uint32_t{EPOLLIN} : transport.waits_for();
     event.data.u64 = index;
-    if (::epoll_ctl(epoll_, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, slot.fd, &event) != 0)
+    if (::epoll_ctl(epoll_, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, transport.fd(), &event) != 0)
       throw system_failure("epoll_ctl");
   }
 
   void finish(Slot& slot) {
+    Transport& transport = transport_of(slot);
+    if (transport.tls().resumed()) ++resumed_;
+    if (options_.resume) slot.ticket = transport.tls().ticket();
     if (options_.reset) {
       const linger at_once{1, 0};
-      ::setsockopt(slot.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+      ::setsockopt(transport.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
-    ::close(slot.fd);
-    slot.fd = -1;
+    transport.close();
   }
 
   const Options& options_;
   Names names_;
   Connector connector_;
+  std::unique_ptr<TlsSettings> tls_;
   int epoll_;
   std::vector<Slot> slots_;
+  std::uint64_t resumed_ = 0;
 };
 
 bool churn_mode(const Options& options, const Server& server, Report& report) {
@@ -371,7 +409,10 @@ bool churn_mode(const Options& options, const Server& server, Report& report) {
   report_cost(report, from, to, static_cast<double>(done));
   report_memory(report, empty, to.server, to.server, options.streams);
   report.add("rss_growth_kib", (to.server.resident - empty.resident) / 1024);
-  return true;
+  if (!options.tls) return true;
+  report.add("resumed", static_cast<double>(churn.resumed()));
+  // The first connection of each slot has nothing to resume.
+  return churn.resumed() == (options.resume ? done - std::min<std::uint64_t>(done, options.streams) : 0);
 }
 
 int run(const Options& options) {

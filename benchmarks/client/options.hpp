@@ -33,6 +33,10 @@ struct Options {
   double grace = 5;             // seconds without progress after which the rest is counted as missing
   double settle = 0;            // seconds between the last stream's opening and the first event
   bool reset = false;           // churn: close by RST, which leaves no TIME_WAIT, instead of FIN
+  bool tls = false;
+  bool http2 = false;
+  std::size_t streams_per_connection = 100;  // HTTP/2
+  bool resume = false;                       // churn: with the ticket of the connection before
   int server_pid = 0;
   int server_core = 0;
   std::string label;
@@ -69,6 +73,10 @@ inline constexpr char usage[] =
   --grace T            seconds without progress until the rest counts as missing (5)
   --settle T           seconds to wait after the last stream opened (0)
   --reset              churn: close by RST instead of FIN
+  --tls                speak TLS; no certificate is verified
+  --resume             churn: resume the session of the connection before
+  --http2              speak HTTP/2; without TLS by prior knowledge
+  --streams-per-connection N   HTTP/2: streams that share a connection (100)
   --server-pid PID     the server, whose processor time and memory are reported, with its children
   --server-core N      the core it is pinned to (0)
   --label TEXT         stands first in the report
@@ -103,12 +111,14 @@ inline Options parse_options(int argc, char** argv) {
       std::fputs(usage, stdout);
       std::exit(0);
     }
-    if (name == "--reset") {
-      options.reset = true;
-      continue;
-    }
-    if (name == "--self-test") {
-      options.self_test = true;
+    bool* const flag = name == "--reset"       ? &options.reset
+                       : name == "--tls"       ? &options.tls
+                       : name == "--http2"     ? &options.http2
+                       : name == "--resume"    ? &options.resume
+                       : name == "--self-test" ? &options.self_test
+                                               : nullptr;
+    if (flag != nullptr) {
+      *flag = true;
       continue;
     }
     if (i + 1 == argc) refuse_option("unknown option, or its value is missing", name);
@@ -149,6 +159,8 @@ inline Options parse_options(int argc, char** argv) {
       options.listeners = count(value);
     else if (name == "--parallel")
       options.parallel = count(value, 1);
+    else if (name == "--streams-per-connection")
+      options.streams_per_connection = count(value, 1);
     else if (name == "--sources")
       options.sources = count(value, 1);
     else if (name == "--grace")
@@ -168,6 +180,9 @@ inline Options parse_options(int argc, char** argv) {
   }
   if (options.format != "text" && options.format != "line" && options.format != "json") {
     refuse_option("unknown format", options.format);
+  }
+  if (options.resume && !(options.tls && options.mode == "churn")) {
+    refuse_option("only for --mode churn with --tls", "--resume");
   }
   if (options.ports.empty()) options.ports.push_back(8080);
   if (options.publish.empty()) {

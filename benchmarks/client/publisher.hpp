@@ -1,22 +1,27 @@
 // One keep-alive connection that publishes: one request at a time, its answer read to the end.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "client/http2.hpp"
 #include "client/payload.hpp"
 #include "client/socket.hpp"
+#include "client/tls.hpp"
 
 namespace bench {
 
 class Publisher {
  public:
-  Publisher(int fd, std::size_t data_size) : fd_(fd), data_size_(data_size) {}
+  Publisher(Transport transport, std::size_t data_size, bool http2)
+      : fd_(transport.fd()),
+        transport_(std::move(transport)),
+        http2_(http2 ? std::make_unique<Http2Connection>(std::move(transport_)) : nullptr),
+        data_size_(data_size) {}
 
   int fd() const noexcept { return fd_; }
   /// The server ended the connection while it was idle, as it may.
@@ -25,9 +30,12 @@ class Publisher {
   std::uint64_t sent_at() const noexcept { return payload_.sent_at; }
 
   void send(std::string_view path, std::uint16_t publisher, std::uint32_t sequence) {
-    request_.assign("POST ").append(path).append(
-        " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: ");
-    request_.append(std::to_string(data_size_)).append("\r\n\r\n");
+    request_.clear();
+    if (!http2_) {
+      request_.append("POST ").append(path).append(
+          " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: ");
+      request_.append(std::to_string(data_size_)).append("\r\n\r\n");
+    }
     const std::size_t data_at = request_.size();
     request_.append(data_size_, 'x');
     payload_ = {};
@@ -37,13 +45,18 @@ class Publisher {
     payload_.encode(request_.data() + data_at);
     idle_ = false;
     sent_ = 0;
+    if (http2_) request_id_ = http2_->post(path, request_);
     flush();
   }
 
   /// Sends what the socket did not take before.
   void flush() {
+    if (http2_) {
+      http2_->flush();
+      return;
+    }
     while (sent_ < request_.size()) {
-      const ssize_t n = ::send(fd_, request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
+      const ssize_t n = transport_.write(request_.data() + sent_, request_.size() - sent_);
       if (n < 0) {
         if (errno == EAGAIN || errno == ENOTCONN) return;
         throw system_failure("publishing");
@@ -54,17 +67,39 @@ class Publisher {
 
   /// Reads; true when the answer is complete. Throws unless its status is 2xx.
   bool receive() {
-    char buffer[4096];
-    const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
-    if (n < 0) {
-      if (errno == EAGAIN) return false;
-      throw system_failure("publishing");
-    }
-    if (n == 0) {
-      if (idle_) return closed_ = true, false;
-      throw Failure("the server closed a publisher's connection");
-    }
-    answer_.append(buffer, static_cast<std::size_t>(n));
+    const bool was_idle = idle_;
+    Transport& transport = http2_ ? http2_->transport() : transport_;
+    do {
+      char buffer[4096];
+      const ssize_t n = http2_ ? http2_->receive(buffer, sizeof buffer, *this) : transport.read(buffer, sizeof buffer);
+      if (n < 0) {
+        if (errno == EAGAIN) break;
+        throw system_failure("publishing");
+      }
+      if (n == 0) {
+        if (idle_) return closed_ = true, false;
+        throw Failure("the server closed a publisher's connection");
+      }
+      if (!http2_) answer_.append(buffer, static_cast<std::size_t>(n));
+    } while (transport.more());
+    return http2_ ? idle_ && !was_idle : answered();
+  }
+
+  // What an HTTP/2 connection tells.
+  void head(std::uint32_t, int status) {
+    if (status / 100 != 2) throw Failure("an answer to a publisher: status " + std::to_string(status));
+    answer_ = "head";
+  }
+  void data(std::uint32_t, std::string_view) {}
+  void end(std::uint32_t stream) {
+    if (stream != request_id_) return;
+    if (answer_.empty()) throw Failure("the server gave a publisher no answer");
+    answer_.clear();
+    idle_ = true;
+  }
+
+ private:
+  bool answered() {
     const std::size_t blank = answer_.find("\r\n\r\n");
     if (blank == std::string::npos) return false;
     const std::size_t body = blank + 4;
@@ -79,7 +114,6 @@ class Publisher {
     return true;
   }
 
- private:
   std::size_t find_field(std::string_view name, std::size_t end) const {
     for (std::size_t at = answer_.find("\r\n"); at < end; at = answer_.find("\r\n", at + 2)) {
       std::size_t i = 0;
@@ -90,6 +124,9 @@ class Publisher {
   }
 
   int fd_;
+  Transport transport_;  // without HTTP/2
+  std::unique_ptr<Http2Connection> http2_;
+  std::uint32_t request_id_ = 0;
   std::size_t data_size_;
   bool idle_ = true;
   bool closed_ = false;

@@ -59,6 +59,9 @@ class StreamParser {
     }
   }
 
+  /// What comes is the body as it is: the head has been read by somebody else.
+  void begin_body() noexcept { state_ = State::plain; }
+
   bool open() const noexcept { return state_ != State::head && state_ != State::broken; }
   bool ended() const noexcept { return state_ == State::ended; }
   bool broken() const noexcept { return state_ == State::broken; }

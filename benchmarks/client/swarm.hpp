@@ -1,4 +1,5 @@
-// Many streams and a few publishers on one epoll set and one thread.
+// Many streams and a few publishers on one epoll set and one thread. Over HTTP/2 streams share connections; each
+// publisher has one of its own.
 //
 // Publishers come first: while streams are being read they are looked at every 50 microseconds, so that a publisher
 // waits for the server and not for this program.
@@ -10,17 +11,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/histogram.hpp"
+#include "client/http2.hpp"
 #include "client/options.hpp"
 #include "client/payload.hpp"
 #include "client/publisher.hpp"
 #include "client/sequence_check.hpp"
 #include "client/socket.hpp"
 #include "client/stream_parser.hpp"
+#include "client/tls.hpp"
 
 namespace bench {
 
@@ -78,6 +83,7 @@ class Swarm {
         buffer_(buffer_bytes),
         epoll_(::epoll_create1(EPOLL_CLOEXEC)),
         publisher_epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    if (options.tls) tls_.emplace(options.http2);
     const std::size_t places = destination == Destination::everybody ? 1
                                : destination == Destination::user    ? streams
                                                                      : names_.group_of(streams - 1) + 1;
@@ -95,10 +101,6 @@ class Swarm {
     }
   }
   ~Swarm() {
-    for (const auto& stream : streams_) {
-      if (stream.fd >= 0) ::close(stream.fd);
-    }
-    for (const auto& publisher : publishers_) ::close(publisher->fd());
     ::close(epoll_);
     ::close(publisher_epoll_);
   }
@@ -118,6 +120,7 @@ class Swarm {
     opening_ = opening;
     open_next_ = first;
     open_last_ = last;
+    filling_ = nullptr;
     refill_openings();
   }
 
@@ -156,7 +159,7 @@ class Swarm {
       if (events[i].data.u64 == publishers_key) {
         serve_publishers();
       } else {
-        serve_stream(static_cast<std::size_t>(events[i].data.u64));
+        serve(events[i].data.u64);
         if (now_ - publishers_served_ > publisher_interval) serve_publishers();
       }
     }
@@ -192,11 +195,12 @@ class Swarm {
 
   void close_stream(std::size_t index) {
     Stream& stream = streams_[index];
-    if (stream.fd < 0) return;
-    if (stream.counted) --receivers_[place_of(index)];
-    stream.counted = false;
-    ::close(stream.fd);
-    stream.fd = -1;
+    if (!stream.connected) return;
+    forget_stream(index);
+    if (stream.shared != nullptr) {
+      stream.shared->connection.cancel(stream.id);
+      flush(*stream.shared);
+    }
   }
 
   /// Forgets what was counted so far, so that a measurement begins with a clean sheet.
@@ -296,10 +300,50 @@ class Swarm {
   }
 
  private:
+  // A connection with streams of HTTP/2.
+  struct Shared {
+    explicit Shared(Transport transport) : connection(std::move(transport)) {}
+
+    Http2Connection connection;
+    std::vector<std::size_t> streams;  // in the order in which they were begun
+    std::size_t unopened = 0;          // of them
+    bool stalled = false;
+    bool prompt = false;
+    std::uint64_t key = 0;
+    std::uint32_t watched = 0;
+  };
+  // What a connection of HTTP/2 tells.
+  struct SharedEvents {
+    Swarm& swarm;
+    Shared& shared;
+
+    std::size_t index(std::uint32_t stream) const {
+      const std::size_t place = stream / 2;
+      if (stream % 2 != 1 || place >= shared.streams.size()) throw Failure("a stream that nobody has begun");
+      return shared.streams[place];
+    }
+    void head(std::uint32_t stream, int status) {
+      Stream& own = swarm.streams_[swarm.current_ = index(stream)];
+      // Trailers have no status and come later; another head would not be HTTP.
+      if (!own.connected || own.opened) return;
+      own.parser.begin_body();
+      --shared.unopened;
+      swarm.opened(status);
+    }
+    void data(std::uint32_t stream, std::string_view bytes) {
+      Stream& own = swarm.streams_[swarm.current_ = index(stream)];
+      if (own.connected && own.opened) own.parser.feed(bytes.data(), bytes.size(), swarm);
+    }
+    void end(std::uint32_t stream) { swarm.lose_stream(index(stream)); }
+  };
+
   struct Stream {
-    int fd = -1;
-    bool opened = false;     // its head has arrived
-    bool requested = false;  // its request has been sent
+    bool connected = false;
+    Transport transport;       // without HTTP/2
+    Shared* shared = nullptr;  // with it
+    std::uint32_t id = 0;      // with it
+    bool opened = false;       // its head has arrived
+    bool requested = false;    // its request has been sent
     bool stalled = false;
     bool timed = false;
     bool from_start = false;
@@ -316,6 +360,7 @@ class Swarm {
   static constexpr std::size_t buffer_bytes = 256 * 1024;
   static constexpr std::uint64_t publishers_key = ~std::uint64_t{0};
   static constexpr std::uint64_t prompt_stream = std::uint64_t{1} << 32;  // plus its index: its key among publishers
+  static constexpr std::uint64_t shared_key = std::uint64_t{1} << 33;     // plus the index of a connection of HTTP/2
   static constexpr std::uint64_t publisher_interval = 50'000;
 
   static void watch(int epoll, int fd, std::uint32_t events, std::uint64_t key, int operation = EPOLL_CTL_ADD) {
@@ -344,17 +389,110 @@ class Swarm {
       const std::size_t index = open_next_++;
       Stream& stream = streams_[index];
       stream = Stream();
-      stream.fd = connector_.connect(opening_.stalled);
+      stream.connected = true;
       stream.stalled = opening_.stalled;
       stream.timed = opening_.timed;
       stream.from_start = opening_.from_start;
       stream.prompt = opening_.prompt;
       ++being_opened_;
-      request_stream(index, false);
+      if (options_.http2) {
+        request_by_http2(index);
+      } else {
+        stream.transport = Transport(connector_.connect(opening_.stalled), tls());
+        request_stream(index, false);
+      }
+    }
+    if (filling_ != nullptr) flush(*filling_);
+  }
+
+  template <typename StreamOrShared>
+  int epoll_of(const StreamOrShared& stream) const noexcept {
+    return stream.prompt ? publisher_epoll_ : epoll_;
+  }
+  const TlsSettings* tls() const noexcept { return tls_ ? &*tls_ : nullptr; }
+
+  void request_by_http2(std::size_t index) {
+    if (filling_ == nullptr || filling_->streams.size() == options_.streams_per_connection) {
+      if (filling_ != nullptr) flush(*filling_);
+      shared_.push_back(std::make_unique<Shared>(Transport(connector_.connect(opening_.stalled), tls())));
+      filling_ = shared_.back().get();
+      filling_->stalled = opening_.stalled;
+      filling_->prompt = opening_.prompt;
+      filling_->key = (shared_.size() - 1) | shared_key | (opening_.prompt ? prompt_stream : 0);
+      filling_->watched = EPOLLIN;
+      watch(epoll_of(*filling_), filling_->connection.transport().fd(), EPOLLIN, filling_->key);
+    }
+    Stream& stream = streams_[index];
+    stream.shared = filling_;
+    stream.id = filling_->connection.get(names_.fill(options_.subscribe, index, names_.group_of(index)),
+                                         opening_.last_event_id);
+    filling_->streams.push_back(index);
+    ++filling_->unopened;
+  }
+
+  void flush(Shared& shared) {
+    shared.connection.flush();
+    watch_shared(shared);
+  }
+
+  void watch_shared(Shared& shared) {
+    const std::uint32_t wanted = shared.connection.waits_for();
+    if (wanted == shared.watched || shared.watched == 0) return;
+    shared.watched = wanted;
+    watch(epoll_of(shared), shared.connection.transport().fd(), wanted, shared.key, EPOLL_CTL_MOD);
+  }
+
+  void serve(std::uint64_t key) {
+    const std::uint64_t index = key & (prompt_stream - 1);
+    if ((key & shared_key) != 0) {
+      serve_shared(*shared_[index]);
+    } else {
+      serve_stream(index);
     }
   }
 
-  int epoll_of(const Stream& stream) const noexcept { return stream.prompt ? publisher_epoll_ : epoll_; }
+  void serve_shared(Shared& shared) {
+    Transport& transport = shared.connection.transport();
+    const std::uint64_t openings_before = openings_;
+    SharedEvents events{*this, shared};
+    do {
+      const ssize_t n = shared.connection.receive(buffer_.data(), buffer_.size(), events);
+      now_ = now_ns();
+      if (n == 0) {
+        for (const std::size_t index : shared.streams) lose_stream(index);
+        shared.watched = 0;
+        transport.close();
+        return;
+      }
+      if (n < 0) break;
+      ++reads_;
+      bytes_ += static_cast<std::uint64_t>(n);
+    } while (transport.more());
+    flush(shared);
+    if (openings_ == openings_before) return;
+    if (shared.stalled && shared.unopened == 0) {
+      shared.watched = 0;
+      watch(epoll_of(shared), transport.fd(), 0, shared.key, EPOLL_CTL_DEL);
+    }
+    refill_openings();
+  }
+
+  // The server has ended it.
+  void lose_stream(std::size_t index) {
+    Stream& stream = streams_[index];
+    if (!stream.connected) return;
+    if (!stream.opened) throw Failure("a stream was closed before its head");
+    ++ended_;
+    forget_stream(index);
+  }
+
+  void forget_stream(std::size_t index) {
+    Stream& stream = streams_[index];
+    if (stream.counted) --receivers_[place_of(index)];
+    stream.counted = false;
+    stream.connected = false;
+    stream.transport.close();
+  }
 
   void request_stream(std::size_t index, bool watched) {
     Stream& stream = streams_[index];
@@ -363,44 +501,45 @@ class Swarm {
     if (!opening_.last_event_id.empty())
       request.append("Last-Event-ID: ").append(opening_.last_event_id).append("\r\n");
     request += "\r\n";
-    const ssize_t n = ::send(stream.fd, request.data(), request.size(), MSG_NOSIGNAL);
+    const ssize_t n = stream.transport.write(request.data(), request.size());
     if (n < 0 && errno != EAGAIN && errno != ENOTCONN) throw system_failure("opening a stream");
     stream.requested = n > 0;
-    watch(epoll_of(stream), stream.fd, stream.requested ? EPOLLIN : EPOLLOUT,
+    watch(epoll_of(stream), stream.transport.fd(), stream.requested ? EPOLLIN : stream.transport.waits_for(),
           stream.prompt ? index + prompt_stream : index, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
   }
 
   void serve_stream(std::size_t index) {
     Stream& stream = streams_[index];
-    if (stream.fd < 0) return;
+    if (!stream.connected) return;
     if (!stream.requested) {
       request_stream(index, true);
       return;
     }
-    const ssize_t n = ::recv(stream.fd, buffer_.data(), buffer_.size(), 0);
-    now_ = now_ns();
-    if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0) {
-      if (!stream.opened) throw Failure("a stream was closed before its head");
-      ++ended_;
-      close_stream(index);
-      return;
-    }
-    ++reads_;
-    bytes_ += static_cast<std::uint64_t>(n);
-    current_ = index;
     const bool was_open = stream.opened;
-    stream.parser.feed(buffer_.data(), static_cast<std::size_t>(n), *this);
-    if (stream.parser.broken()) throw Failure("a stream's chunks are broken");
+    do {
+      const ssize_t n = stream.transport.read(buffer_.data(), buffer_.size());
+      now_ = now_ns();
+      if (n < 0 && errno == EAGAIN) break;
+      if (n <= 0) {
+        lose_stream(index);
+        return;
+      }
+      ++reads_;
+      bytes_ += static_cast<std::uint64_t>(n);
+      current_ = index;
+      stream.parser.feed(buffer_.data(), static_cast<std::size_t>(n), *this);
+      if (stream.parser.broken()) throw Failure("a stream's chunks are broken");
+    } while (stream.transport.more());
     if (stream.opened && !was_open) {
       // From now on it is not even looked at: with its window shut, its end could not be seen anyway.
-      if (stream.stalled) watch(epoll_of(stream), stream.fd, 0, index, EPOLL_CTL_DEL);
+      if (stream.stalled) watch(epoll_of(stream), stream.transport.fd(), 0, index, EPOLL_CTL_DEL);
       refill_openings();
     }
   }
 
   void connect_publisher(std::size_t index) {
-    publishers_[index] = std::make_unique<Publisher>(connector_.connect(), options_.size);
+    publishers_[index] =
+        std::make_unique<Publisher>(Transport(connector_.connect(), tls()), options_.size, options_.http2);
     watch(publisher_epoll_, publishers_[index]->fd(), EPOLLIN, index);
   }
 
@@ -441,17 +580,14 @@ class Swarm {
     now_ = now_ns();
     for (int i = 0; i < count; ++i) {
       if (events[i].data.u64 >= prompt_stream) {
-        serve_stream(static_cast<std::size_t>(events[i].data.u64 - prompt_stream));
+        serve(events[i].data.u64);
         continue;
       }
       const auto index = static_cast<std::size_t>(events[i].data.u64);
       Publisher& publisher = *publishers_[index];
       publisher.flush();
       if (!publisher.receive()) {
-        if (publisher.closed()) {
-          ::close(publisher.fd());
-          connect_publisher(index);
-        }
+        if (publisher.closed()) connect_publisher(index);
         continue;
       }
       answer_.add(now_ - publisher.sent_at());
@@ -467,9 +603,12 @@ class Swarm {
   const Options& options_;
   Names names_;
   Connector connector_;
+  std::optional<TlsSettings> tls_;
   Destination destination_;
   SequenceCheck check_;
   std::vector<Stream> streams_;
+  std::vector<std::unique_ptr<Shared>> shared_;
+  Shared* filling_ = nullptr;  // what the next stream of HTTP/2 joins
   std::vector<std::unique_ptr<Publisher>> publishers_;
   std::vector<std::size_t> receivers_;  // streams that an event to each destination reaches
   std::vector<std::uint32_t> sent_;     // events so far, by publisher and destination
