@@ -14,6 +14,17 @@ function ratio(who, what, name, base, base_case,   i, n, list) {
       list[++n] = value[who, what, i, name] / value[base, base_case, i, name]
   return median(list, n)
 }
+# The same, to the lower figure of two subjects.
+function ratio_to_lower(who, what, name, one, other,   i, n, list, a, b) {
+  n = 0
+  for (i = 1; i <= rounds; ++i) {
+    a = value[one, what, i, name] + 0
+    b = value[other, what, i, name] + 0
+    if (b != 0 && b < a) a = b
+    if ((who, what, i, name) in value && a != 0) list[++n] = value[who, what, i, name] / a
+  }
+  return median(list, n)
+}
 function most(number, text, got, bar) { line(number, text, got, "<= " bar, got + 0 <= bar) }
 function least(number, text, got, bar) { line(number, text, got, ">= " bar, got + 0 >= bar) }
 function line(number, text, got, bar, reached) {
@@ -28,7 +39,7 @@ function line(number, text, got, bar, reached) {
     if (at > 0) field[substr($i, 1, at - 1)] = substr($i, at + 1)
   }
   if (field["round"] > rounds) rounds = field["round"]
-  if (field["subject"] != "floor") subjects[field["subject"]] = 1
+  if (field["subject"] !~ /^floor/) subjects[field["subject"]] = 1
   for (name in field) value[field["subject"], field["case"], field["round"], name] = field[name]
 }
 END {
@@ -61,6 +72,19 @@ END {
   most(12, "scale_19k: the same of floor, for comparison", ratio("floor", "scale_19k", cpu, "floor", "latency_1k"), 1.1)
   most(12, "scale_5k: bytes per stream to idle_10k", ratio(s, "scale_5k", "rss_per_stream", s, "idle_10k"), 1.1)
   most(12, "scale_19k: bytes per stream to idle_10k", ratio(s, "scale_19k", "rss_per_stream", s, "idle_10k"), 1.1)
+  most(15, "tls_idle_1k: resident bytes per stream to floor_tls", ratio(s, "tls_idle_1k", "rss_per_stream", "floor_tls"), 1.05)
+  most(15, "tls_pace_1k: CPU per delivery to the better floor of TLS", ratio_to_lower(s, "tls_pace_1k", cpu, "floor_tls", "floor_tls_kept"), 1.05)
+  most(16, "h2_idle_10k: resident bytes per stream", of(s, "h2_idle_10k", "rss_per_stream"), 1200)
+  most(16, "h2_pace_1k: CPU per delivery to floor_http2", ratio(s, "h2_pace_1k", cpu, "floor_http2"), 1.3)
+  most(16, "h2_pace_1k: CPU per delivery to its own pace_1k", ratio(s, "h2_pace_1k", cpu, s, "pace_1k"), 1 / 6)
+  most(17, "h2_idle_1k_alone: resident bytes per stream", of(s, "h2_idle_1k_alone", "rss_per_stream"), 41000)
+  split("tls_handshakes tls_handshakes_resumed", handshakes, " ")
+  for (i = 1; i in handshakes; ++i) {
+    least(18, handshakes[i] ": a second to floor_tls", ratio(s, handshakes[i], "connections_per_second", "floor_tls"), 0.95)
+    most(18, handshakes[i] ": CPU for each to floor_tls", ratio(s, handshakes[i], cpu, "floor_tls"), 1 / 0.95)
+  }
+  split("tls_pace_1k h2_pace_1k h2_pace_1k_alone h2c_pace_1k", paces, " ")
+  split("tls_idle_1k h2_idle_10k h2_idle_1k_alone", idles, " ")
   for (peer in subjects) {
     if (peer == "hub" || peer == "bare" || peer == s) continue
     most(14, "pace_1k: CPU per delivery to " peer, ratio(s, "pace_1k", cpu, peer), 1)
@@ -70,5 +94,10 @@ END {
     most(14, "latency_1k: p99 to " peer, ratio(s, "latency_1k", p99, peer), 1)
     most(14, "unicast_1k: CPU per delivery to " peer, ratio(s, "unicast_1k", cpu, peer), 1)
     most(14, "idle_10k: bytes per stream to " peer, ratio(s, "idle_10k", "rss_per_stream", peer), 1)
+    for (i = 1; i in paces; ++i) most(19, paces[i] ": CPU per delivery to " peer, ratio(s, paces[i], cpu, peer), 1)
+    for (i = 1; i in idles; ++i)
+      most(19, idles[i] ": bytes per stream to " peer, ratio(s, idles[i], "rss_per_stream", peer), 1)
+    for (i = 1; i in handshakes; ++i)
+      least(19, handshakes[i] ": a second to " peer, ratio(s, handshakes[i], "connections_per_second", peer), 1)
   }
 }

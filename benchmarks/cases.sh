@@ -27,10 +27,20 @@ threads_2       | burst_1k with two threads (compare with burst_1k)             
 threads_2_pace  | pace_1k with two threads (compare with pace_1k)               | spate           |
 scale_5k        | fan-out to 5,000, 4 a second                                  | own             |
 scale_19k       | fan-out to 19,000, 1 a second                                 | own             |
+tls_pace_1k     | pace_1k over TLS                                              | tls             |
+tls_idle_1k     | 1,000 streams over TLS, nothing published: memory             | tls             |
+tls_handshakes  | churn over TLS, every session new                             | tls             |
+tls_handshakes_resumed | churn over TLS, every session resumed                  | tls             |
+h2_pace_1k      | pace_1k over HTTP/2 and TLS, 100 streams a connection         | http2           |
+h2_pace_1k_alone | the same, each stream alone on its connection                | http2           |
+h2_idle_10k     | 10,000 streams over HTTP/2 and TLS, 100 a connection: memory  | http2           |
+h2_idle_1k_alone | 1,000 streams, each alone on its connection: memory          | http2           |
+h2c_pace_1k     | h2_pace_1k without TLS                                        | http2           |
 '
 
 # Those that a quick run has.
-QUICK_CASES='pace_1k burst_1k burst_10k at_8x_1k latency_1k unicast_1k broadcast_100 group_18k idle_10k churn replay_10k'
+QUICK_CASES='pace_1k burst_1k burst_10k at_8x_1k latency_1k unicast_1k broadcast_100 group_18k idle_10k churn replay_10k
+  tls_pace_1k tls_idle_1k tls_handshakes h2_pace_1k h2_idle_10k'
 
 # The options of `load` for a case; with `quick` set, shorter.
 case_options() {
@@ -62,7 +72,26 @@ case_options() {
     threads_2_pace) echo "--mode fanout --streams 1000 --rate 50 --seconds $long" ;;
     scale_5k)      echo "--mode fanout --streams 5000 --rate 4 --seconds $long" ;;
     scale_19k)     echo "--mode fanout --streams 19000 --rate 1 --seconds $long" ;;
+    # Eight at a time: what handshakes side by side leave between streams in the heap is not to be the figure.
+    tls_pace_1k)   echo "--tls $(case_options pace_1k)" ;;
+    tls_idle_1k)   echo "--tls --mode idle --streams 1000 --parallel 8 --seconds 1" ;;
+    tls_handshakes) echo "--tls $(case_options churn)" ;;
+    tls_handshakes_resumed) echo "--tls --resume $(case_options churn)" ;;
+    h2_pace_1k)    echo "--tls --http2 $(case_options pace_1k)" ;;
+    h2_pace_1k_alone) echo "--tls --http2 --streams-per-connection 1 $(case_options pace_1k)" ;;
+    h2_idle_10k)   echo "--tls --http2 $(case_options idle_10k)" ;;
+    h2_idle_1k_alone) echo "--http2 --streams-per-connection 1 $(case_options tls_idle_1k)" ;;
+    h2c_pace_1k)   echo "--http2 $(case_options pace_1k)" ;;
     *) return 1 ;;
+  esac
+}
+
+# The floor that a case is set against: the one that speaks what the case does.
+case_floor() {
+  case $1 in
+    tls_*) echo floor_tls ;;
+    h2_*|h2c_*) echo floor_http2 ;;
+    *) echo floor ;;
   esac
 }
 
@@ -80,17 +109,20 @@ case_server_options() { # SUBJECT CASE
     hub:stalled_*) echo "--max-queued-bytes 262144" ;;
     hub:threads_2*) echo "--threads 2" ;;
     bare:threads_2*) echo "--threads 2" ;;
+    hub:tls_*|hub:h2_*) echo "--tls-self-signed" ;;
+    floor_tls_kept:*) echo "--keep-buffers" ;;
+    floor_http2:h2c_*|node_http2:h2c_*) echo "--plain" ;;
   esac
 }
 
-# Which figure of a case is set against floor's; for rates more is better, for the rest less.
+# Which figure of a case is set against its floor's; for rates more is better, for the rest less.
 case_figure() {
   case $1 in
     burst_*|threads_2) echo deliveries_per_second ;;
     latency_1k|stalled_*|at_*) echo latency_p99_us ;;
-    idle_10k) echo rss_per_stream ;;
+    idle_10k|tls_idle_1k|h2_idle_*) echo rss_per_stream ;;
     heartbeat_10k) echo server_cpu_percent ;;
-    churn) echo connections_per_second ;;
+    churn|tls_handshakes*) echo connections_per_second ;;
     churn_million) echo rss_growth_kib ;;
     *) echo server_cpu_us ;;
   esac

@@ -318,6 +318,6 @@ int main(int argc, char** argv) {
   const auto options =
       parse_options(argc, argv, usage, {{"--plain", &Options::plain}, {"--keep-buffers", &Options::keep_buffers}});
   if (options.plain) Http2Floor<PlainTransport>(options, "http").run();
-  TlsTransport::context = make_tls_context(options.keep_buffers, "\x02h2");
+  TlsTransport::context = make_tls_context(options, "\x02h2");
   Http2Floor<TlsTransport>(options, "https").run();
 }

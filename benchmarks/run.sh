@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the subjects in turn, pinned apart from the client, and prints medians and ratios to `floor` of the same rounds.
+# Runs the subjects in turn, pinned apart from the client, and prints medians and ratios to the floor of the same rounds.
 #
 #   benchmarks/run.sh --quick
 #   benchmarks/run.sh --cases "pace_1k burst_1k" --subjects "hub beast"
@@ -14,7 +14,7 @@ usage() {
 run.sh [options]
   --quick            one round of the main cases, shorter
   --cases "A B"      these cases only (--list names them)
-  --subjects "A B"   these subjects beside floor (hub nchan better_sse beast; also: bare)
+  --subjects "A B"   these subjects beside the floors (hub nchan better_sse beast node_http2; also: bare)
   --rounds N         rounds, interleaved (3; quick: 1)
   --build DIR        build tree (build-benchmarks beside this folder); configured and built when it lacks a program
   --no-build         take the build tree as it is
@@ -23,7 +23,7 @@ run.sh [options]
   --nice N           niceness of server and client, where allowed (0)
   --list             lists the cases
 
-Ratios are within rounds: each subject against floor, or another case, of the same round. `core us` is what the whole
+Ratios are within rounds: each subject against the case's floor, or another case, of the same round. `core us` is what the whole
 core was busy for a delivery, whoever used it: where it is far above `cpu us`, others were at work on it. A client near
 100 % is the limit itself.
 TEXT
@@ -67,7 +67,7 @@ if [ -n "$make" ]; then
   # shellcheck disable=SC2086
   [ -f "$build/CMakeCache.txt" ] || cmake -S "$root" -B "$build" $generator $launcher -DCMAKE_BUILD_TYPE=Release \
     -DSPATE_BUILD_TESTS=OFF -DSPATE_BUILD_EXAMPLES=ON -DSPATE_BUILD_BENCHMARKS=ON >&2 || exit 2
-  for target in floor load beast_server bare hub; do
+  for target in floor floor_tls floor_http2 load beast_server bare hub; do
     cmake --build "$build" --target $target >&2 || echo "run.sh: no $target in this build" >&2
   done
 fi
@@ -78,7 +78,7 @@ take_priority "$niceness" "$0" "${arguments[@]}"
 ulimit -n "$(ulimit -Hn)"
 
 ready=
-for subject in floor ${subjects:-hub $PEERS}; do
+for subject in $FLOORS ${subjects:-hub $PEERS}; do
   if prepare "$subject"; then ready="$ready $subject"; else echo "run.sh: $subject is not to be had" >&2; fi
 done
 trap 'stop; exit 130' INT TERM
@@ -105,7 +105,7 @@ for case in $selected; do
       fi
     done
   done
-  awk -v only="$case" -v figure="$(case_figure "$case")" -f "$here/median.awk" -f "$here/table.awk" "$results"
+  awk -v only="$case" -v figure="$(case_figure "$case")" -v floor="$(case_floor "$case")" -f "$here/median.awk" -f "$here/table.awk" "$results"
 done
 for subject in $ready; do
   case $subject in hub|bare) awk -v subject="$subject" -f "$here/median.awk" -f "$here/bars.awk" "$results" ;; esac

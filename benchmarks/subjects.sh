@@ -7,17 +7,22 @@
 #
 # The caller sets $build (the build tree), $here (this folder), $server_cpus.
 
-OWN_SUBJECTS='floor hub bare'
-PEERS='nchan better_sse beast'
+FLOORS='floor floor_tls floor_tls_kept floor_http2'
+OWN_SUBJECTS="$FLOORS hub bare"
+PEERS='nchan better_sse beast node_http2'
 
 prepare() {
   case $1 in
-    floor) [ -x "$build/benchmarks/floor" ] ;;
+    floor|floor_tls|floor_http2) [ -x "$build/benchmarks/$1" ] ;;
+    floor_tls_kept) [ -x "$build/benchmarks/floor_tls" ] ;;
     hub) [ -x "$build/examples/hub" ] ;;
     bare) [ -x "$build/benchmarks/bare" ] ;;
     beast)
       [ -x "$build/benchmarks/beast_server" ] ;;
+    node_http2)
+      command -v node >/dev/null && make_certificate ;;
     nchan)
+      make_certificate
       nchan_module || { install_packages nginx-light libnginx-mod-nchan >&2; nchan_module; } ;;
     better_sse)
       command -v node >/dev/null || return 1
@@ -40,6 +45,13 @@ install_packages() {
   fi
 }
 
+# For those that read one from a file: P-256, as our own have.
+make_certificate() {
+  certificate=$build/benchmarks/certificate
+  [ -s "$certificate.pem" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+    -subj /CN=localhost -keyout "$certificate.key" -out "$certificate.pem" 2>/dev/null
+}
+
 nchan_module() {
   command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || return 1
   nchan_modules=$(ls -d /usr/lib/nginx/modules /usr/share/nginx/modules /usr/lib64/nginx/modules 2>/dev/null |
@@ -55,17 +67,29 @@ start() {
   options=$(case_server_options "$name" "$case")
   : > "$log"
   case $name in
-    floor) set -- "$build/benchmarks/floor" --port 0 ;;
+    floor|floor_tls|floor_http2) set -- "$build/benchmarks/$name" --port 0 ;;
+    floor_tls_kept) set -- "$build/benchmarks/floor_tls" --port 0 ;;
     hub) set -- "$build/examples/hub" --port 0 ;;
     bare) set -- "$build/benchmarks/bare" --port 0 ;;
     beast) set -- "$build/benchmarks/beast_server" --port 0 ;;
     better_sse) set -- node "$build/benchmarks/better_sse/server.mjs" --port 0 ;;
+    node_http2)
+      set -- node "$here/peers/node_http2/server.mjs" --port 0 --key "$certificate.key" --cert "$certificate.pem" ;;
     nchan)
       nchan_module || return 1
-      local directory="$build/benchmarks/nchan"
+      local directory="$build/benchmarks/nchan" protocols='' tls=''
+      case $case in
+        tls_*) protocols='ssl' ;;
+        h2_*) protocols='ssl http2' ;;
+        h2c_*) protocols='http2' ;;
+      esac
+      case $protocols in
+        ssl*) tls="ssl_certificate $certificate.pem; ssl_certificate_key $certificate.key; ssl_protocols TLSv1.3;" ;;
+      esac
       mkdir -p "$directory"
       port=$((20000 + RANDOM % 10000))
       sed -e "s|@MODULES@|$nchan_modules|; s|@DIRECTORY@|$directory|; s|@PORT@|$port|" \
+        -e "s|@PROTOCOLS@|$protocols|; s|@TLS@|$tls|" \
         "$here/peers/nchan/nginx.conf.in" > "$directory/nginx.conf"
       set -- "$(command -v nginx || echo /usr/sbin/nginx)" -p "$directory" -c "$directory/nginx.conf" ;;
   esac
@@ -112,8 +136,13 @@ addresses() {
   esac
 }
 
-# Whether a case of the class `all`, `own`, `spate` or `history` is for this subject.
+# Whether a case of the class `all`, `own`, `spate`, `history`, `tls` or `http2` is for this subject.
 takes_part() { # SUBJECT CLASS
+  case $2 in
+    tls) case $1 in floor_tls*|hub|nchan|node_http2) return 0 ;; esac ;;
+    http2) case $1 in floor_http2|hub|nchan|node_http2) return 0 ;; esac ;;
+    *) case $1 in floor_*|node_http2) return 1 ;; esac ;;
+  esac
   case $2 in
     all) return 0 ;;
     own) case " $OWN_SUBJECTS " in *" $1 "*) return 0 ;; esac ;;

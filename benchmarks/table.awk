@@ -1,5 +1,5 @@
-# One case's table from the lines of run.sh: medians over the rounds, and the median of the rounds' ratios to floor.
-#   awk -v only=CASE -v figure=NAME -f median.awk -f table.awk results.txt
+# One case's table from the lines of run.sh: medians over the rounds, and the median of the rounds' ratios to its floor.
+#   awk -v only=CASE -v figure=NAME -v floor=SUBJECT -f median.awk -f table.awk results.txt
 function of(subject, name,   i, n, list) {
   n = 0
   for (i = 1; i <= rounds; ++i) if ((subject, i, name) in value) list[++n] = value[subject, i, name]
@@ -8,8 +8,8 @@ function of(subject, name,   i, n, list) {
 function ratio(subject, name,   i, n, list) {
   n = 0
   for (i = 1; i <= rounds; ++i)
-    if ((subject, i, name) in value && value["floor", i, name] + 0 != 0)
-      list[++n] = value[subject, i, name] / value["floor", i, name]
+    if ((subject, i, name) in value && value[floor, i, name] + 0 != 0)
+      list[++n] = value[subject, i, name] / value[floor, i, name]
   return median(list, n)
 }
 function cell(x, format) { return x == "" ? "-" : sprintf(format, x) }
@@ -29,14 +29,14 @@ function cell(x, format) { return x == "" ? "-" : sprintf(format, x) }
 }
 END {
   if (subjects == 0) exit
-  churn = only ~ /^churn/
+  churn = only ~ /^churn|handshakes/
   printf "\n%s (%d round%s)\n", only, rounds, rounds == 1 ? "" : "s"
-  printf "  %-11s %9s %9s %6s %10s %9s %9s %8s %6s %6s   %s\n", "subject", "cpu us", "core us", "ratio", \
-    churn ? "conn/s" : "deliv/s", "p50 ms", "p99 ms", "B/stream", "srv %", "cli %", figure " to floor"
+  printf "  %-14s %9s %9s %6s %10s %9s %9s %8s %6s %6s   %s\n", "subject", "cpu us", "core us", "ratio", \
+    churn ? "conn/s" : "deliv/s", "p50 ms", "p99 ms", "B/stream", "srv %", "cli %", figure " to " floor
   for (i = 1; i <= subjects; ++i) {
     s = order[i]
     times = churn ? "head" : "latency"
-    printf "  %-11s %9s %9s %6s %10s %9s %9s %8s %6s %6s   %s%s\n", s, cell(of(s, "server_cpu_us"), "%.3f"), \
+    printf "  %-14s %9s %9s %6s %10s %9s %9s %8s %6s %6s   %s%s\n", s, cell(of(s, "server_cpu_us"), "%.3f"), \
       cell(of(s, "server_core_us"), "%.3f"), cell(ratio(s, "server_cpu_us"), "%.2f"), \
       cell(of(s, churn ? "connections_per_second" : "deliveries_per_second"), "%.0f"), \
       cell(of(s, times "_p50_us") == "" ? "" : of(s, times "_p50_us") / 1000, "%.3f"), \

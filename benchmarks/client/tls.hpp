@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,8 @@ class TlsSettings {
  public:
   explicit TlsSettings(bool http2) : context_(SSL_CTX_new(TLS_client_method())) {
     if (!context_) throw Failure("OpenSSL gives no context");
+    // OpenSSL writes to sockets without MSG_NOSIGNAL.
+    std::signal(SIGPIPE, SIG_IGN);
     SSL_CTX_set_verify(context_.get(), SSL_VERIFY_NONE, nullptr);
     SSL_CTX_set_session_cache_mode(context_.get(), SSL_SESS_CACHE_OFF);
     SSL_CTX_set_read_ahead(context_.get(), 1);
@@ -79,7 +82,7 @@ class TlsLayer {
   ssize_t write(const char* at, std::size_t size) { return result(SSL_write(ssl_.get(), at, static_cast<int>(size))); }
   bool more() const noexcept { return SSL_has_pending(ssl_.get()) == 1; }
   std::uint32_t waits_for() const noexcept { return SSL_want_write(ssl_.get()) ? EPOLLOUT : EPOLLIN; }
-  bool resumed() const noexcept { return SSL_session_reused(ssl_.get()) == 1; }
+  bool resumed() const noexcept { return ssl_ && SSL_session_reused(ssl_.get()) == 1; }
   /// The newest ticket that the server sent.
   TlsTicket ticket() const { return TlsTicket(SSL_get1_session(ssl_.get())); }
   std::string_view protocol() const noexcept {

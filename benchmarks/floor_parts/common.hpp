@@ -39,6 +39,7 @@ struct Options {
   std::uint16_t port = 8080;
   bool history = false;       // keep every broadcast, and send all of them to who comes with a Last-Event-ID
   bool keep_buffers = false;  // TLS: connections keep the buffers of their records
+  bool no_tickets = false;    // TLS: no session can be resumed
   bool plain = false;         // HTTP/2 without TLS, by prior knowledge
   std::size_t max_pending = 1 << 20;
   std::uint64_t drop_every = 0, double_every = 0, swap_every = 0;

@@ -10,10 +10,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+
+#include "floor_parts/common.hpp"
 
 namespace floors {
 
@@ -44,18 +47,20 @@ inline void make_certificate(SSL_CTX* context) {
 }
 
 /// The settings of all connections; `protocol` is the one that ALPN takes, with its length before it.
-inline SSL_CTX* make_tls_context(bool keep_buffers, const char* protocol) {
+inline SSL_CTX* make_tls_context(const Options& options, const char* protocol) {
   SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
   if (context == nullptr) fail_by_openssl();
+  // OpenSSL writes to sockets without MSG_NOSIGNAL.
+  std::signal(SIGPIPE, SIG_IGN);
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // One ticket is what a client needs to come back, and the ticket is all that there is of a session.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context, 1);
+  SSL_CTX_set_num_tickets(context, options.no_tickets ? 0 : 1);
   // One read takes all records that have come, instead of two reads for each.
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  if (!keep_buffers) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  if (!options.keep_buffers) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   const auto select = [](SSL*, const unsigned char** out, unsigned char* size, const unsigned char* in,
                          unsigned int in_size, void* wanted) -> int {
     const auto* own = static_cast<const unsigned char*>(wanted);
