@@ -98,6 +98,6 @@ END {
     for (i = 1; i in idles; ++i)
       most(19, idles[i] ": bytes per stream to " peer, ratio(s, idles[i], "rss_per_stream", peer), 1)
     for (i = 1; i in handshakes; ++i)
-      least(19, handshakes[i] ": a second to " peer, ratio(s, handshakes[i], "connections_per_second", peer), 1)
+      most(19, handshakes[i] ": CPU for each to " peer, ratio(s, handshakes[i], cpu, peer), 1)
   }
 }

@@ -72,8 +72,8 @@ case_options() {
     threads_2_pace) echo "--mode fanout --streams 1000 --rate 50 --seconds $long" ;;
     scale_5k)      echo "--mode fanout --streams 5000 --rate 4 --seconds $long" ;;
     scale_19k)     echo "--mode fanout --streams 19000 --rate 1 --seconds $long" ;;
-    # Eight at a time: what handshakes side by side leave between streams in the heap is not to be the figure.
     tls_pace_1k)   echo "--tls $(case_options pace_1k)" ;;
+    # Eight at a time: what handshakes side by side leave between streams in the heap is not to be the figure.
     tls_idle_1k)   echo "--tls --mode idle --streams 1000 --parallel 8 --seconds 1" ;;
     tls_handshakes) echo "--tls $(case_options churn)" ;;
     tls_handshakes_resumed) echo "--tls --resume $(case_options churn)" ;;
@@ -101,7 +101,7 @@ floor_rate() { # TIMES CASE
     awk -v times="$1" '{ rate[NR] = $1 } END { print NR == 0 ? 100 : rate[int((NR + 1) / 2)] * times }'
 }
 
-# What a case asks of a server of ours beyond its defaults.
+# What a case asks of a server beyond its defaults.
 case_server_options() { # SUBJECT CASE
   case $1:$2 in
     floor:replay_10k) echo "--history" ;;
@@ -112,6 +112,7 @@ case_server_options() { # SUBJECT CASE
     hub:tls_*|hub:h2_*) echo "--tls-self-signed" ;;
     floor_tls_kept:*) echo "--keep-buffers" ;;
     floor_http2:h2c_*|node_http2:h2c_*) echo "--plain" ;;
+    node_http2:tls_*) echo "--http1" ;;
   esac
 }
 
@@ -122,7 +123,7 @@ case_figure() {
     latency_1k|stalled_*|at_*) echo latency_p99_us ;;
     idle_10k|tls_idle_1k|h2_idle_*) echo rss_per_stream ;;
     heartbeat_10k) echo server_cpu_percent ;;
-    churn|tls_handshakes*) echo connections_per_second ;;
+    churn) echo connections_per_second ;;
     churn_million) echo rss_growth_kib ;;
     *) echo server_cpu_us ;;
   esac

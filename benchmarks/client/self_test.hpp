@@ -1,15 +1,20 @@
 // Tests of the client's own parts, because a yardstick that lies measures nothing.
 #pragma once
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "client/histogram.hpp"
+#include "client/http2.hpp"
 #include "client/payload.hpp"
 #include "client/sequence_check.hpp"
 #include "client/stream_parser.hpp"
+#include "client/tls.hpp"
 
 namespace bench {
 
@@ -20,6 +25,11 @@ class SelfTest {
     histogram();
     sequence();
     parser();
+#if SPATE_BENCHMARK_HTTP2
+    http2();
+    http2_windows();
+    http2_ends();
+#endif
     std::printf("%d passed, %d failed\n", passed_, failed_);
     return failed_ == 0;
   }
@@ -165,6 +175,114 @@ class SelfTest {
     for (std::size_t at = first; at < text.size(); at += step) feed(std::string_view(text).substr(at, step));
     return seen.story;
   }
+
+#if SPATE_BENCHMARK_HTTP2
+  // A connection of HTTP/2 whose server is this test.
+  struct Http2Peer {
+    Http2Peer() {
+      int pair[2];
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0) throw system_failure("socketpair");
+      connection = std::make_unique<Http2Connection>(Transport(pair[0]));
+      fd = pair[1];
+    }
+    ~Http2Peer() { ::close(fd); }
+
+    void head(std::uint32_t stream, int status) { tell(stream, "head " + std::to_string(status)); }
+    void data(std::uint32_t stream, std::string_view bytes) { tell(stream, "data " + std::string(bytes)); }
+    void end(std::uint32_t stream) { tell(stream, "end"); }
+    void tell(std::uint32_t stream, const std::string& what) { story += std::to_string(stream) + " " + what + "\n"; }
+
+    void send(std::string_view bytes) {
+      if (::send(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) throw system_failure("send");
+      char buffer[4096];
+      while (connection->receive(buffer, sizeof buffer, *this) > 0) continue;
+    }
+    std::string received() const {
+      char buffer[65536];
+      const ssize_t n = ::recv(fd, buffer, sizeof buffer, 0);
+      return std::string(buffer, n < 0 ? 0 : static_cast<std::size_t>(n));
+    }
+
+    std::unique_ptr<Http2Connection> connection;
+    std::string story;
+    int fd = -1;
+  };
+
+  static std::string number(std::size_t value, int bytes) {
+    std::string text;
+    for (int i = bytes; i-- > 0;) text += static_cast<char>(value >> (8 * i));
+    return text;
+  }
+  static std::string frame(int type, int flags, std::size_t stream, const std::string& payload) {
+    return number(payload.size(), 3) + static_cast<char>(type) + static_cast<char>(flags) + number(stream, 4) + payload;
+  }
+  static bool ends_with(const std::string& text, const std::string& end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+  }
+
+  void http2() {
+    const std::string indexed_200 = "\x88", literal_202 = std::string("\x08\x03") + "202";
+    const std::string answers =
+        frame(4, 0, 0, number(3, 2) + number(100, 4)) + frame(4, 1, 0, "") + frame(8, 0, 0, number(1000, 4)) +
+        frame(1, 4, 1, indexed_200) + frame(1, 8 | 32, 3, std::string("\x02") + number(0, 5) + "pp") +
+        frame(9, 0, 3, literal_202.substr(0, 2)) + frame(9, 4, 3, literal_202.substr(2)) + frame(0, 0, 1, "one") +
+        frame(0, 8, 1, std::string("\x03") + "two" + "ppp") + frame(0, 0, 1, "") + frame(6, 0, 0, "pingping") +
+        frame(0xAA, 0, 1, "unknown") + frame(0, 1, 3, "last") + frame(3, 0, 1, number(8, 4));
+    const std::string story = "1 head 200\n3 head 202\n1 data one\n1 data two\n3 data last\n3 end\n1 end\n";
+    const auto told = [&](std::size_t first, std::size_t step) {
+      Http2Peer peer;
+      if (first != 0) peer.send(std::string_view(answers).substr(0, first));
+      for (std::size_t at = first; at < answers.size(); at += step) {
+        peer.send(std::string_view(answers).substr(at, step));
+      }
+      check(ends_with(peer.received(), frame(4, 1, 0, "") + frame(6, 1, 0, "pingping")),
+            "settings and pings are acknowledged");
+      return peer.story;
+    };
+    for (std::size_t split = 0; split < answers.size(); ++split) {
+      check(told(split, answers.size()) == story, "frames of HTTP/2, split at " + std::to_string(split));
+    }
+    check(told(0, 1) == story, "frames of HTTP/2, byte by byte");
+  }
+
+  void http2_windows() {
+    Http2Peer peer;
+    peer.send(frame(4, 0, 0, number(4, 2) + number(100, 4)));
+    peer.received();
+    const std::string body(250, 'b');
+    const std::uint32_t stream = peer.connection->post("/sse/broadcast", body);
+    peer.connection->flush();
+    check(ends_with(peer.received(), frame(0, 0, stream, body.substr(0, 100))), "a body ends where its window does");
+    peer.send(frame(8, 0, stream + 2, number(50, 4)));
+    check(peer.received().empty(), "another stream's window is not taken for it");
+    peer.send(frame(8, 0, stream, number(50, 4)));
+    check(peer.received() == frame(0, 0, stream, body.substr(0, 50)), "and goes on as far as it is opened");
+    peer.send(frame(4, 0, 0, number(4, 2) + number(200, 4)));
+    check(ends_with(peer.received(), frame(0, 1, stream, body.substr(0, 100))), "or as settings widen it, to its end");
+  }
+
+  void http2_ends() {
+    const auto failure = [](const std::string& bytes) {
+      try {
+        Http2Peer peer;
+        peer.send(bytes);
+        return std::string("none");
+      } catch (const Failure& wrong) {
+        return std::string(wrong.what());
+      }
+    };
+    check(failure(frame(7, 0, 0, number(1, 4) + number(0, 4))) == "none", "a server may say goodbye");
+    check(failure(frame(7, 0, 0, number(1, 4) + number(11, 4))).find("error 11") != std::string::npos,
+          "but not in anger");
+    check(failure(frame(1, 4, 1, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF")) == "a head cannot be decoded",
+          "a broken head is told");
+    check(failure(frame(0, 8, 1,
+                        "\x09"
+                        "xx"))
+                  .find("padding") != std::string::npos,
+          "too much padding is told");
+  }
+#endif
 
   int passed_ = 0, failed_ = 0;
 };
