@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -182,15 +181,13 @@ class Http2Floor : public Server<Http2Floor<Transport>, Http2Connection<Transpor
     if (stream.given && stream.queue.empty()) {
       stream.given = false;
       --stream.connection->given;
-      const std::size_t size = std::min(room, event_.size());
-      std::memcpy(out, event_.data(), size);
+      const std::size_t size = event_.copy(reinterpret_cast<char*>(out), room);
       stream.queue.assign(event_, size);
       return static_cast<ssize_t>(size);
     }
     if (stream.queue.empty()) return NGHTTP2_ERR_DEFERRED;
     if (stream.streaming && options_.split != 0) room = std::min(room, options_.split);
-    const std::size_t size = std::min(room, stream.queue.size());
-    std::memcpy(out, stream.queue.data(), size);
+    const std::size_t size = stream.queue.copy(reinterpret_cast<char*>(out), room);
     stream.queue.erase(0, size);
     if (stream.queue.empty()) std::string().swap(stream.queue);
     if (stream.queue.empty() && !stream.streaming) flags |= NGHTTP2_DATA_FLAG_EOF;

@@ -64,6 +64,7 @@ if [ -n "$make" ]; then
   launcher=
   command -v ccache >/dev/null && launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache
   [ -d /usr/include/boost/beast ] || install_packages libboost-dev >&2
+  [ -d /usr/include/openssl ] && [ -d /usr/include/nghttp2 ] || install_packages libssl-dev libnghttp2-dev >&2
   # shellcheck disable=SC2086
   [ -f "$build/CMakeCache.txt" ] || cmake -S "$root" -B "$build" $generator $launcher -DCMAKE_BUILD_TYPE=Release \
     -DSPATE_BUILD_TESTS=OFF -DSPATE_BUILD_EXAMPLES=ON -DSPATE_BUILD_BENCHMARKS=ON >&2 || exit 2

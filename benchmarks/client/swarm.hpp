@@ -461,6 +461,7 @@ class Swarm {
       if (n == 0) {
         for (const std::size_t index : shared.streams) lose_stream(index);
         shared.watched = 0;
+        if (filling_ == &shared) filling_ = nullptr;
         transport.close();
         return;
       }
