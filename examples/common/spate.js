@@ -355,63 +355,39 @@
     },
   };
 
-  class SpateEventSource extends EventTarget {
-    /// Connects at once. Throws SyntaxError for a bad url, TypeError for an unknown transport, and NotSupportedError
-    /// when no transport can work here.
-    constructor(url, options) {
-      super();
-      if (arguments.length === 0) throw new TypeError("a url is needed");
-      const { transport, withCredentials } = options || {};
-      try {
-        this.url_ = new URL(url, typeof document === "object" ? document.baseURI : self.location.href).href;
-      } catch (unparsable) {
-        throw new DOMException("not a url: '" + url + "'", "SyntaxError");
-      }
-      if (transport !== undefined && !Object.prototype.hasOwnProperty.call(transports, transport)) {
-        throw new TypeError("no such transport: '" + transport + "'");
-      }
-      const wanted = transport === undefined ? Object.keys(transports) : [transport];
-      this.candidates_ = wanted.filter((name) => transports[name].works(this.url_));
-      if (this.candidates_.length === 0) throw new DOMException("no transport works here", "NotSupportedError");
-
-      this.with_credentials_ = Boolean(withCredentials);
+  // Keeps a connection to the server: looks for a transport that works, comes back after a drop, and says then what it
+  // saw last. What becomes of it is told as news, never before the constructor has returned:
+  //   { state, transport, status, message }    it is CONNECTING again, OPEN, or CLOSED for good
+  //   { transport }                            another is tried
+  //   { id, event, data, retry, origin }       an event, or a part of one
+  class Connection {
+    /// `request`: url, with_credentials, candidates (names of transports), client, names. `past`: the last_event_id and
+    /// retry_ms to go on with.
+    constructor(request, past, tell) {
+      this.request = request;
+      this.last_event_id = past.last_event_id;
+      this.retry_ms_ = past.retry_ms;
+      this.tell_ = tell;
       this.state_ = CONNECTING;
       this.candidate_ = 0;
-      this.settled_ = this.candidates_.length === 1; // whether the transport is known to work
-      this.client_ = Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join("");
-      this.last_event_id_ = "";
-      this.retry_ms_ = INITIAL_RETRY_MS;
+      this.settled_ = request.candidates.length === 1; // whether the transport is known to work
       this.failures_ = 0;
-      this.names_ = new Set(["message"]);
-      this.handlers_ = { open: null, message: null, error: null };
       this.connect_();
     }
 
-    get url() {
-      return this.url_;
-    }
-
-    get withCredentials() {
-      return this.with_credentials_;
-    }
-
-    get readyState() {
-      return this.state_;
-    }
-
     get transport() {
-      return this.candidates_[this.candidate_];
+      return this.request.candidates[this.candidate_];
     }
 
-    close() {
+    stop() {
       this.state_ = CLOSED;
       this.disconnect_();
     }
 
-    addEventListener(name, listener, options) {
-      super.addEventListener(name, listener, options);
-      this.names_.add(String(name));
-      if (this.link_ && this.link_.listen) this.link_.listen(String(name));
+    /// There is a listener for `name` now.
+    listen(name) {
+      this.request.names.add(name);
+      if (this.link_ && this.link_.listen) this.link_.listen(name);
     }
 
     connect_() {
@@ -432,25 +408,20 @@
       this.disconnect_();
       this.candidate_ += 1;
       // The last one is kept: there is nothing to compare it with.
-      this.settled_ = this.candidate_ === this.candidates_.length - 1;
+      this.settled_ = this.candidate_ === this.request.candidates.length - 1;
       if (this.state_ === OPEN) this.enter_(CONNECTING);
+      else this.tell_({ transport: this.transport });
       if (this.state_ === CONNECTING) this.connect_();
     }
 
-    // Every way into CONNECTING or CLOSED but close() is an error event (WHATWG 9.2.3).
-    enter_(state, status, message) {
+    enter_(state, reason) {
       this.state_ = state;
-      const event = new Event("error");
-      if (status) event.status = status;
-      if (message) event.message = message;
-      this.dispatchEvent(event);
+      this.tell_({ state, transport: this.transport, ...reason });
     }
 
     opened_() {
       this.failures_ = 0;
-      if (this.state_ !== CONNECTING) return;
-      this.state_ = OPEN;
-      this.dispatchEvent(new Event("open"));
+      if (this.state_ === CONNECTING) this.enter_(OPEN);
     }
 
     alive_() {
@@ -460,21 +431,12 @@
     }
 
     receive_({ id, event, data, retry }, origin) {
-      if (Number.isInteger(retry) && retry >= 0) this.retry_ms_ = retry;
-      if (typeof id === "string") this.last_event_id_ = id;
-      if (typeof data !== "string") return;
-      const message = new MessageEvent(event || "message", { data, origin, lastEventId: this.last_event_id_ });
-      if (typeof this.onany === "function") {
-        try {
-          this.onany(message);
-        } catch (error) {
-          // As with a listener: reported, and no harm to the stream.
-          setTimeout(() => {
-            throw error;
-          });
-        }
-      }
-      if (this.state_ !== CLOSED) this.dispatchEvent(message);
+      const news = { origin };
+      if (Number.isInteger(retry) && retry >= 0) news.retry = this.retry_ms_ = retry;
+      if (typeof id === "string") news.id = this.last_event_id = id;
+      if (typeof data === "string") Object.assign(news, { event, data });
+      // The block of a comment holds nothing.
+      if (Object.keys(news).length > 1) this.tell_(news);
     }
 
     lost_() {
@@ -495,52 +457,149 @@
 
     failed_(status, message) {
       this.disconnect_();
-      this.enter_(CLOSED, status, message);
+      this.enter_(CLOSED, { status, message });
     }
   }
 
-  // What a transport sees of its source. One that was given up is deaf: whatever still comes from it is dropped here.
+  // What a transport sees of its connection. One that was given up is deaf: whatever still comes from it is dropped
+  // here.
   class Link {
-    constructor(source) {
-      this.source_ = source;
-      this.url = source.url_;
-      this.with_credentials = source.with_credentials_;
-      this.client = source.client_;
-      this.names = source.names_;
-      this.origin_ = new URL(source.url_).origin;
+    constructor(connection) {
+      this.connection_ = connection;
+      Object.assign(this, connection.request);
+      this.origin_ = new URL(this.url).origin;
     }
 
     get current_() {
-      return this.source_.link_ === this;
+      return this.connection_.link_ === this;
     }
 
     get last_event_id() {
-      return this.source_.last_event_id_;
+      return this.connection_.last_event_id;
     }
 
     opened(origin) {
       this.origin_ = origin;
-      if (this.current_) this.source_.opened_();
+      if (this.current_) this.connection_.opened_();
     }
 
     alive() {
-      if (this.current_) this.source_.alive_();
+      if (this.current_) this.connection_.alive_();
     }
 
     receive(fields) {
-      if (this.current_) this.source_.receive_(fields, this.origin_);
+      if (this.current_) this.connection_.receive_(fields, this.origin_);
     }
 
     lost() {
-      if (this.current_) this.source_.lost_();
+      if (this.current_) this.connection_.lost_();
     }
 
     reconnecting() {
-      if (this.current_) this.source_.enter_(CONNECTING);
+      if (this.current_) this.connection_.enter_(CONNECTING);
     }
 
     failed(status, message) {
-      if (this.current_) this.source_.failed_(status, message);
+      if (this.current_) this.connection_.failed_(status, message);
+    }
+  }
+
+  class SpateEventSource extends EventTarget {
+    /// Connects at once. Throws SyntaxError for a bad url, TypeError for an unknown transport, and NotSupportedError
+    /// when no transport can work here.
+    constructor(url, options) {
+      super();
+      if (arguments.length === 0) throw new TypeError("a url is needed");
+      const { transport, withCredentials } = options || {};
+      try {
+        this.url_ = new URL(url, typeof document === "object" ? document.baseURI : self.location.href).href;
+      } catch (unparsable) {
+        throw new DOMException("not a url: '" + url + "'", "SyntaxError");
+      }
+      if (transport !== undefined && !Object.prototype.hasOwnProperty.call(transports, transport)) {
+        throw new TypeError("no such transport: '" + transport + "'");
+      }
+      const wanted = transport === undefined ? Object.keys(transports) : [transport];
+      const candidates = wanted.filter((name) => transports[name].works(this.url_));
+      if (candidates.length === 0) throw new DOMException("no transport works here", "NotSupportedError");
+
+      this.with_credentials_ = Boolean(withCredentials);
+      this.state_ = CONNECTING;
+      this.transport_ = candidates[0];
+      this.last_event_id_ = "";
+      this.handlers_ = { open: null, message: null, error: null };
+      this.request_ = {
+        url: this.url_,
+        with_credentials: this.with_credentials_,
+        candidates,
+        client: Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join(""),
+        names: new Set(["message"]),
+      };
+      this.connect_alone_();
+    }
+
+    get url() {
+      return this.url_;
+    }
+
+    get withCredentials() {
+      return this.with_credentials_;
+    }
+
+    get readyState() {
+      return this.state_;
+    }
+
+    get transport() {
+      return this.transport_;
+    }
+
+    close() {
+      this.state_ = CLOSED;
+      this.connection_.stop();
+    }
+
+    addEventListener(name, listener, options) {
+      super.addEventListener(name, listener, options);
+      this.connection_.listen(String(name));
+    }
+
+    connect_alone_() {
+      const past = { last_event_id: this.last_event_id_, retry_ms: INITIAL_RETRY_MS };
+      this.connection_ = new Connection(this.request_, past, (news) => this.told_(news));
+    }
+
+    told_(news) {
+      if (this.state_ === CLOSED) return;
+      if (news.transport !== undefined) this.transport_ = news.transport;
+      if (news.state !== undefined) this.enter_(news);
+      else this.receive_(news);
+    }
+
+    // Every way into CONNECTING or CLOSED but close() is an error event (WHATWG 9.2.3).
+    enter_({ state, status, message }) {
+      this.state_ = state;
+      const event = new Event(state === OPEN ? "open" : "error");
+      if (status) event.status = status;
+      if (message) event.message = message;
+      this.dispatchEvent(event);
+    }
+
+    receive_({ id, event, data, origin }) {
+      if (id !== undefined) this.last_event_id_ = id;
+      if (data === undefined) return;
+      const message = new MessageEvent(event || "message", { data, origin, lastEventId: this.last_event_id_ });
+      if (typeof this.onany === "function") {
+        try {
+          this.onany(message);
+        } catch (error) {
+          // As with a listener: reported, and no harm to the stream.
+          setTimeout(() => {
+            throw error;
+          });
+        }
+      }
+      if (this.state_ !== CLOSED) this.dispatchEvent(message);
     }
   }
 
