@@ -50,6 +50,15 @@
   const FRAME_CATCH_UP_MS = 1000;
   // An empty answer to a poll that came sooner than this was not waited for, so the client waits in the server's place.
   const SHORTEST_EMPTY_POLL_MS = 1000;
+  // How long the next holder of a shared connection waits for the others to tell how far they have come. Those whose
+  // tabs sleep do not answer.
+  const ANSWERS_MS = 500;
+  // How often the others look for signs of the holder, and after how many looks without any it loses the connection.
+  const HOLDER_LOOK_MS = 5000;
+  const SILENT_LOOKS = 3;
+  // What each source keeps of the newest news for others: their number, and the characters of their data.
+  const RECENT_NEWS = 256;
+  const RECENT_LENGTH = 1048576;
 
   const streams_bodies =
     typeof fetch === "function" &&
@@ -355,21 +364,25 @@
     },
   };
 
+  function is_event(news) {
+    return news.state === undefined && news.transport === undefined;
+  }
+
   // Keeps a connection to the server: looks for a transport that works, comes back after a drop, and says then what it
   // saw last. What becomes of it is told as news, never before the constructor has returned:
   //   { state, transport, status, message }    it is CONNECTING again, OPEN, or CLOSED for good
   //   { transport }                            another is tried
   //   { id, event, data, retry, origin }       an event, or a part of one
   class Connection {
-    /// `request`: url, with_credentials, candidates (names of transports), client, names. `past`: the last_event_id and
-    /// retry_ms to go on with.
+    /// `request`: url, with_credentials, candidates (names of transports), client, names. `past`: the last_event_id,
+    /// the retry_ms and the transport to go on with.
     constructor(request, past, tell) {
       this.request = request;
       this.last_event_id = past.last_event_id;
       this.retry_ms_ = past.retry_ms;
       this.tell_ = tell;
       this.state_ = CONNECTING;
-      this.candidate_ = 0;
+      this.candidate_ = request.candidates.indexOf(past.transport);
       this.settled_ = request.candidates.length === 1; // whether the transport is known to work
       this.failures_ = 0;
       this.connect_();
@@ -504,13 +517,412 @@
     }
   }
 
+  // Whether sources can share a connection here. EventSource would have to know the names that other tabs listen for.
+  function can_share() {
+    const has_locks = typeof navigator === "object" && Boolean(navigator.locks);
+    return streams_bodies && has_locks && typeof BroadcastChannel === "function";
+  }
+
+  // Whether a source that is new asks for what was sent before it came.
+  function asks_for_past(url) {
+    const query = new URL(url).searchParams;
+    return ["last_event_id", "lastEventId", "last"].some((name) => query.get(name));
+  }
+
+  function is_further(place, other) {
+    if (!other || place.term !== other.term) return !other || place.term > other.term;
+    return place.number > other.number;
+  }
+
+  let echoes = 0;
+
+  // Calls back when `channel` has heard everything that was said until now: messages arrive in one order, and a source
+  // hears what another channel of its own says last.
+  function after_echo(channel, client, call) {
+    const echo = client + " " + echoes++;
+    const other = new BroadcastChannel(channel.name);
+    const listen = ({ data }) => {
+      if (data.echo !== echo) return;
+      channel.removeEventListener("message", listen);
+      other.close();
+      call();
+    };
+    channel.addEventListener("message", listen);
+    other.postMessage({ echo });
+  }
+
+  // Brings a source that has heard less or more than the shared connection together with it. The source has a
+  // connection of its own meanwhile, which goes on from what it heard last. The first id that has come both ways tells
+  // how the two lie to each other. This decides what is dispatched and does nothing itself.
+  class CatchUp {
+    /// `position`: the last id that the shared connection had seen before its first event comes here. `heard`: the
+    /// newest ids that the source has heard, in their order.
+    constructor(position, heard) {
+      this.shared_ids_ = new Set([position]);
+      this.waiting_ = []; // what the shared connection has brought
+      this.own_ids_ = new Set(heard);
+      this.newest_own_ = heard[heard.length - 1];
+      this.met = false; // the source needs no connection of its own any more
+      this.done = false; // it goes with the shared connection from here on
+    }
+
+    /// What to dispatch after the source's own connection has brought `news`.
+    own(news) {
+      if (news.id && this.shared_ids_.has(news.id)) {
+        this.met = this.done = true;
+        const met_at = this.waiting_.map((each) => each.id).lastIndexOf(news.id);
+        return [news, ...this.waiting_.slice(met_at + 1)];
+      }
+      if (news.id) {
+        this.own_ids_.add(news.id);
+        this.newest_own_ = news.id;
+      }
+      return [news];
+    }
+
+    /// What to dispatch after the shared connection has brought `news`.
+    shared(news) {
+      const is_heard = Boolean(news.id) && this.own_ids_.has(news.id);
+      if (!this.met && !is_heard) {
+        this.waiting_.push(news);
+        this.shared_ids_.add(news.id);
+        return [];
+      }
+      // The shared connection is behind: everything is known up to the newest that came the other way.
+      this.met = true;
+      const is_new = Boolean(news.id) && !is_heard;
+      this.done = is_new || news.id === this.newest_own_;
+      return is_new ? [news] : [];
+    }
+  }
+
+  // A source's part in the connection that it shares with the sources of this and other tabs that ask for the same.
+  // Each of them wants the lock of that name. The one that has it, the holder, has the connection, and numbers what it
+  // tells the others. They dispatch the same in the same order, the holder too. When the lock falls to another, because
+  // the holder has closed or is gone, that one first asks all others how far they have come: a holder that dies may have
+  // told some what others have not heard. So everybody keeps the newest news, those who have less are given the rest,
+  // and the connection goes on after the newest event that any of them has heard.
+  //
+  // A source that cannot be brought to the common place in this way catches up by itself: it came late and its url asks
+  // for what was before, its tab has slept, or its lock was taken away because its tab seemed to be dead.
+  //
+  // They say in their channel:
+  //   hello              a source is there that knows nothing; `welcome` answers
+  //   welcome            the place where the connection is. `news` goes on from there.
+  //   news               one thing more, with its number
+  //   ask, answer        what the next holder wants to know: the place of each, and the news that it itself has not heard
+  //   begin              the next holder begins at a place, with the news that some have not heard
+  //   ping, pong         whether the holder lives
+  // A place is { term, number, last_event_id, retry_ms, state, transport, client }. The term tells one holder's numbers
+  // from another's: they go on where nobody has heard more than the next holder knows.
+  class Share {
+    constructor(source, request) {
+      this.source_ = source;
+      this.request_ = request;
+      this.me_ = request.client;
+      this.name_ = "spate.js 1 " + JSON.stringify([request.url, request.with_credentials, request.candidates]);
+      this.channel_ = null;
+      this.bid_ = null; // for the lock
+      this.holding_ = false;
+      this.asking_ = null; // while the answers come in
+      this.connection_ = null; // the shared one; the holder's alone
+      this.place_ = null; // of the shared connection, as far as it was heard here
+      this.recent_ = []; // the newest news with their numbers
+      this.recent_length_ = 0;
+      this.catch_up_ = null;
+      this.own_connection_ = null; // to catch up
+      // A tab that is put to sleep leaves, as it could not tell anything. One that is kept for the way back, too.
+      const sleep = () => this.leave_(true);
+      const wake = () => this.come_();
+      this.page_listeners_ = typeof document !== "object" ? [] : [
+        [self, "pagehide", sleep],
+        [self, "pageshow", wake],
+        [document, "freeze", sleep],
+        [document, "resume", wake],
+      ];
+      for (const [target, name, call] of this.page_listeners_) target.addEventListener(name, call);
+      this.come_();
+    }
+
+    /// For good. If the connection is here, another source takes it over.
+    stop() {
+      for (const [target, name, call] of this.page_listeners_) target.removeEventListener(name, call);
+      this.leave_(false);
+    }
+
+    /// All names are heard in any case.
+    listen() {}
+
+    come_() {
+      if (this.channel_) return;
+      this.channel_ = new BroadcastChannel(this.name_);
+      this.channel_.onmessage = ({ data }) => this.hear_(data);
+      this.place_ = null;
+      this.looked_ = Date.now();
+      this.silent_looks_ = 0;
+      this.look_timer_ = setInterval(() => this.look_(), HOLDER_LOOK_MS);
+      this.bid_for_lock_();
+      this.say_({ what: "hello" });
+      if (this.source_.readyState === OPEN) this.source_.told_({ state: CONNECTING });
+    }
+
+    leave_(at_once) {
+      if (!this.channel_) return;
+      const { channel_: channel, bid_: bid, holding_: held } = this;
+      clearInterval(this.look_timer_);
+      this.end_catch_up_();
+      this.let_go_();
+      this.channel_ = null;
+      this.bid_ = null;
+      channel.onmessage = null;
+      const end = () => {
+        bid.end();
+        channel.close();
+      };
+      // The next holder shall not begin before everybody has been told what this one had to tell.
+      if (held && !at_once) after_echo(channel, this.me_, end);
+      else end();
+    }
+
+    let_go_() {
+      this.holding_ = false;
+      if (this.asking_) clearTimeout(this.asking_.timer);
+      this.asking_ = null;
+      if (this.connection_) this.connection_.stop();
+      this.connection_ = null;
+    }
+
+    say_(message) {
+      this.channel_.postMessage({ from: this.me_, ...message });
+    }
+
+    hear_(message) {
+      if (message.to !== undefined && message.to !== this.me_) return;
+      if (["welcome", "news", "ask", "begin", "pong"].includes(message.what)) this.silent_looks_ = 0;
+      const { what, from, place, news } = message;
+      if (what === "hello" && this.connection_) this.say_({ what: "welcome", to: from, place: this.place_ });
+      else if (what === "welcome" && !this.place_ && !this.holding_) this.adopt_(place);
+      else if (what === "news" && !this.connection_) this.follow_(message);
+      else if (what === "ask") this.answer_(from, place);
+      else if (what === "answer" && this.asking_) this.hear_answer_(place, news);
+      else if (what === "begin" && !this.connection_) this.hear_begin_(message);
+      else if (what === "ping" && this.connection_) this.say_({ what: "pong" });
+    }
+
+    // The lock.
+
+    bid_for_lock_(steal) {
+      const bid = {};
+      const freed = new Promise((resolve) => (bid.free = resolve));
+      const controller = new AbortController();
+      bid.end = () => {
+        controller.abort();
+        bid.free();
+      };
+      this.bid_ = bid;
+      const granted = () => {
+        if (this.bid_ !== bid) return undefined;
+        this.take_over_();
+        return freed;
+      };
+      navigator.locks.request(this.name_, steal ? { steal } : { signal: controller.signal }, granted).catch((error) => {
+        if (this.bid_ !== bid) return;
+        if (error.name === "AbortError") return this.be_robbed_();
+        // Not here, for instance in a frame without an origin.
+        this.stop();
+        this.source_.connect_alone_();
+      });
+    }
+
+    be_robbed_() {
+      this.let_go_();
+      this.bid_for_lock_();
+      this.come_anew_();
+    }
+
+    // Takes the lock from a holder that does not answer: one that was put to sleep without notice, or hangs.
+    look_() {
+      const now = Date.now();
+      // What the holder has said in the meantime may still have to be heard.
+      const has_slept = now - this.looked_ > 2 * HOLDER_LOOK_MS;
+      this.looked_ = now;
+      if (this.holding_ || has_slept) this.silent_looks_ = 0;
+      else if (this.silent_looks_++ >= SILENT_LOOKS) {
+        this.silent_looks_ = 0;
+        this.bid_.end();
+        this.bid_for_lock_(true);
+      } else if (this.silent_looks_ > 1) this.say_({ what: "ping" });
+    }
+
+    // The holder.
+
+    take_over_() {
+      this.holding_ = true;
+      const asking = { places: [], others: Infinity, echoed: false };
+      asking.timer = setTimeout(() => this.begin_(), ANSWERS_MS);
+      this.asking_ = asking;
+      this.say_({ what: "ask", place: this.place_ });
+      after_echo(this.channel_, this.me_, () => {
+        asking.echoed = true;
+        if (this.asking_ === asking) this.begin_if_answered_();
+      });
+      // Everybody else waits for the lock.
+      navigator.locks.query().then(({ pending }) => {
+        asking.others = pending.filter(({ name }) => name === this.name_).length;
+        if (this.asking_ === asking) this.begin_if_answered_();
+      });
+    }
+
+    answer_(to, theirs) {
+      const place = this.place_;
+      const comparable = place && theirs && place.term === theirs.term;
+      const news = comparable ? this.recent_.filter(({ number }) => number > theirs.number) : [];
+      this.say_({ what: "answer", to, place, news });
+    }
+
+    hear_answer_(place, news) {
+      for (const each of news) this.follow_({ term: place.term, ...each });
+      if (!this.asking_) return;
+      this.asking_.places.push(place);
+      this.begin_if_answered_();
+    }
+
+    begin_if_answered_() {
+      const { echoed, places, others } = this.asking_;
+      if (echoed && places.length >= others) this.begin_();
+    }
+
+    begin_() {
+      const places = this.asking_.places.filter(Boolean);
+      clearTimeout(this.asking_.timer);
+      this.asking_ = null;
+      const mine = this.place_;
+      const was = places.reduce((best, each) => (is_further(each, best) ? each : best), mine) || this.first_place_();
+      const place = { ...was, term: Math.max(Date.now(), was.term + 1) };
+      const numbers = places.filter(({ term }) => term === was.term).map(({ number }) => number);
+      const news = was === mine ? this.recent_.filter(({ number }) => number > Math.min(...numbers)) : [];
+      this.say_({ what: "begin", was: was.term, place, news });
+      if (was === mine) this.place_ = place;
+      else this.adopt_(place);
+      if (place.state === OPEN && this.channel_) this.tell_({ state: CONNECTING, transport: place.transport });
+      if (!this.channel_) return;
+      const request = { ...this.request_, client: place.client };
+      this.connection_ = new Connection(request, this.place_, (each) => this.tell_(each));
+    }
+
+    first_place_() {
+      const { last_event_id_: last_event_id, transport } = this.source_;
+      const [state, client] = [CONNECTING, this.me_];
+      return { term: 0, number: 0, last_event_id, retry_ms: INITIAL_RETRY_MS, state, transport, client };
+    }
+
+    tell_(news) {
+      const { term, number } = this.place_;
+      this.say_({ what: "news", term, number: number + 1, news });
+      this.note_(number + 1, news);
+    }
+
+    // The others.
+
+    hear_begin_({ was, place, news }) {
+      const mine = this.place_;
+      if (mine && place.term <= mine.term) return;
+      const first = news.length > 0 ? news[0].number : place.number + 1;
+      if (!mine || mine.term !== was || mine.number > place.number || mine.number < first - 1) return this.adopt_(place);
+      for (const each of news) this.follow_({ term: was, ...each });
+      if (this.place_) this.place_.term = place.term;
+    }
+
+    follow_({ term, number, news }) {
+      const place = this.place_;
+      if (!place || term < place.term || (term === place.term && number <= place.number)) return;
+      if (term === place.term && number === place.number + 1) this.note_(number, news);
+      else this.come_anew_();
+    }
+
+    // Something was missed.
+    come_anew_() {
+      this.place_ = null;
+      this.say_({ what: "hello" });
+    }
+
+    note_(number, news) {
+      const place = this.place_;
+      place.number = number;
+      if (news.state !== undefined) place.state = news.state;
+      if (news.transport !== undefined) place.transport = news.transport;
+      if (news.retry !== undefined) place.retry_ms = news.retry;
+      if (news.id !== undefined) place.last_event_id = news.id;
+      this.keep_({ number, news });
+      if (this.catch_up_ && is_event(news)) this.dispatch_(this.catch_up_.shared(news));
+      else this.source_.told_(news);
+      if (news.state === CLOSED) this.stop();
+    }
+
+    keep_(news) {
+      const length = (each) => (each.news.data || "").length;
+      this.recent_.push(news);
+      this.recent_length_ += length(news);
+      while (this.recent_.length > RECENT_NEWS || (this.recent_length_ > RECENT_LENGTH && this.recent_.length > 1)) {
+        this.recent_length_ -= length(this.recent_.shift());
+      }
+    }
+
+    // Goes with the shared connection from `place` on, at once or after having caught up.
+    adopt_(place) {
+      const source = this.source_;
+      const cursor = source.last_event_id_;
+      const heard = this.recent_.map(({ news }) => news.id).filter(Boolean);
+      this.end_catch_up_();
+      this.place_ = { ...place };
+      this.recent_ = [];
+      this.recent_length_ = 0;
+      const is_elsewhere = cursor !== "" && cursor !== place.last_event_id;
+      const is_late = cursor === "" && place.number > 0 && asks_for_past(this.request_.url);
+      if (is_elsewhere || is_late) {
+        this.catch_up_ = new CatchUp(place.last_event_id, cursor === "" ? heard : [...heard, cursor]);
+        // To a server that tells polls apart by their client this is another.
+        const request = { ...this.request_, client: this.me_ + "own" };
+        const past = { ...place, last_event_id: cursor };
+        this.own_connection_ = new Connection(request, past, (news) => this.hear_own_(news));
+      } else {
+        source.last_event_id_ = place.last_event_id;
+      }
+      const { state, transport } = place;
+      source.told_(state === source.readyState ? { transport } : { state, transport });
+    }
+
+    // From the connection that only catches up. How it fares is nobody's concern, unless the server refuses it.
+    hear_own_(news) {
+      if (news.state === CLOSED) {
+        this.source_.told_(news);
+        this.stop();
+      } else if (is_event(news)) {
+        this.dispatch_(this.catch_up_.own(news));
+      }
+    }
+
+    dispatch_(all) {
+      const { met, done } = this.catch_up_;
+      if (met && this.own_connection_) this.own_connection_.stop();
+      if (done) this.end_catch_up_();
+      for (const news of all) this.source_.told_(news);
+    }
+
+    end_catch_up_() {
+      if (this.own_connection_) this.own_connection_.stop();
+      this.own_connection_ = null;
+      this.catch_up_ = null;
+    }
+  }
+
   class SpateEventSource extends EventTarget {
     /// Connects at once. Throws SyntaxError for a bad url, TypeError for an unknown transport, and NotSupportedError
     /// when no transport can work here.
     constructor(url, options) {
       super();
       if (arguments.length === 0) throw new TypeError("a url is needed");
-      const { transport, withCredentials } = options || {};
+      const { transport, withCredentials, shared } = options || {};
       try {
         this.url_ = new URL(url, typeof document === "object" ? document.baseURI : self.location.href).href;
       } catch (unparsable) {
@@ -535,7 +947,8 @@
         client: Array.from(crypto.getRandomValues(new Uint32Array(3)), (word) => word.toString(36)).join(""),
         names: new Set(["message"]),
       };
-      this.connect_alone_();
+      if (shared && can_share()) this.connection_ = new Share(this, this.request_);
+      else this.connect_alone_();
     }
 
     get url() {
@@ -565,7 +978,7 @@
     }
 
     connect_alone_() {
-      const past = { last_event_id: this.last_event_id_, retry_ms: INITIAL_RETRY_MS };
+      const past = { last_event_id: this.last_event_id_, retry_ms: INITIAL_RETRY_MS, transport: this.transport_ };
       this.connection_ = new Connection(this.request_, past, (news) => this.told_(news));
     }
 
