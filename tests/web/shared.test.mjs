@@ -32,15 +32,16 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
     await hub.stop();
   });
 
-  /// A tab with a source; the ones of one path share their connection.
+  /// A tab with an open source, or `silent`; the ones of one path share their connection.
   async function open(given = {}) {
-    const { url = hub.url, path = "/sse/subscribe/alice", options = {}, wait = true } = given;
+    const { url = hub.url, path = "/sse/subscribe/alice", options = {}, silent = false } = given;
     const page = await context.newPage();
     // A page that asks for nothing by itself, so that every connection is the sources'.
     await page.goto(url + "/healthz");
     const tab = new Tab(page);
+    if (silent) return tab;
     await tab.listen(path, options);
-    if (wait) await tab.reaches(1);
+    await tab.reaches(1);
     return tab;
   }
 
@@ -54,9 +55,9 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
     listen(path, options) {
       return this.page.evaluate(
         ([url, chosen]) => {
-          window.heard = [];
-          window.states = [];
-          window.source = new SpateEventSource(url, { shared: true, ...chosen });
+          const heard = (window.heard = []);
+          const states = (window.states = []);
+          const source = (window.source = new SpateEventSource(url, { shared: true, ...chosen }));
           source.onany = ({ type, data, lastEventId }) => heard.push({ id: lastEventId, name: type, data });
           source.onopen = source.onerror = (event) => event instanceof MessageEvent || states.push(source.readyState);
         },
@@ -193,6 +194,227 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
       } finally {
         proxy.stop();
       }
+    });
+  }
+
+  test("a tab that comes late begins now", async () => {
+    const early = await open();
+    const before = await send("before");
+    await early.hears(before.id);
+    const late = await open();
+    const after = await send("after");
+    for (const tab of [early, late]) await tab.hears(after.id);
+    assert.deepEqual([await early.data(), await late.data()], [["before", "after"], ["after"]]);
+    assert.equal(await streams(), 1);
+  });
+
+  test("a tab that comes late and takes over has the position of the others", async () => {
+    const early = await open();
+    await early.hears((await send("before")).id);
+    const late = await open();
+    await early.close();
+    const after = await send("after");
+    await late.hears(after.id);
+    assert.deepEqual(await late.data(), ["after"]);
+  });
+
+  for (const parameter of ["last_event_id", "lastEventId"]) {
+    test(`a tab whose url has a cursor (${parameter}) begins there, however late it comes`, async () => {
+      const position = await hub.position();
+      const path = `/sse/subscribe/alice?${parameter}=${encodeURIComponent(position)}`;
+      const sent = [await send("1"), await send("2")];
+      const publisher = publish();
+      const tabs = [await open({ path })];
+      await publisher.more(30);
+      tabs.push(await open({ path }));
+      await publisher.more(30);
+      await tabs[0].crash();
+      tabs.shift();
+      tabs.push(await open({ path }));
+      await publisher.more(30);
+      sent.push(...(await publisher.stop()));
+      for (const tab of tabs) {
+        await tab.hears(sent.at(-1).id);
+        assert_same_events(await tab.heard(), sent);
+      }
+      await counts(1);
+    });
+  }
+
+  test("a tab that comes while another takes over loses nothing that comes after it is open", async () => {
+    const tabs = [await open(), await open()];
+    await send("first", "?retry=20");
+    await tabs.shift().crash();
+    tabs.push(await open());
+    const after = await send("after");
+    for (const tab of tabs) await tab.hears(after.id);
+    assert.equal((await tabs[1].data()).at(-1), "after");
+    await counts(1);
+  });
+
+  test("readyState is that of the shared connection, and its changes are events in every tab", async () => {
+    const proxy = await start_proxy(hub.port);
+    try {
+      const tabs = [await open({ url: proxy.url }), await open({ url: proxy.url })];
+      const late = await open({ url: proxy.url, silent: true });
+      proxy.refuse = true;
+      proxy.cut();
+      for (const tab of tabs) await tab.reaches(0);
+      await late.listen("/sse/subscribe/alice", {});
+      assert.equal(await late.state(), 0);
+      proxy.refuse = false;
+      for (const tab of [...tabs, late]) await tab.reaches(1);
+      for (const tab of tabs) assert.match((await tab.states()).join(""), /^10+1$/);
+      assert.match((await late.states()).join(""), /^0*1$/);
+      await tabs[0].close();
+      assert.equal(await tabs[0].state(), 2);
+      for (const tab of [tabs[1], late]) {
+        await until("another open", async () => /01$/.test((await tab.states()).join("")));
+        await tab.reaches(1);
+      }
+      // close() is no event.
+      assert.match((await tabs[0].states()).join(""), /^10+1$/);
+      await counts(1);
+    } finally {
+      proxy.stop();
+    }
+  });
+
+  test("close() in a tab that does not hold the connection is for that tab alone", async () => {
+    const tabs = [await open(), await open(), await open()];
+    await tabs[1].close();
+    const { id } = await send("1");
+    await tabs[0].hears(id);
+    await tabs[2].hears(id);
+    assert.deepEqual([await tabs[1].state(), await tabs[1].data()], [2, []]);
+    assert.deepEqual(await tabs[0].states(), [1]);
+    for (const tab of tabs) await tab.close();
+    await counts(0);
+  });
+
+  test("two sources in one tab survive each other", async () => {
+    const tab = await open();
+    await tab.page.evaluate(() => (window.first = source));
+    await tab.listen("/sse/subscribe/alice", {});
+    await tab.reaches(1);
+    const sent = [await send("1")];
+    await tab.hears(sent[0].id);
+    await tab.page.evaluate(() => first.close());
+    sent.push(await send("2"));
+    await tab.hears(sent[1].id);
+    assert_same_events(await tab.heard(), sent);
+    await counts(1);
+  });
+
+  test("what differs in url or options is not shared", async () => {
+    await open();
+    await open({ options: { withCredentials: true } });
+    await open({ options: { transport: "poll" } });
+    await open({ path: "/sse/subscribe/alice?event=note" });
+    await open({ options: { shared: false } });
+    await counts(5);
+  });
+
+  test("without Web Locks each tab has its own", async () => {
+    await context.addInitScript(() => delete Navigator.prototype.locks);
+    const tabs = [await open(), await open(), await open()];
+    const sent = [await send("1")];
+    for (const tab of tabs) {
+      await tab.hears(sent[0].id);
+      assert_same_events(await tab.heard(), sent);
+    }
+    assert.equal(await streams(), 3);
+    await tabs[0].close();
+    await counts(2);
+  });
+
+  test("where Web Locks are refused, as in a frame without an origin, each has its own", async () => {
+    const server = http.createServer((request, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream", "access-control-allow-origin": "*" });
+      response.write("data: alone\n\n");
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    try {
+      const page = await context.newPage();
+      await page.goto(hub.url + "/healthz");
+      const heard = page.evaluate(
+        (url) =>
+          new Promise((resolve) => {
+            const frame = document.createElement("iframe");
+            frame.sandbox = "allow-scripts";
+            const code = `new SpateEventSource("${url}", { shared: true }).onmessage = ({ data }) => parent.postMessage(data, "*");`;
+            frame.srcdoc = `<script src="/spate.js"></script><script>${code}</script>`;
+            window.onmessage = ({ data }) => resolve(data);
+            document.body.append(frame);
+          }),
+        `http://127.0.0.1:${server.address().port}/`,
+      );
+      assert.equal(await within("an event in the frame", heard), "alone");
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  for (const [status, type] of [[204, "text/event-stream"], [403, "application/json"], [200, "text/html"]]) {
+    test(`a refusal (${status}, ${type}) closes all for good, and none tries again`, async () => {
+      let asked = 0;
+      let stream;
+      const server = http.createServer((request, response) => {
+        if (request.url !== "/stream") return response.writeHead(200, { "content-type": "text/html" }).end();
+        if (++asked > 1) return response.writeHead(status, { "content-type": type }).end(status === 204 ? "" : '{"error":"gone"}');
+        stream = response.writeHead(200, { "content-type": "text/event-stream" });
+        stream.write("retry: 10\ndata: 1\n\n");
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      try {
+        const url = `http://127.0.0.1:${server.address().port}`;
+        const tabs = [];
+        for (let index = 0; index < 4; ++index) tabs.push(await open({ url, path: "/stream" }));
+        for (const { page } of tabs) {
+          await page.evaluate(() => source.addEventListener("error", ({ status, message }) => (window.reason = [status, message])));
+        }
+        stream.destroy();
+        for (const tab of tabs) {
+          await tab.reaches(2);
+          assert.deepEqual(await tab.states(), [1, 0, 2]);
+          if (status === 403) assert.deepEqual(await tab.page.evaluate(() => reason), [403, "gone"]);
+        }
+        // All have left: nobody holds the lock or waits for it.
+        const locks = () => tabs[0].page.evaluate(async () => (({ held, pending }) => held.length + pending.length)(await navigator.locks.query()));
+        await until("no locks", async () => (await locks()) === 0);
+        assert.equal(asked, 2);
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    });
+  }
+
+  for (const which of ["holds the connection", "does not hold the connection"]) {
+    test(`a tab that sleeps and ${which} hears all when it wakes up, and the others meanwhile`, async () => {
+      const tabs = [await open(), await open(), await open()];
+      await send("first", "?retry=20");
+      for (const tab of tabs) await until("the first event", async () => (await tab.data()).length === 1);
+      const sleeper = tabs[which === "holds the connection" ? 0 : 1];
+      const others = tabs.filter((tab) => tab !== sleeper);
+      const publisher = publish();
+      await publisher.more(30);
+      const session = await context.newCDPSession(sleeper.page);
+      await session.send("Page.setWebLifecycleState", { state: "frozen" });
+      await publisher.more(30);
+      const meanwhile = publisher.sent.at(-1).id;
+      for (const tab of others) await tab.hears(meanwhile);
+      await session.send("Page.setWebLifecycleState", { state: "active" });
+      await publisher.more(30);
+      const sent = await publisher.stop();
+      for (const tab of tabs) {
+        await tab.hears(sent.at(-1).id);
+        assert_same_events((await tab.heard()).slice(1), sent);
+      }
+      await counts(1);
     });
   }
 });
