@@ -11,6 +11,12 @@
 //   transport     in the options: "sse", "iframe" or "poll". Without it the first that works is taken, in this order;
 //                 a server should send something at once, a comment will do, or it passes for one behind a proxy that
 //                 holds the stream back. As a property: the one in use.
+//   shared        in the options: with true, the sources of all tabs that ask for the same url, with the same options, have
+//                 one connection. When the tab that holds it is closed, crashes or sleeps, another takes over and goes on
+//                 after the last event. A source that comes late begins at that moment, or at the cursor in its url, and
+//                 does not hear what the server said when the connection began. So that the tabs of different users have
+//                 their own, the url must differ. Where Web Locks or BroadcastChannel are missing (they are for https and
+//                 localhost only), each source has a connection of its own.
 //   onany         is called with every event the server sent, whatever its name, before the listeners for that name.
 //                 It is no listener for "*", because "*" is a legal event name.
 //   error events  carry `status` and `message` when the server answered with an error of its own.
@@ -51,7 +57,7 @@
   // An empty answer to a poll that came sooner than this was not waited for, so the client waits in the server's place.
   const SHORTEST_EMPTY_POLL_MS = 1000;
   // How long the next holder of a shared connection waits for the others to tell how far they have come. Those whose
-  // tabs sleep do not answer.
+  // tabs sleep do not answer. So long, too, one that has lost the lock may take to notice.
   const ANSWERS_MS = 500;
   // How often the others look for signs of the holder, and after how many looks without any it loses the connection.
   const HOLDER_LOOK_MS = 5000;
@@ -614,7 +620,8 @@
   //   begin              the next holder begins at a place, with the news that some have not heard
   //   ping, pong         whether the holder lives
   // A place is { term, number, last_event_id, retry_ms, state, transport, client }. The term tells one holder's numbers
-  // from another's: they go on where nobody has heard more than the next holder knows.
+  // from another's: it is the time at which it began, and who began it, so that the later is the greater and no two are
+  // alike.
   class Share {
     constructor(source, request) {
       this.source_ = source;
@@ -686,6 +693,7 @@
 
     let_go_() {
       this.holding_ = false;
+      clearTimeout(this.insist_timer_);
       if (this.asking_) clearTimeout(this.asking_.timer);
       this.asking_ = null;
       if (this.connection_) this.connection_.stop();
@@ -705,7 +713,8 @@
       else if (what === "news" && !this.connection_) this.follow_(message);
       else if (what === "ask") this.answer_(from, place);
       else if (what === "answer" && this.asking_) this.hear_answer_(place, news);
-      else if (what === "begin" && !this.connection_) this.hear_begin_(message);
+      else if (what === "begin" && this.connection_) this.insist_(place);
+      else if (what === "begin") this.hear_begin_(message);
       else if (what === "ping" && this.connection_) this.say_({ what: "pong" });
     }
 
@@ -798,7 +807,7 @@
       this.asking_ = null;
       const mine = this.place_;
       const was = places.reduce((best, each) => (is_further(each, best) ? each : best), mine) || this.first_place_();
-      const place = { ...was, term: Math.max(Date.now(), was.term + 1) };
+      const place = { ...was, term: this.term_after_(was.term) };
       const numbers = places.filter(({ term }) => term === was.term).map(({ number }) => number);
       const news = was === mine ? this.recent_.filter(({ number }) => number > Math.min(...numbers)) : [];
       this.say_({ what: "begin", was: was.term, place, news });
@@ -810,10 +819,26 @@
       this.connection_ = new Connection(request, this.place_, (each) => this.tell_(each));
     }
 
+    // Another has begun: one of the two has lost the lock and will know soon. The other calls those back that went along.
+    insist_(theirs) {
+      clearTimeout(this.insist_timer_);
+      this.insist_timer_ = setTimeout(() => {
+        const was = this.place_.term;
+        if (theirs.term < was) return;
+        this.place_.term = this.term_after_(theirs.term);
+        this.say_({ what: "begin", was, place: this.place_, news: [] });
+      }, ANSWERS_MS);
+    }
+
+    term_after_(term) {
+      const time = Math.max(Date.now(), (parseInt(term, 10) || 0) + 1);
+      return String(time).padStart(16, "0") + " " + this.me_;
+    }
+
     first_place_() {
       const { last_event_id_: last_event_id, transport } = this.source_;
       const [state, client] = [CONNECTING, this.me_];
-      return { term: 0, number: 0, last_event_id, retry_ms: INITIAL_RETRY_MS, state, transport, client };
+      return { term: "", number: 0, last_event_id, retry_ms: INITIAL_RETRY_MS, state, transport, client };
     }
 
     tell_(news) {
@@ -878,7 +903,8 @@
       this.recent_ = [];
       this.recent_length_ = 0;
       const is_elsewhere = cursor !== "" && cursor !== place.last_event_id;
-      const is_late = cursor === "" && place.number > 0 && asks_for_past(this.request_.url);
+      const has_begun = place.number > 0 || place.last_event_id !== "";
+      const is_late = cursor === "" && has_begun && asks_for_past(this.request_.url);
       if (is_elsewhere || is_late) {
         this.catch_up_ = new CatchUp(place.last_event_id, cursor === "" ? heard : [...heard, cursor]);
         // To a server that tells polls apart by their client this is another.

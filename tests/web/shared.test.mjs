@@ -36,8 +36,8 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
   async function open(given = {}) {
     const { url = hub.url, path = "/sse/subscribe/alice", options = {}, silent = false } = given;
     const page = await context.newPage();
-    // A page that asks for nothing by itself, so that every connection is the sources'.
-    await page.goto(url + "/healthz");
+    // It asks for nothing by itself, so that every connection is the sources', and may be kept for the way back.
+    await page.goto(url + "/spate.js");
     const tab = new Tab(page);
     if (silent) return tab;
     await tab.listen(path, options);
@@ -89,6 +89,14 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
 
     async data() {
       return (await this.heard()).map((event) => event.data);
+    }
+
+    /// How many hold the lock or wait for it.
+    locks() {
+      return this.page.evaluate(async () => {
+        const { held, pending } = await navigator.locks.query();
+        return held.length + pending.length;
+      });
     }
 
     close() {
@@ -383,8 +391,7 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
           if (status === 403) assert.deepEqual(await tab.page.evaluate(() => reason), [403, "gone"]);
         }
         // All have left: nobody holds the lock or waits for it.
-        const locks = () => tabs[0].page.evaluate(async () => (({ held, pending }) => held.length + pending.length)(await navigator.locks.query()));
-        await until("no locks", async () => (await locks()) === 0);
+        await until("no locks", async () => (await tabs[0].locks()) === 0);
         assert.equal(asked, 2);
       } finally {
         server.closeAllConnections();
@@ -402,12 +409,14 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
       const others = tabs.filter((tab) => tab !== sleeper);
       const publisher = publish();
       await publisher.more(30);
-      const session = await context.newCDPSession(sleeper.page);
-      await session.send("Page.setWebLifecycleState", { state: "frozen" });
+      // Chromium puts no visible page to sleep, and without a screen all are visible: the page is told what it would be.
+      await sleeper.page.evaluate(() => document.dispatchEvent(new Event("freeze")));
       await publisher.more(30);
+      // It has left: the lock is held by one of the others, and the other waits.
+      await until("it to leave", async () => (await others[0].locks()) === 2);
       const meanwhile = publisher.sent.at(-1).id;
       for (const tab of others) await tab.hears(meanwhile);
-      await session.send("Page.setWebLifecycleState", { state: "active" });
+      await sleeper.page.evaluate(() => document.dispatchEvent(new Event("resume")));
       await publisher.more(30);
       const sent = await publisher.stop();
       for (const tab of tabs) {
@@ -417,4 +426,37 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
       await counts(1);
     });
   }
+
+  test("a page that is kept for the way back gives up its part, and goes on where it was", async () => {
+    // Playwright's browsers keep no pages unless told.
+    const keeping = await launch_browser({ ignoreDefaultArgs: ["--disable-back-forward-cache"] });
+    try {
+      await context.close();
+      context = await keeping.newContext();
+      await context.addInitScript({ path: script });
+      const tabs = [await open(), await open()];
+      await send("first", "?retry=20");
+      for (const tab of tabs) await until("the first event", async () => (await tab.data()).length === 1);
+      const [kept, other] = tabs;
+      const publisher = publish();
+      await publisher.more(30);
+      await kept.page.evaluate(() => (window.is_kept = true));
+      await kept.page.goto(hub.url + "/sse/count");
+      await publisher.more(30);
+      await other.hears(publisher.sent.at(-1).id);
+      assert.equal(await other.locks(), 1);
+      await kept.page.goBack({ waitUntil: "commit" });
+      assert.equal(await kept.page.evaluate(() => window.is_kept), true, "the page was loaded anew");
+      await publisher.more(30);
+      const sent = await publisher.stop();
+      for (const tab of tabs) {
+        await tab.hears(sent.at(-1).id);
+        assert_same_events((await tab.heard()).slice(1), sent);
+      }
+      await counts(1);
+    } finally {
+      await keeping.close();
+      context = await browser.newContext();
+    }
+  });
 });
