@@ -11,12 +11,12 @@
 //   transport     in the options: "sse", "iframe" or "poll". Without it the first that works is taken, in this order;
 //                 a server should send something at once, a comment will do, or it passes for one behind a proxy that
 //                 holds the stream back. As a property: the one in use.
-//   shared        in the options: with true, the sources of all tabs that ask for the same url, with the same options, have
-//                 one connection. When the tab that holds it is closed, crashes or sleeps, another takes over and goes on
-//                 after the last event. A source that comes late begins at that moment, or at the cursor in its url, and
-//                 does not hear what the server said when the connection began. So that the tabs of different users have
-//                 their own, the url must differ. Where Web Locks or BroadcastChannel are missing (they are for https and
-//                 localhost only), each source has a connection of its own.
+//   shared        in the options: with true, the sources of all tabs that ask for the same url with the same options
+//                 have one connection. When the tab that holds it is closed, crashes or sleeps, another takes over and
+//                 goes on after the last event. A source that comes late begins at that moment, or at the cursor in its
+//                 url, and does not hear what the server said when the connection began. Users that differ need urls
+//                 that differ. Where Web Locks or BroadcastChannel are missing (the former are for https and localhost
+//                 only), each source has a connection of its own.
 //   onany         is called with every event the server sent, whatever its name, before the listeners for that name.
 //                 It is no listener for "*", because "*" is a legal event name.
 //   error events  carry `status` and `message` when the server answered with an error of its own.
@@ -605,9 +605,9 @@
   // A source's part in the connection that it shares with the sources of this and other tabs that ask for the same.
   // Each of them wants the lock of that name. The one that has it, the holder, has the connection, and numbers what it
   // tells the others. They dispatch the same in the same order, the holder too. When the lock falls to another, because
-  // the holder has closed or is gone, that one first asks all others how far they have come: a holder that dies may have
-  // told some what others have not heard. So everybody keeps the newest news, those who have less are given the rest,
-  // and the connection goes on after the newest event that any of them has heard.
+  // the holder has closed or is gone, that one first asks all others how far they have come: a holder that dies may
+  // have told some what others have not heard. So everybody keeps the newest news, those who have less are given the
+  // rest, and the connection goes on after the newest event that any of them has heard.
   //
   // A source that cannot be brought to the common place in this way catches up by itself: it came late and its url asks
   // for what was before, its tab has slept, or its lock was taken away because its tab seemed to be dead.
@@ -616,7 +616,7 @@
   //   hello              a source is there that knows nothing; `welcome` answers
   //   welcome            the place where the connection is. `news` goes on from there.
   //   news               one thing more, with its number
-  //   ask, answer        what the next holder wants to know: the place of each, and the news that it itself has not heard
+  //   ask, answer        the next holder learns the place of each, and the news that it itself has not heard
   //   begin              the next holder begins at a place, with the news that some have not heard
   //   ping, pong         whether the holder lives
   // A place is { term, number, last_event_id, retry_ms, state, transport, client }. The term tells one holder's numbers
@@ -819,7 +819,7 @@
       this.connection_ = new Connection(request, this.place_, (each) => this.tell_(each));
     }
 
-    // Another has begun: one of the two has lost the lock and will know soon. The other calls those back that went along.
+    // Another has begun: one of the two has lost the lock and will know soon. The other calls the rest back.
     insist_(theirs) {
       clearTimeout(this.insist_timer_);
       this.insist_timer_ = setTimeout(() => {
@@ -853,7 +853,8 @@
       const mine = this.place_;
       if (mine && place.term <= mine.term) return;
       const first = news.length > 0 ? news[0].number : place.number + 1;
-      if (!mine || mine.term !== was || mine.number > place.number || mine.number < first - 1) return this.adopt_(place);
+      const can_go_on = mine && mine.term === was && mine.number >= first - 1 && mine.number <= place.number;
+      if (!can_go_on) return this.adopt_(place);
       for (const each of news) this.follow_({ term: was, ...each });
       if (this.place_) this.place_.term = place.term;
     }

@@ -157,7 +157,8 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
           new Promise((resolve) => {
             window.second = new SpateEventSource("/sse/subscribe/alice", { shared: true, ...chosen });
             window.of_second = [];
-            second.addEventListener("note", ({ data, lastEventId, origin }) => of_second.push([data, lastEventId, origin]));
+            const note = ({ data, lastEventId, origin }) => of_second.push([data, lastEventId, origin]);
+            second.addEventListener("note", note);
             second.onopen = resolve;
           }),
         options,
@@ -336,29 +337,28 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
     await counts(2);
   });
 
-  test("where Web Locks are refused, as in a frame without an origin, each has its own", async () => {
+  test("where Web Locks are refused, as in a page without an origin, each has its own", async () => {
     const server = http.createServer((request, response) => {
+      const sandbox = { "content-type": "text/html", "content-security-policy": "sandbox allow-scripts" };
+      if (request.url === "/page") return response.writeHead(200, sandbox).end();
       response.writeHead(200, { "content-type": "text/event-stream", "access-control-allow-origin": "*" });
       response.write("data: alone\n\n");
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     try {
+      const url = `http://127.0.0.1:${server.address().port}`;
       const page = await context.newPage();
-      await page.goto(hub.url + "/healthz");
-      const heard = page.evaluate(
-        (url) =>
+      await page.goto(url + "/page");
+      const told = page.evaluate(
+        (stream) =>
           new Promise((resolve) => {
-            const frame = document.createElement("iframe");
-            frame.sandbox = "allow-scripts";
-            const code = `new SpateEventSource("${url}", { shared: true }).onmessage = ({ data }) => parent.postMessage(data, "*");`;
-            frame.srcdoc = `<script src="/spate.js"></script><script>${code}</script>`;
-            window.onmessage = ({ data }) => resolve(data);
-            document.body.append(frame);
+            const refused = navigator.locks.request("any", () => "granted").catch((error) => error.name);
+            new SpateEventSource(stream, { shared: true }).onmessage = async ({ data }) => resolve([data, await refused]);
           }),
-        `http://127.0.0.1:${server.address().port}/`,
+        url + "/stream",
       );
-      assert.equal(await within("an event in the frame", heard), "alone");
+      assert.deepEqual(await within("an event", told), ["alone", "SecurityError"]);
     } finally {
       server.closeAllConnections();
       server.close();
@@ -371,7 +371,8 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
       let stream;
       const server = http.createServer((request, response) => {
         if (request.url !== "/stream") return response.writeHead(200, { "content-type": "text/html" }).end();
-        if (++asked > 1) return response.writeHead(status, { "content-type": type }).end(status === 204 ? "" : '{"error":"gone"}');
+        const body = status === 204 ? "" : '{"error":"gone"}';
+        if (++asked > 1) return response.writeHead(status, { "content-type": type }).end(body);
         stream = response.writeHead(200, { "content-type": "text/event-stream" });
         stream.write("retry: 10\ndata: 1\n\n");
       });
@@ -382,7 +383,9 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
         const tabs = [];
         for (let index = 0; index < 4; ++index) tabs.push(await open({ url, path: "/stream" }));
         for (const { page } of tabs) {
-          await page.evaluate(() => source.addEventListener("error", ({ status, message }) => (window.reason = [status, message])));
+          await page.evaluate(() => {
+            source.addEventListener("error", ({ status, message }) => (window.reason = [status, message]));
+          });
         }
         stream.destroy();
         for (const tab of tabs) {
@@ -409,7 +412,7 @@ describe("SpateEventSource shared between tabs", { timeout: 500_000 }, () => {
       const others = tabs.filter((tab) => tab !== sleeper);
       const publisher = publish();
       await publisher.more(30);
-      // Chromium puts no visible page to sleep, and without a screen all are visible: the page is told what it would be.
+      // Chromium puts no visible page to sleep, and without a screen all are: they are told as if it did.
       await sleeper.page.evaluate(() => document.dispatchEvent(new Event("freeze")));
       await publisher.more(30);
       // It has left: the lock is held by one of the others, and the other waits.

@@ -1,5 +1,5 @@
-// SpateEventSource with `shared: true` without a browser: the tabs' messages, locks and clocks are the test's own, so that
-// each can be late, and each tab can die, between any two steps.
+// SpateEventSource with `shared: true` without a browser: the tabs' messages, locks and clocks are the test's own, so
+// that each can be late, and each tab can die, between any two steps.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seeded_random } from "./support/random.mjs";
@@ -198,7 +198,73 @@ describe("SpateEventSource shared between tabs", () => {
     assert.equal(second.requests.length + third.requests.length, 1);
   });
 
-  test("a tab that comes late with a cursor in its url has a connection of its own until it has caught up", async () => {
+  test("a holder that begins after it has lost the lock without knowing misleads nobody for long", async () => {
+    const { tabs, list: [first, second, third, fourth] } = await opened(4);
+    await first.request.write("id: 1\ndata: a\n\n");
+    await tabs.settle();
+    // The second has the lock and waits for answers when it hangs.
+    second.deaf = true;
+    tabs.crash(first);
+    await tabs.settle();
+    assert.equal(tabs.holder, second);
+    second.freeze();
+    await tabs.pass(30_000);
+    const holder = tabs.holder;
+    const [follower] = [third, fourth].filter((tab) => tab !== holder);
+    assert.notEqual(holder, second);
+    await holder.request.answer();
+    await holder.request.write("id: 2\ndata: b\n\n");
+    await tabs.settle();
+    second.thaw_deaf();
+    await tabs.pass(1);
+    assert.equal(second.requests.length, 1, "it has not begun");
+    second.deaf = false;
+    await tabs.settle();
+    assert.ok(second.requests[0].aborted);
+    await tabs.pass(500);
+    for (const tab of [second, follower]) {
+      const own = tab.request;
+      if (!own || own.aborted) continue;
+      // What it has missed meanwhile, it asks for.
+      await own.answer();
+      for (let id = Number(own.headers["Last-Event-ID"]) + 1; id <= 2; ++id) await own.write(`id: ${id}\ndata: b\n\n`);
+    }
+    await holder.request.write("id: 3\ndata: c\n\n");
+    await tabs.settle();
+    for (const tab of [second, third, fourth]) {
+      assert.deepEqual(events(tab), ["a", "b", "c"]);
+      assert.equal(tab.alice.readyState, 1);
+      assert.ok(tab.requests.every(({ aborted }) => tab === holder || aborted));
+    }
+  });
+
+  test("a tab that has slept itself does not take its own silence for the holder's", async () => {
+    const { tabs, list: [first, second] } = await opened(2);
+    // It has asked for signs of the holder as often as it does.
+    second.deaf = true;
+    await tabs.pass(15_000);
+    second.freeze();
+    await tabs.pass(60_000);
+    second.thaw_deaf();
+    await tabs.pass(1);
+    second.deaf = false;
+    await tabs.pass(20_000);
+    assert.equal(tabs.holder, first);
+    assert.equal(second.requests.length, 0);
+  });
+
+  for (const missing of ["BroadcastChannel", "navigator", "ReadableStream"]) {
+    test(`without ${missing} each source has a connection of its own`, async () => {
+      const tabs = new Tabs();
+      const list = [tabs.open({ without: [missing] }), tabs.open({ without: [missing] })];
+      for (const tab of list) tab.alice = tab.source("/x", { transport: "poll", shared: true });
+      await tabs.settle();
+      assert.deepEqual(list.map((tab) => tab.requests.length), [1, 1]);
+      assert.equal(tabs.held.size, 0);
+    });
+  }
+
+  test("a tab that comes late with a cursor has a connection of its own until it has caught up", async () => {
     const url = "/sse/subscribe/alice?last_event_id=0";
     const { tabs, list: [first] } = await opened(1, url);
     await first.request.write("id: 1\ndata: a\n\nid: 2\ndata: b\n\n");
@@ -277,7 +343,7 @@ describe("SpateEventSource shared between tabs", () => {
     }
   });
 
-  test("whatever happens to tabs, messages and connections, in any order, each event is heard once and in order", async () => {
+  test("whatever happens to tabs and connections, in any order, each event is heard once and in order", async () => {
     const random = seeded_random();
     const counts = {};
     for (let round = 0; round < ROUNDS; ++round) {

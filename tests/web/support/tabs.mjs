@@ -54,7 +54,8 @@ export class Tabs {
 
   say(from, name, data) {
     for (const tab of this.all) {
-      for (const channel of tab.channels) if (channel !== from && channel.name === name) tab.hear(channel, structuredClone(data));
+      const channels = [...tab.channels].filter((channel) => channel !== from && channel.name === name);
+      for (const channel of channels) tab.hear(channel, structuredClone(data));
     }
   }
 
@@ -126,6 +127,7 @@ class Tab extends World {
     const locks = { request: (name, given, call) => tabs.request(tab, name, given, call), query };
     super({ ...options, more: { BroadcastChannel, navigator: { locks }, ...options.more } });
     tab = this;
+    this.tabs = tabs;
     this.channels = channels;
     this.inbox = inbox;
     this.now = tabs.now;
@@ -146,8 +148,16 @@ class Tab extends World {
   }
 
   thaw() {
-    this.frozen = false;
+    this.thaw_deaf();
     this.deaf = false;
+  }
+
+  /// Its timers fire before it hears what was said. One that was due several times fires once.
+  thaw_deaf() {
+    if (!this.frozen) return;
+    this.frozen = false;
+    this.now = this.tabs.now;
+    for (const timer of this.timers.values()) timer.at = Math.max(timer.at, this.now + 1);
   }
 
   /// Drops what was said to it and not heard yet.
