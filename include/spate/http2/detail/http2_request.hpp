@@ -44,6 +44,8 @@ class Http2Request {
   // RFC 7541 4.1: what the client counts against the limit that it was told.
   static constexpr std::size_t field_overhead = 32;
 
+  // Counts a field. Returns false when the head is refused because of it, or was before.
+  bool has_room_for(std::string_view name, std::string_view value) noexcept;
   void make_request();
   void add_pseudo(std::string_view name, std::string_view value);
 

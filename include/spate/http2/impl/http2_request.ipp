@@ -21,10 +21,7 @@ SPATE_DECL void Http2Request::refuse(int status, std::string_view reason) noexce
 SPATE_DECL void Http2Request::add_field(std::string_view name, std::string_view value) {
   if (status_ != 0) return;
   if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
-  head_size_ += name.size() + value.size() + field_overhead;
-  if (head_size_ > limits_.max_header_bytes || ++count_ > limits_.max_header_count) {
-    return refuse(431, "the header fields are too many or too large");
-  }
+  if (!has_room_for(name, value)) return;
   if (!request_) make_request();
   if (status_ != 0) return;
   // What a client has split, so that it packs well, is one field. (RFC 9113 8.2.3)
@@ -54,12 +51,20 @@ SPATE_DECL void Http2Request::add_field(std::string_view name, std::string_view 
   }
 }
 
+SPATE_DECL bool Http2Request::has_room_for(std::string_view name, std::string_view value) noexcept {
+  head_size_ += name.size() + value.size() + field_overhead;
+  if (head_size_ > limits_.max_header_bytes || ++count_ > limits_.max_header_count) {
+    refuse(431, "the header fields are too many or too large");
+  }
+  return status_ == 0;
+}
+
 SPATE_DECL void Http2Request::add_pseudo(std::string_view name, std::string_view value) {
   if (name == ":method") {
     method_ = value;
     is_head_ = value == "HEAD";
   }
-  if (name == ":authority") authority_ = value;
+  if (name == ":authority" && has_room_for(name, value)) authority_ = value;  // becomes a field like any other
   if (name != ":path") return;
   if (value.size() > limits_.max_target_bytes) return refuse(414, "the request target is too long");
   target_ = value;
