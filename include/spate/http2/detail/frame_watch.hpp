@@ -20,7 +20,7 @@ class FrameWatch {
   /// Room that a client gives to its streams: one frame for each that it was sent would be many.
   static constexpr std::uint32_t max_window_updates = 1000;
 
-  /// A request has come, or a frame of data was sent: each explains one frame.
+  /// A request was answered, or a frame of data was sent: each explains one frame, in this second or the next.
   void asked(TimePoint now) noexcept { ++at(now).asked_; }
   void sent_data(TimePoint now) noexcept { ++at(now).sent_; }
 
@@ -39,6 +39,8 @@ class FrameWatch {
   std::uint32_t updates_ = 0;
   std::uint32_t asked_ = 0;
   std::uint32_t sent_ = 0;
+  std::uint32_t asked_before_ = 0;  // in the second before
+  std::uint32_t sent_before_ = 0;
 };
 
 }  // namespace spate::detail

@@ -56,7 +56,10 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   const HostPolicy& hosts() const noexcept { return hosts_; }
   const ConnectionFacts& facts() const noexcept { return facts_; }
 
-  void put_head(Channel channel, int status, const HeaderFields& fields, Http2Framing::Body body);
+  void put_head(Channel channel, int status, const HeaderFields& fields, Http2Framing::Body body,
+                std::uint32_t urgency);
+  /// What is written next of the answer is the rest of it: its last byte ends it.
+  void expect_last(Channel channel) noexcept { slot(channel).last = true; }
   /// So much of what the client has sent as bodies takes no room any more.
   void consume(std::size_t size);
   /// Takes no more requests, and closes when those that it has are answered.
@@ -106,6 +109,9 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   // How long what a client had sent before it was told of a reset may take to come.
   static constexpr std::chrono::seconds grace_of_reset{10};
 
+  // Bytes of bodies that may be on their way.
+  static std::size_t window_for(const RequestLimits& limits) noexcept;
+
   /// A channel. It is free again when the stream is over and nobody has its peer any more.
   struct Slot {
     Ref<Resident> resident;
@@ -115,6 +121,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
     bool waits = false;       // for room to write
     bool ready = false;       // is in `ready_`
     bool due = false;         // is in `due_`
+    bool last = false;        // what is written next is the last of the answer
     bool shut = false;        // the resident writes nothing more
     bool over = false;        // the stream
     bool released = false;    // nobody has the peer
@@ -151,11 +158,13 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
 
   void read();
   void take(std::string_view bytes);
+  // Requests whose bodies come at once may wait for each other for ever when the window is used up.
+  void make_room_for_bodies();
   // Tells residents whose streams have ended.
   void tell_ended();
   // Lets exchanges do what they can with what has come in.
   void serve(int& budget);
-  bool has_requests() const noexcept { return next_ready_ < ready_.size(); }
+  bool has_requests() const noexcept { return !ending_ && next_ready_ < ready_.size(); }
 
   // Runs `step` for `resident`; what it throws ends that one alone.
   template <typename Step>
@@ -180,7 +189,10 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   const WriteLimits& write_limits() const noexcept { return server_->stream_settings->limits.write; }
   TimePoint next_moment() const noexcept;
   void come_back_at(TimePoint at);
+  void look_later();
   void look_for_stalled(TimePoint now);
+  // A stream has ended because its client has given it no room for too long.
+  void count_stalled_end();
   void let_go(Channel channel, std::uint32_t code);
   // All has been said: the socket closes in stages.
   void finish();
@@ -209,6 +221,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   std::uint32_t over_ = 0;      // among them: whose stream is
   std::uint32_t waiting_ = 0;   // among them: for room to write
   std::uint32_t stalled_ends_ = 0;
+  std::size_t bodies_ = 0;                  // bytes of the window that they take
   std::uint32_t fault_ = NGHTTP2_NO_ERROR;  // of the client, for which it loses the connection
   Http2Framing::Stream last_stream_ = 0;    // that was begun
   TimePoint last_reset_{};                  // of a stream, by this side

@@ -47,8 +47,10 @@ class Http2Exchange final : public VerdictSink {
   /// Does what can be done with what has come in so far: answers, or has it handled. Returns whether something was.
   bool advance();
 
-  /// Whether the request has not come whole.
-  bool is_partial() const noexcept { return !whole_; }
+  /// Whether more of the request is to come.
+  bool is_partial() const noexcept { return state_ == State::collecting && !whole_; }
+  /// Answers that there is no room for its body.
+  void refuse_body();
 
   // ---- as a resident ----
 
@@ -97,11 +99,12 @@ class Http2Exchange final : public VerdictSink {
   std::vector<Ref<SendWaiter>> waiters_;  // until the pieces that were put are taken
   Exchange exchange_;
   std::size_t received_ = 0;  // of the body, and not given back
-  bool in_pieces_ = false;    // which are still coming
-  bool head_done_ = false;    // all of its fields have come
-  bool judged_ = false;       // by its head
-  bool whole_ = false;        // all of it has come
-  bool failed_ = false;       // for want of memory
+  std::uint32_t urgency_ = 3;
+  bool in_pieces_ = false;  // which are still coming
+  bool head_done_ = false;  // all of its fields have come
+  bool judged_ = false;     // by its head
+  bool whole_ = false;      // all of it has come
+  bool failed_ = false;     // for want of memory
 };
 
 }  // namespace spate::detail

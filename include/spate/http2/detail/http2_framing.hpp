@@ -67,7 +67,8 @@ class Http2Framing {
   };
 
   struct Settings {
-    std::uint32_t max_streams = 256;         // told to the client; `on_request` refuses what is beyond
+    std::uint32_t max_streams = 256;  // told to the client; `on_request` refuses what is beyond
+    /// Told to the client; a few times as many, once they are unpacked, end the connection.
     std::uint32_t max_header_bytes = 16384;  // told to the client
     std::size_t window = 1 << 20;            // bytes of bodies that may be on their way on the whole connection
   };
@@ -90,7 +91,8 @@ class Http2Framing {
 
   /// Puts the head of an answer. Names are made lower case, and fields that belong to a connection of HTTP/1 are left
   /// out (RFC 9113 8.2.2). An informational one has no body, and another head follows.
-  void put_head(Stream stream, int status, const HeaderFields& fields, Body body);
+  /// `urgency` is from 0, the most urgent, to 7. (RFC 9218 4.1)
+  void put_head(Stream stream, int status, const HeaderFields& fields, Body body, std::uint32_t urgency);
 
   /// There is something to send of a body again, after Piece::Then::later.
   void resume(Stream stream) noexcept { nghttp2_session_resume_data(session_, stream); }
@@ -130,7 +132,11 @@ class Http2Framing {
   static constexpr std::size_t preface_size = 24;
   static constexpr std::size_t frame_head_size = 9;
 
+  // RFC 7541 4.1: what a client counts against the limit that it was told.
+  static constexpr std::size_t field_overhead = 32;
+
   FrameHead frame_head() const noexcept;
+  void share(Stream stream, std::uint32_t urgency) noexcept;
   bool feed(std::string_view bytes);
 
   void announce(const Settings& settings);
@@ -147,6 +153,8 @@ class Http2Framing {
   std::string first_;                // the settings, until they are put
   std::string goodbye_;              // the last frame, where nghttp2 is at its end
   bool broken_ = false;              // it is
+  const std::size_t max_block_;
+  std::size_t block_ = 0;  // bytes of the header block that is being unpacked
 };
 
 }  // namespace spate::detail

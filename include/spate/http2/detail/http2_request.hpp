@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ class Http2Request {
 
   /// Bytes of the body so far; they are the request's until it is taken.
   std::size_t body_size() const noexcept { return body_.size(); }
+
+  /// How much it matters to the client, from 0, the most urgent, to 7. (RFC 9218 4.1)
+  std::uint32_t urgency() const noexcept { return urgency_; }
 
   bool is_head() const noexcept { return is_head_; }
   /// Whether the client waits for a word before it sends the body. (RFC 9110 10.1.1)
@@ -60,7 +64,8 @@ class Http2Request {
   std::size_t count_ = 0;
   int status_ = 0;
   std::string_view reason_;  // lives for ever
-  bool is_head_ = false;     // the method
+  std::uint32_t urgency_ = 3;
+  bool is_head_ = false;  // the method
   bool has_host_ = false;
   bool expects_continue_ = false;
 };

@@ -7,7 +7,11 @@
 namespace spate::detail {
 
 SPATE_DECL FrameWatch& FrameWatch::at(TimePoint now) noexcept {
-  if (now - since_ < std::chrono::seconds(1)) return *this;
+  constexpr std::chrono::seconds second{1};
+  if (now - since_ < second) return *this;
+  const bool next = now - since_ < 2 * second;
+  asked_before_ = next ? asked_ : 0;
+  sent_before_ = next ? sent_ : 0;
   since_ = now;
   idle_ = updates_ = asked_ = sent_ = 0;
   return *this;
@@ -15,12 +19,12 @@ SPATE_DECL FrameWatch& FrameWatch::at(TimePoint now) noexcept {
 
 SPATE_DECL bool FrameWatch::idle_frame(TimePoint now) noexcept {
   at(now);
-  return ++idle_ <= max_idle_frames + asked_;
+  return ++idle_ <= max_idle_frames + asked_ + asked_before_;
 }
 
 SPATE_DECL bool FrameWatch::window_update(TimePoint now) noexcept {
   at(now);
-  return ++updates_ <= max_window_updates + 2 * sent_;
+  return ++updates_ <= max_window_updates + 2 * (sent_ + sent_before_);
 }
 
 }  // namespace spate::detail

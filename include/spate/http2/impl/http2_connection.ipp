@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include <spate/config.hpp>
 #include <spate/http2/detail/http2_connection.hpp>
@@ -18,7 +19,7 @@ SPATE_DECL Http2Connection::Http2Connection(Ref<Shard> shard, Ref<ServerCore> se
       facts_(std::move(facts)),
       max_streams_(max_streams),
       framing_(*this, {max_streams, static_cast<std::uint32_t>(server_->options.limits.max_header_bytes),
-                       bodies_at_once * server_->options.limits.max_body_bytes + 64 * 1024}) {
+                       window_for(server_->options.limits)}) {
   server_->http2_connections.fetch_add(1, std::memory_order_relaxed);
   if (facts_.encrypted) server_->encrypted_http2_connections.fetch_add(1, std::memory_order_relaxed);
 }
@@ -26,6 +27,11 @@ SPATE_DECL Http2Connection::Http2Connection(Ref<Shard> shard, Ref<ServerCore> se
 SPATE_DECL Http2Connection::~Http2Connection() {
   server_->http2_connections.fetch_sub(1, std::memory_order_relaxed);
   if (facts_.encrypted) server_->encrypted_http2_connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+SPATE_DECL std::size_t Http2Connection::window_for(const RequestLimits& limits) noexcept {
+  constexpr std::size_t most = std::numeric_limits<std::int32_t>::max(), least = 64 * 1024;
+  return least + std::min(limits.max_body_bytes, (most - least) / bodies_at_once) * bodies_at_once;
 }
 
 SPATE_DECL void Http2Connection::start(Peer&& peer, std::string_view read_already) {
@@ -42,16 +48,17 @@ SPATE_DECL void Http2Connection::start(Peer&& peer, std::string_view read_alread
 // ---- for its exchanges ----
 
 SPATE_DECL void Http2Connection::put_head(Channel channel, int status, const HeaderFields& fields,
-                                          Http2Framing::Body body) {
+                                          Http2Framing::Body body, std::uint32_t urgency) {
   Slot& at = slot(channel);
   if (at.over) return;
-  framing_.put_head(at.stream, status, fields, body);
-  at.answered = at.answered || status >= 200;
+  framing_.put_head(at.stream, status, fields, body, urgency);
+  if (status >= 200 && !std::exchange(at.answered, true)) watch_.asked(shard_->now());
   if (body == Http2Framing::Body::none) at.shut = true;
   mark_dirty();
 }
 
 SPATE_DECL void Http2Connection::consume(std::size_t size) {
+  bodies_ -= size;
   framing_.consume(size);
 }
 
@@ -80,6 +87,7 @@ SPATE_DECL void Http2Connection::on_writable() {
   const Ref<Http2Connection> alive(this);
   int budget = 16;
   if (write_out(budget)) mark_dirty();
+  if (peer_ && is_idle()) come_back_at(next_moment());
   pass_on_failure();
 }
 
@@ -174,6 +182,7 @@ SPATE_DECL std::size_t Http2Connection::write(int channel, const asio::const_buf
       room_used_ += part;
       taken += part;
     }
+    if (at.last && taken == size) at.shut = true;
   } else if (!in_framing_ && !at.waits && !is_full()) {
     taken = offer(channel, buffers, count);
   }
@@ -203,10 +212,7 @@ SPATE_DECL void Http2Connection::await_writable(int channel) {
   if (at.over || std::exchange(at.waits, true)) return;
   ++waiting_;
   if (asked_ != channel) make_due(channel);
-  const auto timeout = write_limits().timeout;
-  if (look_at_ != never || timeout.count() == 0) return;
-  look_at_ = shard_->now() + timeout / 2;
-  come_back_at(look_at_);
+  look_later();
 }
 
 SPATE_DECL std::error_code Http2Connection::broken(int channel) {
@@ -227,9 +233,7 @@ SPATE_DECL void Http2Connection::close(int channel) {
   let_go(channel, NGHTTP2_CANCEL);
   // A client that lets some of its streams starve has its reasons. One that does so with most of them has the server
   // keep what it will never read.
-  if (!stalled || !peer_) return;
-  ++stalled_ends_;
-  if (2 * stalled_ends_ > stalled_ends_ + open_ - over_ - 1) end(NGHTTP2_ENHANCE_YOUR_CALM);
+  if (stalled && peer_) count_stalled_end();
 }
 
 SPATE_DECL void Http2Connection::abort(int channel) {
@@ -255,7 +259,6 @@ SPATE_DECL void Http2Connection::on_frame_head(const Http2Framing::FrameHead& he
         fault_ = NGHTTP2_PROTOCOL_ERROR;
       }
       return;
-    case NGHTTP2_GOAWAY: return;
     case NGHTTP2_WINDOW_UPDATE: flooded_ = flooded_ || !watch_.window_update(now); return;
     case NGHTTP2_CONTINUATION: idle = head.size == 0; break;
     case NGHTTP2_DATA:
@@ -276,6 +279,7 @@ SPATE_DECL void Http2Connection::on_frame_head(const Http2Framing::FrameHead& he
 
 SPATE_DECL Http2Connection::Channel Http2Connection::on_request(Http2Framing::Stream stream) noexcept {
   try {
+    if (retired_) return Http2Framing::no_channel;  // behind the last that the client was told of
     if (open_ - over_ >= max_streams_) {
       if (!watch_.idle_frame(shard_->now())) flooded_ = true;
       last_reset_ = shard_->now();
@@ -319,6 +323,7 @@ SPATE_DECL void Http2Connection::on_head_end(Channel channel, bool body_follows)
 SPATE_DECL void Http2Connection::on_body(Channel channel, std::string_view bytes) noexcept {
   Http2Exchange* const exchange = collecting(channel);
   if (exchange == nullptr) return framing_.consume(bytes.size());
+  bodies_ += bytes.size();
   exchange->add_body(bytes);
   make_ready(channel);
 }
@@ -360,7 +365,8 @@ SPATE_DECL Http2Framing::Piece Http2Connection::on_piece(Channel channel, std::u
   Slot& at = slot(channel);
   if (offered_.channel == channel) {
     const std::size_t taken = offered_.copy_to(out, size);
-    return {taken, taken > 0 ? Then::more : Then::later};
+    if (at.last && taken > 0 && offered_.count == 0) at.shut = true;
+    return {taken, at.shut ? Then::end : taken > 0 ? Then::more : Then::later};
   }
   // Somebody else is being written for: their turn comes when frames are made for all.
   if (offered_.channel != Http2Framing::no_channel) {
@@ -431,6 +437,7 @@ SPATE_DECL void Http2Connection::let_go(Channel channel, std::uint32_t code) {
   at.collecting = false;
   at.released = true;
   if (std::exchange(at.waits, false)) --waiting_;
+  if (!at.over && at.shut) look_later();
   if (at.over) {
     // One that is still to be told has gone without.
     std::erase(ended_, channel);
@@ -482,9 +489,27 @@ SPATE_DECL void Http2Connection::take(std::string_view bytes) {
   mark_dirty();
   int budget = 16;
   if (!ending_) serve(budget);
+  if (!ending_) make_room_for_bodies();
   tell_ended();
   fill();
   pass_on_failure();
+}
+
+SPATE_DECL void Http2Connection::make_room_for_bodies() {
+  const std::size_t window = window_for(server_->options.limits);
+  while (bodies_ >= window && !has_requests()) {
+    Http2Exchange* youngest = nullptr;
+    Http2Framing::Stream latest = 0;
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+      Http2Exchange* const exchange = collecting(static_cast<Channel>(i));
+      if (exchange == nullptr || !exchange->is_partial() || slots_[i].stream < latest) continue;
+      youngest = exchange;
+      latest = slots_[i].stream;
+    }
+    if (youngest == nullptr) return;
+    const Ref<Http2Exchange> refused(youngest);
+    run(*refused, [&] { refused->refuse_body(); });
+  }
 }
 
 SPATE_DECL void Http2Connection::tell_ended() {
@@ -505,7 +530,6 @@ SPATE_DECL void Http2Connection::serve(int& budget) {
       run(*exchange, [&] {
         if (!exchange->advance()) return;
         served_ = true;
-        watch_.asked(shard_->now());
       });
       --budget;
     }
@@ -630,15 +654,42 @@ SPATE_DECL TimePoint Http2Connection::next_moment() const noexcept {
   return wait.count() > 0 ? std::min(next, idle_since_ + wait) : next;
 }
 
+SPATE_DECL void Http2Connection::look_later() {
+  const auto timeout = write_limits().timeout;
+  if (look_at_ != never || timeout.count() == 0 || !peer_) return;
+  look_at_ = shard_->now() + timeout / 2;
+  come_back_at(look_at_);
+}
+
 // A timer that is early is cheaper than one that is moved.
 SPATE_DECL void Http2Connection::come_back_at(TimePoint at) {
   if (at < shard_->timer_at(*this)) shard_->set_timer(*this, at);
 }
 
+SPATE_DECL void Http2Connection::count_stalled_end() {
+  ++stalled_ends_;
+  const auto held = std::count_if(slots_.begin(), slots_.end(),
+                                  [](const Slot& at) { return at.stream != 0 && !at.over && !at.released; });
+  if (stalled_ends_ > static_cast<std::size_t>(held)) end(NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
 SPATE_DECL void Http2Connection::look_for_stalled(TimePoint now) {
-  for (Slot& at : slots_) at.stalled = at.waits;
-  if (waiting_ == 0) stalled_ends_ = 0;
-  look_at_ = waiting_ > 0 ? now + write_limits().timeout / 2 : never;
+  stalled_ends_ /= 2;
+  bool more = false;
+  for (Slot& at : slots_) {
+    if (at.stream == 0 || at.over) continue;
+    // Nobody else waits for the end of what has been written whole.
+    const bool ends = at.released && at.shut;
+    if (ends && at.stalled) {
+      framing_.reset(at.stream, NGHTTP2_CANCEL);
+      last_reset_ = now;
+      count_stalled_end();
+      mark_dirty();
+    }
+    at.stalled = at.waits || ends;
+    more = more || at.stalled;
+  }
+  look_at_ = more ? now + write_limits().timeout / 2 : never;
 }
 
 }  // namespace spate::detail

@@ -39,6 +39,7 @@ SPATE_DECL void Http2Exchange::end_head(bool body_follows) noexcept {
   try {
     head_done_ = true;
     if (request_) request_->end_head();
+    if (request_) urgency_ = request_->urgency();
     if (!body_follows) whole_ = true;
   } catch (const std::bad_alloc&) {
     failed_ = true;
@@ -57,6 +58,11 @@ SPATE_DECL void Http2Exchange::add_body(std::string_view bytes) noexcept {
 
 SPATE_DECL bool Http2Exchange::advance() {
   if (state_ != State::collecting || !peer_ || !head_done_) return false;
+  if (!connection_->facts().refusal.empty()) {
+    refuse(503, connection_->facts().refusal);
+    connection_->retire();
+    return true;
+  }
   if (failed_) {
     refuse(503, "the server has no memory for this");
     return true;
@@ -80,12 +86,7 @@ SPATE_DECL void Http2Exchange::begin(Request request) {
   request_.reset();
   state_ = State::handling;
   if (connection_->facts().client_subject) request.set_client_subject(connection_->facts().client_subject);
-  if (!connection_->facts().refusal.empty()) {
-    answer_.begin(request);
-    exchange_.put(Response::error(503, connection_->facts().refusal).close_connection());
-  } else {
-    exchange_.begin(std::move(request));
-  }
+  exchange_.begin(std::move(request));
   if (!answer_.empty()) write();
 }
 
@@ -94,7 +95,9 @@ SPATE_DECL bool Http2Exchange::judge_head() {
   Request& head = request_->head();
   if (connection_->facts().client_subject) head.set_client_subject(connection_->facts().client_subject);
   switch (exchange_.begin_with_head(head)) {
-    case Exchange::AfterHead::body: connection_->put_head(channel_, 100, {}, Http2Framing::Body::follows); return false;
+    case Exchange::AfterHead::body:
+      connection_->put_head(channel_, 100, {}, Http2Framing::Body::follows, urgency_);
+      return false;
     case Exchange::AfterHead::answer: write(); return true;
     case Exchange::AfterHead::verdict:
       connection_->shard().set_timer(*this, never);
@@ -112,6 +115,10 @@ SPATE_DECL void Http2Exchange::refuse(int status, std::string_view reason) {
   state_ = State::handling;
   exchange_.refuse(status, reason);
   write();
+}
+
+SPATE_DECL void Http2Exchange::refuse_body() {
+  refuse(503, "too many bodies come at once");
 }
 
 SPATE_DECL void Http2Exchange::on_writable() {
@@ -160,7 +167,7 @@ SPATE_DECL void Http2Exchange::on_failure(std::error_code error) {
 SPATE_DECL Channel Http2Exchange::open_channel(const Request&, const HeaderFields& fields) {
   if (!peer_) return {};
   answer_.put_stream_head(fields, Framing::plain);
-  connection_->put_head(channel_, answer_.status, answer_.fields, Http2Framing::Body::follows);
+  connection_->put_head(channel_, answer_.status, answer_.fields, Http2Framing::Body::follows, urgency_);
   state_ = State::over;
   connection_->shard().set_timer(*this, never);
   exchange_.let_go();
@@ -221,7 +228,7 @@ SPATE_DECL void Http2Exchange::decided(const Authorization& asked, const std::ex
     state_ = State::collecting;
     request_->put_back(std::move(*head));
     set_deadline(connection_->server().options.request_timeout);
-    if (!whole_) connection_->put_head(channel_, 100, {}, Http2Framing::Body::follows);
+    if (!whole_) connection_->put_head(channel_, 100, {}, Http2Framing::Body::follows, urgency_);
     advance();
   } else if (!answer_.empty()) {
     write();
@@ -234,10 +241,14 @@ SPATE_DECL void Http2Exchange::write() {
   Shard& shard = connection_->shard();
   const WriteLimits& limits = connection_->server().stream_settings->limits.write;
   state_ = State::answering;
+  if (received_ > 0) give_back_window();  // of a body that need not come any more
+  request_.reset();
   if (answer_.status != 0) {
     connection_->put_head(channel_, std::exchange(answer_.status, 0), std::exchange(answer_.fields, {}),
-                          answer_.has_body() ? Http2Framing::Body::follows : Http2Framing::Body::none);
+                          answer_.has_body() ? Http2Framing::Body::follows : Http2Framing::Body::none, urgency_);
   }
+  // The end goes with the last bytes: behind a window that they have used up it would wait. (RFC 9113 6.9)
+  if (!in_pieces_) connection_->expect_last(channel_);
   std::error_code error;
   answer_.sent(writer_.write(peer_, answer_.unsent(), shard.now(), error));
   if (error == asio::error::would_block) return shard.set_timer(*this, writer_.next(limits));

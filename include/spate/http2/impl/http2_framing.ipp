@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
@@ -41,6 +42,9 @@ struct Http2Framing::Callbacks {
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
                     const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user_data) {
     Http2Framing& framing = self(user_data);
+    // A byte of a client may stand for kilobytes: what it has unpacked counts, whatever becomes of it. (RFC 7541 7.1)
+    framing.block_ += name_size + value_size + field_overhead;
+    if (framing.block_ > framing.max_block_) return NGHTTP2_ERR_CALLBACK_FAILURE;
     const Channel channel = framing.channel_of(frame->hd.stream_id);
     if (channel == no_channel || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     framing.events_.on_field(channel, {reinterpret_cast<const char*>(name), name_size},
@@ -86,6 +90,14 @@ struct Http2Framing::Callbacks {
     return 0;
   }
 
+  // It was too large, or its stream has gone meanwhile.
+  static int frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int, void*) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    const int failed =
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+    return nghttp2_is_fatal(failed) != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+  }
+
   static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
     Http2Framing& framing = self(user_data);
     if ((frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
@@ -111,6 +123,16 @@ struct Http2Framing::Callbacks {
     return static_cast<ssize_t>(piece.size);
   }
 
+  // Where nghttp2 counts resets by itself it ends connections of clients that come and go. FrameWatch knows better, as
+  // it knows what was answered.
+  template <typename Option>
+  static void count_no_resets(Option* options) {
+    constexpr std::uint64_t never_reached = std::numeric_limits<std::uint64_t>::max() / 2;
+    if constexpr (requires { nghttp2_option_set_stream_reset_rate_limit(options, never_reached, never_reached); }) {
+      nghttp2_option_set_stream_reset_rate_limit(options, never_reached, never_reached);
+    }
+  }
+
   static nghttp2_session_callbacks* make() {
     nghttp2_session_callbacks* all = nullptr;
     if (nghttp2_session_callbacks_new(&all) != 0) throw std::bad_alloc();
@@ -121,11 +143,13 @@ struct Http2Framing::Callbacks {
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(all, &data_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(all, &stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(all, &frame_sent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(all, &frame_not_sent);
     return all;
   }
 };
 
-SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings) : events_(events) {
+SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings)
+    : events_(events), max_block_(std::size_t{4} * settings.max_header_bytes) {
   nghttp2_session_callbacks* const callbacks = Callbacks::make();
   nghttp2_option* options = nullptr;
   int failed = nghttp2_option_new(&options);
@@ -133,6 +157,7 @@ SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings) 
     nghttp2_option_set_no_auto_window_update(options, 1);
     // Streams that are closed are not kept for a tree of priorities, which nobody uses any more. (RFC 9113 5.3.2)
     nghttp2_option_set_no_closed_streams(options, 1);
+    Callbacks::count_no_resets(options);
     failed = nghttp2_session_server_new2(&session_, callbacks, this, options);
     nghttp2_option_del(options);
   }
@@ -190,6 +215,7 @@ SPATE_DECL bool Http2Framing::take(std::string_view bytes) {
       bytes.remove_prefix(part.size());
       if (head_.size() < frame_head_size) return true;
       const FrameHead head = frame_head();
+      if (head.type == NGHTTP2_HEADERS) block_ = 0;
       events_.on_frame_head(head);
       left_ = head.size;
       if (!feed(std::exchange(head_, {}))) return false;
@@ -211,7 +237,7 @@ SPATE_DECL bool Http2Framing::feed(std::string_view bytes) {
   // The session is of no use any more: what is still said is said without it.
   broken_ = true;
   const bool flood =
-      taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
+      block_ > max_block_ || taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
       std::string_view(nghttp2_strerror(static_cast<int>(taken))).find("CONTINUATION") != std::string_view::npos;
   const std::uint32_t code = flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR;
   const auto last = static_cast<std::uint32_t>(nghttp2_session_get_last_proc_stream_id(session_));
@@ -238,12 +264,14 @@ SPATE_DECL bool Http2Framing::put_frames(std::string& out) {
   const std::uint8_t* data = nullptr;
   const ssize_t size = nghttp2_session_mem_send(session_, &data);
   if (size == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  if (size < 0) broken_ = true;
   if (size <= 0) return false;
   out.append(reinterpret_cast<const char*>(data), static_cast<std::size_t>(size));
   return true;
 }
 
-SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFields& fields, Body body) {
+SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFields& fields, Body body,
+                                       std::uint32_t urgency) {
   static constexpr std::string_view of_http1[] = {"connection", "keep-alive", "proxy-connection", "transfer-encoding",
                                                   "upgrade"};
   std::string names, code = std::to_string(status);
@@ -275,6 +303,14 @@ SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFi
         nghttp2_submit_response(session_, stream, all.data(), all.size(), body == Body::follows ? &provider : nullptr);
   }
   if (failed == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  if (status >= 200) share(stream, urgency);
+}
+
+// nghttp2 sends streams of one urgency one after the other unless they are incremental, and the first may be a replay
+// without end. Here those of one urgency always share. (RFC 9218 4)
+SPATE_DECL void Http2Framing::share(Stream stream, std::uint32_t urgency) noexcept {
+  const nghttp2_extpri priority{urgency, 1};
+  nghttp2_session_change_extpri_stream_priority(session_, stream, &priority, 0);
 }
 
 SPATE_DECL void Http2Framing::reset(Stream stream, std::uint32_t code) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <spate/config.hpp>
+#include <spate/http/detail/target.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/request_parser.hpp>
 #include <spate/http2/detail/http2_request.hpp>
@@ -21,10 +22,11 @@ SPATE_DECL void Http2Request::refuse(int status, std::string_view reason) noexce
 SPATE_DECL void Http2Request::add_field(std::string_view name, std::string_view value) {
   if (status_ != 0) return;
   if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
+  // What a client has split, so that it packs well, is one field. (RFC 9113 8.2.3)
+  if (name == "cookie" && !cookies_.empty()) --count_;
   if (!has_room_for(name, value)) return;
   if (!request_) make_request();
   if (status_ != 0) return;
-  // What a client has split, so that it packs well, is one field. (RFC 9113 8.2.3)
   if (name == "cookie") {
     if (!cookies_.empty()) cookies_ += "; ";
     cookies_ += value;
@@ -41,8 +43,21 @@ SPATE_DECL void Http2Request::add_field(std::string_view name, std::string_view 
     }
   }
   if (name == "expect") {
-    if (!iequals(value, "100-continue")) return refuse(417, "nothing but 100-continue can be expected");
-    expects_continue_ = true;
+    for (std::string_view list = value; !list.empty();) {
+      if (!iequals(take_element(list, ','), "100-continue")) {
+        return refuse(417, "nothing but 100-continue can be expected");
+      }
+      expects_continue_ = true;
+    }
+  }
+  // Of its parameters only the urgency matters here. (RFC 9218 5)
+  if (name == "priority") {
+    for (std::string_view list = value; !list.empty();) {
+      const std::string_view parameter = take_element(list, ',');
+      if (parameter.size() == 3 && parameter.substr(0, 2) == "u=" && parameter[2] >= '0' && parameter[2] <= '7') {
+        urgency_ = static_cast<std::uint32_t>(parameter[2] - '0');
+      }
+    }
   }
   try {
     request_->add_header(name, value);
@@ -65,6 +80,9 @@ SPATE_DECL void Http2Request::add_pseudo(std::string_view name, std::string_view
     is_head_ = value == "HEAD";
   }
   if (name == ":authority" && has_room_for(name, value)) authority_ = value;  // becomes a field like any other
+  if (name == ":scheme" && !iequals(value, "http") && !iequals(value, "https")) {
+    return refuse(400, "the scheme is neither http nor https");
+  }
   if (name != ":path") return;
   if (value.size() > limits_.max_target_bytes) return refuse(414, "the request target is too long");
   target_ = value;
@@ -89,6 +107,7 @@ SPATE_DECL void Http2Request::end_head() {
   if (!request_) make_request();
   if (status_ != 0) return;
   if (authority_.empty()) return refuse(400, "Host is missing");
+  if (!parse_host(authority_)) return refuse(400, "Host is malformed");
   if (!cookies_.empty()) request_->add_header("cookie", std::exchange(cookies_, {}));
   if (const auto announced = request_->header("content-length")) {
     std::size_t length = 0;

@@ -255,6 +255,7 @@ SPATE_DECL void Loop::flush_bulk(std::exception_ptr& failure) {
     bool goes_on = false;
     run_for(*first, failure, [&] {
       const Remaining remaining = first->flush(budget);
+      if (budget == before) --budget;  // a turn ends, whatever residents do
       bulk_spent_ += before - budget;
       goes_on = remaining == Remaining::bulk && bulk_spent_ < bulk_slice;
       if (!goes_on && remaining != Remaining::nothing) (remaining == Remaining::some ? dirty_ : bulk_).push_back(first);
