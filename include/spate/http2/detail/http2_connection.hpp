@@ -84,6 +84,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   SPATE_DECL std::size_t read(int channel, char* data, std::size_t size, std::error_code& error) override;
   SPATE_DECL std::size_t write(int channel, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                                std::error_code& error) override;
+  SPATE_DECL int cost_of_write(std::size_t size) noexcept override;
   SPATE_DECL void await_writable(int channel) override;
   void await_readable(int) override {}  // all of a request has been read before anybody else has its channel
   std::size_t unacknowledged(int) const override { return 0; }
@@ -98,14 +99,16 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   static constexpr int max_reads = 4;
   // What may wait to be written. With more nothing is read either: what is read is answered.
   static constexpr std::size_t max_output = 64 * 1024;
+  // What is written without waiting for more: a record of TLS.
+  static constexpr std::size_t good_write = 16 * 1024;
   // What is kept of the memory for it while nothing waits.
   static constexpr std::size_t max_kept = 1024;
   // Bodies of so many requests of the largest size may be on their way at once.
   static constexpr std::size_t bodies_at_once = 4;
   // Bytes of one block of header fields on the wire: those of a client that obeys the limit are far fewer.
   static constexpr std::size_t max_block = 256 * 1024;
-  // What one unit of a turn's budget pays for besides a request or a write.
-  static constexpr std::size_t bytes_per_budget = 4096;
+  // Writes of channels, which are no system calls, that cost as much as one that is.
+  static constexpr int writes_at_once = 8;
   // How long what a client had sent before it was told of a reset may take to come.
   static constexpr std::chrono::seconds grace_of_reset{10};
 
@@ -211,6 +214,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   TimedWriter writer_;
   std::string output_;  // frames
   std::size_t sent_ = 0;
+  std::size_t waited_with_ = 0;  // so much output at the last flush
   std::vector<Slot> slots_;
   std::vector<Channel> free_;   // of them
   std::vector<Channel> ready_;  // whose requests have something new, from `next_ready_` on
@@ -222,6 +226,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   std::uint32_t waiting_ = 0;   // among them: for room to write
   std::uint32_t stalled_ends_ = 0;
   std::size_t bodies_ = 0;                  // bytes of the window that they take
+  int cheap_writes_ = 0;
   std::uint32_t fault_ = NGHTTP2_NO_ERROR;  // of the client, for which it loses the connection
   Http2Framing::Stream last_stream_ = 0;    // that was begun
   TimePoint last_reset_{};                  // of a stream, by this side

@@ -137,6 +137,10 @@ SPATE_DECL Remaining Http2Connection::flush(int& budget) {
   const Ref<Http2Connection> alive(this);
   serve(budget);
   tell_ended();
+  // While its streams are written one after the other it waits until that is done, or a good piece has come together.
+  const std::size_t waiting = output_.size() - sent_;
+  if (waiting > 0 && waiting < good_write && waiting != std::exchange(waited_with_, waiting)) return Remaining::some;
+  waited_with_ = 0;
   dirty_ = false;  // what comes up while it writes is written
   const bool more = !blocked_ && write_out(budget);
   pass_on_failure();
@@ -193,6 +197,11 @@ SPATE_DECL std::size_t Http2Connection::write(int channel, const asio::const_buf
   }
   if (taken < size) error = asio::error::would_block;
   return taken;
+}
+
+SPATE_DECL int Http2Connection::cost_of_write(std::size_t size) noexcept {
+  cheap_writes_ = (cheap_writes_ + 1) % writes_at_once;
+  return (cheap_writes_ == 0 ? 1 : 0) + static_cast<int>(size / bytes_per_budget);
 }
 
 SPATE_DECL std::size_t Http2Connection::offer(Channel channel, const asio::const_buffer* buffers, std::size_t count) {
@@ -596,7 +605,7 @@ SPATE_DECL bool Http2Connection::write_out(int& budget) {
     }
     std::error_code error;
     const std::size_t written = writer_.write(peer_, {output_.data() + sent_, left}, shard_->now(), error);
-    budget -= 1 + static_cast<int>(written / bytes_per_budget);
+    budget -= peer_.cost_of_write(written);
     sent_ += written;
     if (error == asio::error::would_block) {
       blocked_ = true;

@@ -1,4 +1,5 @@
-// BroadcastLog: the recent broadcasts of one emitter on one shard, as one run of bytes.
+// BroadcastLog: the recent broadcasts of one emitter on one shard, as one run of bytes, for streams in which events
+// have the same bytes.
 //
 // Publishing to ten thousand streams appends here once; each stream keeps its position and, when it is its turn, writes
 // everything after it in one piece. Positions count bytes from the log's beginning and never repeat. No I/O.
@@ -36,7 +37,8 @@ class BroadcastLog {
   /// Bytes of the newest event.
   std::size_t newest_size() const noexcept { return newest_size_; }
 
-  void append(const EncodedEvent& event);
+  /// Appends the `bytes` of `event`, which lie in its own block.
+  void append(const EncodedEvent& event, std::string_view bytes);
 
   /// Visits what stands from `from` on, piece by piece, while `visit(piece)` returns true.
   template <typename Visit>

@@ -1,9 +1,10 @@
 // Feed: the part of an emitter that lives on one shard.
 //
-// A broadcast is appended to the feed's log once. The feed then goes round its members in laps and gives each
-// everything it has not had, in one write. Events that come during a lap reach the members still ahead in the same
-// write as the earlier ones; a further lap follows for the others. Streams that need every event looked at one by one
-// (filters, drop policies, other framings) are kept in a second list and served as the event arrives.
+// A broadcast is appended to a log once for all members whose streams have the same framing: their lane. The feed then
+// goes round the members of a lane in laps and gives each everything it has not had, in one write. Events that come
+// during a lap reach the members still ahead in the same write as the earlier ones; a further lap follows for the
+// others. Streams that need every event looked at one by one (filters, drop policies, polls, frames) are kept in a list
+// of their own and served as the event arrives.
 #pragma once
 
 #include <algorithm>
@@ -74,7 +75,8 @@ class Feed final : public Resident {
   // Not everybody may have had a broadcast: they come back, and hear again what they missed.
   SPATE_DECL void on_failure(std::error_code error) override;
 
-  BroadcastLog::Position end() const noexcept { return log_.end(); }
+  /// The end of the log that `member` reads.
+  BroadcastLog::Position end_for(const Subscription& member) const noexcept { return lane_of(member).log.end(); }
 
   /// What a subscription has just drawn from the store; kept here for its capacity.
   std::vector<StoredEvent>& batch() noexcept { return batch_; }
@@ -86,9 +88,25 @@ class Feed final : public Resident {
   void queue_unread(Subscription& member);
 
  private:
-  void begin_lap();
+  /// Members who are written the same bytes, and the lap that is under way among them.
+  struct Lane {
+    Roster<Subscription> members;
+    BroadcastLog log;
+    bool in_lap = false;
+    BroadcastLog::Position lap_end;  // what every member will have had, at the least, when this lap ends
+    std::size_t appended = 0;        // bytes of the backlog that wait for the next lap
+    std::size_t under_way = 0;       // and that this one will have given to all
+  };
 
-  void end_lap();
+  std::size_t index_of(const Subscription& member) const noexcept {
+    return member.stream().framing() == Framing::plain ? 1 : 0;
+  }
+  Lane& lane_of(const Subscription& member) noexcept { return lanes_[index_of(member)]; }
+  const Lane& lane_of(const Subscription& member) const noexcept { return lanes_[index_of(member)]; }
+
+  void begin_lap(Lane& lane);
+
+  void end_lap(Lane& lane);
 
   // How often it is looked whether the streams have caught up, and how long they are waited for when all of them lag;
   // the fewer, the shorter: clients that only seem to read must not stop a publisher.
@@ -100,13 +118,13 @@ class Feed final : public Resident {
 
   // Of ten thousand members none is in a cache when its turn comes. They are on their way there while the kernel works
   // for the one before: first the subscription, a turn later the stream that it points to.
-  void prefetch_next() const noexcept;
+  static void prefetch_next(const Lane& lane) noexcept;
 
   // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.
-  void give(Subscription& member, int& budget);
+  void give(Lane& lane, Subscription& member, int& budget);
 
-  void count(const Subscription& member) noexcept {
-    shard_->counters().deliveries.add(log_.end().event - member.position.event);
+  void count(const Lane& lane, const Subscription& member) noexcept {
+    shard_->counters().deliveries.add(lane.log.end().event - member.position.event);
   }
 
   const Ref<Shard> shard_;
@@ -118,14 +136,11 @@ class Feed final : public Resident {
   TimePoint held_since_;
   Ref<Feed> self_;  // while the timer is set, as it must not outlive this
 
-  Roster<Subscription> members_;
+  Lane lanes_[2];  // chunked, plain
   Roster<Subscription> others_;
-  BroadcastLog log_;
   std::vector<StoredEvent> batch_;
   ReplayPacker packer_;
-  bool in_lap_ = false;
-  BroadcastLog::Position lap_begin_;  // what an earlier lap ended with
-  BroadcastLog::Position lap_end_;    // what every member will have had, at the least, when this lap ends
+  bool dirty_ = false;  // a lap is under way
 };
 
 }  // namespace spate::detail

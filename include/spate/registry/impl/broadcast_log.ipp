@@ -6,13 +6,12 @@
 
 namespace spate::detail {
 
-SPATE_DECL void BroadcastLog::append(const EncodedEvent& event) {
-  const std::string_view chunk = event.chunk();
-  if (chunk.size() > block_size / 2) {
+SPATE_DECL void BroadcastLog::append(const EncodedEvent& event, std::string_view bytes) {
+  if (bytes.size() > block_size / 2) {
     // Copying a large event would cost more than a piece of its own.
-    segments_.push_back({event.block(), chunk.data(), 0, 0, end_});
+    segments_.push_back({event.block(), bytes.data(), 0, 0, end_});
     room_ = 0;
-  } else if (room_ < chunk.size()) {
+  } else if (room_ < bytes.size()) {
     const Ref<Block> block = Block::make(block_size);
     segments_.push_back({block, block->data(), 0, 0, end_});
     room_ = block_size;
@@ -20,14 +19,14 @@ SPATE_DECL void BroadcastLog::append(const EncodedEvent& event) {
   Segment& last = segments_.back();
   if (room_ > 0) {
     // Bytes after `size` have been seen by nobody, so a shared block may still grow.
-    std::memcpy(const_cast<char*>(last.data) + last.size, chunk.data(), chunk.size());
-    room_ -= chunk.size();
+    std::memcpy(const_cast<char*>(last.data) + last.size, bytes.data(), bytes.size());
+    room_ -= bytes.size();
   }
   const std::uint32_t count = event.has_data() ? 1 : 0;
-  last.size += static_cast<std::uint32_t>(chunk.size());
+  last.size += static_cast<std::uint32_t>(bytes.size());
   last.events += count;
-  newest_size_ = chunk.size();
-  end_.byte += chunk.size();
+  newest_size_ = bytes.size();
+  end_.byte += bytes.size();
   end_.event += count;
 }
 

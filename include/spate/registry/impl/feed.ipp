@@ -21,50 +21,62 @@ SPATE_DECL void Feed::post(Message message, std::size_t size) noexcept {
 SPATE_DECL void Feed::join(Subscription& subscription) {
   StreamCore& stream = subscription.stream();
   const StreamOptions& options = stream.options();
-  // The log holds the bytes of an event stream: polls and frames are written otherwise.
-  subscription.reads_broadcast_log = subscription.filter() == nullptr && stream.takes_chunks() &&
+  // The logs hold the bytes of event streams: polls and frames are written otherwise.
+  subscription.reads_broadcast_log = subscription.filter() == nullptr && stream.takes_events_as_they_are() &&
                                      options.overflow == Overflow::close && options.max_queued_events == 0;
-  subscription.position = log_.end();
-  (subscription.reads_broadcast_log ? members_ : others_).add(subscription);
+  Lane& lane = lane_of(subscription);
+  subscription.position = lane.log.end();
+  (subscription.reads_broadcast_log ? lane.members : others_).add(subscription);
   subscription.joined = true;
 }
 
 SPATE_DECL void Feed::leave(Subscription& subscription) {
   subscription.joined = false;
-  (subscription.reads_broadcast_log ? members_ : others_).remove(subscription);
+  if (!subscription.reads_broadcast_log) return others_.remove(subscription);
+  Lane& lane = lane_of(subscription);
+  lane.members.remove(subscription);
   // A shard that stops flushes no more: nobody is to wait for a lap without members.
-  if (members_.empty() && in_lap_) end_lap();
+  if (lane.members.empty() && lane.in_lap) end_lap(lane);
 }
 
 SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
+  const std::size_t size = event.chunk().size();
   try {
     others_.restart();
     while (!others_.round_over()) {
       const Subscription& other = others_.next();
       if (other.accepts(event.name())) other.stream().deliver(event, QueueNode::Kind::event);
     }
-    if (!members_.empty()) log_.append(event);
+    for (Lane& lane : lanes_) {
+      if (lane.members.empty()) continue;
+      lane.log.append(event, &lane == lanes_ ? event.chunk() : event.bytes());
+      lane.appended += size;
+      backlog_.fetch_add(size, std::memory_order_relaxed);  // each lane gives back what it has done
+      if (!lane.in_lap) begin_lap(lane);
+      if (!dirty_) shard_->mark_dirty(Ref<Resident>(this));
+      dirty_ = true;
+    }
   } catch (...) {
-    release_backlog(event.chunk().size());
+    release_backlog(size);
     throw;
   }
-  if (members_.empty()) return release_backlog(event.chunk().size());
-  if (in_lap_) return;
-  begin_lap();
-  shard_->mark_dirty(Ref<Resident>(this));
+  release_backlog(size);
 }
 
 SPATE_DECL Remaining Feed::flush(int& budget) {
-  while (in_lap_) {
-    while (!members_.round_over()) {
-      if (budget <= 0) return Remaining::some;
-      Subscription& member = members_.next();
-      prefetch_next();
-      give(member, budget);
+  for (Lane& lane : lanes_) {
+    while (lane.in_lap) {
+      while (!lane.members.round_over()) {
+        if (budget <= 0) return Remaining::some;
+        Subscription& member = lane.members.next();
+        prefetch_next(lane);
+        give(lane, member, budget);
+      }
+      if (lane.in_lap) end_lap(lane);
+      if (lane.log.end().byte != lane.lap_end.byte) begin_lap(lane);
     }
-    if (in_lap_) end_lap();
-    if (log_.end().byte != lap_end_.byte) begin_lap();
   }
+  dirty_ = false;
   return Remaining::nothing;
 }
 
@@ -80,49 +92,56 @@ SPATE_DECL std::size_t Feed::on_cut() {
 }
 
 SPATE_DECL void Feed::on_failure(std::error_code error) {
-  while (!members_.empty()) members_.any().stream().on_failure(error);
+  for (Lane& lane : lanes_) {
+    while (!lane.members.empty()) lane.members.any().stream().on_failure(error);
+  }
   while (!others_.empty()) others_.any().stream().on_failure(error);
 }
 
 SPATE_DECL void Feed::queue_unread(Subscription& member) {
-  if (member.position.byte == log_.end().byte) return;
-  count(member);
-  log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
+  const Lane& lane = lane_of(member);
+  if (member.position.byte == lane.log.end().byte) return;
+  count(lane, member);
+  lane.log.read(member.position, [&](const BroadcastLog::Piece& piece) {
     member.stream().deliver_range(*piece.block, piece.bytes, piece.events);
     return true;
   });
-  member.position = log_.end();
+  member.position = lane.log.end();
 }
 
-SPATE_DECL void Feed::begin_lap() {
-  in_lap_ = true;
-  members_.restart();
-  lap_begin_ = lap_end_;
-  lap_end_ = log_.end();
+SPATE_DECL void Feed::begin_lap(Lane& lane) {
+  lane.in_lap = true;
+  lane.members.restart();
+  lane.lap_end = lane.log.end();
+  lane.under_way = std::exchange(lane.appended, 0);
 }
 
-SPATE_DECL void Feed::end_lap() {
-  in_lap_ = false;
+SPATE_DECL void Feed::end_lap(Lane& lane) {
+  lane.in_lap = false;
   // What came during the lap of members who have all left is nobody's.
-  if (members_.empty()) lap_end_ = log_.end();
-  log_.trim(lap_end_);
-  release_backlog(static_cast<std::size_t>(lap_end_.byte - lap_begin_.byte));
+  if (lane.members.empty()) {
+    lane.lap_end = lane.log.end();
+    lane.under_way += std::exchange(lane.appended, 0);
+  }
+  lane.log.trim(lane.lap_end);
+  release_backlog(std::exchange(lane.under_way, 0));
 }
 
-SPATE_DECL void Feed::prefetch_next() const noexcept {
-  if (const Subscription* second = members_.ahead(1)) second->prefetch();
-  if (const Subscription* first = members_.ahead(0)) first->stream().prefetch();
+SPATE_DECL void Feed::prefetch_next(const Lane& lane) noexcept {
+  if (const Subscription* second = lane.members.ahead(1)) second->prefetch();
+  if (const Subscription* first = lane.members.ahead(0)) first->stream().prefetch();
 }
 
-SPATE_DECL void Feed::give(Subscription& member, int& budget) {
-  if (member.position.byte == log_.end().byte) return;
+SPATE_DECL void Feed::give(Lane& lane, Subscription& member, int& budget) {
+  const BroadcastLog& log = lane.log;
+  if (member.position.byte == log.end().byte) return;
   StreamCore& stream = member.stream();
-  const std::size_t members = members_.size();
-  const auto gone = [&] { return members_.size() != members; };  // its stream has ended, and `member` with it
+  const std::size_t members = lane.members.size();
+  const auto gone = [&] { return lane.members.size() != members; };  // its stream has ended, and `member` with it
   if (stream.queue_empty() && !stream.blocked()) {
     asio::const_buffer buffers[ByteTransport::max_buffers];
     std::size_t pieces = 0, size = 0;
-    log_.read(member.position, [&](const BroadcastLog::Piece& piece) {
+    log.read(member.position, [&](const BroadcastLog::Piece& piece) {
       buffers[pieces++] = asio::const_buffer(piece.bytes.data(), piece.bytes.size());
       size += piece.bytes.size();
       return pieces < ByteTransport::max_buffers;
@@ -130,15 +149,15 @@ SPATE_DECL void Feed::give(Subscription& member, int& budget) {
     const std::size_t written = stream.write_through(buffers, pieces, size, budget);
     if (gone()) return;
     if (written == size && pieces < ByteTransport::max_buffers) {
-      count(member);
-      member.position = log_.end();
+      count(lane, member);
+      member.position = log.end();
       return;
     }
     member.position.byte += written;
   }
   queue_unread(member);
   stream.mark_dirty();
-  if (stream.blocked()) stream.check_limits(log_.newest_size());
+  if (stream.blocked()) stream.check_limits(log.newest_size());
 }
 
 }  // namespace spate::detail

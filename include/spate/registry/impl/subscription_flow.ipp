@@ -244,7 +244,7 @@ SPATE_DECL bool Subscription::leave() {
 
 SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   if (joined) {
-    if (!reads_broadcast_log || position.byte == feed_->end().byte) return false;
+    if (!reads_broadcast_log || position.byte == feed_->end_for(*this).byte) return false;
     queue_unread();
     return true;
   }

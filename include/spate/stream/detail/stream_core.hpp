@@ -142,7 +142,9 @@ class StreamCore final : public Resident {
   bool blocked() const noexcept { return !peer_ || fsm_.blocked(); }
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
-  /// Whether it is written the chunks of events as they are: then it takes what is packed for many.
+  /// Whether it is written the bytes of events as they are, and nothing around them but its framing.
+  bool takes_events_as_they_are() const noexcept { return !fallback_; }
+  /// Whether these are chunks: then it takes what is packed for many.
   bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_; }
 
   /// The handler has returned, so the stream goes live unless it was rejected, and its request is no longer needed.
@@ -319,7 +321,6 @@ class StreamCore final : public Resident {
   // Bytes of history in one answer to a poll; the client asks for the rest at once.
   static constexpr std::size_t max_per_poll = 1024 * 1024;
   static constexpr std::size_t max_per_write = 256 * 1024;
-  static constexpr std::size_t bytes_per_budget = 4096;
 
   // What each write needs lies together: with ten thousand streams none of it is in a cache.
   const Ref<Shard> shard_;

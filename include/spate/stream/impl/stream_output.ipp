@@ -259,7 +259,7 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
                                          int& budget) {
   std::error_code error;
   const std::size_t written = peer_.write(buffers, count, size, error);
-  budget -= 1 + static_cast<int>(written / bytes_per_budget);
+  budget -= peer_.cost_of_write(written);
   if (error && error != asio::error::would_block) {
     connection_lost(error == std::errc::broken_pipe ? std::error_code() : error);
     return 0;

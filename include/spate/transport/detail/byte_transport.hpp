@@ -24,6 +24,9 @@ class ByteTransport {
   /// Buffers that one write takes at most.
   static constexpr std::size_t max_buffers = 64;
 
+  /// What one unit of the budget pays for besides a write.
+  static constexpr std::size_t bytes_per_budget = 4096;
+
   ByteTransport() = default;
   ByteTransport(const ByteTransport&) = delete;
   ByteTransport& operator=(const ByteTransport&) = delete;
@@ -43,6 +46,9 @@ class ByteTransport {
   /// otherwise: after the first buffer events may have been dropped.
   virtual std::size_t write(int peer, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                             std::error_code& error) = 0;
+
+  /// What a write that took `size` bytes costs of a turn's budget: as a rule it was a system call.
+  virtual int cost_of_write(std::size_t size) noexcept { return 1 + static_cast<int>(size / bytes_per_budget); }
 
   /// Asks for one on_writable, after would_block.
   virtual void await_writable(int peer) = 0;

@@ -45,6 +45,7 @@ class Peer {
   std::size_t write(const asio::const_buffer& buffer, std::error_code& error) const {
     return write(&buffer, 1, buffer.size(), error);
   }
+  int cost_of_write(std::size_t size) const noexcept { return transport_->cost_of_write(size); }
   void await_writable() const { transport_->await_writable(number_); }
   void await_readable() const { transport_->await_readable(number_); }
   std::size_t unacknowledged() const { return transport_->unacknowledged(number_); }
