@@ -323,7 +323,7 @@ describe("HTTP/2 attacks", { timeout: 540_000 }, () => {
   const blocks = [
     ["fields of 40,000 bytes", () => fields("GET", "/", [["x-large", "y".repeat(40_000)]])],
     ["200 fields", () => fields("GET", "/", Array.from({ length: 200 }, (_, n) => [`x-${n}`, ""]))],
-    ["200 crumbs of a cookie", () => fields("GET", "/", Array.from({ length: 200 }, () => ["cookie", "a=b"]))],
+    ["1,000 crumbs of a cookie", () => fields("GET", "/", Array.from({ length: 1000 }, () => ["cookie", "a=b"]))],
     ["10,000 fields of 4 bytes", () => Buffer.concat([fields("GET", "/"), ...Array(10_000).fill(empty_field)])],
     // Each byte stands for nearly 4,000.
     ["an HPACK bomb", () => Buffer.concat([fields("GET", "/"), Buffer.alloc(16_000, 0xbe)])],
