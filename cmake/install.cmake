@@ -1,5 +1,5 @@
-# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis, libjwt and nghttp2,
-# which runs again on the machine of the program that uses them.
+# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis, OpenSSL,
+# nghttp2 and libjwt, which runs again on the machine of the program that uses them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -20,6 +20,7 @@ install(FILES
   cmake/spate_asio.cmake
   cmake/spate_llhttp.cmake
   cmake/spate_hiredis.cmake
+  cmake/spate_openssl.cmake
   cmake/spate_libjwt.cmake
   cmake/spate_nghttp2.cmake
   DESTINATION "${spate_package_dir}")

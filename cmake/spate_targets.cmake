@@ -4,6 +4,7 @@
 #   spate::spate   the library: headers, C++20, threads, Asio, llhttp
 #   spate::redis   spate::spate and hiredis, for <spate/cluster/redis_bus.hpp>; exists only where hiredis does
 #   spate::http2   spate::spate and nghttp2, for <spate/http2/http2.hpp>; exists only where nghttp2 does
+#   spate::tls     spate::spate and OpenSSL, for <spate/tls/tls_context.hpp>; exists only where OpenSSL 3 does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
@@ -12,6 +13,7 @@
 #   spate::compiled         spate::spate
 #   spate::compiled_redis   spate::redis
 #   spate::compiled_http2   spate::http2
+#   spate::compiled_tls     spate::tls
 #
 # A program takes all of them in one form or in the other.
 #
@@ -23,6 +25,7 @@ find_package(Threads REQUIRED)
 include("${CMAKE_CURRENT_LIST_DIR}/spate_asio.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_llhttp.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_hiredis.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/spate_openssl.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_libjwt.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_nghttp2.cmake")
 
@@ -42,6 +45,12 @@ if(TARGET spate::nghttp2)
   add_library(spate_http2 INTERFACE)
   add_library(spate::http2 ALIAS spate_http2)
   target_link_libraries(spate_http2 INTERFACE spate::spate spate::nghttp2)
+endif()
+
+if(TARGET spate::openssl)
+  add_library(spate_tls INTERFACE)
+  add_library(spate::tls ALIAS spate_tls)
+  target_link_libraries(spate_tls INTERFACE spate::spate spate::openssl)
 endif()
 
 if(TARGET spate::libjwt)
@@ -67,4 +76,7 @@ if(TARGET spate::redis)
 endif()
 if(TARGET spate::http2)
   spate_add_compiled(spate_compiled_http2 spate/http2/http2_src.hpp spate::compiled spate::http2)
+endif()
+if(TARGET spate::tls)
+  spate_add_compiled(spate_compiled_tls spate/tls/tls_src.hpp spate::compiled spate::tls)
 endif()

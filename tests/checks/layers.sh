@@ -23,6 +23,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     may["server"]   = " wire http loop transport connection stream history registry asio "
     may["cluster"]  = " wire http loop transport connection stream history registry asio hiredis "
     may["http2"]    = " wire http loop transport connection stream history registry server asio nghttp2 "
+    may["tls"]      = " wire http loop transport connection stream registry server asio openssl "
     may["jwt"]      = " wire http loop transport connection stream history registry server asio libjwt "
     may["root"]     = " "
     may["detail"]   = " "
@@ -57,6 +58,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     else if (name ~ /^llhttp/) needs = "llhttp"
     else if (name ~ /^hiredis\//) needs = "hiredis"
     else if (name ~ /^nghttp2\//) needs = "nghttp2"
+    else if (name ~ /^openssl\//) needs = "openssl"
     else if (name == "jwt.h") needs = "libjwt"
     else if (name ~ /\.hpp$|\//  && name !~ /^(sys|netinet|arpa|linux|net)\//) needs = name
     if (needs != "" && needs != layer && index(may[layer], " " needs " ") == 0) fail("layer " layer " may not include " needs)

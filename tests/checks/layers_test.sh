@@ -11,7 +11,7 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  local layers="wire http loop transport connection stream history registry server cluster jwt" layer
+  local layers="wire http loop transport connection stream history registry server cluster tls jwt" layer
   for layer in $layers; do
     mkdir -p "$scratch/spate/$layer"
     touch "$scratch/spate/$layer/a.hpp"
@@ -41,6 +41,7 @@ expect pass wire/b.hpp '<spate/version.hpp>'
 expect pass wire/b.hpp '<spate/detail/lock.hpp>'
 expect fail detail/b.hpp '<spate/wire/event.hpp>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
+expect pass tls/b.hpp '<openssl/ssl.h>'
 expect pass jwt/b.hpp '<jwt.h>'
 expect pass spate.hpp '<spate/server/a.hpp>'
 expect fail wire/b.hpp '<spate/http/a.hpp>'
@@ -62,6 +63,8 @@ expect pass registry/b.hpp '<asio/post.hpp>'
 expect fail server/b.hpp '<spate/cluster/a.hpp>'
 expect fail cluster/b.hpp '<spate/server/a.hpp>'
 expect fail server/b.hpp '<hiredis/async.h>'
+expect fail server/b.hpp '<openssl/ssl.h>'
+expect fail server/b.hpp '<spate/tls/a.hpp>'
 expect fail server/b.hpp '<jwt.h>'
 expect fail server/b.hpp '<spate/jwt/a.hpp>'
 expect fail server/b.hpp '<sys/epoll.h>'

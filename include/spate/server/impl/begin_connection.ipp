@@ -79,7 +79,7 @@ SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>&
   try {
     if (entry.permit) shard->poller().hold(socket, std::move(entry.permit));
     if (read) return start_session(shard, server, hosts, std::move(peer), std::move(facts), std::move(*read));
-    if (shard->secure() != nullptr) return shake_hands(shard, server, hosts, socket, peer, std::move(facts));
+    if (server->options.tls) return shake_hands(shard, server, hosts, socket, peer, std::move(facts));
     if (server->options.http2) {
       return start_or_cut(make_ref<FirstBytes>(shard, server, hosts, std::move(peer), std::move(facts)));
     }

@@ -82,9 +82,9 @@ SPATE_DECL ServerImpl::ServerImpl(const asio::any_io_executor& executor, ServerO
   }
   if (loops_.empty()) shards_.push_back(make_ref<Shard>(asio::make_strand(executor)));
   if (!core_->options.tls) return;
-  std::vector<std::string> protocols{"http/1.1"};
+  std::vector<std::string> protocols{"http/1.1", "http/1.0"};
   if (core_->options.http2) protocols.emplace(protocols.begin(), core_->options.http2->alpn());
-  for (const auto& shard : shards_) shard->set_secure(core_->options.tls->transport_on(*shard, protocols));
+  for (const auto& shard : shards_) shard->encrypt(*core_->options.tls, protocols);
 }
 
 SPATE_DECL void ServerImpl::add_route(std::vector<std::string> methods, std::string_view pattern, Handler handler,

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <spate/config.hpp>
 #include <spate/loop/detail/clock.hpp>
@@ -28,10 +30,16 @@ class Shard final : public Loop {
   /// The one at the other end of `socket`, which is one of this loop's.
   Peer peer(SocketId socket) noexcept { return {sockets_, socket}; }
 
-  /// What encrypts this loop's connections; null unless something does. Its pointer never changes once connections
-  /// come.
-  SecureTransport* secure() const noexcept { return secure_.get(); }
-  void set_secure(std::unique_ptr<SecureTransport> transport) noexcept { secure_ = std::move(transport); }
+  /// Any thread. What encrypts connections of this loop; null as long as nothing has to.
+  SecureTransport* secure() const noexcept { return secure_.load(std::memory_order_acquire); }
+
+  /// Before connections come: encrypts them as `security` says.
+  void encrypt(TransportSecurity& security, const std::vector<std::string>& protocols) {
+    keep(security.transport_on(*this, sockets_, protocols));
+  }
+
+  /// The one at the other end of `socket`, which is encrypted already.
+  Peer established(EstablishedSecurity& security, SocketId socket);
 
   NodePool& nodes() noexcept { return nodes_; }
   ShardCounters& counters() noexcept { return counters_; }
@@ -52,8 +60,11 @@ class Shard final : public Loop {
   // Fewer streams than these are some slow clients, even when there are no others.
   static constexpr int least_overrun = 16;
 
+  void keep(std::unique_ptr<SecureTransport> transport) noexcept;
+
   SocketTransport sockets_{poller()};
-  std::unique_ptr<SecureTransport> secure_;
+  std::unique_ptr<SecureTransport> own_secure_;
+  std::atomic<SecureTransport*> secure_{nullptr};  // the same; set once
   NodePool nodes_;
   ShardCounters counters_;
   std::unordered_map<const Resident*, WallTime> expiries_;

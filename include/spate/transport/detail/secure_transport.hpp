@@ -24,7 +24,7 @@ class Loop;
 
 /// What a peer has agreed to and proved while it shook hands.
 struct PeerIdentity {
-  std::string protocol;                        // by ALPN; empty when the client offered nothing that is known
+  std::string protocol;                        // by ALPN; empty when the client offered none
   std::shared_ptr<const std::string> subject;  // of its certificate, which was verified; null without one
 };
 
@@ -62,8 +62,22 @@ class TransportSecurity {
  public:
   virtual ~TransportSecurity() = default;
 
-  /// `protocols` are what clients may agree on, by their names in ALPN, the most wanted first. (RFC 7301 6)
-  virtual std::unique_ptr<SecureTransport> transport_on(Loop& loop, std::vector<std::string> protocols) = 0;
+  /// One over the `sockets` of `loop`, both of which outlive its connections. `protocols` are what clients may agree
+  /// on, by their names in ALPN, the most wanted first. (RFC 7301 6)
+  virtual std::unique_ptr<SecureTransport> transport_on(Loop& loop, ByteTransport& sockets,
+                                                        const std::vector<std::string>& protocols) = 0;
+};
+
+/// The encryption of one connection for which the program has shaken hands itself.
+class EstablishedSecurity {
+ public:
+  virtual ~EstablishedSecurity() = default;
+
+  /// A transport for such connections, on a loop that has none yet.
+  virtual std::unique_ptr<SecureTransport> transport_on(Loop& loop, ByteTransport& sockets) = 0;
+
+  /// Goes on over `socket`, on a transport of the kind that `transport_on` makes.
+  virtual Peer begin_on(SecureTransport& transport, SocketId socket) = 0;
 };
 
 }  // namespace spate::detail
