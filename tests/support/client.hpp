@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -63,25 +64,130 @@ struct Reply : Head {
 /// How the bytes of a connection came to their end.
 enum class End { open, closed, reset };
 
-/// Bytes in both directions, whatever carries them, and readers for what comes.
-class ByteClient {
+/// What encrypts the bytes of a client (`tls_client.hpp`): in place of the functions of the system of these names.
+class Cover {
  public:
-  virtual ~ByteClient() = default;
-  ByteClient& operator=(ByteClient&&) = delete;
+  Cover() = default;
+  Cover(const Cover&) = delete;
+  Cover& operator=(const Cover&) = delete;
+  virtual ~Cover() = default;
+  virtual ssize_t recv(int socket, char* data, std::size_t size) = 0;
+  virtual ssize_t send(int socket, const char* data, std::size_t size) = 0;
+  /// Says that no more is sent; the FIN is the client's to send.
+  virtual void end(int socket) = 0;
+};
+
+class Client {
+ public:
+  /// A socket that is not connected. `receive_buffer` bytes is the most that the kernel takes for a reader who does not
+  /// read, about; zero leaves it to the kernel.
+  explicit Client(int receive_buffer = 0) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+    if (socket_ < 0) fail("socket");
+    if (receive_buffer > 0) {
+      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    }
+  }
+  /// Connects to 127.0.0.1.
+  explicit Client(std::uint16_t port, int receive_buffer = 0) : Client(receive_buffer) { connect(port); }
+
+  /// The client's end of a connection of any kind, which is there already.
+  static Client on(int connected) {
+    Client client(Connected{connected});
+    ::fcntl(connected, F_SETFL, ::fcntl(connected, F_GETFL) | O_NONBLOCK);
+    return client;
+  }
+
+  Client(Client&& other) noexcept
+      : socket_(std::exchange(other.socket_, -1)),
+        buffer_(std::move(other.buffer_)),
+        end_(other.end_),
+        cover_(std::move(other.cover_)) {}
+  Client& operator=(Client&&) = delete;
+  ~Client() { close(); }
+
+  void connect(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+    if (errno != EINPROGRESS) fail("connect");
+    await(POLLOUT, "connect");
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
+    errno = error;
+    if (error != 0) fail("connect");
+  }
+
+  /// From now on bytes go through `cover`.
+  void take_cover(std::unique_ptr<Cover> cover) { cover_ = std::move(cover); }
+  int native() const noexcept { return socket_; }
+  /// The scheme of what is asked for here.
+  std::string_view scheme() const noexcept { return cover_ ? "https" : "http"; }
 
   /// Sends all of `bytes`.
-  virtual void send(std::string_view bytes) = 0;
-  /// Waits for more bytes; returns false at the end, and then `how_ended` tells how.
-  virtual bool read_more() = 0;
-  /// The scheme of what is asked for here.
-  virtual std::string_view scheme() const { return "http"; }
-
+  void send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      bytes.remove_prefix(send_some(bytes));
+      if (!bytes.empty()) await(POLLOUT, "send");
+    }
+  }
+  /// Sends what the kernel takes at once; returns how much that is.
+  std::size_t send_some(std::string_view bytes) {
+    const ssize_t sent = cover_ ? cover_->send(socket_, bytes.data(), bytes.size())
+                                : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) fail("send");
+    return sent < 0 ? 0 : static_cast<std::size_t>(sent);
+  }
   void get(std::string_view target, std::string_view fields = {}, std::string_view version = "HTTP/1.1") {
     std::string request("GET ");
     request.append(target).append(" ").append(version).append("\r\nHost: localhost\r\n").append(fields).append("\r\n");
     send(request);
   }
 
+  /// Says that nothing more will be sent: a FIN.
+  void end() {
+    if (cover_) cover_->end(socket_);
+    ::shutdown(socket_, SHUT_WR);
+  }
+  void close() {
+    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+  }
+  /// Breaks the connection: a RST.
+  void reset() {
+    const linger at_once{1, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close();
+  }
+
+  /// Waits for more bytes; returns false at the end, and then `how_ended` tells how.
+  bool read_more() {
+    char bytes[16 * 1024];
+    while (end_ == End::open) {
+      const ssize_t size =
+          cover_ ? cover_->recv(socket_, bytes, sizeof bytes) : ::recv(socket_, bytes, sizeof bytes, 0);
+      if (size > 0) {
+        buffer_.append(bytes, static_cast<std::size_t>(size));
+        return true;
+      }
+      if (size == 0) {
+        end_ = End::closed;
+      } else if (errno == ECONNRESET || errno == EPIPE) {
+        end_ = End::reset;
+      } else if (errno == EAGAIN) {
+        await(POLLIN, "read");
+      } else if (errno != EINTR) {
+        fail("recv");
+      }
+    }
+    return false;
+  }
+  /// The same for no longer than `wait`; returns false only at the end.
+  bool read_within(std::chrono::milliseconds wait) {
+    pollfd ready{socket_, POLLIN, 0};
+    return ::poll(&ready, 1, static_cast<int>(wait.count())) <= 0 || read_more();
+  }
   End how_ended() const noexcept { return end_; }
   /// What was read and not yet taken.
   const std::string& unread() const noexcept { return buffer_; }
@@ -151,15 +257,23 @@ class ByteClient {
     return size > 0;
   }
 
- protected:
-  ByteClient() = default;
-  ByteClient(ByteClient&&) noexcept = default;
-
-  /// What was read and not yet taken; read_more adds to it.
-  std::string buffer_;
-  End end_ = End::open;
-
  private:
+  struct Connected {
+    int socket;
+  };
+  explicit Client(Connected connected) : socket_(connected.socket) {}
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Failure(what + ": " + std::strerror(errno) + ", after " + detail::quote(buffer_));
+  }
+
+  void await(short events, const char* what) const {
+    pollfd ready{socket_, events, 0};
+    const int count = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(patience).count()));
+    if (count == 0) throw Failure(std::string(what) + ": too late, after " + detail::quote(buffer_));
+    if (count < 0 && errno != EINTR) fail("poll");
+  }
+
   void require_more(const char* what) {
     if (!read_more()) throw Failure(std::string(what) + ": the connection ended after " + detail::quote(buffer_));
   }
@@ -185,115 +299,11 @@ class ByteClient {
       head.fields.emplace_back(line.substr(0, colon), line.substr(colon + 2, line.size() - colon - 4));
     }
   }
-};
-
-/// The same over a plain socket.
-class Client : public ByteClient {
- public:
-  /// A socket that is not connected. `receive_buffer` bytes is the most that the kernel takes for a reader who does not
-  /// read, about; zero leaves it to the kernel.
-  explicit Client(int receive_buffer = 0) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
-    if (socket_ < 0) fail("socket");
-    if (receive_buffer > 0) {
-      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    }
-  }
-  /// Connects to 127.0.0.1.
-  explicit Client(std::uint16_t port, int receive_buffer = 0) : Client(receive_buffer) { connect(port); }
-
-  /// The client's end of a connection of any kind, which is there already.
-  static Client on(int connected) {
-    Client client(Connected{connected});
-    ::fcntl(connected, F_SETFL, ::fcntl(connected, F_GETFL) | O_NONBLOCK);
-    return client;
-  }
-
-  Client(Client&& other) noexcept : ByteClient(std::move(other)), socket_(std::exchange(other.socket_, -1)) {}
-  ~Client() override { close(); }
-
-  void connect(std::uint16_t port) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
-    if (errno != EINPROGRESS) fail("connect");
-    await(POLLOUT, "connect");
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
-    errno = error;
-    if (error != 0) fail("connect");
-  }
-
-  void send(std::string_view bytes) override {
-    while (!bytes.empty()) {
-      bytes.remove_prefix(send_some(bytes));
-      if (!bytes.empty()) await(POLLOUT, "send");
-    }
-  }
-  /// Sends what the kernel takes at once; returns how much that is.
-  std::size_t send_some(std::string_view bytes) {
-    const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) fail("send");
-    return sent < 0 ? 0 : static_cast<std::size_t>(sent);
-  }
-  /// Says that nothing more will be sent: a FIN.
-  void end() { ::shutdown(socket_, SHUT_WR); }
-  void close() {
-    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
-  }
-  /// Breaks the connection: a RST.
-  void reset() {
-    const linger at_once{1, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    close();
-  }
-
-  bool read_more() override {
-    char bytes[16 * 1024];
-    while (end_ == End::open) {
-      const ssize_t size = ::recv(socket_, bytes, sizeof bytes, 0);
-      if (size > 0) {
-        buffer_.append(bytes, static_cast<std::size_t>(size));
-        return true;
-      }
-      if (size == 0) {
-        end_ = End::closed;
-      } else if (errno == ECONNRESET || errno == EPIPE) {
-        end_ = End::reset;
-      } else if (errno == EAGAIN) {
-        await(POLLIN, "read");
-      } else if (errno != EINTR) {
-        fail("recv");
-      }
-    }
-    return false;
-  }
-  /// The same for no longer than `wait`; returns false only at the end.
-  bool read_within(std::chrono::milliseconds wait) {
-    pollfd ready{socket_, POLLIN, 0};
-    return ::poll(&ready, 1, static_cast<int>(wait.count())) <= 0 || read_more();
-  }
-
- private:
-  struct Connected {
-    int socket;
-  };
-  explicit Client(Connected connected) : socket_(connected.socket) {}
-
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Failure(what + ": " + std::strerror(errno) + ", after " + detail::quote(buffer_));
-  }
-
-  void await(short events, const char* what) const {
-    pollfd ready{socket_, events, 0};
-    const int count = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(patience).count()));
-    if (count == 0) throw Failure(std::string(what) + ": too late, after " + detail::quote(buffer_));
-    if (count < 0 && errno != EINTR) fail("poll");
-  }
 
   int socket_;
+  std::string buffer_;
+  End end_ = End::open;
+  std::unique_ptr<Cover> cover_;
 };
 
 }  // namespace spate::test

@@ -6,7 +6,7 @@
 //   CHECK(client.read_head(stream).status == 200);
 //   CHECK(client.read_body(stream) == "ok");
 //
-//   Http2Client secure(std::make_unique<TlsClient>(port));
+//   Http2Client secure(std::make_unique<Client>(connect_by_tls(port, {.protocols = {"h2"}})));
 //
 // Types, flags, settings and codes are the constants of nghttp2, whose decoder reads the fields that come; nothing else
 // of nghttp2 is used. Everything throws `Failure` when the other side does not do its part in time.
@@ -100,12 +100,12 @@ class Http2Client {
   explicit Http2Client(std::uint16_t port, const Http2Settings& settings = {})
       : Http2Client(std::make_unique<Client>(port), settings) {}
   /// The same over what carries bytes.
-  explicit Http2Client(std::unique_ptr<ByteClient> bytes, const Http2Settings& settings = {})
+  explicit Http2Client(std::unique_ptr<Client> bytes, const Http2Settings& settings = {})
       : Http2Client(silent(std::move(bytes))) {
     greet(settings);
   }
   /// Says nothing by itself, not even a greeting.
-  static Http2Client silent(std::unique_ptr<ByteClient> bytes) { return Http2Client(Silent{}, std::move(bytes)); }
+  static Http2Client silent(std::unique_ptr<Client> bytes) { return Http2Client(Silent{}, std::move(bytes)); }
 
   /// Sends the preface and `settings`, and waits until both sides have acknowledged the other's.
   void greet(const Http2Settings& settings = {}) {
@@ -117,7 +117,7 @@ class Http2Client {
     read_acknowledgement();
   }
 
-  ByteClient& bytes() noexcept { return *bytes_; }
+  Client& bytes() noexcept { return *bytes_; }
   /// Sends bytes, whatever they are.
   void send(std::string_view bytes) { bytes_->send(bytes); }
   void send_frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload = {}) {
@@ -279,7 +279,7 @@ class Http2Client {
     std::int64_t window = 0;
   };
 
-  Http2Client(Silent, std::unique_ptr<ByteClient> bytes) : bytes_(std::move(bytes)) {
+  Http2Client(Silent, std::unique_ptr<Client> bytes) : bytes_(std::move(bytes)) {
     nghttp2_hd_inflater* inflater = nullptr;
     if (::nghttp2_hd_inflate_new(&inflater) != 0) throw Failure("no memory for a decoder");
     inflater_.reset(inflater);
@@ -436,7 +436,7 @@ class Http2Client {
     return fields;
   }
 
-  std::unique_ptr<ByteClient> bytes_;
+  std::unique_ptr<Client> bytes_;
   std::unique_ptr<nghttp2_hd_inflater, FreeInflater> inflater_;
   std::uint32_t next_stream_ = 1;
   std::uint64_t pings_ = 0;
