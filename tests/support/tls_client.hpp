@@ -84,12 +84,17 @@ class TlsEngine {
       SSL_set_tlsext_host_name(ssl_.get(), options.server_name.c_str());
       if (!options.trusted.empty()) SSL_set1_host(ssl_.get(), options.server_name.c_str());
     }
-    if (options.ticket) SSL_set_session(ssl_.get(), options.ticket.get());
+    if (options.ticket) {
+      const TlsTicket copy(SSL_SESSION_dup(options.ticket.get()), SSL_SESSION_free);  // it would be good only once
+      SSL_set_session(ssl_.get(), copy.get());
+    }
     SSL_set_connect_state(ssl_.get());
     ERR_clear_error();
   }
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
+  // Else its tickets would be good for nothing.
+  ~TlsEngine() { SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN); }
 
   /// Goes on with the handshake; returns whether it is done. Throws Failure with OpenSSL's reason.
   bool shake_hands() {
@@ -135,6 +140,11 @@ class TlsEngine {
   }
   /// Those that have come.
   const std::vector<TlsTicket>& tickets() const noexcept { return tickets_; }
+  /// The one to come back with; null when none has come.
+  TlsTicket ticket() const {
+    if (SSL_version(ssl_.get()) == TLS1_3_VERSION) return tickets_.empty() ? TlsTicket() : tickets_.back();
+    return {SSL_get1_session(ssl_.get()), SSL_SESSION_free};
+  }
 
  private:
   static std::unique_ptr<BIO, int (*)(BIO*)> reading(const std::string& text) {

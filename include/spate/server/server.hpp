@@ -49,8 +49,9 @@
 namespace spate {
 
 namespace detail {
+class EstablishedSecurity;
 class ServerImpl;
-}
+}  // namespace detail
 
 class Server {
  public:
@@ -167,6 +168,17 @@ class Server {
   using NativeSocket = asio::ip::tcp::socket::native_handle_type;
   void adopt(NativeSocket socket);
   void adopt(NativeSocket socket, Request request);
+
+  /// The same for a connection whose TLS handshake the program has done, as HTTP/1 or HTTP/2, as was agreed on then:
+  /// `tls` is a `TlsSession`, of <spate/tls/tls_session.hpp>. The server need not encrypt what it accepts itself.
+  /// A socket of which nothing was read yet needs none: the server shakes hands if `ServerOptions::tls` is set.
+  using EstablishedTls = std::unique_ptr<detail::EstablishedSecurity>;
+  void adopt(asio::ip::tcp::socket socket, EstablishedTls tls);
+  void adopt(asio::ip::tcp::socket socket, EstablishedTls tls, Request request);
+  void adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls);
+  void adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls, Request request);
+  void adopt(NativeSocket socket, EstablishedTls tls);
+  void adopt(NativeSocket socket, EstablishedTls tls, Request request);
 
   /// Stops accepting, ends every stream with its farewell (EndReason::shutdown), finishes what is being answered, and
   /// cuts what is left after `deadline`. Then calls `done` with the number of streams and answers that were cut.

@@ -29,6 +29,7 @@
 namespace spate {
 
 namespace detail {
+class EstablishedSecurity;
 class Shard;
 struct StreamSettings;
 }  // namespace detail
@@ -58,12 +59,21 @@ class StreamHost {
   /// The same for a connected socket of the system, of either kind, as another library knows it.
   EventStream open(asio::ip::tcp::socket::native_handle_type socket, Request request, HeaderFields fields = {});
 
+  /// The same for an encrypted connection, whose TLS handshake the program has done: `tls` is a `TlsSession`, of
+  /// <spate/tls/tls_session.hpp>.
+  using EstablishedTls = std::unique_ptr<detail::EstablishedSecurity>;
+  EventStream open(asio::ip::tcp::socket&& socket, EstablishedTls tls, Request request, HeaderFields fields = {});
+  EventStream open(asio::local::stream_protocol::socket&& socket, EstablishedTls tls, Request request,
+                   HeaderFields fields = {});
+  EventStream open(asio::ip::tcp::socket::native_handle_type socket, EstablishedTls tls, Request request,
+                   HeaderFields fields = {});
+
   /// Ends every stream with EndReason::shutdown, its farewell included. From now on `open` refuses.
   void drain();
 
  private:
   template <typename TakeSocket>
-  EventStream open_on(Request request, HeaderFields fields, TakeSocket take_socket);
+  EventStream open_on(Request request, HeaderFields fields, EstablishedTls tls, TakeSocket take_socket);
 
   detail::Ref<detail::Shard> shard_;
   detail::Ref<detail::StreamSettings> settings_;

@@ -12,4 +12,5 @@
 #include <spate/tls/impl/tls_connection.ipp>
 #include <spate/tls/impl/tls_context.ipp>
 #include <spate/tls/impl/tls_core.ipp>
+#include <spate/tls/impl/tls_session.ipp>
 #include <spate/tls/impl/tls_transport.ipp>

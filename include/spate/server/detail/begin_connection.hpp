@@ -2,6 +2,7 @@
 // accepted it. Shard only.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include <spate/server/detail/server_core.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/secure_transport.hpp>
 
 namespace spate::detail {
 
@@ -25,11 +27,20 @@ SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, Response refusal);
 SPATE_DECL void begin_http1(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,
                             Peer&& peer, ConnectionFacts facts, std::string_view read = {});
 
+/// Begins what `protocol` says that both sides have agreed on while they shook hands; HTTP/1 when they have not.
+SPATE_DECL void begin_agreed(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,
+                             Peer&& peer, ConnectionFacts facts, std::string_view protocol);
+
+/// What somebody else has done on a connection before it came to the server.
+struct DoneBefore {
+  std::unique_ptr<EstablishedSecurity> security;  // its handshake, and what follows it; null: it is not encrypted
+  std::optional<Request> read;                    // the request that was read from it, and not answered
+};
+
 /// Begins on `shard` with a connection that was let in, where `hosts` of `server` may be asked for; or refuses it, as
-/// `entry` says. `read` is the request that was read from it already, if one was: in the clear, like what follows.
+/// `entry` says. One of which a request was read goes on as that came: encrypted or in the clear.
 SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                                 const HostPolicy& hosts, ConnectionLimits::Entry entry,
-                                 std::optional<Request> read = std::nullopt);
+                                 const HostPolicy& hosts, ConnectionLimits::Entry entry, DoneBefore before = {});
 
 }  // namespace spate::detail
 

@@ -20,6 +20,7 @@
 
 #include <spate/config.hpp>
 #include <spate/detail/lock.hpp>
+#include <spate/server/detail/begin_connection.hpp>
 #include <spate/server/detail/listener.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/server/server_options.hpp>
@@ -45,8 +46,8 @@ class ServerImpl {
   template <typename Acceptor>
   void adopt_acceptor(Acceptor acceptor);
   template <typename Socket>
-  void adopt_object(Socket socket, std::optional<Request> read);
-  void adopt_native(OwnedSocket::Native socket, std::optional<Request> read);
+  void adopt_object(Socket socket, DoneBefore before);
+  void adopt_native(OwnedSocket::Native socket, DoneBefore before);
 
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
   void stop();
@@ -66,7 +67,7 @@ class ServerImpl {
   void require_not_serving(const std::string& what) const;
   void listen_by_tcp(SocketAcceptor& acceptor);
   void listen(SocketAcceptor acceptor, SocketFile file);
-  void take_over(OwnedSocket owned, std::optional<Request> read);
+  void take_over(OwnedSocket owned, DoneBefore before);
   OpenConnections open_connections() const;
   void start_threads() SPATE_REQUIRES(mutex_);
   const Ref<Shard>& next_shard();

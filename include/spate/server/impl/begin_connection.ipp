@@ -7,6 +7,7 @@
 
 #include <spate/config.hpp>
 #include <spate/server/detail/begin_connection.hpp>
+#include <spate/server/detail/connection_protocol.hpp>
 #include <spate/server/detail/first_bytes.hpp>
 #include <spate/server/detail/handshake.hpp>
 #include <spate/server/detail/session.hpp>
@@ -49,6 +50,15 @@ SPATE_DECL void begin_http1(const Ref<Shard>& shard, const Ref<ServerCore>& serv
   start_session(shard, server, hosts, std::move(peer), std::move(facts), read);
 }
 
+SPATE_DECL void begin_agreed(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,
+                             Peer&& peer, ConnectionFacts facts, std::string_view protocol) {
+  ConnectionProtocol* const http2 = server->options.http2.get();
+  if (http2 != nullptr && protocol == http2->alpn()) {
+    return http2->begin(shard, server, hosts, std::move(peer), std::move(facts), {});
+  }
+  begin_http1(shard, server, hosts, std::move(peer), std::move(facts));
+}
+
 SPATE_DECL void shake_hands(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,
                             SocketId socket, Peer& peer, ConnectionFacts facts) {
   if (!Handshake::is_possible(*server)) {
@@ -61,7 +71,7 @@ SPATE_DECL void shake_hands(const Ref<Shard>& shard, const Ref<ServerCore>& serv
 }
 
 SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
-                                 const HostPolicy& hosts, ConnectionLimits::Entry entry, std::optional<Request> read) {
+                                 const HostPolicy& hosts, ConnectionLimits::Entry entry, DoneBefore before) {
   std::error_code error;
   const SocketId socket = shard->poller().attach(std::move(accepted), error);
   if (error) {
@@ -69,16 +79,29 @@ SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>&
     return;
   }
   Peer peer = shard->peer(socket);
-  if (server->draining.load(std::memory_order_relaxed)) {
-    if (!read) return peer.close();
-    return refuse_connection(*shard, peer, Response::error(503, "the server shuts down"));  // who has asked is answered
-  }
-  server->connections.fetch_add(1, std::memory_order_relaxed);
-  ConnectionFacts facts;
-  if (entry.verdict == ConnectionLimits::Verdict::refuse) facts.refusal = "too many connections";
   try {
+    PeerIdentity identity;
+    if (before.security) {
+      peer = shard->established(*before.security, socket);
+      identity = shard->secure()->identity(socket);
+    }
+    if (server->draining.load(std::memory_order_relaxed)) {
+      if (!before.read) return peer.close();
+      // Who has asked is answered.
+      return refuse_connection(*shard, peer, Response::error(503, "the server shuts down"));
+    }
+    server->connections.fetch_add(1, std::memory_order_relaxed);
+    ConnectionFacts facts;
+    if (entry.verdict == ConnectionLimits::Verdict::refuse) facts.refusal = "too many connections";
     if (entry.permit) shard->poller().hold(socket, std::move(entry.permit));
-    if (read) return start_session(shard, server, hosts, std::move(peer), std::move(facts), std::move(*read));
+    facts.encrypted = before.security != nullptr;
+    facts.client_subject = std::move(identity.subject);
+    if (before.read) {
+      return start_session(shard, server, hosts, std::move(peer), std::move(facts), std::move(*before.read));
+    }
+    if (facts.encrypted) {
+      return begin_agreed(shard, server, hosts, std::move(peer), std::move(facts), identity.protocol);
+    }
     if (server->options.tls) return shake_hands(shard, server, hosts, socket, peer, std::move(facts));
     if (server->options.http2) {
       return start_or_cut(make_ref<FirstBytes>(shard, server, hosts, std::move(peer), std::move(facts)));

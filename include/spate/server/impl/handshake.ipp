@@ -3,7 +3,6 @@
 
 #include <spate/config.hpp>
 #include <spate/server/detail/begin_connection.hpp>
-#include <spate/server/detail/connection_protocol.hpp>
 #include <spate/server/detail/handshake.hpp>
 
 namespace spate::detail {
@@ -57,12 +56,8 @@ SPATE_DECL void Handshake::agreed() {
   shard_->set_timer(*this, never);
   facts_.encrypted = true;
   facts_.client_subject = std::move(identity.subject);
-  ConnectionProtocol* const http2 = server_->options.http2.get();
   try {
-    if (http2 != nullptr && identity.protocol == http2->alpn()) {
-      return http2->begin(shard_, server_, hosts_, std::move(peer_), std::move(facts_), {});
-    }
-    begin_http1(shard_, server_, hosts_, std::move(peer_), std::move(facts_));
+    begin_agreed(shard_, server_, hosts_, std::move(peer_), std::move(facts_), identity.protocol);
   } catch (...) {
     peer_.close();
     throw;

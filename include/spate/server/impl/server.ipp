@@ -60,22 +60,40 @@ SPATE_DECL void Server::adopt(asio::local::stream_protocol::acceptor acceptor) {
   impl_->adopt_acceptor(std::move(acceptor));
 }
 SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket) {
-  impl_->adopt_object(std::move(socket), std::nullopt);
+  impl_->adopt_object(std::move(socket), {});
 }
 SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, Request request) {
-  impl_->adopt_object(std::move(socket), std::move(request));
+  impl_->adopt_object(std::move(socket), {nullptr, std::move(request)});
+}
+SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, EstablishedTls tls) {
+  impl_->adopt_object(std::move(socket), {std::move(tls), std::nullopt});
+}
+SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, EstablishedTls tls, Request request) {
+  impl_->adopt_object(std::move(socket), {std::move(tls), std::move(request)});
 }
 SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket) {
-  impl_->adopt_object(std::move(socket), std::nullopt);
+  impl_->adopt_object(std::move(socket), {});
 }
 SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, Request request) {
-  impl_->adopt_object(std::move(socket), std::move(request));
+  impl_->adopt_object(std::move(socket), {nullptr, std::move(request)});
+}
+SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls) {
+  impl_->adopt_object(std::move(socket), {std::move(tls), std::nullopt});
+}
+SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls, Request request) {
+  impl_->adopt_object(std::move(socket), {std::move(tls), std::move(request)});
 }
 SPATE_DECL void Server::adopt(NativeSocket socket) {
-  impl_->adopt_native(socket, std::nullopt);
+  impl_->adopt_native(socket, {});
 }
 SPATE_DECL void Server::adopt(NativeSocket socket, Request request) {
-  impl_->adopt_native(socket, std::move(request));
+  impl_->adopt_native(socket, {nullptr, std::move(request)});
+}
+SPATE_DECL void Server::adopt(NativeSocket socket, EstablishedTls tls) {
+  impl_->adopt_native(socket, {std::move(tls), std::nullopt});
+}
+SPATE_DECL void Server::adopt(NativeSocket socket, EstablishedTls tls, Request request) {
+  impl_->adopt_native(socket, {std::move(tls), std::move(request)});
 }
 
 SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {

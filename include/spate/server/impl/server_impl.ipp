@@ -167,22 +167,22 @@ SPATE_DECL void ServerImpl::listen(SocketAcceptor acceptor, SocketFile file) {
 }
 
 template <typename Socket>
-void ServerImpl::adopt_object(Socket socket, std::optional<Request> read) {
+void ServerImpl::adopt_object(Socket socket, DoneBefore before) {
   std::error_code error;
   auto owned = OwnedSocket::from(std::move(socket), error);
-  if (!error) take_over(std::move(owned), std::move(read));  // else its client has gone
+  if (!error) take_over(std::move(owned), std::move(before));  // else its client has gone
 }
 
-SPATE_DECL void ServerImpl::adopt_native(OwnedSocket::Native socket, std::optional<Request> read) {
+SPATE_DECL void ServerImpl::adopt_native(OwnedSocket::Native socket, DoneBefore before) {
   std::error_code error;
   auto owned = OwnedSocket::from(socket, error);
   if (error) {
     throw std::system_error(error, "spate::Server: cannot adopt the descriptor " + std::to_string(socket));
   }
-  take_over(std::move(owned), std::move(read));
+  take_over(std::move(owned), std::move(before));
 }
 
-SPATE_DECL void ServerImpl::take_over(OwnedSocket owned, std::optional<Request> read) {
+SPATE_DECL void ServerImpl::take_over(OwnedSocket owned, DoneBefore before) {
   std::error_code unnamed, gone;
   const auto local = ip_address_of(endpoint_of(owned.native(), ::getsockname, unnamed));
   const auto remote = endpoint_of(owned.native(), ::getpeername, gone);
@@ -191,8 +191,8 @@ SPATE_DECL void ServerImpl::take_over(OwnedSocket owned, std::optional<Request> 
   if (!entry) return;
   const auto& shard = next_shard();
   shard->run([shard, core = core_, owned = std::move(owned), local, entry = std::move(*entry),
-              read = std::move(read)]() mutable {
-    begin_connection(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(read));
+              before = std::move(before)]() mutable {
+    begin_connection(shard, core, std::move(owned), core->hosts_of(local), std::move(entry), std::move(before));
   });
 }
 

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -20,6 +21,7 @@
 #include <spate/transport/detail/discard_input.hpp>
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
+#include <spate/transport/detail/secure_transport.hpp>
 #include <spate/transport/detail/timed_writer.hpp>
 
 namespace spate::detail {
@@ -29,8 +31,9 @@ class AdoptedSocket final : public AnswerSink {
   /// `fields` are added to every answer.
   AdoptedSocket(Shard& shard, const Request& request, HeaderFields fields, Ref<StreamSettings> settings);
 
-  /// Begins to watch, on behalf of `stream`.
-  void begin(OwnedSocket socket, Ref<StreamCore> stream, std::error_code error);
+  /// Begins to watch, on behalf of `stream`. `security` is null for a connection in the clear.
+  void begin(OwnedSocket socket, std::unique_ptr<EstablishedSecurity> security, Ref<StreamCore> stream,
+             std::error_code error);
 
   SPATE_DECL bool on_readable() override;
   SPATE_DECL void on_hangup() override;

@@ -13,12 +13,19 @@ SPATE_DECL AdoptedSocket::AdoptedSocket(Shard& shard, const Request& request, He
       fields_(std::move(fields)),
       settings_(std::move(settings)) {}
 
-SPATE_DECL void AdoptedSocket::begin(OwnedSocket socket, Ref<StreamCore> stream, std::error_code error) {
+SPATE_DECL void AdoptedSocket::begin(OwnedSocket socket, std::unique_ptr<EstablishedSecurity> security,
+                                     Ref<StreamCore> stream, std::error_code error) {
   if (!error) {
     const SocketId attached = shard_.poller().attach(std::move(socket), error);
     if (!error) peer_ = shard_.peer(attached);
   }
   if (error) return stream->connection_lost(error);
+  try {
+    if (security) peer_ = shard_.established(*security, peer_.number());
+  } catch (...) {
+    peer_.close();
+    throw;
+  }
   stream_ = std::move(stream);
   peer_.set_resident(Ref<Resident>(this));
 }

@@ -27,7 +27,7 @@ SPATE_DECL StreamHost::~StreamHost() {
 }
 
 template <typename TakeSocket>
-EventStream StreamHost::open_on(Request request, HeaderFields fields, TakeSocket take_socket) {
+EventStream StreamHost::open_on(Request request, HeaderFields fields, EstablishedTls tls, TakeSocket take_socket) {
   if (draining_->load()) {
     throw std::system_error(make_error_code(Errc::shut_down), "spate::StreamHost: it drains and takes no more");
   }
@@ -45,8 +45,8 @@ EventStream StreamHost::open_on(Request request, HeaderFields fields, TakeSocket
                                                    std::move(fields), std::move(choice));
   std::error_code error;
   auto owned = take_socket(error);
-  auto begin = [sink, core, owned = std::move(owned), error, draining = draining_]() mutable {
-    sink->begin(std::move(owned), core, error);
+  auto begin = [sink, core, owned = std::move(owned), tls = std::move(tls), error, draining = draining_]() mutable {
+    sink->begin(std::move(owned), std::move(tls), core, error);
     core->handler_finished();
     if (draining->load()) core->end(EndReason::shutdown);  // the drain has passed already
   };
@@ -57,19 +57,29 @@ EventStream StreamHost::open_on(Request request, HeaderFields fields, TakeSocket
 }
 
 SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields) {
-  return open_on(std::move(request), std::move(fields),
+  return open(std::forward<decltype(socket)>(socket), nullptr, std::move(request), std::move(fields));
+}
+SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket&& socket, EstablishedTls tls, Request request,
+                                        HeaderFields fields) {
+  return open_on(std::move(request), std::move(fields), std::move(tls),
                  [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
 }
-
 SPATE_DECL EventStream StreamHost::open(asio::local::stream_protocol::socket&& socket, Request request,
                                         HeaderFields fields) {
-  return open_on(std::move(request), std::move(fields),
+  return open(std::forward<decltype(socket)>(socket), nullptr, std::move(request), std::move(fields));
+}
+SPATE_DECL EventStream StreamHost::open(asio::local::stream_protocol::socket&& socket, EstablishedTls tls,
+                                        Request request, HeaderFields fields) {
+  return open_on(std::move(request), std::move(fields), std::move(tls),
                  [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
 }
-
 SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket::native_handle_type socket, Request request,
                                         HeaderFields fields) {
-  return open_on(std::move(request), std::move(fields),
+  return open(std::forward<decltype(socket)>(socket), nullptr, std::move(request), std::move(fields));
+}
+SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket::native_handle_type socket, EstablishedTls tls,
+                                        Request request, HeaderFields fields) {
+  return open_on(std::move(request), std::move(fields), std::move(tls),
                  [&](std::error_code& error) { return detail::OwnedSocket::from(socket, error); });
 }
 

@@ -37,6 +37,7 @@ class TlsConnection final : public Resident {
   /// The one that OpenSSL works for; `ssl` is not adopted.
   static TlsConnection& of(const SSL* ssl) noexcept;
   static void set_modes(SSL_CTX& context) noexcept;
+  static void set_modes(SSL& adopted) noexcept;
   const TlsConfig& config() const noexcept { return *config_; }
   const std::string& protocols() const noexcept;
   TimePoint now() const;
@@ -69,14 +70,15 @@ class TlsConnection final : public Resident {
   void end(Farewell farewell);
 
  private:
-  // Buffers of records only while a record is in them, and one call of OpenSSL for each message that is no data.
+  // Buffers of records only while a record is in them.
   static constexpr long modes =
       SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
 
-  // What a client may send until its handshake is done, and then between two pieces of data, in bytes and in messages:
-  // hello and certificates fit, and a new key now and then; floods of them do not. (RFC 8446 4.6.3)
-  static constexpr std::uint32_t max_bytes_without_data = 64 * 1024;
-  static constexpr std::uint8_t max_messages_without_data = 100;
+  // Bytes that a client may send until its handshake is done: hello and certificates fit.
+  static constexpr std::uint32_t max_handshake = 64 * 1024;
+  // And then between two pieces of data: a whole record fits, and a new key now and then; no flood of those, of empty
+  // records or of alerts. (RFC 8446 4.6.3)
+  static constexpr std::uint32_t max_without_data = 17 * 1024;
 
   enum class Writes : std::uint8_t {
     at_once,      // data, or the end: what the socket refuses is kept
@@ -117,8 +119,7 @@ class TlsConnection final : public Resident {
   std::error_code failure_;             // it has failed; nothing is encrypted any more
   std::error_code socket_error_;        // of the last read or write below
   const int number_;
-  std::uint32_t bytes_without_data_ = 0;
-  std::uint8_t messages_without_data_ = 0;
+  std::uint32_t without_data_ = 0;  // bytes that have come
   Writes writes_ = Writes::at_once;
   std::uint8_t owed_ = 0;      // bytes of the resident's that were encrypted and reported as not taken
   bool blocked_ = false;       // the socket has refused what is kept
@@ -128,7 +129,7 @@ class TlsConnection final : public Resident {
   bool heard_ = false;         // bytes have come
   bool plain_text_ = false;    // and they are no handshake
   bool drained_ = false;       // the socket had no more when it was read last, and has told of nothing since
-  bool dry_ = false;           // OpenSSL wanted more than there was, in its last call
+  bool hung_up_ = false;       // it has told of its end, which may lie behind what there is to read
   bool socket_ended_ = false;  // by the client
   bool ended_ = false;         // the client sends no more
   bool awake_ = false;         // `flush` comes

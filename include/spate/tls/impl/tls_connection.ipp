@@ -41,8 +41,13 @@ SPATE_DECL TlsConnection& TlsConnection::of(const SSL* ssl) noexcept {
 
 SPATE_DECL void TlsConnection::set_modes(SSL_CTX& context) noexcept {
   SSL_CTX_set_mode(&context, modes);
-  SSL_CTX_clear_mode(&context, SSL_MODE_AUTO_RETRY);
   SSL_CTX_set_read_ahead(&context, 1);
+}
+
+SPATE_DECL void TlsConnection::set_modes(SSL& adopted) noexcept {
+  SSL_set_mode(&adopted, modes);
+  SSL_set_read_ahead(&adopted, 1);
+  SSL_set_options(&adopted, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 }
 
 SPATE_DECL const std::string& TlsConnection::protocols() const noexcept {
@@ -73,6 +78,7 @@ SPATE_DECL void TlsConnection::on_writable() {
 }
 
 SPATE_DECL void TlsConnection::on_hangup() {
+  hung_up_ = true;
   drained_ = false;
   const Ref<Resident> alive(this);
   if (const Ref<Resident> told = resident_) told->on_hangup();
@@ -105,7 +111,6 @@ template <typename Call>
 int TlsConnection::attempt(Writes writes, Call call) {
   ERR_clear_error();
   socket_error_.clear();
-  dry_ = false;
   writes_ = writes;
   const int result = call(ssl_.get());
   writes_ = Writes::at_once;
@@ -127,7 +132,7 @@ SPATE_DECL SecureTransport::Handshake TlsConnection::shake_hands() {
     return Handshake::failed;
   }
   shaken_ = true;
-  bytes_without_data_ = 0;
+  without_data_ = 0;
   return Handshake::done;
 }
 
@@ -154,14 +159,9 @@ SPATE_DECL std::size_t TlsConnection::read(char* data, std::size_t size, std::er
     switch (outcome) {
       case SSL_ERROR_NONE:
         taken += count;
-        bytes_without_data_ = messages_without_data_ = 0;
+        without_data_ = 0;
         break;
-      case SSL_ERROR_WANT_READ:
-        more = !dry_;  // else there was a message that is no data
-        if (more && ++messages_without_data_ > max_messages_without_data) {
-          fail(std::make_error_code(std::errc::protocol_error));
-        }
-        break;
+      case SSL_ERROR_WANT_READ: more = false; break;
       case SSL_ERROR_WANT_WRITE:
         read_waits_ = true;
         more = false;
@@ -206,7 +206,9 @@ SPATE_DECL std::size_t TlsConnection::write(const asio::const_buffer* buffers, s
     const asio::const_buffer record = next_record(buffers, taken, size - taken, transport_.scratch());
     // OpenSSL's buffer is no larger then, which for most events is one that malloc has at hand.
     constexpr std::size_t least_fragment = 512;
-    SSL_set_max_send_fragment(ssl_.get(), static_cast<long>(std::max(record.size(), least_fragment)));
+    const std::size_t fragment = std::max(record.size(), least_fragment);
+    SSL_set_max_send_fragment(ssl_.get(), static_cast<long>(fragment));
+    SSL_set_split_send_fragment(ssl_.get(), static_cast<long>(fragment));
     std::size_t count = 0;
     const int outcome =
         attempt(Writes::at_once, [&](SSL* ssl) { return SSL_write_ex(ssl, record.data(), record.size(), &count); });
@@ -267,7 +269,7 @@ SPATE_DECL int TlsConnection::bio_read(BIO* bio, char* data, std::size_t size, s
   BIO_clear_retry_flags(bio);
   *count = self.read_below(data, size);
   if (*count > 0) return 1;
-  if (self.dry_) BIO_set_retry_read(bio);
+  if (self.socket_error_ == asio::error::would_block) BIO_set_retry_read(bio);
   return self.socket_ended_ ? 0 : -1;
 }
 
@@ -310,19 +312,18 @@ SPATE_DECL std::size_t TlsConnection::read_below(char* data, std::size_t size) {
     socket_error_ = asio::error::would_block;
   } else {
     count = transport_.below().read(number_, data, size, socket_error_);
-    drained_ = count < size;  // what comes later, it tells of
+    drained_ = count < size && !hung_up_;  // what comes later, it tells of
     socket_ended_ = socket_error_ == asio::error::eof;
   }
-  dry_ = socket_error_ == asio::error::would_block;
   if (count == 0) return 0;
   // Every connection begins with a record of the handshake. (RFC 8446 5.1)
   constexpr char handshake = 0x16;
   if (!std::exchange(heard_, true) && *data != handshake) plain_text_ = true;
-  bytes_without_data_ += static_cast<std::uint32_t>(count);
-  if (bytes_without_data_ > max_bytes_without_data + size) {
+  if (without_data_ > (shaken_ ? max_without_data : max_handshake)) {
     socket_error_ = std::make_error_code(std::errc::protocol_error);
     return 0;
   }
+  without_data_ += static_cast<std::uint32_t>(count);
   return plain_text_ ? 0 : count;
 }
 

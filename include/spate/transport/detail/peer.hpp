@@ -32,6 +32,9 @@ class Peer {
 
   explicit operator bool() const noexcept { return transport_ != nullptr; }
 
+  /// By which its transport knows it: a socket's, where that is one of sockets.
+  int number() const noexcept { return number_; }
+
   // What these do is said at ByteTransport.
 
   void set_resident(Ref<Resident> resident) const { transport_->set_resident(number_, std::move(resident)); }
