@@ -7,6 +7,8 @@
 // `TlsEngine` alone has no socket: what it wants to send the test passes on, in pieces as it likes.
 #pragma once
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -246,6 +248,8 @@ struct TlsClient {
   std::shared_ptr<TlsEngine> tls;
 };
 inline TlsClient tls_client(Client connected, const TlsClientOptions& options = {}) {
+  const int on = 1;  // what follows the handshake does not wait for an acknowledgement
+  ::setsockopt(connected.native(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   auto cover = std::make_unique<TlsCover>(options);
   const auto engine = cover->engine();
   cover->shake_hands(connected.native());

@@ -188,8 +188,6 @@ TEST_CASE("several buffers leave as one record") {
   Pair pair;
   pair.shake_hands();
   std::error_code error;
-  pair.write("first", error);  // behind the ticket
-  pair.received();
   const std::string a = "id: 1\n", b = "data: one\n\n", c = "data: two\n\n";
   const asio::const_buffer buffers[] = {asio::buffer(a), asio::buffer(b), asio::buffer(c)};
   const std::size_t size = a.size() + b.size() + c.size();
@@ -204,8 +202,6 @@ TEST_CASE("what the socket refuses of a record is sent before anything else, and
   Pair pair;
   pair.shake_hands();
   std::error_code error;
-  pair.write("first", error);
-  pair.received();
   const std::string text = some_text(1000);
   const std::size_t room = GENERATE(0u, 1u, 5u, 500u, 1020u);
   pair.below.client().limit_room(room);
@@ -328,8 +324,6 @@ TEST_CASE("a client that asks for new keys and reads nothing makes the server ke
   Pair pair({.min_version = TLS1_3_VERSION});
   pair.shake_hands();
   std::error_code error;
-  pair.write("first", error);
-  pair.received();
   pair.below.client().limit_room(0);
   for (int i = 0; i < 50; ++i) {
     SSL_key_update(pair.client.native(), SSL_KEY_UPDATE_REQUESTED);
@@ -425,8 +419,6 @@ TEST_CASE("a side that has ended says so, behind all that it wrote") {
   Pair pair;
   pair.shake_hands();
   std::error_code error;
-  pair.write("first", error);
-  pair.received();
   pair.below.client().limit_room(10);
   pair.write(some_text(100), error);
   CHECK(error == asio::error::would_block);
@@ -460,8 +452,6 @@ TEST_CASE("closing never waits for a client that does not read") {
   Pair pair;
   pair.shake_hands();
   std::error_code error;
-  pair.write("first", error);
-  pair.received();
   pair.below.client().limit_room(3);
   pair.write(some_text(100), error);
   pair.peer.close();
@@ -552,8 +542,6 @@ TEST_CASE("a ticket is good on every loop, and for two lifetimes of its key") {
   const auto come = [&](const TlsTicket& ticket) {
     Pair pair(loop, {.max_version = version, .ticket = ticket}, core);
     pair.shake_hands();
-    std::error_code error;
-    pair.write("x", error);
     pair.received();
     return std::pair(pair.client.resumed(), pair.client.ticket());
   };
@@ -578,10 +566,7 @@ TEST_CASE("a client of TLS 1.3 that comes back gets a ticket for the next time")
     Pair pair(loop, {.min_version = TLS1_3_VERSION, .ticket = ticket}, core);
     pair.shake_hands();
     CHECK(pair.client.resumed() == (i > 0));
-    CHECK(pair.client.tickets().empty());  // it leaves with the first answer
-    std::error_code error;
-    pair.write("x", error);
-    CHECK(pair.received() == "x");
+    CHECK(pair.received().empty());
     REQUIRE(pair.client.tickets().size() == 1);
     ticket = pair.client.tickets().front();
   }

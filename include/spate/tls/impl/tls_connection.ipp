@@ -123,9 +123,7 @@ SPATE_DECL SecureTransport::Handshake TlsConnection::shake_hands() {
   ERR_clear_error();
   if (plain_text_) return Handshake::plain_text;
   const bool done = outcome == SSL_ERROR_NONE;
-  // What TLS 1.3 writes last are tickets, for which nobody waits: they leave with the first answer.
-  const bool may_wait = done && SSL_version(ssl_.get()) == TLS1_3_VERSION;
-  if (kept_ && !blocked_ && !may_wait && !push_out()) return Handshake::failed;
+  if (kept_ && !blocked_ && !push_out()) return Handshake::failed;
   if (outcome == SSL_ERROR_WANT_READ) return Handshake::under_way;
   if (!done) {
     fail(std::make_error_code(std::errc::protocol_error));
