@@ -23,6 +23,7 @@ namespace spate::detail {
 struct OpensslFree {
   void operator()(BIO* object) const noexcept { BIO_free(object); }
   void operator()(BIO_METHOD* object) const noexcept { BIO_meth_free(object); }
+  void operator()(EVP_CIPHER* object) const noexcept { EVP_CIPHER_free(object); }
   void operator()(EVP_PKEY* object) const noexcept { EVP_PKEY_free(object); }
   void operator()(SSL* object) const noexcept { SSL_free(object); }
   void operator()(SSL_CTX* object) const noexcept { SSL_CTX_free(object); }

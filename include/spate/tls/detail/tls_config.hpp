@@ -29,6 +29,7 @@ class TlsConfig final : public RefCounted<TlsConfig> {
   SSL_CTX* context_for(std::string_view name) const;
 
   TicketKeys& tickets() const noexcept { return *tickets_; }
+  const EVP_CIPHER* ticket_cipher() const noexcept { return ticket_cipher_.get(); }
 
   std::string certificate() const { return text_of_first_; }
 
@@ -37,6 +38,7 @@ class TlsConfig final : public RefCounted<TlsConfig> {
   void ask_clients(SSL_CTX& context, const TlsOptions& options) const;
 
   const std::shared_ptr<TicketKeys> tickets_;
+  const OpensslOwned<EVP_CIPHER> ticket_cipher_;          // looked up once, instead of for each ticket
   std::vector<OpensslOwned<SSL_CTX>> contexts_;           // the first serves whoever names nobody
   std::map<std::string, SSL_CTX*, std::less<>> by_name_;  // names in lower case
   std::string text_of_first_;

@@ -46,13 +46,13 @@ SPATE_DECL int choose_protocol(SSL* ssl, const unsigned char** chosen, unsigned 
   return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-SPATE_DECL bool prepare(const TicketKey& key, const unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
-                        int seal) noexcept {
+SPATE_DECL bool prepare(const TicketKey& key, const EVP_CIPHER* type, const unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                        EVP_MAC_CTX* mac, int seal) noexcept {
   char digest[] = "SHA256";
   const OSSL_PARAM params[] = {
       OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, const_cast<unsigned char*>(key.mac.data()), key.mac.size()),
       OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end()};
-  return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key.cipher.data(), iv, seal) == 1 &&
+  return EVP_CipherInit_ex(cipher, type, nullptr, key.cipher.data(), iv, seal) == 1 &&
          EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
@@ -63,15 +63,16 @@ SPATE_DECL int use_ticket_key(SSL* ssl, unsigned char* name, unsigned char* iv, 
   try {
     const TlsConnection& connection = TlsConnection::of(ssl);
     TicketKeys& keys = connection.config().tickets();
+    const EVP_CIPHER* const type = connection.config().ticket_cipher();
     if (seal != 0) {
       const TicketKey key = keys.sealing(connection.now());
       std::copy(key.name.begin(), key.name.end(), name);
-      if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
-      return prepare(key, iv, cipher, mac, seal) ? 1 : -1;
+      if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(type)) != 1) return -1;
+      return prepare(key, type, iv, cipher, mac, seal) ? 1 : -1;
     }
     const auto found = keys.opening(name, connection.now());
     if (!found) return 0;
-    if (!prepare(found->key, iv, cipher, mac, seal)) return -1;
+    if (!prepare(found->key, type, iv, cipher, mac, seal)) return -1;
     // A client of TLS 1.3 uses each only once. (RFC 8446 C.4)
     return found->is_newest && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
   } catch (...) {
@@ -110,7 +111,7 @@ SPATE_DECL void set_up(SSL_CTX& context, TlsConfig& config, const TicketKeys* ti
 }
 
 SPATE_DECL TlsConfig::TlsConfig(const TlsOptions& options, std::shared_ptr<TicketKeys> tickets)
-    : tickets_(std::move(tickets)) {
+    : tickets_(std::move(tickets)), ticket_cipher_(made(EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr))) {
   add({options.certificate_file, options.key_file, options.certificate, options.key}, options);
   for (const TlsCertificate& other : options.others) add(other, options);
 }

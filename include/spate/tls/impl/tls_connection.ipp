@@ -244,7 +244,8 @@ SPATE_DECL void TlsConnection::shut_down() {
 }
 
 SPATE_DECL void TlsConnection::end(Farewell farewell) {
-  if (farewell == Farewell::close_notify && !blocked_) say_goodbye();
+  // Who has closed their socket reads no more.
+  if (farewell == Farewell::close_notify && !blocked_ && !socket_ended_) say_goodbye();
   ssl_.reset();
   kept_.reset();
   input_.reset();
