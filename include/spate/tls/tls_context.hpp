@@ -32,7 +32,7 @@ class TlsContext final : public detail::TransportSecurity {
   /// Throws std::system_error that names a file which cannot be read; std::invalid_argument that names what is no PEM,
   /// is encrypted, or does not fit, and says why.
   explicit TlsContext(TlsOptions options);
-  ~TlsContext() override;
+  SPATE_DECL ~TlsContext() override;
 
   /// A P-256 certificate, made in memory, for localhost, 127.0.0.1 and ::1: for development, as nobody has reason to
   /// believe it. Valid for some weeks.
@@ -51,8 +51,8 @@ class TlsContext final : public detail::TransportSecurity {
   std::string certificate() const;
 
   /// For servers.
-  std::unique_ptr<detail::SecureTransport> transport_on(detail::Loop& loop, detail::ByteTransport& sockets,
-                                                        const std::vector<std::string>& protocols) override;
+  SPATE_DECL std::unique_ptr<detail::SecureTransport> transport_on(detail::Loop& loop, detail::ByteTransport& sockets,
+                                                                   const std::vector<std::string>& protocols) override;
 
  private:
   const std::shared_ptr<detail::TlsCore> core_;

@@ -32,7 +32,7 @@ class TlsConnection final : public Resident {
   TlsConnection(TlsTransport& transport, int number, Ref<TlsConfig> config, OpensslOwned<SSL> ssl);
   /// One that has shaken hands already; `input` was read from its socket and is not decrypted yet.
   TlsConnection(TlsTransport& transport, int number, OpensslOwned<SSL> ssl, std::string input);
-  ~TlsConnection() override;
+  SPATE_DECL ~TlsConnection() override;
 
   /// The one that OpenSSL works for; `ssl` is not adopted.
   static TlsConnection& of(const SSL* ssl) noexcept;
