@@ -192,6 +192,14 @@ SPATE_DECL asio::const_buffer next_record(const asio::const_buffer* buffers, std
   }
 }
 
+// OpenSSL's buffer is no larger than a record of `size` needs, which for most events is one that malloc has at hand.
+SPATE_DECL void limit_fragments(SSL& ssl, std::size_t size) noexcept {
+  constexpr std::size_t least = 512;
+  const auto fragment = static_cast<long>(std::max(size, least));
+  SSL_set_max_send_fragment(&ssl, fragment);
+  SSL_set_split_send_fragment(&ssl, fragment);
+}
+
 SPATE_DECL std::size_t TlsConnection::write(const asio::const_buffer* buffers, std::size_t size,
                                             std::error_code& error) {
   error.clear();
@@ -202,14 +210,11 @@ SPATE_DECL std::size_t TlsConnection::write(const asio::const_buffer* buffers, s
   std::size_t taken = std::exchange(owed_, std::uint8_t{0});
   while (taken < size) {
     const asio::const_buffer record = next_record(buffers, taken, size - taken, transport_.scratch());
-    // OpenSSL's buffer is no larger then, which for most events is one that malloc has at hand.
-    constexpr std::size_t least_fragment = 512;
-    const std::size_t fragment = std::max(record.size(), least_fragment);
-    SSL_set_max_send_fragment(ssl_.get(), static_cast<long>(fragment));
-    SSL_set_split_send_fragment(ssl_.get(), static_cast<long>(fragment));
     std::size_t count = 0;
+    limit_fragments(*ssl_, record.size());
     const int outcome =
         attempt(Writes::at_once, [&](SSL* ssl) { return SSL_write_ex(ssl, record.data(), record.size(), &count); });
+    limit_fragments(*ssl_, TlsTransport::record_size);  // for what OpenSSL writes by itself, whose buffer may stay
     if (outcome != SSL_ERROR_NONE) {
       fail(reason_of_failure());
       error = failure_;
