@@ -61,7 +61,7 @@ class TlsTransport final : public SecureTransport {
   /// A place for one record, for the length of a call.
   char* scratch() const noexcept { return scratch_.get(); }
   /// A connection is gone.
-  void forget(int peer, const TlsConnection& connection) noexcept;
+  void forget(int peer) noexcept;
 
  private:
   TlsConnection& at(int peer) const noexcept { return *connections_[static_cast<std::size_t>(peer)]; }

@@ -32,7 +32,7 @@ SPATE_DECL TlsConnection::TlsConnection(TlsTransport& transport, int number, Ope
 }
 
 SPATE_DECL TlsConnection::~TlsConnection() {
-  transport_.forget(number_, *this);
+  if (ssl_) transport_.forget(number_);  // the poller has closed the socket itself, at its own end
 }
 
 SPATE_DECL TlsConnection& TlsConnection::of(const SSL* ssl) noexcept {

@@ -83,10 +83,8 @@ SPATE_DECL void TlsTransport::abort(int peer) {
   below_.abort(peer);
 }
 
-SPATE_DECL void TlsTransport::forget(int peer, const TlsConnection& connection) noexcept {
-  TlsConnection*& place = connections_[static_cast<std::size_t>(peer)];
-  if (place != &connection) return;
-  place = nullptr;
+SPATE_DECL void TlsTransport::forget(int peer) noexcept {
+  connections_[static_cast<std::size_t>(peer)] = nullptr;
   count_.store(count() - 1, std::memory_order_relaxed);
 }
 
@@ -96,15 +94,15 @@ SPATE_DECL void TlsTransport::make_room(SocketId socket) {
 }
 
 SPATE_DECL Peer TlsTransport::begin(SocketId socket, const Ref<TlsConnection>& connection) {
-  below_.set_resident(socket, connection);
   connections_[static_cast<std::size_t>(socket)] = connection.get();
   count_.store(count() + 1, std::memory_order_relaxed);
+  below_.set_resident(socket, connection);  // if that fails the connection takes itself out
   return {*this, socket};
 }
 
 SPATE_DECL Ref<TlsConnection> TlsTransport::take(int peer) noexcept {
   Ref<TlsConnection> taken(&at(peer));
-  forget(peer, *taken);
+  forget(peer);
   return taken;
 }
 
