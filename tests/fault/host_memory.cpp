@@ -46,7 +46,7 @@ class Adopted {
     OwnedSocket owned = OwnedSocket::from(sockets[1], error);
     REQUIRE_FALSE(error);
     shard_->run([this, sink, owned = std::move(owned)]() mutable {
-      sink->begin(std::move(owned), core_, {});
+      sink->begin(std::move(owned), nullptr, core_, {});
       core_->handler_finished();
     });
     turn();
