@@ -103,6 +103,7 @@ struct Pair {
     client.shake_hands();
     pump(split);
     REQUIRE(done);
+    REQUIRE(client.shake_hands());
     told->take();
   }
 
@@ -343,6 +344,22 @@ TEST_CASE("a client that asks for new keys and reads nothing makes the server ke
   CHECK(pair.read() == "asked");
   CHECK(pair.write("answered", error) == 8);
   CHECK(pair.received() == "answered");
+}
+
+TEST_CASE("nobody shakes hands a second time") {
+  Pair pair({.max_version = TLS1_2_VERSION});
+  pair.shake_hands();
+  std::error_code error;
+  REQUIRE(SSL_renegotiate(pair.client.native()) == 1);
+  pair.client.shake_hands();
+  const std::string hello = pair.client.output();
+  REQUIRE(hello.size() > 100);
+  pair.below.client().send(hello);
+  CHECK(pair.read(error).empty());
+  CHECK(error == asio::error::would_block);
+  CHECK(pair.write("still here", error) == 10);
+  pair.client.input(pair.below.client().take());
+  CHECK_THROWS_WITH(pair.client.read(), Catch::Matchers::ContainsSubstring("no renegotiation"));
 }
 
 TEST_CASE("who does not encrypt is recognised by the first byte") {
