@@ -48,10 +48,10 @@ class TlsConnection final : public Resident {
   SPATE_DECL void on_writable() override;
   SPATE_DECL void on_hangup() override;
   SPATE_DECL void on_drain() override;
-  SPATE_DECL bool on_cut() override;
+  SPATE_DECL std::size_t on_cut() override;
   SPATE_DECL void on_failure(std::error_code error) override;
   /// Tells of input that lies in OpenSSL, of which the socket will not tell.
-  SPATE_DECL Left flush(int& budget) override;
+  SPATE_DECL Remaining flush(int& budget) override;
 
   // ---- for the transport, whose members say what these do ----
 

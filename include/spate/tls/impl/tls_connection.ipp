@@ -89,9 +89,9 @@ SPATE_DECL void TlsConnection::on_drain() {
   if (const Ref<Resident> told = resident_) told->on_drain();
 }
 
-SPATE_DECL bool TlsConnection::on_cut() {
+SPATE_DECL std::size_t TlsConnection::on_cut() {
   const Ref<Resident> alive(this), told = resident_;
-  return told && told->on_cut();
+  return told ? told->on_cut() : 0;
 }
 
 SPATE_DECL void TlsConnection::on_failure(std::error_code error) {
@@ -99,11 +99,11 @@ SPATE_DECL void TlsConnection::on_failure(std::error_code error) {
   if (const Ref<Resident> told = resident_) told->on_failure(error);
 }
 
-SPATE_DECL Left TlsConnection::flush(int& budget) {
+SPATE_DECL Remaining TlsConnection::flush(int& budget) {
   awake_ = false;
   --budget;
   if (const Ref<Resident> told = resident_) told->on_readable();
-  return Left::nothing;
+  return Remaining::nothing;
 }
 
 // Calls OpenSSL; returns what SSL_get_error says of it.
