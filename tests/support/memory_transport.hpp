@@ -42,18 +42,28 @@ class MemoryTransport final : public detail::ByteTransport {
     /// Whether nothing is left of the connection on the server's side.
     bool is_gone() const noexcept { return closed_; }
 
+    /// How many writes have taken something.
+    std::size_t writes() const noexcept { return writes_; }
+
     /// Reads everything, which makes room for more.
     std::string take() { return take(unlimited); }
     std::string take(std::size_t most) {
       std::string taken = written_.substr(0, most);
       written_.erase(0, taken.size());
       look_for_room();
+      look_for_reader();
       return taken;
     }
 
     void send(std::string_view bytes) {
-      sent_ += bytes;
+      put(bytes);
+      deliver();
+    }
+    /// Sends `bytes`, of which nobody is told before `deliver`.
+    void put(std::string_view bytes) { sent_ += bytes; }
+    void deliver() {
       if (const auto resident = resident_) resident->on_readable();
+      look_for_reader();
     }
     /// The client ends its side.
     void end() {
@@ -86,6 +96,12 @@ class MemoryTransport final : public detail::ByteTransport {
     void look_for_room() {
       if (written_.size() < room_ && std::exchange(awaits_writable_, false)) tell(&detail::Resident::on_writable);
     }
+    // Who has asked for it reads on where they stopped.
+    void look_for_reader() {
+      while (std::exchange(awaits_readable_, false)) {
+        if (const auto resident = resident_) resident->on_readable();
+      }
+    }
     void tell(void (detail::Resident::*what)()) {
       if (const auto resident = resident_) (resident.get()->*what)();
     }
@@ -93,8 +109,9 @@ class MemoryTransport final : public detail::ByteTransport {
     detail::Ref<detail::Resident> resident_;
     std::string written_, sent_;
     std::size_t room_ = unlimited, split_ = unlimited, writes_left_ = unlimited;
+    std::size_t writes_ = 0;
     std::error_code failure_;
-    bool awaits_writable_ = false;
+    bool awaits_writable_ = false, awaits_readable_ = false;
     bool end_sent_ = false, reset_ = false;
     bool ended_ = false, broken_ = false, closed_ = false;
   };
@@ -142,11 +159,12 @@ class MemoryTransport final : public detail::ByteTransport {
     if (room < std::min(bytes.size(), client.split_)) error = asio::error::would_block;
     bytes.resize(std::min({bytes.size(), client.split_, room}));
     client.written_ += bytes;
+    if (!bytes.empty()) ++client.writes_;
     return bytes.size();
   }
 
   void await_writable(int peer) override { at(peer).awaits_writable_ = true; }
-  void await_readable(int peer) override { static_cast<void>(peer); }
+  void await_readable(int peer) override { at(peer).awaits_readable_ = true; }
   std::size_t unacknowledged(int peer) const override {
     return clients_.at(static_cast<std::size_t>(peer)).written_.size();
   }

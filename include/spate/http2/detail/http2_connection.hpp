@@ -109,6 +109,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   static constexpr std::size_t max_block = 256 * 1024;
   // Writes of channels, which are no system calls, that cost as much as one that is.
   static constexpr int writes_at_once = 8;
+  // Half a write timeout lies between two looks. Who waits at so many, and at one more, has waited for a whole one.
+  static constexpr std::uint8_t looks_of_timeout = 2;
   // How long what a client had sent before it was told of a reset may take to come.
   static constexpr std::chrono::seconds grace_of_reset{10};
 
@@ -121,14 +123,14 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
     Http2Framing::Stream stream = 0;
     bool collecting = false;  // the resident is an exchange whose request has not been answered or handed on
     bool answered = false;    // a head has been put
-    bool waits = false;       // for room to write
+    bool waits = false;       // for room to write, or to end
     bool ready = false;       // is in `ready_`
     bool due = false;         // is in `due_`
     bool last = false;        // what is written next is the last of the answer
     bool shut = false;        // the resident writes nothing more
     bool over = false;        // the stream
     bool released = false;    // nobody has the peer
-    bool stalled = false;     // waits since before the last look
+    std::uint8_t looks = 0;   // at which it waited, one after the other
   };
 
   /// What a channel wants to have written.
@@ -192,7 +194,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   const WriteLimits& write_limits() const noexcept { return server_->stream_settings->limits.write; }
   TimePoint next_moment() const noexcept;
   void come_back_at(TimePoint at);
-  void look_later();
+  // A channel waits for room, or for the client to let its end come.
+  void begin_wait(Slot& at);
   void look_for_stalled(TimePoint now);
   // A stream has ended because its client has given it no room for too long.
   void count_stalled_end();
@@ -225,7 +228,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   std::uint32_t over_ = 0;      // among them: whose stream is
   std::uint32_t waiting_ = 0;   // among them: for room to write
   std::uint32_t stalled_ends_ = 0;
-  std::size_t bodies_ = 0;                  // bytes of the window that they take
+  std::size_t bodies_ = 0;  // bytes of the window that they take
   int cheap_writes_ = 0;
   std::uint32_t fault_ = NGHTTP2_NO_ERROR;  // of the client, for which it loses the connection
   Http2Framing::Stream last_stream_ = 0;    // that was begun

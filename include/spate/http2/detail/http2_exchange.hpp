@@ -99,7 +99,7 @@ class Http2Exchange final : public VerdictSink {
   std::vector<Ref<SendWaiter>> waiters_;  // until the pieces that were put are taken
   Exchange exchange_;
   std::size_t received_ = 0;  // of the body, and not given back
-  std::uint32_t urgency_ = 3;
+  std::uint32_t urgency_ = Http2Framing::default_urgency;
   bool in_pieces_ = false;  // which are still coming
   bool head_done_ = false;  // all of its fields have come
   bool judged_ = false;     // by its head

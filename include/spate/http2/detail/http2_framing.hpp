@@ -27,6 +27,8 @@ class Http2Framing {
   using Stream = std::int32_t;
   using Channel = std::int32_t;
   static constexpr Channel no_channel = -1;
+  /// Of what a client says nothing about. (RFC 9218 4.1)
+  static constexpr std::uint32_t default_urgency = 3;
 
   /// What is said of a frame as soon as its first bytes have come.
   struct FrameHead {
@@ -92,7 +94,8 @@ class Http2Framing {
   /// Puts the head of an answer. Names are made lower case, and fields that belong to a connection of HTTP/1 are left
   /// out (RFC 9113 8.2.2). An informational one has no body, and another head follows.
   /// `urgency` is from 0, the most urgent, to 7. (RFC 9218 4.1)
-  void put_head(Stream stream, int status, const HeaderFields& fields, Body body, std::uint32_t urgency);
+  void put_head(Stream stream, int status, const HeaderFields& fields, Body body,
+                std::uint32_t urgency = default_urgency);
 
   /// There is something to send of a body again, after Piece::Then::later.
   void resume(Stream stream) noexcept { nghttp2_session_resume_data(session_, stream); }

@@ -191,7 +191,7 @@ SPATE_DECL std::size_t Http2Connection::write(int channel, const asio::const_buf
     taken = offer(channel, buffers, count);
   }
   if (taken > 0) {
-    at.stalled = false;
+    at.looks = 0;
     watch_.sent_data(shard_->now());
     mark_dirty();
   }
@@ -218,10 +218,19 @@ SPATE_DECL std::size_t Http2Connection::offer(Channel channel, const asio::const
 
 SPATE_DECL void Http2Connection::await_writable(int channel) {
   Slot& at = slot(channel);
-  if (at.over || std::exchange(at.waits, true)) return;
-  ++waiting_;
+  if (at.over || at.waits) return;
+  begin_wait(at);
   if (asked_ != channel) make_due(channel);
-  look_later();
+}
+
+SPATE_DECL void Http2Connection::begin_wait(Slot& at) {
+  at.waits = true;
+  at.looks = 0;
+  ++waiting_;
+  const auto timeout = write_limits().timeout;
+  if (look_at_ != never || timeout.count() == 0) return;
+  look_at_ = shard_->now() + timeout / 2;
+  insist([&] { come_back_at(look_at_); });
 }
 
 SPATE_DECL std::error_code Http2Connection::broken(int channel) {
@@ -238,10 +247,8 @@ SPATE_DECL void Http2Connection::shut_down(int channel) {
 SPATE_DECL void Http2Connection::close(int channel) {
   const Ref<Http2Connection> alive(this);
   const Slot& at = slot(channel);
-  const bool stalled = at.waits && at.stalled && framing_.is_held_back(at.stream);
+  const bool stalled = at.waits && at.looks > 0 && framing_.is_held_back(at.stream);
   let_go(channel, NGHTTP2_CANCEL);
-  // A client that lets some of its streams starve has its reasons. One that does so with most of them has the server
-  // keep what it will never read.
   if (stalled && peer_) count_stalled_end();
 }
 
@@ -287,12 +294,15 @@ SPATE_DECL void Http2Connection::on_frame_head(const Http2Framing::FrameHead& he
 }
 
 SPATE_DECL Http2Connection::Channel Http2Connection::on_request(Http2Framing::Stream stream) noexcept {
+  const auto refused = [this] {
+    last_reset_ = shard_->now();
+    return Http2Framing::no_channel;
+  };
   try {
-    if (retired_) return Http2Framing::no_channel;  // behind the last that the client was told of
+    if (retired_) return refused();  // behind the last that the client was told of
     if (open_ - over_ >= max_streams_) {
       if (!watch_.idle_frame(shard_->now())) flooded_ = true;
-      last_reset_ = shard_->now();
-      return Http2Framing::no_channel;
+      return refused();
     }
     if (free_.empty()) {
       slots_.emplace_back();
@@ -309,7 +319,7 @@ SPATE_DECL Http2Connection::Channel Http2Connection::on_request(Http2Framing::St
     ++open_;
     return channel;
   } catch (const std::bad_alloc&) {
-    return Http2Framing::no_channel;  // it may be asked again
+    return refused();  // it may be asked again
   }
 }
 
@@ -446,15 +456,16 @@ SPATE_DECL void Http2Connection::let_go(Channel channel, std::uint32_t code) {
   at.collecting = false;
   at.released = true;
   if (std::exchange(at.waits, false)) --waiting_;
-  if (!at.over && at.shut) look_later();
   if (at.over) {
     // One that is still to be told has gone without.
     std::erase(ended_, channel);
     free(channel);
   } else if (!at.shut) {
-    framing_.reset(at.stream, code);
+    insist([&] { framing_.reset(at.stream, code); });  // nobody would do it later
     last_reset_ = shard_->now();
-    mark_dirty();
+    insist([&] { mark_dirty(); });
+  } else {
+    begin_wait(at);  // for the client to let the end come
   }
   if (!peer_ && open_ == 0) {
     const Ref<Http2Connection> last = std::move(itself_);
@@ -592,6 +603,7 @@ SPATE_DECL void Http2Connection::fill() {
   due_.clear();
   put_frames();
   tell_ended();
+  if (flooded_) end(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 SPATE_DECL bool Http2Connection::write_out(int& budget) {
@@ -614,7 +626,7 @@ SPATE_DECL bool Http2Connection::write_out(int& budget) {
       return false;
     }
     if (error) {
-      lose(error);
+      lose(error == std::errc::broken_pipe ? std::error_code() : error);  // the client has left, which is no error
       return false;
     }
     sent_ = 0;
@@ -663,42 +675,36 @@ SPATE_DECL TimePoint Http2Connection::next_moment() const noexcept {
   return wait.count() > 0 ? std::min(next, idle_since_ + wait) : next;
 }
 
-SPATE_DECL void Http2Connection::look_later() {
-  const auto timeout = write_limits().timeout;
-  if (look_at_ != never || timeout.count() == 0 || !peer_) return;
-  look_at_ = shard_->now() + timeout / 2;
-  come_back_at(look_at_);
-}
-
 // A timer that is early is cheaper than one that is moved.
 SPATE_DECL void Http2Connection::come_back_at(TimePoint at) {
   if (at < shard_->timer_at(*this)) shard_->set_timer(*this, at);
 }
 
+// A client that lets some of its streams starve has its reasons. One that does so with most of them has the server keep
+// what it will never read.
 SPATE_DECL void Http2Connection::count_stalled_end() {
-  ++stalled_ends_;
-  const auto held = std::count_if(slots_.begin(), slots_.end(),
-                                  [](const Slot& at) { return at.stream != 0 && !at.over && !at.released; });
-  if (stalled_ends_ > static_cast<std::size_t>(held)) end(NGHTTP2_ENHANCE_YOUR_CALM);
+  const auto others = std::count_if(slots_.begin(), slots_.end(),
+                                    [](const Slot& at) { return at.stream != 0 && !at.over && !at.released; });
+  if (++stalled_ends_ > static_cast<std::uint32_t>(others)) end(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 SPATE_DECL void Http2Connection::look_for_stalled(TimePoint now) {
   stalled_ends_ /= 2;
-  bool more = false;
   for (Slot& at : slots_) {
-    if (at.stream == 0 || at.over) continue;
-    // Nobody else waits for the end of what has been written whole.
-    const bool ends = at.released && at.shut;
-    if (ends && at.stalled) {
+    if (!at.waits) continue;
+    if (at.looks < looks_of_timeout) {
+      ++at.looks;
+    } else if (at.released && !ending_) {
+      // Nobody else would end it.
       framing_.reset(at.stream, NGHTTP2_CANCEL);
       last_reset_ = now;
-      count_stalled_end();
       mark_dirty();
+      at.looks = 0;
+      count_stalled_end();
     }
-    at.stalled = at.waits || ends;
-    more = more || at.stalled;
   }
-  look_at_ = more ? now + write_limits().timeout / 2 : never;
+  if (waiting_ == 0) stalled_ends_ = 0;
+  look_at_ = waiting_ > 0 ? now + write_limits().timeout / 2 : never;
 }
 
 }  // namespace spate::detail

@@ -158,6 +158,8 @@ SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings)
     // Streams that are closed are not kept for a tree of priorities, which nobody uses any more. (RFC 9113 5.3.2)
     nghttp2_option_set_no_closed_streams(options, 1);
     Callbacks::count_no_resets(options);
+    // What a program answers with it may: nghttp2 would pass over a head of more than 64 KiB without a word.
+    nghttp2_option_set_max_send_header_block_length(options, NGHTTP2_MAX_WINDOW_SIZE);
     failed = nghttp2_session_server_new2(&session_, callbacks, this, options);
     nghttp2_option_del(options);
   }
@@ -249,6 +251,8 @@ SPATE_DECL bool Http2Framing::feed(std::string_view bytes) {
 }
 
 SPATE_DECL bool Http2Framing::put_frames(std::string& out) {
+  const bool nothing = first_.empty() && (broken_ ? goodbye_.empty() : nghttp2_session_want_write(session_) == 0);
+  if (nothing) return false;
   // The largest that nghttp2 gives at once: a frame's head and its payload, padding included.
   constexpr std::size_t max_frames = 17 * 1024;
   if (out.capacity() - out.size() < max_frames) out.reserve(std::max(out.size() + max_frames, 2 * out.capacity()));

@@ -4,6 +4,7 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/server/detail/authorization.hpp>
 
 namespace spate::detail {
@@ -15,10 +16,13 @@ SPATE_DECL Request Authorization::whole() {
 
 SPATE_DECL void Authorization::ask(const AuthorizeCoroutine& hook, const Ref<Authorization>& asked,
                                    const Ref<Shard>& shard, const Ref<VerdictSink>& sink) {
-  auto decided = [asked, shard, sink](std::exception_ptr failure, std::optional<Response> refused) {
-    shard->run([asked, sink, failure,
-                refused = std::move(refused)]() mutable { sink->decided(*asked, failure, std::move(refused)); },
-               sink);
+  auto decided = [asked, shard, sink](const std::exception_ptr& failure, const std::optional<Response>& refused) {
+    // Nobody would say it later.
+    insist([&] {
+      shard->run(
+          [asked, sink, failure, refused = refused]() mutable { sink->decided(*asked, failure, std::move(refused)); },
+          sink);
+    });
   };
   hook.spawn_(
       shard->executor(), [asked, &hook] { return hook(asked->request); }, asked->client_left.slot(),
