@@ -11,7 +11,7 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  local layers="wire http loop transport connection stream history registry server cluster tls jwt" layer
+  local layers="wire http loop transport connection stream history registry server cluster tls http2 jwt" layer
   for layer in $layers; do
     mkdir -p "$scratch/spate/$layer"
     touch "$scratch/spate/$layer/a.hpp"
@@ -42,6 +42,8 @@ expect pass wire/b.hpp '<spate/detail/lock.hpp>'
 expect fail detail/b.hpp '<spate/wire/event.hpp>'
 expect pass cluster/b.hpp '<hiredis/async.h>'
 expect pass tls/b.hpp '<openssl/ssl.h>'
+expect pass http2/b.hpp '<nghttp2/nghttp2.h>'
+expect pass http2/b.hpp '<spate/server/a.hpp>'
 expect pass jwt/b.hpp '<jwt.h>'
 expect pass spate.hpp '<spate/server/a.hpp>'
 expect fail wire/b.hpp '<spate/http/a.hpp>'
@@ -65,6 +67,9 @@ expect fail cluster/b.hpp '<spate/server/a.hpp>'
 expect fail server/b.hpp '<hiredis/async.h>'
 expect fail server/b.hpp '<openssl/ssl.h>'
 expect fail server/b.hpp '<spate/tls/a.hpp>'
+expect fail server/b.hpp '<nghttp2/nghttp2.h>'
+expect fail server/b.hpp '<spate/http2/a.hpp>'
+expect fail http2/b.hpp '<spate/tls/a.hpp>'
 expect fail server/b.hpp '<jwt.h>'
 expect fail server/b.hpp '<spate/jwt/a.hpp>'
 expect fail server/b.hpp '<sys/epoll.h>'

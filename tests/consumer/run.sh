@@ -32,16 +32,17 @@ case $kind in
     ;;
 esac
 
-# As on a machine without hiredis: a path that is set, though to nothing, is not searched for.
-cmake -S "$scratch/$kind" -B "$scratch/build" -DCMAKE_BUILD_TYPE=Debug -DSPATE_HIREDIS_INCLUDE_DIR= "$@"
+# As on a machine without what only parts of it need: a path that is set, though to nothing, is not searched for.
+cmake -S "$scratch/$kind" -B "$scratch/build" -DCMAKE_BUILD_TYPE=Debug -DSPATE_HIREDIS_INCLUDE_DIR= \
+  -DSPATE_NGHTTP2_INCLUDE_DIR= -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON "$@"
 cmake --build "$scratch/build"
 
-if find "$scratch/build" -name '*.d' -exec cat {} + | grep -E 'hiredis|spate/cluster'; then
-  echo "the program includes what only a cluster needs"
+if find "$scratch/build" -name '*.d' -exec cat {} + | grep -E 'hiredis|spate/cluster|openssl|spate/tls|nghttp2|spate/http2'; then
+  echo "the program includes what it did not ask for"
   exit 1
 fi
-if ldd "$scratch/build/server" | grep -i hiredis; then
-  echo "the program links hiredis, which it did not ask for"
+if ldd "$scratch/build/server" | grep -iE 'hiredis|libssl|nghttp2'; then
+  echo "the program links what it did not ask for"
   exit 1
 fi
 
