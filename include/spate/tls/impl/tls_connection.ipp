@@ -118,20 +118,20 @@ int TlsConnection::attempt(Writes writes, Call call) {
 }
 
 SPATE_DECL SecureTransport::Handshake TlsConnection::shake_hands() {
-  using Handshake = SecureTransport::Handshake;
+  using Outcome = SecureTransport::Handshake;
   const int outcome = attempt(Writes::later, [](SSL* ssl) { return SSL_accept(ssl); });
   ERR_clear_error();
-  if (plain_text_) return Handshake::plain_text;
+  if (plain_text_) return Outcome::plain_text;
   const bool done = outcome == SSL_ERROR_NONE;
-  if (kept_ && !blocked_ && !push_out()) return Handshake::failed;
-  if (outcome == SSL_ERROR_WANT_READ) return Handshake::under_way;
+  if (kept_ && !blocked_ && !push_out()) return Outcome::failed;
+  if (outcome == SSL_ERROR_WANT_READ) return Outcome::under_way;
   if (!done) {
     fail(std::make_error_code(std::errc::protocol_error));
-    return Handshake::failed;
+    return Outcome::failed;
   }
   shaken_ = true;
   without_data_ = 0;
-  return Handshake::done;
+  return Outcome::done;
 }
 
 SPATE_DECL PeerIdentity TlsConnection::identity() const {
