@@ -33,7 +33,7 @@ Http2Client connect_by_both(std::uint16_t port, TlsClientOptions options = {}) {
   return Http2Client(std::make_unique<Client>(connect_by_tls(port, options)));
 }
 
-std::string event(std::string_view data) {
+std::string framed(std::string_view data) {
   return "data: " + std::string(data) + "\n\n";
 }
 
@@ -100,8 +100,8 @@ TEST_CASE("a hundred streams of a connection hear everything, in order", "[loopb
   for (int i = 0; i < 10; ++i) emitter.broadcast(Event(std::to_string(i)));
   emitter.send("user50", Event(large));
   for (const auto stream : streams) {
-    for (int i = 0; i < 10; ++i) CHECK(client.read_data_until(stream, "\n\n").ends_with(event(std::to_string(i))));
+    for (int i = 0; i < 10; ++i) CHECK(client.read_data_until(stream, "\n\n").ends_with(framed(std::to_string(i))));
   }
-  CHECK(client.read_data_until(streams[50], "\n\n").ends_with(event(large)));
+  CHECK(client.read_data_until(streams[50], "\n\n").ends_with(framed(large)));
   CHECK(serving.stats().open_connections.http2_tls == 1);
 }

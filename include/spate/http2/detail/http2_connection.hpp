@@ -190,7 +190,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   bool write_out(int& budget);
   bool is_full() const noexcept { return output_.size() - sent_ >= max_output; }
   void mark_dirty();
-  bool is_idle() const noexcept { return open_ == 0; }
+  bool is_idle() const noexcept { return open_ == 0 && output_.empty(); }
   const WriteLimits& write_limits() const noexcept { return server_->stream_settings->limits.write; }
   TimePoint next_moment() const noexcept;
   void come_back_at(TimePoint at);
@@ -247,6 +247,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   std::exception_ptr failure_;
   std::error_code error_;        // why the connection has broken
   Ref<Http2Connection> itself_;  // as long as somebody has a peer of it
+  bool ends_wait_ = false;       // the last answer may not have left yet: idle time has not begun
   bool served_ = false;          // a request has been complete
   bool dirty_ = false;
   bool blocked_ = false;   // the socket takes no more

@@ -446,7 +446,9 @@ SPATE_DECL void Http2Connection::free(Channel channel) noexcept {
   at.due = due;
   free_.push_back(channel);
   --over_;
-  if (--open_ == 0) idle_since_ = shard_->now();
+  if (--open_ > 0) return;
+  idle_since_ = shard_->now();
+  ends_wait_ = true;
 }
 
 SPATE_DECL void Http2Connection::let_go(Channel channel, std::uint32_t code) {
@@ -632,6 +634,7 @@ SPATE_DECL bool Http2Connection::write_out(int& budget) {
     sent_ = 0;
     if (output_.capacity() > max_kept) output_ = {};
     output_.clear();
+    if (is_idle() && std::exchange(ends_wait_, false)) idle_since_ = shard_->now();
     if (std::exchange(paused_, false)) peer_.await_readable();
     if (budget <= 0) return more || framing_.is_over();
   }
