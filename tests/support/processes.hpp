@@ -1,12 +1,14 @@
 // What this process shows to others: the descriptors that programs inherit which it starts, and its threads.
 #pragma once
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -58,9 +60,16 @@ class Bystander {
   Bystander() {
     std::string name = "/bin/sleep", time = "600";
     char* arguments[] = {name.data(), time.data(), nullptr};
-    if (::posix_spawn(&process_, "/bin/sleep", nullptr, nullptr, arguments, environ) != 0) {
-      throw std::runtime_error("posix_spawn");
-    }
+    // It is another program a moment before what it does not inherit is closed. That goes by number, and this is the
+    // last.
+    int last[2];
+    if (::pipe2(last, O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+    const bool begun = ::posix_spawn(&process_, "/bin/sleep", nullptr, nullptr, arguments, environ) == 0;
+    ::close(last[1]);
+    char nothing;
+    while (begun && ::read(last[0], &nothing, 1) < 0 && errno == EINTR) continue;
+    ::close(last[0]);
+    if (!begun) throw std::runtime_error("posix_spawn");
   }
   Bystander(const Bystander&) = delete;
   Bystander& operator=(const Bystander&) = delete;
