@@ -20,9 +20,12 @@
 #include <vector>
 
 #include <asio/awaitable.hpp>
+#include <asio/cancellation_state.hpp>
+#include <asio/cancellation_type.hpp>
 #include <asio/ip/address_v4.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include <spate/detail/access.hpp>
@@ -167,6 +170,8 @@ class HeldHttp2 {
       asked_ = true;
       std::error_code ignored;
       co_await verdict_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) notes.emplace_back("cancelled");
       co_return refusal_;
     };
     add("POST", "/asked", echo(), asked);

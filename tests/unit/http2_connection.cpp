@@ -199,8 +199,10 @@ TEST_CASE("a request beyond a limit is refused, and the connection goes on", "[h
     CHECK(one.client.at(11).status == 413);
     CHECK(one.client.at(11).reset == NGHTTP2_NO_ERROR);
   }
-  one.say(H2::get(21, "/hello"));
-  CHECK(heard(one, 21) == "200 hello");
+  one.say(H2::head(23, H2::request("HEAD", "/" + std::string(20, 'a'))));
+  CHECK(heard(one, 23) == "414 ");
+  one.say(H2::get(25, "/hello"));
+  CHECK(heard(one, 25) == "200 hello");
   CHECK(lives(one));
 }
 
@@ -359,6 +361,7 @@ TEST_CASE("a coroutine decides whether the body is invited", "[http2][connection
   }
   SECTION("the client has left meanwhile") {
     one.say(H2::reset(1));
+    CHECK(one.notes == Texts{"cancelled"});
     one.decide(std::nullopt);
     CHECK(one.client.at(1).status == 0);
   }
@@ -395,6 +398,21 @@ TEST_CASE("bodies that nobody takes cost a client no room for others", "[http2][
     one.say(send(1 + 4 * i));
     one.let_pass(100ms);  // no flood
   }
+  CHECK(lives(one));
+  CHECK(65535 + one.client.room[0] > 200'000);
+}
+
+TEST_CASE("a body that comes behind its answer costs no room for others", "[http2][connection][body]") {
+  ServerOptions options;
+  options.limits.max_body_bytes = 1000;
+  HeldHttp2 wide_one(options);
+  wide_one.say(H2::post(1, "/nowhere", {{"expect", "100-continue"}}));
+  const std::size_t size = wide_one.client.at(1).body.size();
+  // All of the answer but its last byte, so that the stream is open.
+  HeldHttp2 one(options, Ways{.window = static_cast<std::uint32_t>(size - 1)});
+  one.say(H2::post(1, "/nowhere", {{"expect", "100-continue"}}));
+  CHECK(one.client.at(1).body.size() == size - 1);
+  for (int i = 0; i < 200; ++i) one.say(H2::data(1, std::string(1000, 'x')));
   CHECK(lives(one));
   CHECK(65535 + one.client.room[0] > 200'000);
 }
@@ -695,14 +713,43 @@ TEST_CASE("a client that keeps most of its streams without room loses the connec
   CHECK(lives(one) == (starved <= 2));
 }
 
+TEST_CASE("streams for which the connection has no room starve for no fault of their own",
+          "[http2][connection][output]") {
+  ServerOptions options;
+  options.stream.max_queued_bytes = 100;
+  HeldHttp2 one(options, Ways{.window = wide});
+  one.say(H2::more_room(0, wide));
+  constexpr Stream end = 13;
+  for (Stream stream = 1; stream < end; stream += 2) one.say(H2::get(stream, "/events"));
+  one.reads = false;
+  one.peer().limit_room(1000);
+  one.say(H2::get(end, "/large"));
+  const auto send = [&](const std::string& data) {
+    for (const EventStream& stream : one.streams) stream.send(Event(data));
+    one.turn();
+  };
+  one.streams[0].send(Event(std::string(5000, 'x')));  // all that there is room for
+  one.turn();
+  send("one");
+  one.let_pass(11s);  // and it was looked at who waits
+  send(std::string(100, 'x'));
+  for (const EventStream& stream : one.streams) CHECK_FALSE(stream.is_open());
+  one.reads = true;
+  one.peer().limit_room(MemoryTransport::unlimited);
+  one.turn();
+  CHECK(lives(one));
+  for (Stream stream = 1; stream < end; stream += 2) CHECK(one.client.at(stream).reset == NGHTTP2_CANCEL);
+  CHECK(one.client.at(end).body.size() == 300'000);
+}
+
 TEST_CASE("the end of a stream that its client does not let come is not waited for for ever",
           "[http2][connection][timeout][window]") {
   ServerOptions options;
   options.stream.write_timeout = 20s;
   options.idle_timeout = 30s;
   HeldHttp2 one(options, Ways{.window = 5});
-  // All of an answer fits, and its end goes with it. Of one in pieces nobody knows which is the last: its end comes behind
-  // them, in a frame for which there is no room.
+  // All of an answer fits, and its end goes with it. Of one in pieces nobody knows which is the last: its end comes
+  // behind them, in a frame for which there is no room.
   one.say(H2::get(1, "/hello"));
   CHECK(heard(one, 1) == "200 hello");
   one.say(H2::get(3, "/events") + H2::get(5, "/pieces") + H2::more_room(3, 1000));
@@ -904,7 +951,7 @@ TEST_CASE("whoever is in the middle of something is told that the connection has
       {"nothing", "", 0},
       {"half a frame", H2::get(1, "/hello").substr(0, 15), 0},
       {"half a request", H2::post(1, "/echo") + H2::data(1, "a"), 0},
-      {"a hook", H2::post(1, "/asked", {{"expect", "100-continue"}}), 0},
+      {"a hook", H2::post(1, "/asked", {{"expect", "100-continue"}}), 1},
       {"an answer that is awaited", H2::get(1, "/later"), 1},
       {"pieces", H2::get(1, "/pieces"), 1},
       {"a stream", H2::get(1, "/events"), 1},
@@ -1042,15 +1089,48 @@ TEST_CASE("a head that goes on without fields is not waited for", "[http2][conne
   CHECK(sent <= 100);
 }
 
-TEST_CASE("whoever takes back what was answered, or gives room for what was sent, floods nobody",
+TEST_CASE("whoever takes back each request before it is answered floods a server, though all were handled",
           "[http2][connection][flood]") {
   HeldHttp2 one;
-  for (int i = 0; i < 1000; ++i) {
-    one.say(H2::get(1 + 2 * i, "/events"));
-    one.say(H2::reset(1 + 2 * i));
+  one.let_pass(1s);
+  for (Stream stream = 1; stream < 1 + 2 * 100; stream += 2) {
+    one.say(H2::get(stream, "/later"));
+    one.say(H2::reset(stream));
   }
   CHECK(lives(one));
-  CHECK(one.notes.size() == 1000);
+  CHECK(one.notes.size() == 100);
+  one.say(H2::get(201, "/later"));
+  one.say(H2::reset(201));
+  CHECK(one.has_left(NGHTTP2_ENHANCE_YOUR_CALM));
+}
+
+TEST_CASE("whoever takes back what was answered, or gives room for what was sent, floods nobody",
+          "[http2][connection][flood]") {
+  SECTION("streams that were open before") {
+    HeldHttp2 one({}, Ways{.max_streams = 1000});
+    for (Stream stream = 1; stream < 1000; stream += 2) one.say(H2::get(stream, "/events"));
+    one.let_pass(1s);
+    for (Stream stream = 1; stream < 1000; stream += 2) one.say(H2::reset(stream));
+    CHECK(lives(one));
+    CHECK(one.notes.size() == 500);
+  }
+  SECTION("a question for each answer") {
+    HeldHttp2 one;
+    for (Stream stream = 1; stream < 1000; stream += 2) one.say(H2::get(stream, "/hello") + H2::ping());
+    CHECK(lives(one));
+    CHECK(one.client.pings == 500);
+  }
+  SECTION("room for each event, of the stream and of the connection") {
+    HeldHttp2 one;
+    one.say(H2::get(1, "/events"));
+    for (int i = 0; i < 2000; ++i) {
+      one.streams[0].send(Event("x"));
+      one.turn();
+      one.say(H2::more_room(0, 9) + H2::more_room(1, 9));
+    }
+    CHECK(lives(one));
+    CHECK(one.client.at(1).body.size() == 2000 * 9);
+  }
 }
 
 TEST_CASE("a block of header fields is no larger than a server bears", "[http2][connection][flood]") {
