@@ -77,7 +77,7 @@ class HeldHttp2Client {
     std::string bytes;
     for (const auto& [name, value] : fields) {
       bytes += '\0';  // literal, not to be indexed
-      bytes += length(name.size()) + name + length(value.size()) + value;
+      bytes.append(length(name.size())).append(name).append(length(value.size())).append(value);
     }
     return bytes;
   }
