@@ -68,6 +68,12 @@ class Http2Framing {
     ~Events() = default;
   };
 
+  /// Memory that is another's in between: it is used for the length of a call only.
+  struct Scratch {
+    char* data = nullptr;
+    std::size_t size = 0;
+  };
+
   struct Settings {
     std::uint32_t max_streams = 256;  // told to the client; `on_request` refuses what is beyond
     /// Told to the client; a few times as many, once they are unpacked, end the connection.
@@ -76,7 +82,8 @@ class Http2Framing {
   };
 
   /// Throws std::bad_alloc.
-  Http2Framing(Events& events, const Settings& settings);
+  Http2Framing(Events& events, const Settings& settings, Scratch scratch);
+  Http2Framing(Events& events, const Settings& settings) : Http2Framing(events, settings, Scratch()) {}
   Http2Framing(const Http2Framing&) = delete;
   Http2Framing& operator=(const Http2Framing&) = delete;
   ~Http2Framing();
@@ -131,8 +138,10 @@ class Http2Framing {
 
  private:
   struct Callbacks;
+  struct Memory;
 
   static constexpr std::size_t preface_size = 24;
+  static constexpr std::size_t frame_buffer = 16 * 1024;
   static constexpr std::size_t frame_head_size = 9;
 
   // RFC 7541 4.1: what a client counts against the limit that it was told.
@@ -148,6 +157,10 @@ class Http2Framing {
   Channel channel_of(Stream stream) const noexcept;
 
   Events& events_;
+  // nghttp2 makes one frame at a time, in a buffer of 16 KiB that it keeps. What is in it has been put before
+  // `put_frames` returns, so that all connections of a loop may have the same one.
+  const Scratch scratch_;
+  bool scratch_lent_ = false;
   nghttp2_session* session_ = nullptr;
   // Where in the client's frames `take` is. nghttp2 is given the head of a frame in one piece: it counts frames of
   // continuation by the pieces in which their heads come.

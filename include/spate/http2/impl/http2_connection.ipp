@@ -18,8 +18,10 @@ SPATE_DECL Http2Connection::Http2Connection(Ref<Shard> shard, Ref<ServerCore> se
       hosts_(hosts),
       facts_(std::move(facts)),
       max_streams_(max_streams),
-      framing_(*this, {max_streams, static_cast<std::uint32_t>(server_->options.limits.max_header_bytes),
-                       window_for(server_->options.limits)}) {
+      framing_(*this,
+               {max_streams, static_cast<std::uint32_t>(server_->options.limits.max_header_bytes),
+                window_for(server_->options.limits)},
+               {shard_->scratch(), Shard::scratch_size}) {
   server_->http2_connections.fetch_add(1, std::memory_order_relaxed);
   if (facts_.encrypted) server_->encrypted_http2_connections.fetch_add(1, std::memory_order_relaxed);
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <new>
@@ -148,8 +150,36 @@ struct Http2Framing::Callbacks {
   }
 };
 
-SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings)
-    : events_(events), max_block_(std::size_t{4} * settings.max_header_bytes) {
+struct Http2Framing::Memory {
+  static Http2Framing& self(void* user_data) { return *static_cast<Http2Framing*>(user_data); }
+
+  // The first allocation of that size is the buffer.
+  static void* allocate(std::size_t size, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    if (size < frame_buffer || size > framing.scratch_.size || framing.scratch_lent_) return std::malloc(size);
+    framing.scratch_lent_ = true;
+    return framing.scratch_.data;
+  }
+  static void free(void* memory, void* user_data) {
+    Http2Framing& framing = self(user_data);
+    if (memory == nullptr || memory != framing.scratch_.data) return std::free(memory);
+    framing.scratch_lent_ = false;
+  }
+  static void* allocate_zeros(std::size_t count, std::size_t size, void*) { return std::calloc(count, size); }
+  static void* resize(void* memory, std::size_t size, void* user_data) {
+    if (memory == nullptr) return allocate(size, user_data);
+    Http2Framing& framing = self(user_data);
+    if (memory != framing.scratch_.data) return std::realloc(memory, size);
+    void* const own = std::malloc(size);
+    if (own == nullptr) return nullptr;
+    std::memcpy(own, memory, std::min(size, framing.scratch_.size));
+    framing.scratch_lent_ = false;
+    return own;
+  }
+};
+
+SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings, Scratch scratch)
+    : events_(events), scratch_(scratch), max_block_(std::size_t{4} * settings.max_header_bytes) {
   nghttp2_session_callbacks* const callbacks = Callbacks::make();
   nghttp2_option* options = nullptr;
   int failed = nghttp2_option_new(&options);
@@ -160,7 +190,8 @@ SPATE_DECL Http2Framing::Http2Framing(Events& events, const Settings& settings)
     Callbacks::count_no_resets(options);
     // What a program answers with it may: nghttp2 would pass over a head of more than 64 KiB without a word.
     nghttp2_option_set_max_send_header_block_length(options, NGHTTP2_MAX_WINDOW_SIZE);
-    failed = nghttp2_session_server_new2(&session_, callbacks, this, options);
+    nghttp2_mem memory{this, &Memory::allocate, &Memory::free, &Memory::allocate_zeros, &Memory::resize};
+    failed = nghttp2_session_server_new3(&session_, callbacks, this, options, &memory);
     nghttp2_option_del(options);
   }
   nghttp2_session_callbacks_del(callbacks);

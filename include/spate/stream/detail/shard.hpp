@@ -46,6 +46,13 @@ class Shard final : public Loop {
   /// Any thread.
   const ShardCounters& counters() const noexcept { return counters_; }
 
+  /// Memory for whoever needs some for the length of a call.
+  static constexpr std::size_t scratch_size = 20 * 1024;
+  char* scratch() {
+    if (!scratch_) scratch_ = std::make_unique<char[]>(scratch_size);
+    return scratch_.get();
+  }
+
   /// When residents end by the wall clock: those for which there is such a moment.
   std::unordered_map<const Resident*, WallTime>& expiries() noexcept { return expiries_; }
 
@@ -65,6 +72,7 @@ class Shard final : public Loop {
   SocketTransport sockets_{poller()};
   std::unique_ptr<SecureTransport> own_secure_;
   std::atomic<SecureTransport*> secure_{nullptr};  // the same; set once
+  std::unique_ptr<char[]> scratch_;
   NodePool nodes_;
   ShardCounters counters_;
   std::unordered_map<const Resident*, WallTime> expiries_;
