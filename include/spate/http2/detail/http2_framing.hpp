@@ -104,8 +104,9 @@ class Http2Framing {
   void put_head(Stream stream, int status, const HeaderFields& fields, Body body,
                 std::uint32_t urgency = default_urgency);
 
-  /// There is something to send of a body again, after Piece::Then::later.
-  void resume(Stream stream) noexcept { nghttp2_session_resume_data(session_, stream); }
+  /// There is something to send of a body: `on_piece` is asked for it, until it says Piece::Then::later. What nghttp2
+  /// keeps for a body it keeps only so long, and not for the thousands of streams that have nothing to send.
+  void resume(Stream stream);
 
   /// Ends the stream at once.
   void reset(Stream stream, std::uint32_t code);

@@ -387,7 +387,7 @@ SPATE_DECL Http2Framing::Piece Http2Connection::on_piece(Channel channel, std::u
   if (offered_.channel == channel) {
     const std::size_t taken = offered_.copy_to(out, size);
     if (at.last && taken > 0 && offered_.count == 0) at.shut = true;
-    return {taken, at.shut ? Then::end : taken > 0 ? Then::more : Then::later};
+    return {taken, at.shut ? Then::end : offered_.count > 0 ? Then::more : Then::later};
   }
   // Somebody else is being written for: their turn comes when frames are made for all.
   if (offered_.channel != Http2Framing::no_channel) {
@@ -402,7 +402,7 @@ SPATE_DECL Http2Framing::Piece Http2Connection::on_piece(Channel channel, std::u
     room_used_ = 0;
     run(*resident, [&] { resident->on_writable(); });
     asked_ = Http2Framing::no_channel;
-    if (room_used_ > 0) return {room_used_, at.shut ? Then::end : Then::more};
+    if (room_used_ > 0) return {room_used_, at.shut ? Then::end : at.waits ? Then::more : Then::later};
     if (at.waits) make_due(channel);
   }
   return {0, at.shut ? Then::end : Then::later};

@@ -120,8 +120,8 @@ struct Http2Framing::Callbacks {
   static ssize_t read_body(nghttp2_session*, Stream, std::uint8_t* out, std::size_t size, std::uint32_t* flags,
                            nghttp2_data_source* source, void* user_data) {
     const Piece piece = self(user_data).events_.on_piece(channel_of(source->ptr), out, size);
-    if (piece.then == Piece::Then::end) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (piece.size == 0 && piece.then == Piece::Then::later) return NGHTTP2_ERR_DEFERRED;
+    if (piece.then != Piece::Then::more) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (piece.then == Piece::Then::later) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return static_cast<ssize_t>(piece.size);
   }
 
@@ -327,18 +327,21 @@ SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFi
     at += name.size();
     if (std::find(std::begin(of_http1), std::end(of_http1), lower) == std::end(of_http1)) add(lower, value);
   }
+  const int failed = body == Body::none ? nghttp2_submit_response(session_, stream, all.data(), all.size(), nullptr)
+                                        : nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream, nullptr,
+                                                                 all.data(), all.size(), nullptr);
+  if (failed == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
+  if (status >= 200) share(stream, urgency);
+}
+
+SPATE_DECL void Http2Framing::resume(Stream stream) {
   nghttp2_data_provider provider{};
   provider.source.ptr = nghttp2_session_get_stream_user_data(session_, stream);
   provider.read_callback = &Callbacks::read_body;
-  int failed;
-  if (status < 200) {
-    failed = nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream, nullptr, all.data(), all.size(), nullptr);
-  } else {
-    failed =
-        nghttp2_submit_response(session_, stream, all.data(), all.size(), body == Body::follows ? &provider : nullptr);
-  }
+  const int failed = nghttp2_submit_data(session_, NGHTTP2_FLAG_END_STREAM, stream, &provider);
   if (failed == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
-  if (status >= 200) share(stream, urgency);
+  // What waited for its turn already goes on.
+  if (failed == NGHTTP2_ERR_DATA_EXIST) nghttp2_session_resume_data(session_, stream);
 }
 
 // nghttp2 sends streams of one urgency one after the other unless they are incremental, and the first may be a replay
