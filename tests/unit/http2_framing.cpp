@@ -373,6 +373,7 @@ TEST_CASE("frames come out a few at a time, and nothing needs no memory", "[http
               H2::get(1, "/x"));
   framed.framing.put_head(1, 200, {}, Body::follows);
   framed.bodies[1] = std::string(100'000, 'x');
+  framed.framing.resume(1);
   std::string all;
   int times = 0;
   for (std::string out; framed.framing.put_frames(out); out.clear(), ++times) {
