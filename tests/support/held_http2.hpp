@@ -34,8 +34,8 @@
 #include <spate/http2/detail/http2_connection.hpp>
 #include <spate/stream/event_stream.hpp>
 
-#include "support/held_loop.hpp"
 #include "support/held_http2_client.hpp"
+#include "support/held_loop.hpp"
 #include "support/memory_transport.hpp"
 #include "support/texts.hpp"
 
