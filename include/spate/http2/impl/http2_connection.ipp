@@ -506,7 +506,8 @@ SPATE_DECL void Http2Connection::take(std::string_view bytes) {
     throw;
   }
   in_framing_ = false;
-  if (in_block_ && (block_size_ += bytes.size()) > max_block) flooded_ = true;
+  if (in_block_) block_size_ += bytes.size();
+  if (in_block_ && block_size_ > max_block) flooded_ = true;
   if (flooded_) fault_ = NGHTTP2_ENHANCE_YOUR_CALM;
   if (fault_ != NGHTTP2_NO_ERROR && understood && !ending_) framing_.terminate(fault_);
   ending_ = ending_ || fault_ != NGHTTP2_NO_ERROR || !understood;

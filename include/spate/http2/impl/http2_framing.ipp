@@ -37,7 +37,9 @@ struct Http2Framing::Callbacks {
                  ? 0
                  : NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    nghttp2_session_set_stream_user_data(session, stream, reinterpret_cast<void*>(std::intptr_t{channel} + 1));
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): it is a number that nghttp2 keeps, not a pointer
+    void* const kept = reinterpret_cast<void*>(std::intptr_t{channel} + 1);
+    nghttp2_session_set_stream_user_data(session, stream, kept);
     return 0;
   }
 

@@ -164,7 +164,7 @@ class Loop : public RefCounted<Loop> {
     Function function;
   };
   template <typename Function>
-  static Ref<Call> make_call(Function&& function, Ref<Resident>&& owner) {
+  static Ref<Call> make_call(Function function, Ref<Resident>&& owner) {
     return Ref<Call>(new CallOf<Function>(std::move(function), std::move(owner)));
   }
 
