@@ -1,13 +1,26 @@
 // The hub under test: the executable that the environment variable HUB names, on a free port of its own.
 import assert from "node:assert/strict";
+import { ask } from "./ask.mjs";
 import { start } from "./program.mjs";
 
 /// Starts a hub and waits until it listens. `options` are its command line; a port among them wins.
 export async function start_hub(...options) {
-  assert.ok(process.env.HUB, "set HUB to the hub's executable");
-  const program = start(process.env.HUB, ["--port", "0", ...options]);
+  const program = run_hub(...options);
   const [, url] = await program.printed(/^listening on (http:\S+)\n/);
   return new Hub(program, url);
+}
+
+/// Starts one that speaks TLS with `pair`, which `authority` has issued.
+export async function start_tls_hub(authority, pair, ...options) {
+  const program = run_hub("--tls-cert", pair.certificate, "--tls-key", pair.key, ...options);
+  const [, url] = await program.printed(/^listening on (https:\S+)\n/);
+  return new TlsHub(program, url, authority.pem);
+}
+
+/// Runs the hub, whatever becomes of it.
+export function run_hub(...options) {
+  assert.ok(process.env.HUB, "set HUB to the hub's executable");
+  return start(process.env.HUB, ["--port", "0", ...options]);
 }
 
 class Hub {
@@ -15,6 +28,10 @@ class Hub {
     this.program = program;
     this.url = url;
     this.port = Number(new URL(url).port);
+  }
+
+  fetch(path, options) {
+    return fetch(this.url + path, options);
   }
 
   /// Ends the hub in peace; throws when it does not exit with 0.
@@ -28,7 +45,7 @@ class Hub {
   }
 
   async post(path, body, headers = {}) {
-    const response = await fetch(this.url + path, { method: "POST", body, headers });
+    const response = await this.fetch(path, { method: "POST", body, headers });
     return { status: response.status, json: await response.json() };
   }
 
@@ -40,7 +57,14 @@ class Hub {
   }
 
   async get(path) {
-    return (await fetch(this.url + path)).json();
+    return (await this.fetch(path)).json();
+  }
+
+  /// The value of a metric, with its labels as they are printed.
+  async metric(name) {
+    const lines = (await (await this.fetch("/metrics")).text()).split("\n");
+    const line = lines.find((each) => each.startsWith(name + " ")) ?? assert.fail(`there is no metric ${name}`);
+    return Number(line.slice(name.length + 1));
   }
 
   users() {
@@ -53,5 +77,17 @@ class Hub {
 
   async position() {
     return (await this.get("/sse/position")).id;
+  }
+}
+
+class TlsHub extends Hub {
+  constructor(program, url, ca) {
+    super(program, url);
+    this.ca = ca;
+  }
+
+  async fetch(path, options) {
+    const answer = await ask(this.url + path, { ca: this.ca, ...options });
+    return { ...answer, text: async () => answer.text };
   }
 }
