@@ -29,8 +29,8 @@ class Encryption {
  public:
   void add_options(spate::Program& program) {
     program.option("--tls-cert", "FILE", "speak TLS, with this certificate and those that lead to it (PEM)",
-                   certificate_);
-    program.option("--tls-key", "FILE", "and this key, which fits it (PEM)", key_);
+                   file(certificate_));
+    program.option("--tls-key", "FILE", "and this key, which fits it (PEM)", file(key_));
     program.flag("--tls-self-signed", "speak TLS, with a certificate for this machine alone, made in memory",
                  [this] { self_signed_ = true; });
     program.option("--http2", "on|off", "speak HTTP/2 with who asks for it (on)", [this](const std::string& text) {
@@ -81,6 +81,14 @@ class Encryption {
   void stop() { signals_.reset(); }
 
  private:
+  /// An empty name, which a variable of a script may have been, must not mean that nothing is encrypted.
+  static std::function<void(const std::string&)> file(std::string& target) {
+    return [&target](const std::string& text) {
+      if (text.empty()) throw std::invalid_argument("\"\" is no file");
+      target = text;
+    };
+  }
+
   void wait() {
     signals_->async_wait([this](const std::error_code& error, int) {
       if (error) return;

@@ -92,6 +92,8 @@ describe("the command line for TLS", { timeout: 120_000 }, () => {
     ["files beside self-signed", [...files(first.certificate, first.key), "--tls-self-signed"], 2, "--tls-self-signed"],
     ["self-signed beside a certificate", ["--tls-self-signed", "--tls-cert", first.certificate], 2, "--tls-cert"],
     ["self-signed beside a key", ["--tls-self-signed", "--tls-key", first.key], 2, "--tls-key"],
+    ["files without names", files("", ""), 2, '--tls-cert: ""'],
+    ["a key without a name", files(first.certificate, ""), 2, '--tls-key: ""'],
     ["HTTP/2 neither on nor off", ["--http2", "maybe"], 2, '"maybe"'],
     ["no streams", ["--max-streams-per-connection", "0"], 2, '"0"'],
     ["streams that are no number", ["--max-streams-per-connection", "many"], 2, '"many"'],
@@ -220,6 +222,11 @@ describe("protocols over TLS", { timeout: 120_000 }, () => {
       }
       socket.destroy();
     }
+  });
+
+  test("ALPN: who speaks nothing that the hub does is told so (RFC 7301 3.2)", async () => {
+    await assert.rejects(shake_hands({ ALPNProtocols: ["spdy/3"] }), /no application protocol/i);
+    await until("the failure to be counted", async () => (await hub.metric(FAILURES)) === 1);
   });
 
   // [what, bytes]; each is HTTP in the clear.
