@@ -449,7 +449,8 @@ describe("answers over HTTP/2 and over HTTP/1.1", { timeout: 120_000 }, () => {
         const rest = fields.filter(([name]) => status !== 431 || name !== "content-length").sort();
         answers.push(JSON.stringify({ status, said, fields: rest }));
       }
-      if (answers[0] !== answers[1]) differences.push(`${method} ${path.slice(0, 60)}\n  ${answers.join("\n  ").slice(0, 1000)}`);
+      if (answers[0] === answers[1]) continue;
+      differences.push(`${method} ${path.slice(0, 60)}\n  ${answers.join("\n  ").slice(0, 1000)}`);
     }
     assert.deepEqual(differences, []);
   });
@@ -462,9 +463,10 @@ describe("command line clients", { timeout: 300_000 }, () => {
   after(() => plain?.stop());
   const curl = (...options) => start("curl", ["-sS", "--cacert", authority.file, ...options]);
 
-  for (const [option, to] of [["--http2", () => hub], ["--http2-prior-knowledge", () => plain], ["--http2-prior-knowledge", () => hub]]) {
-    test(`curl ${option} ${to() === plain ? "in the clear" : "over TLS"}: each event is printed when it is sent, and the end is an end`, async () => {
-      const one = to();
+  for (const [option, encrypted] of [["--http2", true], ["--http2-prior-knowledge", true], ["--http2-prior-knowledge", false]]) {
+    const way = encrypted ? "over TLS" : "in the clear";
+    test(`curl ${option} ${way}: each event is printed when it is sent, and the end is an end`, async () => {
+      const one = encrypted ? hub : plain;
       const client = curl("-N", "-i", option, `${one.url}/sse/subscribe/curl`);
       await client.printed(/event: connected\n[^]*\n\n/);
       for (let number = 0; number < 10; ++number) {
@@ -523,9 +525,10 @@ describe("command line clients", { timeout: 300_000 }, () => {
   const h2load = async (...options) => {
     const client = start("h2load", options);
     assert.equal(await within("the end of h2load", client.exit, 60_000), 0, client.stderr);
-    const [, total, ...counts] = /requests: (\d+) total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(client.stdout);
-    assert.deepEqual(counts, [total, "0", "0", "0"], client.stdout);
-    return client.stdout;
+    const [, total] = /requests: (\d+) total/.exec(client.stdout);
+    const all_well = `${total} done, ${total} succeeded, 0 failed, 0 errored, 0 timeout\n`;
+    assert.ok(client.stdout.includes(all_well), client.stdout);
+    assert.match(client.stdout, new RegExp(`status codes: ${total} 2xx`));
   };
 
   test("h2load: twenty thousand requests over TLS and in the clear, all answered", async () => {
