@@ -70,10 +70,7 @@ class Encryption {
 
   /// Reads the files again whenever SIGHUP comes; without files it is ignored.
   void reload_on_signal(asio::io_context& io) {
-    if (key_.empty()) {
-      std::signal(SIGHUP, SIG_IGN);
-      return;
-    }
+    if (key_.empty()) return;
     signals_ = std::make_unique<asio::signal_set>(io, SIGHUP);
     wait();
   }

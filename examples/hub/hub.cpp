@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <csignal>
 #include <iostream>
 #include <memory>
 #include <mutex>
@@ -341,5 +342,6 @@ int run(int argc, char** argv) {
 }  // namespace hub
 
 int main(int argc, char** argv) {
+  std::signal(SIGHUP, SIG_IGN);  // until it means something: it may come at any time
   return hub::run(argc, argv);
 }

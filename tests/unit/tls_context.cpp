@@ -8,6 +8,7 @@
 #include <spate/tls/detail/ticket_keys.hpp>
 #include <spate/tls/detail/tls_config.hpp>
 #include <spate/tls/tls_context.hpp>
+#include <spate/wire/text.hpp>
 #include "support/catch.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tls_certificates.hpp"
@@ -82,23 +83,23 @@ TEST_CASE("what cannot be used is named, with what to do") {
 
   CHECK_THROWS_AS(TlsContext({.certificate_file = missing, .key_file = key}), std::system_error);
   CHECK_THAT(refusal_of({.certificate_file = missing, .key_file = key}),
-             ContainsSubstring("cannot read the certificate " + missing + ": No such file"));
+             ContainsSubstring("cannot read the certificate " + quote(missing) + ": No such file"));
   CHECK_THAT(refusal_of({.certificate_file = chain, .key_file = folder.path().string()}),
-             ContainsSubstring("cannot read the key " + folder.path().string() + ": Is a directory"));
+             ContainsSubstring("cannot read the key " + quote(folder.path().string()) + ": Is a directory"));
   for (const std::string& broken : {plain, cut, key}) {
     CHECK_THAT(refusal_of({.certificate_file = broken, .key_file = key}),
-               ContainsSubstring("the certificate " + broken + " is no certificate in PEM") &&
+               ContainsSubstring("the certificate " + quote(broken) + " is no certificate in PEM") &&
                    ContainsSubstring("OpenSSL says: "));
   }
   CHECK_THAT(refusal_of({.certificate_file = torn, .key_file = key}),
-             ContainsSubstring("the certificate " + torn + " has a certificate that is broken"));
+             ContainsSubstring("the certificate " + quote(torn) + " has a certificate that is broken"));
   CHECK_THAT(refusal_of({.certificate_file = chain, .key_file = chain}),
-             ContainsSubstring("the key " + chain + " is no private key in PEM"));
+             ContainsSubstring("the key " + quote(chain) + " is no private key in PEM"));
   CHECK_THAT(refusal_of({.certificate_file = chain, .key_file = other_key}),
-             ContainsSubstring("the key " + other_key + " does not belong to the certificate " + chain) &&
+             ContainsSubstring("the key " + quote(other_key) + " does not belong to the certificate " + quote(chain)) &&
                  ContainsSubstring("key values mismatch"));
   CHECK_THAT(refusal_of({.certificate_file = chain, .key_file = locked}),
-             ContainsSubstring("the key " + locked + " is encrypted: decrypt it first"));
+             ContainsSubstring("the key " + quote(locked) + " is encrypted: decrypt it first"));
   CHECK_THAT(refusal_of({.certificate_file = chain}), ContainsSubstring("the key is missing"));
   CHECK_THAT(refusal_of({}), ContainsSubstring("the certificate is missing"));
   CHECK_THAT(refusal_of({.certificate = "x", .key = own.key}), ContainsSubstring("the text of the certificate is no"));

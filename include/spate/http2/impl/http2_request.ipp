@@ -68,9 +68,8 @@ SPATE_DECL void Http2Request::add_field(std::string_view name, std::string_view 
 
 SPATE_DECL bool Http2Request::has_room_for(std::string_view name, std::string_view value) noexcept {
   head_size_ += name.size() + value.size() + field_overhead;
-  if (head_size_ > limits_.max_header_bytes || ++count_ > limits_.max_header_count) {
-    refuse(431, "the header fields are too many or too large");
-  }
+  if (head_size_ > limits_.max_header_bytes) refuse(431, "the header fields are too large");
+  if (++count_ > limits_.max_header_count) refuse(431, "there are too many header fields");
   return status_ == 0;
 }
 

@@ -14,6 +14,7 @@
 #include <spate/config.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/tls/detail/certificates.hpp>
+#include <spate/wire/detail/quote.hpp>
 
 namespace spate::detail {
 
@@ -35,7 +36,7 @@ SPATE_DECL PemText pem_of(const std::string& what, const std::string& file, cons
   if (!text.empty()) return {text, "the text of " + what};
   if (file.empty())
     throw std::invalid_argument("spate::TlsContext: " + what + " is missing: give its file or its text");
-  PemText pem{{}, what + " " + file};
+  PemText pem{{}, what + " " + quote(file)};
   const auto fail = [&] {
     throw std::system_error(errno, std::system_category(), "spate::TlsContext: cannot read " + pem.called);
   };
