@@ -9,7 +9,9 @@
 #include <spate/http2/impl/frame_watch.ipp>
 #include <spate/http2/impl/http2.ipp>
 #include <spate/http2/impl/http2_answer.ipp>
+#include <spate/http2/impl/http2_channels.ipp>
 #include <spate/http2/impl/http2_connection.ipp>
 #include <spate/http2/impl/http2_exchange.ipp>
 #include <spate/http2/impl/http2_framing.ipp>
+#include <spate/http2/impl/http2_input.ipp>
 #include <spate/http2/impl/http2_request.ipp>

@@ -28,6 +28,7 @@
 #include <spate/http2/detail/frame_watch.hpp>
 #include <spate/http2/detail/http2_exchange.hpp>
 #include <spate/http2/detail/http2_framing.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/server/detail/connection_facts.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/stream/detail/shard.hpp>
@@ -173,7 +174,13 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
 
   // Runs `step` for `resident`; what it throws ends that one alone.
   template <typename Step>
-  void run(Resident& resident, Step step) noexcept;
+  void run(Resident& resident, Step step) noexcept {
+    try {
+      run_for(resident, failure_, step);
+    } catch (...) {
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
   // Tells whoever runs the loop what has been thrown.
   void pass_on_failure();
 
@@ -262,6 +269,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
+#include <spate/http2/impl/http2_channels.ipp>
 #include <spate/http2/impl/http2_connection.ipp>
 #include <spate/http2/impl/http2_exchange.ipp>
+#include <spate/http2/impl/http2_input.ipp>
 #endif
