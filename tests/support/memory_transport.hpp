@@ -44,6 +44,8 @@ class MemoryTransport final : public detail::ByteTransport {
 
     /// How many writes have taken something.
     std::size_t writes() const noexcept { return writes_; }
+    /// How much the largest had to give, whether or not all of it was taken.
+    std::size_t largest_write() const noexcept { return largest_write_; }
 
     /// Reads everything, which makes room for more.
     std::string take() { return take(unlimited); }
@@ -109,7 +111,7 @@ class MemoryTransport final : public detail::ByteTransport {
     detail::Ref<detail::Resident> resident_;
     std::string written_, sent_;
     std::size_t room_ = unlimited, split_ = unlimited, writes_left_ = unlimited;
-    std::size_t writes_ = 0;
+    std::size_t writes_ = 0, largest_write_ = 0;
     std::error_code failure_;
     bool awaits_writable_ = false, awaits_readable_ = false;
     bool end_sent_ = false, reset_ = false;
@@ -150,17 +152,20 @@ class MemoryTransport final : public detail::ByteTransport {
     if (client.writes_left_ == 0) error = client.failure_;
     if (error) return 0;
     if (client.writes_left_ != unlimited) --client.writes_left_;
-    std::string bytes;
-    for (std::size_t i = 0; i < count; ++i) {
-      bytes.append(static_cast<const char*>(buffers[i].data()), buffers[i].size());
-    }
-    if (bytes.size() != size) throw std::logic_error("the size of a write is not that of its buffers");
+    std::size_t offered = 0;
+    for (std::size_t i = 0; i < count; ++i) offered += buffers[i].size();
+    if (offered != size) throw std::logic_error("the size of a write is not that of its buffers");
+    client.largest_write_ = std::max(client.largest_write_, size);
     const std::size_t room = client.room_ - std::min(client.room_, client.written_.size());
-    if (room < std::min(bytes.size(), client.split_)) error = asio::error::would_block;
-    bytes.resize(std::min({bytes.size(), client.split_, room}));
-    client.written_ += bytes;
-    if (!bytes.empty()) ++client.writes_;
-    return bytes.size();
+    if (room < std::min(size, client.split_)) error = asio::error::would_block;
+    const std::size_t taken = std::min({size, client.split_, room});
+    for (std::size_t i = 0, left = taken; left > 0; ++i) {
+      const std::size_t part = std::min(buffers[i].size(), left);
+      client.written_.append(static_cast<const char*>(buffers[i].data()), part);
+      left -= part;
+    }
+    if (taken > 0) ++client.writes_;
+    return taken;
   }
 
   void await_writable(int peer) override { at(peer).awaits_writable_ = true; }
