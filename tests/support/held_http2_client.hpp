@@ -157,6 +157,8 @@ class HeldHttp2Client {
       case NGHTTP2_HEADERS:
       case NGHTTP2_CONTINUATION: take_fields(stream, flags, payload); break;
       case NGHTTP2_DATA:
+        forbid(at(stream).status < 200, "DATA before the head of the answer (RFC 9113 8.1)");
+        forbid(at(stream).ended || at(stream).reset, "DATA behind the end of the stream (RFC 9113 5.1)");
         at(stream).body += payload;
         if (!payload.empty()) ++at(stream).pieces;
         break;
@@ -180,8 +182,13 @@ class HeldHttp2Client {
     if ((flags & end_stream) != 0) at(stream).ended = true;
   }
 
+  static void forbid(bool wrong, const char* what) {
+    if (wrong) throw std::logic_error(what);
+  }
+
   void take_fields(Stream stream, std::uint8_t flags, std::string_view payload) {
     Answer& answer = at(stream);
+    forbid(answer.ended || answer.reset, "HEADERS behind the end of the stream (RFC 9113 5.1)");
     const auto* from = reinterpret_cast<const std::uint8_t*>(payload.data());
     std::size_t left = payload.size();
     const bool whole = (flags & end_headers) != 0;
