@@ -47,7 +47,7 @@ class Framed final : private Http2Framing::Events {
   void give(Stream stream, const std::string& bytes, bool ends = false) {
     bodies[stream] += bytes;
     ends_[stream] = ends;
-    framing.resume(stream);
+    framing.resume(stream, stream + offset);
     put();
   }
 
@@ -373,7 +373,7 @@ TEST_CASE("frames come out a few at a time, and nothing needs no memory", "[http
               H2::get(1, "/x"));
   framed.framing.put_head(1, 200, {}, Body::follows);
   framed.bodies[1] = std::string(100'000, 'x');
-  framed.framing.resume(1);
+  framed.framing.resume(1, 101);
   std::string all;
   int times = 0;
   for (std::string out; framed.framing.put_frames(out); out.clear(), ++times) {

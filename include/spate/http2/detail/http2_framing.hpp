@@ -106,7 +106,7 @@ class Http2Framing {
 
   /// There is something to send of a body: `on_piece` is asked for it, until it says Piece::Then::later. What nghttp2
   /// keeps for a body it keeps only so long, and not for the thousands of streams that have nothing to send.
-  void resume(Stream stream);
+  void resume(Stream stream, Channel channel);
 
   /// Ends the stream at once.
   void reset(Stream stream, std::uint32_t code);

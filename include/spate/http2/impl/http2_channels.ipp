@@ -65,7 +65,7 @@ SPATE_DECL int Http2Connection::cost_of_write(std::size_t size) noexcept {
 
 SPATE_DECL std::size_t Http2Connection::offer(Channel channel, const asio::const_buffer* buffers, std::size_t count) {
   offered_ = {channel, buffers, count, 0, 0};
-  framing_.resume(slot(channel).stream);
+  framing_.resume(slot(channel).stream, channel);
   try {
     put_frames();
   } catch (...) {

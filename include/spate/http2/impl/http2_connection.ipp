@@ -163,7 +163,9 @@ SPATE_DECL void Http2Connection::mark_dirty() {
 SPATE_DECL void Http2Connection::put_frames() {
   in_framing_ = true;
   try {
-    while (!is_full() && framing_.put_frames(output_)) continue;
+    // What is offered is made frames of, and no more: what is left of it is known with the next frame.
+    const bool offers = offered_.count > 0;
+    while (!is_full() && (!offers || offered_.count > 0) && framing_.put_frames(output_)) continue;
   } catch (...) {
     in_framing_ = false;
     throw;
@@ -175,7 +177,7 @@ SPATE_DECL void Http2Connection::fill() {
   for (const Channel channel : due_) {
     Slot& at = slot(channel);
     at.due = false;
-    if (at.stream != 0 && !at.over) framing_.resume(at.stream);
+    if (at.stream != 0 && !at.over) framing_.resume(at.stream, channel);
   }
   due_.clear();
   put_frames();

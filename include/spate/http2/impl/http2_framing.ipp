@@ -121,7 +121,7 @@ struct Http2Framing::Callbacks {
 
   static ssize_t read_body(nghttp2_session*, Stream, std::uint8_t* out, std::size_t size, std::uint32_t* flags,
                            nghttp2_data_source* source, void* user_data) {
-    const Piece piece = self(user_data).events_.on_piece(channel_of(source->ptr), out, size);
+    const Piece piece = self(user_data).events_.on_piece(source->fd, out, size);
     if (piece.then != Piece::Then::more) *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (piece.then == Piece::Then::later) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return static_cast<ssize_t>(piece.size);
@@ -336,9 +336,9 @@ SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFi
   if (status >= 200) share(stream, urgency);
 }
 
-SPATE_DECL void Http2Framing::resume(Stream stream) {
+SPATE_DECL void Http2Framing::resume(Stream stream, Channel channel) {
   nghttp2_data_provider provider{};
-  provider.source.ptr = nghttp2_session_get_stream_user_data(session_, stream);
+  provider.source.fd = channel;
   provider.read_callback = &Callbacks::read_body;
   const int failed = nghttp2_submit_data(session_, NGHTTP2_FLAG_END_STREAM, stream, &provider);
   if (failed == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
