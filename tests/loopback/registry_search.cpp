@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -52,16 +53,26 @@ class CountingStore final : public spate::ReplayStore {
     const std::size_t count = events.size() - before;
     read += count;
     if (count > max_read) max_read = count;
-    if (on_fetch) on_fetch(count);
+    const std::function<void(std::size_t)> told = [&] {
+      const std::lock_guard lock(told_mutex_);
+      return on_fetch_;
+    }();
+    if (told) told(count);
     return discarded;
   }
 
   std::atomic<std::size_t> read{0};      // events
   std::atomic<std::size_t> max_read{0};  // at a time
   std::atomic<std::uint64_t> lost{0};    // what is up to here is no more
-  std::function<void(std::size_t)> on_fetch;
+  /// From now on `told` hears of every read; the loop may be in the middle of one.
+  void tell_fetches(std::function<void(std::size_t)> told) {
+    const std::lock_guard lock(told_mutex_);
+    on_fetch_ = std::move(told);
+  }
 
  private:
+  std::mutex told_mutex_;
+  std::function<void(std::size_t)> on_fetch_;
   MemoryReplayStore kept_;
 };
 
@@ -142,11 +153,11 @@ TEST_CASE("a filter that matches nothing is found out in small steps, between wh
   // Somebody who wants the emitter's lock all the time.
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> turns{0}, first{0}, last{0};
-  counted.store->on_fetch = [&](std::size_t count) {
+  counted.store->tell_fetches([&](std::size_t count) {
     if (count == 0) return;
     if (first == 0) first = turns + 1;
     last = turns + 1;
-  };
+  });
   std::thread other([&] {
     while (!stop) {
       hub.emitter.stream_count();
@@ -164,7 +175,7 @@ TEST_CASE("a filter that matches nothing is found out in small steps, between wh
   CHECK(counted.store->read <= events + 1);
   CHECK(counted.store->max_read < 400);
   CHECK(last > first);
-  counted.store->on_fetch = nullptr;
+  counted.store->tell_fetches(nullptr);
 }
 
 TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry][resume][cost]") {
@@ -187,7 +198,7 @@ TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry]
       asio::post(loop, turn);
     }
   };
-  counted.store->on_fetch = [&](std::size_t count) { fetches += count > 0 ? 1U : 0U; };
+  counted.store->tell_fetches([&](std::size_t count) { fetches += count > 0 ? 1U : 0U; });
   asio::post(loop, turn);
   const std::string target = "/anna?event=nothing" + transport, id = cursor == "known" ? hub.id(1) : cursor;
   if (transport.empty()) {
@@ -208,7 +219,7 @@ TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry]
   CHECK(most > 0);
   CHECK(most <= 72);  // of some 500
   CHECK(counted.store->read <= events + 2);
-  counted.store->on_fetch = nullptr;
+  counted.store->tell_fetches(nullptr);
 }
 
 TEST_CASE("what comes while the beginning is looked for is neither lost nor comes twice", "[registry][resume][race]") {
@@ -261,9 +272,9 @@ TEST_CASE("a gap in the middle of a filtered replay is told once, with the first
   hub.emitter.send("anna", Event("the one").name("wanted"));
   // When the first piece has been drawn the store loses the next ones.
   std::atomic<bool> drawn{false};
-  counted.store->on_fetch = [&](std::size_t count) {
+  counted.store->tell_fetches([&](std::size_t count) {
     if (count > 0 && !drawn.exchange(true)) counted.store->lost = 1'500;
-  };
+  });
   EventClient anna = hub.open("/anna?greet=1&event=wanted", hub.id(1));
   CHECK(anna.next().data == "resumed");
   const auto gap = anna.next();
@@ -274,7 +285,7 @@ TEST_CASE("a gap in the middle of a filtered replay is told once, with the first
   hub.emitter.send("anna", Event("live").name("wanted"));
   CHECK(anna.next().data == "live");
   CHECK(hub.server.stats().gaps == 1);
-  counted.store->on_fetch = nullptr;
+  counted.store->tell_fetches(nullptr);
 }
 
 TEST_CASE("what is sent to somebody who has been taken out while their beginning is looked for is not theirs",
