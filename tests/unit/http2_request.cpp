@@ -149,7 +149,7 @@ TEST_CASE("a body is as large as its limit and no larger, however it comes", "[h
   CHECK(post({}, {{"content-length", "99999999999999999999999"}}) == "413 the body is too large");
 }
 
-TEST_CASE("methods that nobody knows, and tunnels, are not implemented", "[http2][request]") {
+TEST_CASE("methods that nobody knows, and tunnels, are answered with 501", "[http2][request]") {
   CHECK(outcome(head_of("BREW", "/x", {})) == "501 the method is not known");
   CHECK(outcome(head_of("get", "/x", {})) == "501 the method is not known");
   CHECK(outcome({{":method", "CONNECT"}, {":authority", "example.org:80"}}) == "501 the method is not known");
