@@ -28,8 +28,9 @@ describe("hostile clients", { timeout: 240_000 }, () => {
   /// That everything was given back: descriptors, users, streams.
   const all_given_back = async () => {
     await until("descriptors to be given back", () => descriptors(hub.program.pid) <= before + 2);
-    await until("streams to be forgotten", async () => (await hub.count()).streams <= 1);
-    assert.deepEqual(await hub.users(), ["bystander"]);
+    // In one condition: a connection whose client has gone may still wait to be accepted when the rest is given back.
+    const only_the_bystander = async () => (await hub.count()).streams <= 1 && (await hub.users()).join() === "bystander";
+    await until("all streams and users but the bystander to be forgotten", only_the_bystander);
   };
   beforeEach(() => (hub = bystander = undefined));
   afterEach(async () => {
