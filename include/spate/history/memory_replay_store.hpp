@@ -46,8 +46,10 @@ class MemoryReplayStore final : public ReplayStore {
 
   SPATE_DECL std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                                  std::vector<StoredEvent>& events) override;
+  SPATE_DECL std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
+                                 std::vector<StoredEvent>& events) override;
 
-  SPATE_DECL std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after,
+  SPATE_DECL std::optional<std::uint64_t> fetch_sequences(const Subscriber& subscriber, std::uint64_t after,
                                                           std::size_t max_bytes,
                                                           std::vector<std::uint64_t>& sequences) override;
 

@@ -1,4 +1,4 @@
-// ReplayLimits: how much a MemoryReplayStore keeps.
+// ReplayLimits: how much a replay store keeps.
 #pragma once
 
 #include <chrono>
@@ -9,6 +9,9 @@ namespace spate {
 /// An event that is kept is made room for at once, by as many others as it takes, up to some hundred. One that is so
 /// large that it displaces more, and many that become too old together, leave the store above its limits for the next
 /// calls, each of which takes out some hundred more. What is too old is never replayed.
+///
+/// When there is too much in all, the audience that holds most loses its oldest event first (a user, a group, a topic,
+/// everybody): whoever is sent much costs nobody else their history.
 struct ReplayLimits {
   /// Events kept for all users together. Zero keeps none: ids are given out, and every missed event is told as a gap.
   std::size_t max_events = 10'000;
@@ -17,6 +20,9 @@ struct ReplayLimits {
   /// its own, and the first one to a user some 150. An event that is larger than all of it is not kept, which is a gap
   /// to those whom it was for and costs nobody else anything.
   std::size_t max_bytes = 256 * 1024 * 1024;
+
+  /// Events kept for each audience: the newest of each user, group, topic, and of everybody. Zero: no limit.
+  std::size_t max_events_per_audience = 0;
 
   /// How long an event is kept. Zero: as long as the other limits allow.
   std::chrono::milliseconds max_age{0};

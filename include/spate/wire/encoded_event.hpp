@@ -7,6 +7,7 @@
 // Encoding happens once however many clients there are; a copy is one counted pointer. Any thread may use any copy.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -47,6 +48,13 @@ class EncodedEvent {
   EncodedEvent() = default;
   explicit EncodedEvent(const Event& event);
 
+  /// The event whose `bytes()` these were: for a store that keeps them elsewhere, in a file for instance. How long it
+  /// was to be kept is not part of them. Throws `std::invalid_argument` when no event has these bytes.
+  static EncodedEvent from_bytes(std::string_view bytes);
+
+  /// The same event without its id.
+  EncodedEvent without_id() const;
+
   /// The event as it stands in a `text/event-stream`, blank line included. (WHATWG 9.2.6)
   std::string_view bytes() const noexcept { return view(head().bytes_at, head().bytes_size); }
   /// The same as one HTTP/1.1 chunk. (RFC 9112 7.1)
@@ -57,6 +65,8 @@ class EncodedEvent {
   std::string_view name() const noexcept { return view(head().name_at, head().name_size); }
   /// Whether clients dispatch it, that is, whether it has data. (WHATWG 9.2.6)
   bool has_data() const noexcept { return head().has_data; }
+  /// How long a store is to keep it at the most; zero: as long as its limits allow.
+  std::chrono::milliseconds kept_for() const noexcept { return head().kept_for; }
 
   /// Bytes of memory that all copies share, for whoever keeps many events.
   std::size_t footprint() const noexcept {
@@ -77,6 +87,7 @@ class EncodedEvent {
     std::uint32_t id_at = 0, id_size = 0;
     std::uint32_t name_at = 0, name_size = 0;
     bool has_data = false;
+    std::chrono::milliseconds kept_for{0};
   };
 
   explicit EncodedEvent(detail::Ref<detail::Block> block) noexcept : block_(std::move(block)) {}
@@ -109,8 +120,14 @@ class EventEncoder {
   EncodedEvent finish(std::string_view id) &&;
 
  private:
+  friend class EncodedEvent;
+  EventEncoder() = default;
+
   static constexpr std::size_t chunk_room = 8 + 2;
   static constexpr std::size_t retry_room = 7 + 20 + 1;
+
+  // Room for the head, the beginning of a chunk, an id, `size` bytes, and the end of a chunk.
+  void make_room(std::size_t id_room, std::size_t size);
 
   static std::size_t field_size(std::string_view field, std::string_view value) noexcept;
   static std::size_t lines_size(std::size_t field, std::string_view text);

@@ -3,6 +3,8 @@
 //   spate::Event("hello");
 //   spate::Event(json).name("memory").id("42").retry(3s);
 //   spate::Event().comment("still here");
+//   spate::Event("alice is typing").keep(false);        // for who is listening now, and never replayed
+//   spate::Event("door open").keep_for(10min);
 //
 // A value type without threads of its own: one thread at a time may change it, any number may read it. What cannot
 // be sent is refused when the event is built, by `std::invalid_argument` that quotes the offending text, so that no
@@ -31,6 +33,8 @@ class Event {
   /// The longest reconnection time accepted. A client told to wait longer than a day has been told to go away.
   /// (WHATWG 9.2.6)
   static constexpr std::chrono::milliseconds max_retry = std::chrono::hours(24);
+  /// The longest time that an event may ask to be kept: a hundred years.
+  static constexpr std::chrono::milliseconds max_keep_for = std::chrono::hours(24 * 365 * 100);
 
   /// An event without data. Clients do not dispatch it, but its id and reconnection time count, and a comment keeps
   /// the connection busy. (WHATWG 9.2.6, 9.2.7)
@@ -72,6 +76,16 @@ class Event {
   Event& comment(std::string_view comment) &;
   Event&& comment(std::string_view comment) && { return std::move(this->comment(comment)); }
 
+  /// Whether an Emitter keeps it for those who come back. One that is not kept reaches who is listening now; it has no
+  /// id, moves no client's position, and whoever misses it is told of no gap. Clients see nothing of this.
+  Event& keep(bool keep) & noexcept;
+  Event&& keep(bool keep) && noexcept { return std::move(this->keep(keep)); }
+
+  /// Sets how long an Emitter keeps it at the most, to the millisecond. Who comes later is told of no gap: it has
+  /// expired. Throws `std::invalid_argument` unless it is positive and at most `max_keep_for`.
+  Event& keep_for(std::chrono::milliseconds time) &;
+  Event&& keep_for(std::chrono::milliseconds time) && { return std::move(this->keep_for(time)); }
+
   /// The data with its line ends normalised, or nothing for an event without data.
   const std::optional<std::string>& data() const noexcept { return data_; }
   /// The name; empty when absent.
@@ -79,6 +93,9 @@ class Event {
   const std::optional<std::string>& id() const noexcept { return id_; }
   const std::optional<std::chrono::milliseconds>& retry() const noexcept { return retry_; }
   const std::optional<std::string>& comment() const noexcept { return comment_; }
+  bool kept() const noexcept { return kept_; }
+  /// How long it is kept at the most; zero: as long as the store's limits allow.
+  std::chrono::milliseconds kept_for() const noexcept { return kept_for_; }
 
   bool operator==(const Event& other) const;
 
@@ -94,6 +111,8 @@ class Event {
   std::optional<std::string> id_;
   std::optional<std::chrono::milliseconds> retry_;
   std::optional<std::string> comment_;
+  std::chrono::milliseconds kept_for_{0};
+  bool kept_ = true;
 };
 
 }  // namespace spate

@@ -40,6 +40,8 @@ struct BusMessage {
       case Audience::Kind::user: return Audience::user(names.front());
       case Audience::Kind::users: return Audience::users(names);
       case Audience::Kind::group: return Audience::group(names.front());
+      case Audience::Kind::topic: return Audience::topic(names.front());
+      case Audience::Kind::topics: return Audience::topics(names);
       case Audience::Kind::everybody: break;
     }
     return Audience::everybody();
@@ -59,10 +61,12 @@ class BusMessageCodec {
     switch (audience.kind()) {
       case Audience::Kind::user:
       case Audience::Kind::group:
+      case Audience::Kind::topic:
         put_number(out, 1, 4);
         put_text(out, audience.name());
         break;
       case Audience::Kind::users:
+      case Audience::Kind::topics:
         put_number(out, audience.names().size(), 4);
         for (const std::string& name : audience.names()) put_text(out, name);
         break;

@@ -39,6 +39,9 @@ class History {
   /// The newest sequence number; 0 before the first.
   std::uint64_t newest() const { return store_ == nullptr ? 0 : store_->newest(); }
 
+  /// The newest sequence number that was given to an event; of one that is kept later it may be ahead of `newest`.
+  std::uint64_t newest_given() const { return store_ == nullptr ? 0 : store_->newest_given(); }
+
   std::string id_of(std::uint64_t sequence) const {
     return store_ == nullptr ? std::string() : format_event_id(store_->epoch(), sequence);
   }
@@ -64,25 +67,38 @@ class History {
   /// The position just before `next`; that of the newest event when `next` is 0, as nothing follows.
   std::uint64_t position_before(std::uint64_t next) const { return next == 0 ? store_->newest() : next - 1; }
 
-  /// The first event for `user` after `after`; 0 when there is none.
-  std::uint64_t first_after(std::string_view user, std::uint64_t after);
+  /// The first event for `subscriber` after `after`; 0 when there is none.
+  std::uint64_t first_after(const Subscriber& subscriber, std::uint64_t after);
 
-  std::optional<std::uint64_t> sequence_of(const Cursor& cursor) const { return cursor.sequence_in(store_->epoch()); }
+  /// Where `cursor` is; nothing when the store has not given it out.
+  std::optional<std::uint64_t> sequence_of(const Cursor& cursor) const;
 
   // The same as of the store.
 
-  bool at_hand(std::string_view user, std::uint64_t after, std::size_t max_bytes, const ReplayStore::Waiter& waiter) {
-    return store_->at_hand(user, after, max_bytes, waiter);
+  bool at_hand(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
+               const ReplayStore::Waiter& waiter) {
+    return store_->at_hand(subscriber, after, max_bytes, waiter);
   }
-  std::uint64_t discarded(std::string_view user) { return store_->discarded(user); }
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+  std::uint64_t discarded(const Subscriber& subscriber) { return store_->discarded(subscriber); }
+  std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) {
-    return store_->fetch(user, after, max_bytes, events);
+    return store_->fetch(subscriber, after, max_bytes, events);
   }
-  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+  std::optional<std::uint64_t> fetch_sequences(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                                                std::vector<std::uint64_t>& sequences) {
-    return store_->fetch_sequences(user, after, max_bytes, sequences);
+    return store_->fetch_sequences(subscriber, after, max_bytes, sequences);
   }
+  bool newest_at_hand(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
+                      const ReplayStore::Waiter& waiter) {
+    return store_->newest_at_hand(subscriber, before, max_bytes, waiter);
+  }
+  void fetch_newest(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
+                    std::vector<StoredEvent>& events) {
+    store_->fetch_newest(subscriber, before, max_bytes, events);
+  }
+  bool keeps_later() const noexcept { return store_ != nullptr && store_->keeps_later(); }
+  bool delivers_first() const noexcept { return store_->delivers_first(); }
+  void settle(std::vector<ReplayStore::Settled>& settled) { store_->settle(settled); }
 
  private:
   ReplayStore* const store_;

@@ -39,10 +39,10 @@ class MemoryHistory {
 
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event);
 
-  std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+  std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events);
 
-  std::optional<std::uint64_t> fetch_sequences(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+  std::optional<std::uint64_t> fetch_sequences(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                                                std::vector<std::uint64_t>& sequences);
 
   bool restart(std::string_view epoch);
@@ -187,7 +187,8 @@ class MemoryHistory {
 
   // Visits the records that `fetch` speaks of, in its order, and returns what it does.
   template <typename Visit>
-  std::uint64_t for_each_owed(std::string_view user, std::uint64_t after, std::size_t max_bytes, Visit&& visit) {
+  std::uint64_t for_each_owed(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes, Visit&& visit) {
+    const std::string_view user = subscriber.user;
     begin();
     // What is too old counts as discarded, though it may be here yet.
     const std::uint64_t of_age = trim(0) ? first_ : first_of_age();

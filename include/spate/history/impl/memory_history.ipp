@@ -37,17 +37,18 @@ SPATE_DECL void MemoryHistory::append(std::uint64_t sequence, const Audience& au
   trim(work_of(audience));
 }
 
-SPATE_DECL std::uint64_t MemoryHistory::fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
+SPATE_DECL std::uint64_t MemoryHistory::fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                                               std::vector<StoredEvent>& events) {
-  return for_each_owed(user, after, max_bytes, [&](const Record& record) {
+  return for_each_owed(subscriber, after, max_bytes, [&](const Record& record) {
     events.push_back({record.sequence, record.event});
   });
 }
 
-SPATE_DECL std::optional<std::uint64_t> MemoryHistory::fetch_sequences(std::string_view user, std::uint64_t after,
-                                                                       std::size_t max_bytes,
+SPATE_DECL std::optional<std::uint64_t> MemoryHistory::fetch_sequences(const Subscriber& subscriber,
+                                                                       std::uint64_t after, std::size_t max_bytes,
                                                                        std::vector<std::uint64_t>& sequences) {
-  return for_each_owed(user, after, max_bytes, [&](const Record& record) { sequences.push_back(record.sequence); });
+  return for_each_owed(subscriber, after, max_bytes,
+                       [&](const Record& record) { sequences.push_back(record.sequence); });
 }
 
 SPATE_DECL bool MemoryHistory::restart(std::string_view epoch) {
@@ -108,7 +109,9 @@ SPATE_DECL std::size_t MemoryHistory::cost_of(const Audience& audience, const En
   switch (audience.kind()) {
     case Audience::Kind::user:
     case Audience::Kind::group: cost += cost_of_track(audience.name()) + allocated(sizeof(std::uint64_t)); break;
-    case Audience::Kind::everybody: break;
+    case Audience::Kind::everybody:
+    case Audience::Kind::topic:
+    case Audience::Kind::topics: break;
     case Audience::Kind::users:
       cost += allocated(audience.names().size() * sizeof(Track*));
       for (const std::string& name : audience.names()) {
@@ -171,7 +174,9 @@ SPATE_DECL void MemoryHistory::enter(Record& record, std::uint64_t number, const
   switch (audience.kind()) {
     case Audience::Kind::user: record.track = &track(users_, audience.name()); break;
     case Audience::Kind::group: record.track = &track(groups_, audience.name()); break;
-    case Audience::Kind::everybody: record.track = &everybody_; break;
+    case Audience::Kind::everybody:
+    case Audience::Kind::topic:
+    case Audience::Kind::topics: record.track = &everybody_; break;
     case Audience::Kind::users:
       record.tracks.reserve(audience.names().size());
       for (const std::string& name : audience.names()) {
@@ -204,7 +209,9 @@ SPATE_DECL void MemoryHistory::discard_at_once(std::uint64_t sequence, const Aud
   switch (audience.kind()) {
     case Audience::Kind::user: discard_at_once(sequence, users_, audience.name()); break;
     case Audience::Kind::group: discard_at_once(sequence, groups_, audience.name()); break;
-    case Audience::Kind::everybody: everybody_.discarded = sequence; break;
+    case Audience::Kind::everybody:
+    case Audience::Kind::topic:
+    case Audience::Kind::topics: everybody_.discarded = sequence; break;
     case Audience::Kind::users:
       for (const std::string& name : audience.names()) discard_at_once(sequence, users_, name);
   }

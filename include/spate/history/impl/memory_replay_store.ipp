@@ -28,13 +28,18 @@ SPATE_DECL void MemoryReplayStore::append(std::uint64_t sequence, const Audience
 
 SPATE_DECL std::uint64_t MemoryReplayStore::fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                                                   std::vector<StoredEvent>& events) {
-  return history_->fetch(user, after, max_bytes, events);
+  return fetch(Subscriber(user), after, max_bytes, events);
 }
 
-SPATE_DECL std::optional<std::uint64_t> MemoryReplayStore::fetch_sequences(std::string_view user, std::uint64_t after,
-                                                                           std::size_t max_bytes,
+SPATE_DECL std::uint64_t MemoryReplayStore::fetch(const Subscriber& subscriber, std::uint64_t after,
+                                                  std::size_t max_bytes, std::vector<StoredEvent>& events) {
+  return history_->fetch(subscriber, after, max_bytes, events);
+}
+
+SPATE_DECL std::optional<std::uint64_t> MemoryReplayStore::fetch_sequences(const Subscriber& subscriber,
+                                                                           std::uint64_t after, std::size_t max_bytes,
                                                                            std::vector<std::uint64_t>& sequences) {
-  return history_->fetch_sequences(user, after, max_bytes, sequences);
+  return history_->fetch_sequences(subscriber, after, max_bytes, sequences);
 }
 
 SPATE_DECL bool MemoryReplayStore::restart(std::string_view epoch) {

@@ -77,6 +77,8 @@ class UserIndex {
       }
       case Audience::Kind::group: order_.for_each(audience.name(), visit); break;
       case Audience::Kind::everybody: order_.for_each({}, visit); break;
+      case Audience::Kind::topic:
+      case Audience::Kind::topics: break;  // those of the topics themselves
     }
   }
 

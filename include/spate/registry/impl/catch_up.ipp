@@ -25,7 +25,7 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
   up_to = std::min(up_to, last);
   const std::size_t max_bytes = subscription.filter() == nullptr ? max_bytes_per_draw : StartSearch::step;
   const StoreWaiter waiter(subscription);
-  if (!history_.at_hand(user, drawn.drawn_up_to, max_bytes, waiter)) {
+  if (!history_.at_hand(Subscriber(user), drawn.drawn_up_to, max_bytes, waiter)) {
     drawn.waits = true;
     return drawn;
   }
@@ -36,7 +36,7 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
       return drawn;
     }
   }
-  const std::uint64_t discarded = history_.fetch(user, subscription.replay.drawn_up_to, max_bytes, batch);
+  const std::uint64_t discarded = history_.fetch(Subscriber(user), subscription.replay.drawn_up_to, max_bytes, batch);
   bool all = batch.empty();
   if (all && departure == nullptr) {
     subscription.shard().post(call<&Subscription::go_live>(Ref<Subscription>(&subscription)));
@@ -63,7 +63,7 @@ SPATE_DECL const ReplayPacker::Piece* CatchUp::find_packed(const Subscription& s
                                                            const ReplayPacker& packed) {
   sequences_.clear();
   const auto discarded =
-      history_.fetch_sequences(user, subscription.replay.drawn_up_to, max_bytes_per_draw, sequences_);
+      history_.fetch_sequences(Subscriber(user), subscription.replay.drawn_up_to, max_bytes_per_draw, sequences_);
   if (!discarded || *discarded > std::max(subscription.replay.drawn_up_to, subscription.replay.told)) return nullptr;
   return packed.find(subscription.generation, sequences_);
 }

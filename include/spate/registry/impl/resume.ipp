@@ -39,7 +39,7 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user
     const std::optional<std::uint64_t> sequence = history_.sequence_of(pending.cursor);
     if (sequence && *sequence <= newest) {
       // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
-      if (history_.discarded(user) <= *sequence) {
+      if (history_.discarded(Subscriber(user)) <= *sequence) {
         return Start{*sequence, *sequence < newest ? *sequence + 1 : 0, std::nullopt, *sequence};
       }
       search.after = *sequence;
@@ -50,21 +50,22 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user
   }
   const StoreWaiter waiter(*pending.subscription);
   const auto waits_for_store = [&](std::uint64_t after, std::size_t bytes) {
-    return search.waits = !history_.at_hand(user, after, bytes, waiter);
+    return search.waits = !history_.at_hand(Subscriber(user), after, bytes, waiter);
   };
   if (search.found > 0 && waits_for_store(search.found - 1, 0)) return std::nullopt;
-  if (search.found > 0 && history_.first_after(user, search.found - 1) != search.found) {
+  if (search.found > 0 && history_.first_after(Subscriber(user), search.found - 1) != search.found) {
     search.after = std::exchange(search.found, 0);  // the store has discarded it meanwhile
   }
   const std::size_t step = subscription.filter() == nullptr ? 0 : StartSearch::step;
   if (search.found == 0 && waits_for_store(search.after, step)) return std::nullopt;
-  if (search.found == 0 && subscription.filter() == nullptr) search.found = history_.first_after(user, search.after);
+  if (search.found == 0 && subscription.filter() == nullptr)
+    search.found = history_.first_after(Subscriber(user), search.after);
   if (search.found == 0 && subscription.filter() != nullptr) {
-    history_.fetch(user, search.after, step, search.batch);
+    history_.fetch(Subscriber(user), search.after, step, search.batch);
     if (!search.batch.empty()) return std::nullopt;
   }
   // What is missing now is told by this gap, or is not asked for.
-  return Start{history_.position_before(search.found), search.found, search.gap, history_.discarded(user)};
+  return Start{history_.position_before(search.found), search.found, search.gap, history_.discarded(Subscriber(user))};
 }
 
 SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& cursor, Greeting&& greeting,

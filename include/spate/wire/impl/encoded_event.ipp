@@ -9,6 +9,7 @@
 
 #include <spate/config.hpp>
 #include <spate/wire/detail/quote.hpp>
+#include <spate/wire/detail/utf8.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
@@ -48,6 +49,76 @@ SPATE_DECL char* EventEncoder::put(char* out, std::string_view text) noexcept {
   return std::copy(text.begin(), text.end(), out);
 }
 
+SPATE_DECL EncodedEvent EncodedEvent::from_bytes(std::string_view bytes) {
+  const auto refuse = [bytes](const char* why) {
+    throw std::invalid_argument(std::string("spate::EncodedEvent: these bytes are no event, ") + why + ": " +
+                                detail::quote(bytes.substr(0, 200)));
+  };
+  if (bytes.size() > UINT32_MAX - 1024) refuse("they are too many");
+  if (detail::valid_utf8_prefix(bytes) != bytes.size()) refuse("they are not valid UTF-8");
+  if (bytes.find('\r') != std::string_view::npos) refuse("a line of them ends with a CR");
+  EventEncoder encoder;
+  encoder.make_room(0, bytes.size());
+  Head& head = *encoder.head_;
+  encoder.end_ = EventEncoder::put(encoder.start_, bytes);
+  const std::uint32_t start = encoder.offset(encoder.start_);
+  // Fields come in the order in which they are encoded, whose ranks these are.
+  enum : int { id, comment, event, retry, data };
+  int rank = id;
+  std::size_t at = 0;
+  for (;;) {
+    const std::size_t end = bytes.find('\n', at);
+    if (end == std::string_view::npos) refuse("they end within a line");
+    const std::string_view line = bytes.substr(at, end - at);
+    if (line.empty()) break;
+    const std::size_t colon = line.find(':');
+    if (colon == std::string_view::npos) refuse("a line of them is no field");
+    const std::string_view field = line.substr(0, colon);
+    std::string_view value = line.substr(colon + 1);
+    if (!value.empty() && value.front() != ' ') refuse("a field of them lacks its space");
+    if (!value.empty()) value.remove_prefix(1);
+    const int its = field == "id"      ? id
+                    : field.empty()    ? comment
+                    : field == "event" ? event
+                    : field == "retry" ? retry
+                    : field == "data"  ? data
+                                       : -1;
+    const bool repeats = its == comment || its == data;
+    if (its < 0 || its < rank) refuse("a field of them has no place there");
+    rank = repeats ? its : its + 1;
+    const std::uint32_t value_at = start + static_cast<std::uint32_t>(end - value.size());
+    const auto size = static_cast<std::uint32_t>(value.size());
+    if (its == id) {
+      if (value.find('\0') != std::string_view::npos) refuse("their id has a NUL");
+      head.id_at = value_at;
+      head.id_size = size;
+    } else if (its == event) {
+      head.name_at = value_at;
+      head.name_size = size;
+    } else if (its == retry) {
+      if (value.empty() || value.find_first_not_of("0123456789") != std::string_view::npos)
+        refuse("their retry is no number");
+    } else if (its == data) {
+      head.has_data = true;
+    }
+    at = end + 1;
+  }
+  if (at + 1 != bytes.size()) refuse("something follows its blank line");
+  return std::move(encoder).finish();
+}
+
+SPATE_DECL EncodedEvent EncodedEvent::without_id() const {
+  if (head().id_at == 0) return *this;
+  return from_bytes(bytes().substr(head().id_at + head().id_size + 1 - head().bytes_at));
+}
+
+SPATE_DECL void EventEncoder::make_room(std::size_t id_room, std::size_t size) {
+  constexpr std::size_t head_room = sizeof(EncodedEvent::Head);
+  block_ = detail::Block::make(head_room + chunk_room + id_room + size + 2);
+  head_ = new (block_->data()) EncodedEvent::Head;
+  start_ = block_->data() + head_room + chunk_room + id_room;
+}
+
 SPATE_DECL EventEncoder::EventEncoder(const Event& event) {
   // event-block = *( comment / "event: " name / "retry: " digits / "id: " id / "data: " line ) LF
   const std::size_t id_size = event.id() ? field_size("id", *event.id()) : 0;
@@ -57,12 +128,7 @@ SPATE_DECL EventEncoder::EventEncoder(const Event& event) {
   if (event.retry()) size += retry_room;
   if (event.data()) size += lines_size(4, *event.data());
 
-  constexpr std::size_t head_room = sizeof(EncodedEvent::Head);
-  const std::size_t id_room = std::max(id_size, field_size("id", {}) + max_late_id);
-  block_ = detail::Block::make(head_room + chunk_room + id_room + size + 2);
-  head_ = new (block_->data()) EncodedEvent::Head;
-  start_ = block_->data() + head_room + chunk_room + id_room;
-
+  make_room(std::max(id_size, field_size("id", {}) + max_late_id), size);
   char* out = start_;
   if (event.comment()) out = put_lines(out, "", *event.comment());
   if (!event.name().empty()) {
@@ -80,6 +146,7 @@ SPATE_DECL EventEncoder::EventEncoder(const Event& event) {
   out = put(out, "\n");
   end_ = out;
   head_->has_data = event.data().has_value();
+  head_->kept_for = event.kept_for();
   if (event.id()) put_id(*event.id());
 }
 

@@ -45,6 +45,20 @@ SPATE_DECL Event& Event::comment(std::string_view comment) & {
   return *this;
 }
 
+SPATE_DECL Event& Event::keep(bool keep) & noexcept {
+  kept_ = keep;
+  return *this;
+}
+
+SPATE_DECL Event& Event::keep_for(std::chrono::milliseconds time) & {
+  if (time.count() <= 0 || time > max_keep_for) {
+    throw std::invalid_argument("spate::Event: an event is kept for one millisecond to a hundred years, not for " +
+                                std::to_string(time.count()) + " ms");
+  }
+  kept_for_ = time;
+  return *this;
+}
+
 SPATE_DECL void Event::refuse(std::string_view text, std::string_view forbidden, const char* field) {
   if (text.find_first_of(forbidden) != std::string_view::npos) {
     throw std::invalid_argument(std::string("spate::Event: ") + field + " must not contain a line end" +
