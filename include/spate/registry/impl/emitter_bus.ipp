@@ -25,6 +25,7 @@ class BusLink final : public BusListener {
     emitter_->appended(sequence, audience, event);
   }
   void reached_end(std::uint64_t newest) override { emitter_->reached_end(newest); }
+  void commanded(const UserCommand& command) override { emitter_->commanded(command); }
   std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const override {
     return emitter_->users_here(after, limit);
   }
@@ -46,6 +47,8 @@ SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view aft
   const Lock lock(mutex_);
   return members_.users_after(after, limit);
 }
+
+SPATE_DECL void EmitterCore::commanded(const UserCommand&) {}
 
 // ---- a bus that relays ----
 
