@@ -46,8 +46,10 @@
 // What is not to be kept (Event::keep) goes through the log like the rest, takes a number and room there, and is kept
 // by no node. An event that is to be kept for a while (Event::keep_for) is so from when Redis put it into the log, by
 // the clock of Redis; a node that reads it later keeps it for what is left. It leaves the log with the others, not when
-// it expires. Without a log it counts on each node from when it comes there. A command for the streams of a user goes
-// through the log too, in its place among the events; a node that starts skips those that it finds.
+// it expires. Without a log the time counts on each node from when the event comes there. A command for the streams of
+// a user goes through the log too, in its place among the events; a node that starts skips those that it finds. Nodes
+// of an earlier version skip all of this, and what is for topics, and count it (BusStatus::skipped); the rest they
+// read.
 //
 // When a replica takes over, or Redis restarts with older data, it may lack the last events that it, or its master, had
 // confirmed. Each node keeps the end of the log, ten seconds or 16 MiB of it. So nothing is appended for a moment,
