@@ -42,6 +42,14 @@ struct UserCounts {
   std::size_t streams = 0;
 };
 
+/// What all nodes are to do with the streams of one user.
+struct UserCommand {
+  enum class Kind : std::uint8_t { remove, join, leave };
+  Kind kind = Kind::remove;
+  std::string user;
+  std::vector<std::string> topics;  // to join or leave
+};
+
 /// How a bus is, at one moment.
 struct BusStatus {
   bool connected = false;
@@ -84,6 +92,8 @@ class BusListener {
 
   // ---- from both ----
 
+  /// Another node wants it, and beside a log this one, too. From a log it comes in its place among the events.
+  virtual void commanded(const UserCommand& command) = 0;
   /// The users who have streams here, in the order of their ids' bytes: of those after `after` the first `limit`.
   virtual std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const = 0;
   /// How many users and streams are here.
@@ -104,6 +114,13 @@ class Bus {
   /// then `done`, which may be empty, is not called and nobody gets the event from the bus. Otherwise `done` is called
   /// once, like the listener.
   virtual std::error_code publish(const Audience& audience, const Event& event, Published done) = 0;
+
+  /// Queues `command` for all other nodes, and with a log for this one too. Returns an error at once when it is
+  /// refused.
+  virtual std::error_code command(const UserCommand& command) {
+    static_cast<void>(command);
+    return std::make_error_code(std::errc::operation_not_supported);
+  }
 
   /// Begins to tell `listener`; there is one at a time.
   virtual void attach(std::shared_ptr<BusListener> listener) = 0;
