@@ -75,8 +75,8 @@ class Subscription final : public StreamSource {
     return seldom_ && !seldom_->catch_ups.empty() ? &seldom_->catch_ups.front() : nullptr;
   }
   void add(TopicCatchUp catch_up) { obtain_seldom().catch_ups.push_back(std::move(catch_up)); }
-  /// It is live, and will draw again from `position` on: what follows is that it falls behind.
-  void go_back_to(std::uint64_t position) { obtain_seldom().behind_at = position; }
+  /// It is live, and will draw again what comes after `newest`: what follows is that it falls behind.
+  void go_back_to(std::uint64_t newest) { obtain_seldom().behind_at = newest; }
   void end_topic_catch_up() noexcept { seldom_->catch_ups.erase(seldom_->catch_ups.begin()); }
   /// Another log begins, in which all that it is owed is newer than what it has joined.
   void begin_generation() noexcept {
