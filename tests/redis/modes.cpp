@@ -92,6 +92,8 @@ TEST_CASE("three nodes deliver what was sent, each event once, in the order of i
             case Audience::Kind::users: emitter.send(sent.names, event); break;
             case Audience::Kind::group: emitter.send_group(sent.names[0], event); break;
             case Audience::Kind::everybody: emitter.broadcast(event); break;
+            case Audience::Kind::topic:
+            case Audience::Kind::topics: break;
           }
           books[static_cast<std::size_t>(p)].push_back(std::move(sent));
         }

@@ -196,6 +196,8 @@ class HeldRedis final : public detail::RedisIo {
     keyspace_.append(message);
     turn();
   }
+  /// What time it says it is, in ms; its `number`-th entry was put into the log at `number`.
+  void set_time(std::int64_t time) { keyspace_.set_time(time); }
   /// It has another log, or none yet.
   void lose_log(const std::string& epoch = {}) { keyspace_.lose_log(epoch); }
   /// It knows no script any more.

@@ -84,7 +84,10 @@ class RedisKeyspace {
     if (name == "append") return append_from(command.words[2], arguments);
     if (name == "read") return read(arguments[0], std::stoul(arguments[1]));
     if (name == "XREAD") return news(command, now);
-    if (name == "reaches") return resp::integer(entries_.empty() || number_of(arguments[0]) == 0 ? 0 : 1);
+    if (name == "reaches") {
+      const bool reaches = !entries_.empty() && number_of(arguments[0]) != 0;
+      return resp::array({resp::integer(reaches ? 1 : 0), resp::integer(time_)});
+    }
     if (name == "lease") {
       const bool goes_on = std::exchange(holder_, arguments[2]) == arguments[2];
       return resp::array({resp::integer(goes_on ? 1 : 0), resp::integer(0)});
@@ -111,6 +114,8 @@ class RedisKeyspace {
     entries_.clear();
     counters_.clear();
   }
+  /// What time it is, in ms since 1970. The first entry was appended at 1, the second at 2, and so on.
+  void set_time(std::int64_t time) { time_ = time; }
   void flush_scripts() { loaded_.clear(); }
   void lose_lease() { holder_.clear(); }
 
@@ -167,7 +172,8 @@ class RedisKeyspace {
   std::string read(const std::string& from, std::size_t most) const {
     const auto size = static_cast<std::int64_t>(entries_.size());
     return resp::array({resp::bulk(epoch_), resp::integer(size), resp::integer(size), resp::bulk(newest()),
-                        resp::bulk(entries_.empty() ? "" : "1-0"), resp::array(entries_after(from, most))});
+                        resp::bulk(entries_.empty() ? "" : "1-0"), resp::array(entries_after(from, most)),
+                        resp::integer(time_)});
   }
 
   std::optional<std::string> news(const RedisCommand& command, detail::TimePoint now) const {
@@ -176,6 +182,7 @@ class RedisKeyspace {
     return now >= command.at + quiet ? std::optional(resp::nothing()) : std::nullopt;
   }
 
+  std::int64_t time_ = 0;
   std::set<std::string> loaded_;  // scripts
   std::string epoch_;
   std::vector<Entry> entries_;

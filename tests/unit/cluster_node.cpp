@@ -16,6 +16,7 @@
 #include <spate/error.hpp>
 #include "support/catch.hpp"
 #include "support/held_redis.hpp"
+#include "support/noting_listener.hpp"
 #include "support/texts.hpp"
 
 using namespace spate::detail;
@@ -28,17 +29,29 @@ using spate::ClusterMode;
 using spate::Errc;
 using spate::Event;
 using spate::RedisOptions;
+using spate::UserCommand;
 using spate::UserCounts;
 using spate::UserStreams;
 
 namespace {
 
 /// What another node sends.
-std::string message(const std::string& text, std::uint64_t counter = 1) {
-  std::string encoded = BusMessageCodec::encode(Audience::everybody(), Event(text));
+std::string from_another(std::string encoded, std::uint64_t counter) {
   BusMessageCodec::stamp(encoded, 77, counter);
   return encoded;
 }
+std::string message(const Event& event, std::uint64_t counter = 1) {
+  return from_another(BusMessageCodec::encode(Audience::everybody(), event), counter);
+}
+std::string message(const std::string& text, std::uint64_t counter = 1) {
+  return message(Event(text), counter);
+}
+std::string message(const UserCommand& command, std::uint64_t counter = 1) {
+  return from_another(BusMessageCodec::encode(command), counter);
+}
+
+const UserCommand join{UserCommand::Kind::join, "anna", {"room"}};
+const UserCommand removal{UserCommand::Kind::remove, "anna", {}};
 
 /// What an emitter is told, less what has been trimmed after its end.
 class Listener final : public spate::BusListener {
@@ -48,9 +61,12 @@ class Listener final : public spate::BusListener {
   void restarted(std::string_view) override { notes.push_back("restarted"); }
   void trimmed(std::uint64_t sequence) override { notes.push_back("trimmed " + LogId::format(sequence)); }
   void appended(std::uint64_t sequence, const Audience&, const Event& event) override {
-    notes.push_back(LogId::format(sequence) + " " + *event.data());
+    std::string note = LogId::format(sequence) + (event.data() ? " " + *event.data() : "");
+    if (event.kept_for() > 0ms) note += " for " + std::to_string(event.kept_for().count());
+    notes.push_back(note + (event.kept() ? "" : " passing"));
   }
   void reached_end(std::uint64_t newest) override { read_up_to = newest; }
+  void commanded(const UserCommand& command) override { notes.push_back(words_of(command)); }
   std::vector<UserStreams> users_here(std::string_view after, std::size_t) const override {
     return after.empty() ? std::vector<UserStreams>{{"anna", 2}} : std::vector<UserStreams>();
   }
@@ -437,6 +453,121 @@ TEST_CASE("a node that cannot hear what is published notices within half a secon
   CHECK(held.reason() ==
         "no connection to Redis: the Redis that takes commands does not know the connection that listens");
   held.come_back();
+}
+
+// ---- commands, and what is kept for a while ----
+
+TEST_CASE("a node is told the commands that come after it has read the log, its own too, each after its number",
+          "[cluster][node][command]") {
+  HeldNode held;
+  held.redis->lose_log("epoch");
+  held.redis->append(message(join));
+  held.redis->append(message("before", 2));
+  held.come_up();
+  held.redis->append(message(removal, 3));
+  held.redis->append(message("after", 4));
+  CHECK_FALSE(held.node->command(join));
+  held.redis->turn();
+  CHECK(held.take_notes() == Texts{"3-0 passing", "remove anna", "4-0 after", "5-0 passing", "join anna room"});
+  CHECK(held.listener->read_up_to == *LogId::parse("2-0"));
+  held.redis->let_pass(1s);  // in which nothing comes: the end is looked for
+  CHECK(held.listener->read_up_to == *LogId::parse("5-0"));
+  CHECK(held.node->status().published == 1);
+  CHECK(held.node->status().received == 4);
+}
+
+TEST_CASE("commands that are in the log when a node first reads it are old; their numbers are told",
+          "[cluster][node][command]") {
+  HeldNode held;
+  held.redis->lose_log("epoch");
+  held.redis->append(message(join));
+  held.redis->append(message("1", 2));
+  held.begin();
+  CHECK(held.take_notes() == Texts{"restarted", "1-0 passing", "2-0 1"});
+  SECTION("those that came while it was away are told") {
+    held.redis->refuse_connections(true);
+    held.redis->cut();
+    held.redis->append(message(removal, 3));
+    held.redis->append(message("2", 4));
+    held.redis->refuse_connections(false);
+    held.come_back();
+    CHECK(held.take_notes() == Texts{"3-0 passing", "remove anna", "4-0 2"});
+  }
+  SECTION("and so are those of a log that has begun since then") {
+    held.redis->refuse_connections(true);
+    held.redis->cut();
+    held.redis->lose_log("another");
+    held.redis->append(message(removal, 3));
+    held.redis->refuse_connections(false);
+    held.come_back();
+    CHECK(held.take_notes() == Texts{"restarted", "1-0 passing", "remove anna"});
+  }
+  SECTION("but to another listener all are old") {
+    held.redis->append(message(removal, 3));
+    held.take_notes();
+    held.begin();
+    CHECK(held.take_notes() == Texts{"restarted", "1-0 passing", "2-0 1", "3-0 passing"});
+  }
+}
+
+TEST_CASE("whichever operation fails, a command comes once and in its place", "[cluster][node][command]") {
+  const auto lost = GENERATE(HeldRedis::Lost::before, HeldRedis::Lost::after);
+  bool fails = true;
+  for (std::size_t operations = 0; fails; ++operations) {
+    INFO("after " << operations << " operations");
+    HeldNode held;
+    held.redis->fail_after(operations, lost);
+    held.publish("1");
+    CHECK_FALSE(held.node->command(join));
+    held.begin();
+    held.publish("2");
+    fails = held.redis->has_failed();
+    if (fails) held.come_back();
+    CHECK(held.take_notes() == Texts{"restarted", "1-0 1", "2-0 passing", "join anna room", "3-0 2"});
+    CHECK(held.node->status().queued == 0);
+  }
+}
+
+TEST_CASE("a node without a log is told the commands of others, and tells them its own", "[cluster][node][command]") {
+  HeldNode held(in_mode(GENERATE(ClusterMode::directed, ClusterMode::broadcast)));
+  held.come_up();
+  held.redis->publish("spate:all", message(join));
+  held.redis->publish("spate:all", message("1", 2));
+  CHECK(held.take_notes() == Texts{"join anna room", "relayed 1"});
+  CHECK_FALSE(held.node->command(removal));
+  held.redis->turn();
+  held.redis->publish("spate:all", held.redis->last("PUBLISH").words[1]);
+  CHECK(held.take_notes().empty());
+}
+
+TEST_CASE("what is to be kept for a while is kept for what is left of it, by the clock of Redis",
+          "[cluster][node][keep]") {
+  HeldNode held;
+  held.redis->lose_log("epoch");
+  held.redis->append(message(Event("long").keep_for(10s), 1));
+  held.redis->append(message(Event("short").keep_for(5s), 2));
+  held.redis->append(message(Event("typing").keep(false), 3));
+  SECTION("when it is in the log already") {
+    held.redis->set_time(5'001);
+    held.begin();
+    CHECK(held.take_notes() == Texts{"restarted", "1-0 long for 5000", "2-0 short for 1", "3-0 typing passing"});
+  }
+  SECTION("until it has expired") {
+    held.redis->set_time(5'002);
+    held.begin();
+    CHECK(held.take_notes() ==
+          Texts{"restarted", "1-0 long for 4999", "2-0 short for 5000 passing", "3-0 typing passing"});
+  }
+  SECTION("and when it comes") {
+    held.come_up();
+    held.redis->set_time(1'004);
+    held.redis->append(message(Event("late").keep_for(2s), 4));
+    held.redis->append(message(Event("early").keep_for(2s), 5));
+    CHECK(held.take_notes() == Texts{"4-0 late for 1000", "5-0 early for 1001"});
+    held.redis->set_time(3);  // it was set back
+    held.redis->append(message(Event("later").keep_for(2s), 6));
+    CHECK(held.take_notes() == Texts{"6-0 later for 2000"});
+  }
 }
 
 // ---- questions ----

@@ -29,6 +29,7 @@ using spate::ClusterMode;
 using spate::Errc;
 using spate::Event;
 using spate::RedisOptions;
+using spate::UserCommand;
 
 namespace {
 
@@ -109,7 +110,11 @@ class HeldSender {
     }
   }
 
-  static std::string data(const std::string& message) { return *decoded(message).event.data(); }
+  /// The data of an event; of a command its user.
+  static std::string data(const std::string& message) {
+    const BusMessage content = decoded(message);
+    return content.command ? "command " + content.command->user : *content.event.data();
+  }
   /// What the log has.
   Texts logged() const {
     Texts texts;
@@ -158,6 +163,25 @@ TEST_CASE("an event is published when Redis has it and its node has read it back
   CHECK(held.take_notes() == Texts{"hello: published, 1-0"});
   CHECK(held.status().published == 1);
   CHECK(held.status().queued == 0);
+}
+
+TEST_CASE("a command goes into the log in its place, again and again until it is there", "[cluster][sender]") {
+  HeldSender held;
+  held.publish("1");
+  CHECK_FALSE(held.sender->push(UserCommand{UserCommand::Kind::remove, "anna", {}}));
+  held.publish("2");
+  CHECK(held.status().queued == 3);
+  held.redis->hold("append");
+  held.connect();
+  CHECK(held.take_sent() == Texts{"1*", "command anna", "2"});
+  held.redis->cut();
+  held.redis->let_go("append");
+  held.connect();
+  CHECK(held.take_sent() == Texts{"1*", "command anna", "2"});
+  CHECK(held.logged() == Texts{"1", "command anna", "2"});
+  held.read_log();
+  CHECK(held.status().queued == 0);
+  CHECK(held.status().published == 3);
 }
 
 TEST_CASE("the log may be faster than the answer of Redis", "[cluster][sender]") {
@@ -448,6 +472,25 @@ TEST_CASE("without a log an event is published when Redis says so; those for one
   if (mode == ClusterMode::directed) CHECK(held.redis->last("route").arguments[2] == "anna");
 }
 
+TEST_CASE("without a log commands, and what is for topics, go to all nodes", "[cluster][sender][relay]") {
+  HeldSender held(in_mode(GENERATE(ClusterMode::directed, ClusterMode::broadcast)));
+  held.connect();
+  held.redis->take_heard();
+  const std::vector<std::string> topics{"a", "b"};
+  held.publish("one", Audience::topic("a"));
+  CHECK_FALSE(held.sender->push(UserCommand{UserCommand::Kind::join, "anna", {"a"}}));
+  held.redis->turn();
+  held.publish("several", Audience::topics(topics));
+  CHECK(held.redis->take_heard() == Texts(3, "PUBLISH"));
+  Texts sent;
+  for (const HeldRedis::Command& publish : held.redis->all("PUBLISH")) {
+    CHECK(publish.words[0] == "spate:all");
+    sent.push_back(HeldSender::data(publish.words[1]));
+  }
+  CHECK(sent == Texts{"one", "command anna", "several"});
+  CHECK(held.status().published == 3);
+}
+
 TEST_CASE("without a log an event whose answer is lost is given up, and those after it wait",
           "[cluster][sender][relay]") {
   HeldSender held(in_mode(ClusterMode::broadcast));
@@ -510,7 +553,8 @@ TEST_CASE("a queue that is full refuses, and so does one that could not be serve
   held.no_memory = false;
   CHECK_FALSE(held.publish("3"));
   CHECK(held.publish("4") == Errc::bus_queue_full);
-  CHECK(held.status().refused == 1);
+  CHECK(held.sender->push(UserCommand{UserCommand::Kind::remove, "anna", {}}) == Errc::bus_queue_full);
+  CHECK(held.status().refused == 2);
   held.connect();
   CHECK(held.logged() == Texts{"1", "3"});
 }
@@ -525,5 +569,6 @@ TEST_CASE("what is queued when the bus closes is given up, and nothing more is t
   held.sender->close();
   CHECK(held.take_notes() == Texts{"2: " + make_error_code(Errc::shut_down).message()});
   CHECK(held.publish("3") == Errc::shut_down);
+  CHECK(held.sender->push(UserCommand{UserCommand::Kind::remove, "anna", {}}) == Errc::shut_down);
   CHECK(held.take_notes().empty());
 }

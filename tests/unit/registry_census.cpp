@@ -34,6 +34,7 @@ class Node final : public spate::BusListener {
   void trimmed(std::uint64_t) override {}
   void appended(std::uint64_t, const Audience&, const Event&) override {}
   void reached_end(std::uint64_t) override {}
+  void commanded(const spate::UserCommand&) override {}
   AllUsers users_here(std::string_view after, std::size_t limit) const override {
     AllUsers some;
     for (const UserStreams& user : users_) {

@@ -4,13 +4,14 @@
 //   spate::EmitterOptions options;
 //   options.bus = network->join();
 //
-// It keeps the promises of a bus and has none of its faults, unless a test asks for them: a node can be held back, and
-// the log can be lost.
+// It keeps the promises of a bus and has none of its faults, unless a test asks for them: a node can be held back, the
+// log can be lost, and time is what the test says.
 //
 // Threads: any may call it. It tells its listeners on a strand of the executor, whose context must outlive it.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -41,7 +42,10 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   explicit InProcessBus(std::shared_ptr<InProcessNetwork> network) : network_(std::move(network)) {}
 
   inline bool keeps_log() const noexcept override;
-  inline std::error_code publish(const Audience& audience, const Event& event, Published done) override;
+  std::error_code publish(const Audience& audience, const Event& event, Published done) override {
+    return push(detail::BusMessage::of(audience, event), std::move(done));
+  }
+  std::error_code command(const UserCommand& command) override { return push(detail::BusMessage::of(command), {}); }
   inline void attach(std::shared_ptr<BusListener> listener) override;
   void detach() override {
     std::shared_ptr<BusListener> dropped;  // destroyed after the lock
@@ -65,6 +69,8 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
  private:
   friend class InProcessNetwork;
 
+  inline std::error_code push(detail::BusMessage&& message, Published done);
+
   std::shared_ptr<BusListener> listener() const {
     const detail::Lock lock(mutex_);
     return listener_;
@@ -85,14 +91,18 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
   bool missed_ = false;      // while held: something that was only relayed
   std::uint64_t epoch_ = 0;  // the log that this node has begun to read
   std::size_t read_ = 0;     // entries of it
+  bool has_read_ = false;    // a log to its end: what comes now is new
 };
 
 class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
  public:
   enum class Kind : std::uint8_t { log, relay };
+  using Clock = std::chrono::steady_clock;
 
-  InProcessNetwork(const asio::any_io_executor& executor, Kind kind)
-      : strand_(asio::make_strand(executor)), kind_(kind) {}
+  /// `now` is for tests; by default the steady clock. It is asked on the strand.
+  InProcessNetwork(const asio::any_io_executor& executor, Kind kind,
+                   std::function<Clock::time_point()> now = &Clock::now)
+      : strand_(asio::make_strand(executor)), kind_(kind), now_(std::move(now)) {}
 
   /// A bus for one more emitter.
   std::shared_ptr<InProcessBus> join() {
@@ -117,6 +127,7 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
   struct Entry {
     std::uint64_t sequence;
     detail::BusMessage message;
+    Clock::time_point at;
   };
 
   // Never inside the call: a bus tells nothing to whoever calls it.
@@ -131,18 +142,26 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
       ++status.published;
     });
     if (kind_ == Kind::log) {
-      entries_.push_back({sequence, std::move(message)});
+      entries_.push_back({sequence, std::move(message), now_()});
       tell_all();
     } else {
       for (const auto& node : nodes()) {
         if (node == from) continue;
         node->missed_ |= node->held_;
         if (node->held_) continue;
-        if (const auto to = node->listener()) to->relayed(message.audience(), message.event);
+        if (const auto to = node->listener()) relay(*to, message);
         node->change_status([](BusStatus& status) { ++status.received; });
       }
     }
     if (done) done({}, sequence);
+  }
+
+  static void relay(BusListener& to, const detail::BusMessage& message) {
+    if (message.command) {
+      to.commanded(*message.command);
+    } else {
+      to.relayed(message.audience(), message.event);
+    }
   }
 
   void tell_all() {
@@ -159,8 +178,12 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
     }
     for (; node.read_ < entries_.size(); ++node.read_) {
       const Entry& entry = entries_[node.read_];
-      to->appended(entry.sequence, entry.message.audience(), entry.message.event);
+      detail::BusMessage message = entry.message;
+      message.grow_older(std::chrono::duration_cast<std::chrono::milliseconds>(now_() - entry.at));
+      to->appended(entry.sequence, message.audience(), message.event);
+      if (message.command && node.has_read_) to->commanded(*message.command);
     }
+    node.has_read_ = true;
     to->reached_end(entries_.empty() ? 0 : entries_.back().sequence);
   }
 
@@ -188,6 +211,7 @@ class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
 
   const asio::any_io_executor strand_;
   const Kind kind_;
+  const std::function<Clock::time_point()> now_;
 
   // On the strand.
   std::vector<std::weak_ptr<InProcessBus>> nodes_;
@@ -200,15 +224,7 @@ inline bool InProcessBus::keeps_log() const noexcept {
   return network_->kind_ == InProcessNetwork::Kind::log;
 }
 
-inline std::error_code InProcessBus::publish(const Audience& audience, const Event& event, Published done) {
-  detail::BusMessage message;
-  message.kind = audience.kind();
-  if (audience.kind() == Audience::Kind::users) {
-    message.names.assign(audience.names().begin(), audience.names().end());
-  } else {
-    message.names.emplace_back(audience.name());
-  }
-  message.event = event;
+inline std::error_code InProcessBus::push(detail::BusMessage&& message, Published done) {
   change_status([](BusStatus& status) { ++status.queued; });
   network_->run([from = shared_from_this(), message = std::move(message), done = std::move(done)](
                     InProcessNetwork& network) mutable { network.take(from, std::move(message), done); });
@@ -222,6 +238,7 @@ inline void InProcessBus::attach(std::shared_ptr<BusListener> listener) {
   }
   network_->run([self = shared_from_this()](InProcessNetwork& network) {
     self->epoch_ = 0;
+    self->has_read_ = false;
     self->change_status([](BusStatus& status) { status.connected = true; });
     network.tell(*self);
   });

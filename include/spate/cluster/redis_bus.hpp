@@ -16,13 +16,13 @@
 //                                 in the memory of Redis until it is trimmed, by count there, by bytes with one XTRIM
 //                                 of its node for a sixteenth of the limit. With `wait_replicas` one WAIT for all that
 //                                 was sent since the last one
-//   a send, broadcast             one PUBLISH
+//   a send, broadcast             one PUBLISH; a command for the streams of a user, directed or not, as well
 //   a send to one user, directed  one script (ZRANGEBYSCORE, a HEXISTS for each node, PUBSUB, a PUBLISH for each node
 //                                 that holds them); other sends as in broadcast mode
-//   following the log             one XREAD for up to 32 entries and each node, and a script (XRANGE, one entry) that
-//                                 looks whether any were trimmed meanwhile; when more come at a time, a script (GET,
-//                                 EXISTS, XINFO, XRANGE) for up to 1,024 entries or a mebibyte, about; when nothing
-//                                 comes, one of each a second
+//   following the log             one XREAD for up to 32 entries and each node, and a script (TIME, XRANGE, one entry)
+//                                 that looks whether any were trimmed meanwhile; when more come at a time, a script
+//                                 (TIME, GET, EXISTS, XINFO, XRANGE) for up to 1,024 entries or a mebibyte, about; when
+//                                 nothing comes, one of each a second
 //   a node that starts            one such script for 1,024 entries or a mebibyte of the log
 //   looking what Redis it is      one INFO every other second
 //   a client that resumes         nothing: each node replays from its own copy of the log, which knows what is whose,
@@ -42,6 +42,14 @@
 // not appended twice. Redis must not evict keys (`maxmemory-policy noeviction`, its default): another policy is told by
 // `status()`. What it has confirmed it keeps as well as it is set up to: with `appendonly yes` and `appendfsync always`
 // also when it crashes.
+//
+// What is not to be kept (Event::keep) goes through the log like the rest, takes a number and room there, and is kept
+// by no node. An event that is to be kept for a while (Event::keep_for) is so from when Redis put it into the log, by
+// the clock of Redis; a node that reads it later keeps it for what is left. It leaves the log with the others, not when
+// it expires. Without a log the time counts on each node from when the event comes there. A command for the streams of
+// a user goes through the log too, in its place among the events; a node that starts skips those that it finds. Nodes
+// of an earlier version skip all of this, and what is for topics, and count it (BusStatus::skipped); the rest they
+// read.
 //
 // When a replica takes over, or Redis restarts with older data, it may lack the last events that it, or its master, had
 // confirmed. Each node keeps the end of the log, ten seconds or 16 MiB of it. So nothing is appended for a moment,
@@ -112,6 +120,7 @@ class RedisBus final : public Bus {
   std::error_code publish(const Audience& audience, const Event& event, Published done) override {
     return node_->publish(audience, event, std::move(done));
   }
+  std::error_code command(const UserCommand& command) override { return node_->command(command); }
   void attach(std::shared_ptr<BusListener> listener) override { node_->attach(std::move(listener)); }
   void detach() override { node_->detach(); }
   void changed(std::string_view user, std::size_t streams) override { node_->changed(user, streams); }

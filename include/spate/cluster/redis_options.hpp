@@ -61,7 +61,9 @@ struct RedisOptions {
   std::string prefix = "spate:";
 
   /// Events that the log keeps, about; durable mode only. The log is what a node that was away catches up from, and
-  /// what one that starts replays from. Redis holds them all in memory.
+  /// what one that starts replays from. Redis holds them all in memory. The oldest go first, whoever they are for: fair
+  /// limits (ReplayLimits) are each node's own, for the copy that it keeps of the log, and of no use to a node that
+  /// starts after the log has lost what they would have kept.
   std::size_t log_events = 100'000;
   /// Bytes of events that it keeps, about, but always the newest event. Nodes count them; Redis needs some 64 bytes
   /// more for each event.

@@ -36,21 +36,24 @@ class EmitterCore;
 /// A user and how many streams they have.
 using UserStreams = std::pair<std::string, std::size_t>;
 
+/// What all nodes are to do with the streams of one user.
+struct UserCommand {
+  enum class Kind : std::uint8_t { remove, join, leave };
+
+  Kind kind = Kind::remove;
+  std::string user;                 // not empty
+  std::vector<std::string> topics;  // to join or to leave, none of them empty
+
+  bool operator==(const UserCommand&) const = default;
+};
+
 /// Users and streams at one moment.
 struct UserCounts {
   std::size_t users = 0;
   std::size_t streams = 0;
 };
 
-/// What all nodes are to do with the streams of one user.
-struct UserCommand {
-  enum class Kind : std::uint8_t { remove, join, leave };
-  Kind kind = Kind::remove;
-  std::string user;
-  std::vector<std::string> topics;  // to join or leave
-};
-
-/// How a bus is, at one moment.
+/// How a bus is, at one moment. A command counts as an event.
 struct BusStatus {
   bool connected = false;
   /// Why it is not connected, or not quite well; empty when all is well. It says what is wrong and never where, neither
@@ -72,7 +75,7 @@ class BusListener {
 
   // ---- from a bus that relays ----
 
-  /// Another node sent this.
+  /// Another node sent this. It may be one that is not to be kept.
   virtual void relayed(const Audience& audience, const Event& event) = 0;
   /// Some of what others sent did not come here and will not: the bus was away.
   virtual void missed() = 0;
@@ -85,15 +88,22 @@ class BusListener {
   /// What the log had up to `sequence` and has not been told is gone from it.
   virtual void trimmed(std::uint64_t sequence) = 0;
   /// The next entry of the log. Sequence numbers grow from call to call, not always by one. They make the ids: one that
-  /// `event` has of its own is left out.
+  /// `event` has of its own is left out. One that is not to be kept takes a number as well, which is nobody's to miss.
+  ///
+  /// For how long `event` is kept counts from now: of one that has been in the log for a while it is what is left. When
+  /// that is over it has expired, and comes as one that is not to be kept: streams that were here all the time have yet
+  /// to get it. In place of a command, which takes a number too, comes an event without data for no users.
   virtual void appended(std::uint64_t sequence, const Audience& audience, const Event& event) = 0;
   /// All that the log has now, has been told; `newest` is the last sequence number that it gave out.
   virtual void reached_end(std::uint64_t newest) = 0;
 
   // ---- from both ----
 
-  /// Another node wants it, and beside a log this one, too. From a log it comes in its place among the events.
+  /// Another node, and beside a log this one too, wants this done. With a log it comes in its place among the events,
+  /// after the number that it took. What a log had before its end was reached for the first time is old and not told;
+  /// what came there while the bus was away, and is still there, is told when it is back.
   virtual void commanded(const UserCommand& command) = 0;
+
   /// The users who have streams here, in the order of their ids' bytes: of those after `after` the first `limit`.
   virtual std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const = 0;
   /// How many users and streams are here.
@@ -115,8 +125,9 @@ class Bus {
   /// once, like the listener.
   virtual std::error_code publish(const Audience& audience, const Event& event, Published done) = 0;
 
-  /// Queues `command` for all other nodes, and with a log for this one too. Returns an error at once when it is
-  /// refused.
+  /// Queues `command` for all other nodes, and with a log for this one too, in its place among the events that are
+  /// published. Returns an error at once when it is refused, as `publish` does, or when this bus takes no commands.
+  /// Nothing tells when it has arrived; to a node that a relay cannot reach at that moment it is lost, as events are.
   virtual std::error_code command(const UserCommand& command) {
     static_cast<void>(command);
     return std::make_error_code(std::errc::operation_not_supported);

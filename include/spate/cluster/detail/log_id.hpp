@@ -2,6 +2,7 @@
 #pragma once
 
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,12 @@ struct LogId {
   // them goes on to the next: its script sees to it.
   static constexpr unsigned number_bits = 20;
   static constexpr std::uint64_t most = (std::uint64_t{1} << number_bits) - 1;
+
+  /// When its entry was put into the log, since 1970 by the clock of Redis. That may have been set back meanwhile; ids
+  /// never go back.
+  static std::chrono::milliseconds time_of(std::uint64_t sequence) noexcept {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(sequence >> number_bits));
+  }
 
   static std::string format(std::uint64_t sequence) {
     return std::to_string(sequence >> number_bits) + "-" + std::to_string(sequence & most);

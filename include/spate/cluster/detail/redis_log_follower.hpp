@@ -6,6 +6,9 @@
 // log still has an entry that was read before: a log is trimmed from its beginning, so that none is missing after that
 // one. Only then is the answer of XREAD told. If there is no such entry, the script that knows how many there were
 // reads instead; it does so too after a full answer, and after a quiet second, in which the log may have been replaced.
+//
+// An id says when Redis appended its entry, and with what is read Redis tells what time it is there: so the age of each
+// entry is known whatever the clocks of nodes say. What an answer takes on its way is not counted.
 #pragma once
 
 #include <algorithm>
@@ -29,8 +32,8 @@ namespace spate::detail {
 class RedisLogFollower {
  public:
   struct Events {
-    /// The next entry.
-    std::function<void(std::uint64_t sequence, std::string_view message)> entry;
+    /// The next entry, and how long ago it was appended; less than zero when the clock of Redis was set back.
+    std::function<void(std::uint64_t sequence, std::string_view message, std::chrono::milliseconds age)> entry;
     /// Entries up to this one are gone before they were read.
     std::function<void(std::uint64_t sequence)> trimmed;
     /// The next entry is a mark: some before it are lost.
@@ -84,13 +87,18 @@ class RedisLogFollower {
   // entry = [ id, [ "e", epoch, "m", message ] ], or a mark: [ id, [ "e", epoch, "g", why ] ]
   Entry<std::string_view> entry_of(const redisReply& entry) const;
 
-  // Tells an entry; false when it stopped by that.
-  bool take(const Entry<std::string_view>& entry);
+  // Tells an entry, which was read at the time `now` of Redis; false when it stopped by that.
+  bool take(const Entry<std::string_view>& entry, std::chrono::milliseconds now);
 
   bool failed(const redisReply& reply);
 
   static std::uint64_t count_of(const redisReply& reply) noexcept {
     return reply.type == REDIS_REPLY_INTEGER && reply.integer > 0 ? static_cast<std::uint64_t>(reply.integer) : 0;
+  }
+
+  // Since 1970, as a script tells it.
+  static std::chrono::milliseconds time_in(const redisReply& reply) noexcept {
+    return std::chrono::milliseconds(static_cast<std::int64_t>(count_of(reply)));
   }
 
   const std::string epoch_key_;

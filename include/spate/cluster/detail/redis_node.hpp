@@ -60,6 +60,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
     return sender_.push(audience, event, std::move(done));
   }
 
+  std::error_code command(const UserCommand& command) { return sender_.push(command); }
+
   void changed(std::string_view user, std::size_t streams) { presence_.changed(user, streams); }
 
   void attach(std::shared_ptr<BusListener> listener);
@@ -158,7 +160,9 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
 
   RedisLogFollower::Events follower_events();
 
-  void take_entry(std::uint64_t sequence, std::string_view text);
+  void take_entry(std::uint64_t sequence, std::string_view text, std::chrono::milliseconds age);
+
+  void tell_entry(std::uint64_t sequence, const BusMessage& message);
 
   std::uint64_t& newest_from(std::uint64_t origin);
 
@@ -215,7 +219,8 @@ class RedisNode : public std::enable_shared_from_this<RedisNode> {
   std::shared_ptr<RedisSession> session_;
   std::chrono::milliseconds retry_delay_{0};
   TimePoint up_since_;
-  bool follows_ = false;  // it hears what others send: the log is read to its end, or its channels are subscribed to
+  bool follows_ = false;   // it hears what others send: the log is read to its end, or its channels are subscribed to
+  bool has_read_ = false;  // the listener has been told all of a log: what comes now is new
   bool up_ = false;
   bool was_up_ = false;
   bool passed_by_ = false;  // others may have sent past it, though it is up

@@ -213,10 +213,12 @@ return id
 )";
 
 /// KEYS epoch, log; ARGV an id, how many entries at most, and how many bytes, about. Returns the epoch, how many
-/// entries the log ever had and has now, the newest id, that of the first entry or nothing, and the entries after the
-/// given one. Without a log it has no epoch.
+/// entries the log ever had and has now, the newest id, that of the first entry or nothing, the entries after the given
+/// one, and the time in ms since 1970. Without a log it has no epoch.
 inline constexpr std::string_view read = R"(
-if redis.call('EXISTS', KEYS[2]) == 0 then return {'', 0, 0, '0-0', '', {}} end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('EXISTS', KEYS[2]) == 0 then return {'', 0, 0, '0-0', '', {}, now} end
 local info, field = redis.call('XINFO', 'STREAM', KEYS[2]), {}
 for i = 1, #info, 2 do field[info[i]] = info[i + 1] end
 local most, entries, bytes, from, step = tonumber(ARGV[2]), {}, 0, ARGV[1], 1
@@ -233,12 +235,13 @@ while #entries < most and bytes < tonumber(ARGV[3]) do
 end
 local first = field['first-entry']
 return {redis.call('GET', KEYS[1]), field['entries-added'], field['length'], field['last-generated-id'],
-  first and first[1] or '', entries}
+  first and first[1] or '', entries, now}
 )";
 
-/// KEYS log; ARGV an id. Returns 1 when the log has an entry up to it, else 0.
+/// KEYS log; ARGV an id. Returns 1 when the log has an entry up to it, else 0, and the time in ms since 1970.
 inline constexpr std::string_view reaches = R"(
-return #redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', 1)
+local time = redis.call('TIME')
+return {#redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', 1), time[1] * 1000 + math.floor(time[2] / 1000)}
 )";
 
 /// KEYS nodes; ARGV prefix, own name, user, message. Publishes to the nodes that hold the user, or to all when none is

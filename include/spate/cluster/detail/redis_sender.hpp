@@ -1,4 +1,4 @@
-// RedisSender: brings events to Redis, in order, and tells their fate.
+// RedisSender: brings events and commands to Redis, in order, and tells the fate of events.
 //
 // With a log each event is appended exactly once: its number says which one it is, so that it may be sent again when an
 // answer is lost. When one fails, those after it fail too, and all are sent again. If replicas are to have it, Redis
@@ -57,6 +57,7 @@ class RedisSender {
   // ---- any thread ----
 
   std::error_code push(const Audience& audience, const Event& event, Bus::Published done);
+  std::error_code push(const UserCommand& command) { return push(BusMessageCodec::encode(command), {}, {}); }
 
   void report(BusStatus& status) const;
 
@@ -97,6 +98,9 @@ class RedisSender {
     Bus::Published done;
     int times_read = 0;  // all of the log, since then
   };
+
+  // For `user` alone where that is known, else for all.
+  std::error_code push(std::string message, std::string user, Bus::Published done);
 
   void append(const Outbox::Item& item);
 

@@ -26,7 +26,7 @@ SPATE_DECL void RedisLogFollower::catch_up() {
 
 SPATE_DECL void RedisLogFollower::took_batch(const redisReply& reply) {
   if (failed(reply)) return;
-  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 6) {
+  if (reply.type != REDIS_REPLY_ARRAY || reply.elements != 7) {
     return session_->fail(Errc::bus_refused, "the log cannot be read");
   }
   if (text_of(*reply.element[0]) != epoch_) return session_->fail(Errc::bus_lost, "the log has begun anew");
@@ -44,8 +44,9 @@ SPATE_DECL void RedisLogFollower::took_batch(const redisReply& reply) {
       position_ = first - 1;
     }
   }
+  const std::chrono::milliseconds now = time_in(*reply.element[6]);
   for (std::size_t i = 0; i < entries.elements; ++i) {
-    if (!take(entry_of(*entries.element[i]))) return;
+    if (!take(entry_of(*entries.element[i]), now)) return;
   }
   if (position_ < newest && entries.elements > 0) return catch_up();
   read_ = added;
@@ -82,9 +83,10 @@ SPATE_DECL void RedisLogFollower::took_news(const redisReply& reply) {
 SPATE_DECL void RedisLogFollower::looked_behind(const redisReply& reply) {
   if (failed(reply)) return;
   const std::vector<Entry<std::string>> entries = std::exchange(news_, {});
-  if (entries.empty() || reply.type != REDIS_REPLY_INTEGER || reply.integer == 0) return catch_up();
+  const bool reaches = reply.type == REDIS_REPLY_ARRAY && reply.elements == 2 && reply.element[0]->integer != 0;
+  if (entries.empty() || !reaches) return catch_up();
   for (const Entry<std::string>& entry : entries) {
-    if (!take({entry.kind, entry.sequence, entry.text})) return;
+    if (!take({entry.kind, entry.sequence, entry.text}, time_in(*reply.element[1]))) return;
   }
   // Who reads full answers is behind.
   if (entries.size() == max_news) return catch_up();
@@ -102,9 +104,9 @@ SPATE_DECL RedisLogFollower::Entry<std::string_view> RedisLogFollower::entry_of(
   return {kind == "g" ? Kind::mark : Kind::message, sequence, text_of(*fields.element[3])};
 }
 
-SPATE_DECL bool RedisLogFollower::take(const Entry<std::string_view>& entry) {
+SPATE_DECL bool RedisLogFollower::take(const Entry<std::string_view>& entry, std::chrono::milliseconds now) {
   switch (entry.kind) {
-    case Kind::message: events_.entry(entry.sequence, entry.text); break;
+    case Kind::message: events_.entry(entry.sequence, entry.text, now - LogId::time_of(entry.sequence)); break;
     case Kind::mark: events_.marked(entry.sequence); break;
     case Kind::garbled: events_.garbled(entry.text); break;
     case Kind::of_another_log: session_->fail(Errc::bus_lost, "the log has begun anew"); return false;

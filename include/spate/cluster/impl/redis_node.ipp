@@ -37,6 +37,7 @@ SPATE_DECL void RedisNode::attach(std::shared_ptr<BusListener> listener) {
   run([](RedisNode& node) {
     // Another listener knows nothing of the log.
     node.forget_log({});
+    node.has_read_ = false;
     node.end_session();
     node.connect_or_wait();
   });

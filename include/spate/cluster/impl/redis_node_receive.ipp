@@ -37,7 +37,9 @@ SPATE_DECL RedisPresence::Events RedisNode::presence_events() {
 
 SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
   RedisLogFollower::Events events;
-  events.entry = [this](std::uint64_t sequence, std::string_view message) { take_entry(sequence, message); };
+  events.entry = [this](std::uint64_t sequence, std::string_view message, std::chrono::milliseconds age) {
+    take_entry(sequence, message, age);
+  };
   events.trimmed = [this](std::uint64_t sequence) {
     sizes_.trimmed(sequence);
     if (const auto to = listener()) to->trimmed(sequence);
@@ -52,15 +54,15 @@ SPATE_DECL RedisLogFollower::Events RedisNode::follower_events() {
     if (const auto to = listener()) to->reached_end(newest);
     sender_.reached_end(newest);
     tail_.drop_older_than(io_->now() - RedisLogTail::kept_for);
-    follows_ = true;
+    follows_ = has_read_ = true;
     look_whether_up();
   };
   return events;
 }
 
-SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view text) {
+SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view text, std::chrono::milliseconds age) {
   sizes_.add(sequence, text.size());
-  const auto message = decode(text);
+  auto message = decode(text);
   if (!message) return;
   // The log gives the ids.
   if (message->event.id()) return skip("an entry of the log, " + LogId::format(sequence) + ", with an id of its own");
@@ -72,10 +74,18 @@ SPATE_DECL void RedisNode::take_entry(std::uint64_t sequence, std::string_view t
   // A publisher's events are numbered as they are appended. One that is here already has been sent again, because the
   // Redis that had it is gone, and its publisher had no answer.
   if (std::uint64_t& newest = newest_from(message->origin); message->counter > newest) {
-    if (const auto to = listener()) to->appended(sequence, message->audience(), message->event);
+    message->grow_older(age);
+    tell_entry(sequence, *message);
     newest = message->counter;
   }
   if (own) sender_.seen(message->counter, sequence);
+}
+
+SPATE_DECL void RedisNode::tell_entry(std::uint64_t sequence, const BusMessage& message) {
+  const auto to = listener();
+  if (!to) return;
+  to->appended(sequence, message.audience(), message.event);
+  if (message.command && has_read_) to->commanded(*message.command);
 }
 
 SPATE_DECL std::uint64_t& RedisNode::newest_from(std::uint64_t origin) {
@@ -103,7 +113,13 @@ SPATE_DECL void RedisNode::take_relayed(std::string_view text) {
   const auto message = decode(text);
   if (!message || message->origin == origin_) return;
   count(*message);
-  if (const auto to = listener()) to->relayed(message->audience(), message->event);
+  const auto to = listener();
+  if (!to) return;
+  if (message->command) {
+    to->commanded(*message->command);
+  } else {
+    to->relayed(message->audience(), message->event);
+  }
 }
 
 SPATE_DECL std::optional<BusMessage> RedisNode::decode(std::string_view text) {

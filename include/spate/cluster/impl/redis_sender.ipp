@@ -22,8 +22,13 @@ SPATE_DECL RedisSender::RedisSender(RedisIo& io, const RedisOptions& options, co
       outbox_(options.max_queued_events, options.max_queued_bytes) {}
 
 SPATE_DECL std::error_code RedisSender::push(const Audience& audience, const Event& event, Bus::Published done) {
-  std::string message = BusMessageCodec::encode(audience, event);
+  // Others may be for any node: where users are is known, and not who has joined a topic.
   const bool routed = routes_ && audience.kind() == Audience::Kind::user;
+  return push(BusMessageCodec::encode(audience, event), routed ? std::string(audience.name()) : std::string(),
+              std::move(done));
+}
+
+SPATE_DECL std::error_code RedisSender::push(std::string message, std::string user, Bus::Published done) {
   const Lock lock(mutex_);
   if (closed_) return Errc::shut_down;
   if (!outbox_.has_room(message.size())) {
@@ -32,7 +37,6 @@ SPATE_DECL std::error_code RedisSender::push(const Audience& audience, const Eve
   }
   BusMessageCodec::stamp(message, origin_, outbox_.next_counter());
   // First what may fail for want of memory: no event is queued that nobody sends, or that its caller takes for lost.
-  std::string user = routed ? std::string(audience.name()) : std::string();
   events_.wake();
   outbox_.push(std::move(message), std::move(user), std::move(done));
   return {};

@@ -133,13 +133,13 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // ---- for the bus ----
 
   void attach();
-  void commanded(const UserCommand& command);
   void relayed(const Audience& audience, const Event& event);
   void missed();
   void restarted(std::string_view epoch);
   void trimmed(std::uint64_t sequence);
   void appended(std::uint64_t sequence, const Audience& audience, const Event& event);
   void reached_end(std::uint64_t newest);
+  void commanded(const UserCommand& command);
   std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const;
 
  private:

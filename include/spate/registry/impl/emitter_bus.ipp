@@ -18,7 +18,6 @@ class BusLink final : public BusListener {
   explicit BusLink(Ref<EmitterCore> emitter) : emitter_(std::move(emitter)) {}
 
   void relayed(const Audience& audience, const Event& event) override { emitter_->relayed(audience, event); }
-  void commanded(const UserCommand& command) override { emitter_->commanded(command); }
   void missed() override { emitter_->missed(); }
   void restarted(std::string_view epoch) override { emitter_->restarted(epoch); }
   void trimmed(std::uint64_t sequence) override { emitter_->trimmed(sequence); }
@@ -26,6 +25,7 @@ class BusLink final : public BusListener {
     emitter_->appended(sequence, audience, event);
   }
   void reached_end(std::uint64_t newest) override { emitter_->reached_end(newest); }
+  void commanded(const UserCommand& command) override { emitter_->commanded(command); }
   std::vector<UserStreams> users_here(std::string_view after, std::size_t limit) const override {
     return emitter_->users_here(after, limit);
   }
