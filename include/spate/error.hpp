@@ -49,6 +49,11 @@ enum class Errc {
   bus_not_replicated,
   /// The stream is in the emitter already. Returned by `Emitter::add`. Remove it first, if it is to move.
   already_added,
+  /// The stream is not in the emitter. Returned by `Emitter::join` and `leave`. Add it first, or it has just ended.
+  not_added,
+  /// More waits for the replay store than may, because what it writes to is slow or has failed. Returned by sends;
+  /// nobody gets the event. Send again later, and look how the store is. (HTTP: 503)
+  store_queue_full,
 };
 
 namespace detail {

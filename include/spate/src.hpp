@@ -69,6 +69,8 @@
 #include <spate/registry/impl/start_search.ipp>
 #include <spate/registry/impl/subscription.ipp>
 #include <spate/registry/impl/subscription_flow.ipp>
+#include <spate/registry/impl/topics.ipp>
+#include <spate/registry/impl/unsettled.ipp>
 #include <spate/registry/impl/user_index.ipp>
 #include <spate/server/impl/all_of.ipp>
 #include <spate/server/impl/authorization.ipp>

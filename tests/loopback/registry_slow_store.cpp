@@ -161,8 +161,8 @@ TEST_CASE("what waits for a store does not own it", "[loopback][registry][slow][
     void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
       kept_.append(sequence, audience, event);
     }
-    std::uint64_t discarded(std::string_view user) override { return kept_.discarded(user); }
-    bool at_hand(std::string_view, std::uint64_t, std::size_t, const Waiter& waiter) override {
+    std::uint64_t discarded(const spate::Subscriber& subscriber) override { return kept_.discarded(subscriber); }
+    bool at_hand(const spate::Subscriber&, std::uint64_t, std::size_t, const Waiter& waiter) override {
       const std::lock_guard lock(mutex_);
       ready_.push_back(waiter.when_ready());
       asked = true;

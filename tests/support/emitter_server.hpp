@@ -5,8 +5,8 @@
 //   hub.emitter.send("anna", Event("hello"));
 //   CHECK(anna.next().data == "hello");
 //
-// `/{user}` is a stream of that user; ?event= filters, ?greet= asks for a greeting, ?after= is where the program says
-// that it begins.
+// `/{user}` is a stream of that user; ?event= filters, ?topic= joins, ?last= asks for the newest, ?greet= for a
+// greeting, ?after= is where the program says that it begins.
 #pragma once
 
 #include <condition_variable>
@@ -64,7 +64,9 @@ class EmitterServer {
       const auto request = stream.request();
       SubscribeOptions wanted;
       wanted.events = request->query_all("event");
+      wanted.topics = request->query_all("topic");
       wanted.after = request->query("after");
+      if (const auto last = request->query("last")) wanted.last = std::stoul(*last);
       if (request->query("greet")) {
         wanted.greeting = [](bool resumed) { return Event(resumed ? "resumed" : "fresh").name("greeting"); };
       }

@@ -46,19 +46,23 @@ class SlowStore final : public ReplayStore {
   void append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) override {
     kept_.append(sequence, audience, event);
   }
-  std::uint64_t discarded(std::string_view user) override { return kept_.discarded(user); }
+  std::uint64_t discarded(const Subscriber& subscriber) override { return kept_.discarded(subscriber); }
 
-  bool at_hand(std::string_view user, std::uint64_t after, std::size_t, const Waiter& waiter) override {
+  bool at_hand(const Subscriber& subscriber, std::uint64_t after, std::size_t, const Waiter& waiter) override {
     const std::lock_guard lock(mutex_);
-    What what(user, after);
+    What what(subscriber.user, after);
     may_fetch_ = at_hand_.erase(what) > 0;
     if (!may_fetch_) asked_.push_back({std::move(what), waiter.when_ready()});
     return may_fetch_;
   }
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) override {
+    return fetch(Subscriber(user), after, max_bytes, events);
+  }
+  std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
+                      std::vector<StoredEvent>& events) override {
     if (!may_fetch_) fetched_unasked = true;
-    return kept_.fetch(user, after, max_bytes, events);
+    return kept_.fetch(subscriber, after, max_bytes, events);
   }
 
   std::atomic<bool> fetched_unasked{false};

@@ -61,10 +61,10 @@ TEST_CASE("the first event after a position is that user's own", "[history][repl
     history.append(1, Audience::user("anna"), EncodedEvent(Event("a")));
     history.append(2, Audience::user("bert"), EncodedEvent(Event("b")));
     history.append(3, Audience::user("anna"), EncodedEvent(Event("c")));
-    CHECK(history.first_after("anna", 0) == 1);
-    CHECK(history.first_after("anna", 1) == 3);
-    CHECK(history.first_after("anna", 3) == 0);
-    CHECK(history.first_after("bert", 2) == 0);
+    CHECK(history.first_after(spate::Subscriber("anna"), 0) == 1);
+    CHECK(history.first_after(spate::Subscriber("anna"), 1) == 3);
+    CHECK(history.first_after(spate::Subscriber("anna"), 3) == 0);
+    CHECK(history.first_after(spate::Subscriber("bert"), 2) == 0);
     CHECK(history.position_before(3) == 2);
     CHECK(history.position_before(0) == 3);
   }

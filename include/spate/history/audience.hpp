@@ -58,6 +58,14 @@ class Audience {
   std::span<const std::string> names_;
 };
 
+namespace detail {
+
+inline bool is_of_topics(const Audience& audience) noexcept {
+  return audience.kind() == Audience::Kind::topic || audience.kind() == Audience::Kind::topics;
+}
+
+}  // namespace detail
+
 }  // namespace spate
 
 #if defined(SPATE_HEADER_ONLY)

@@ -21,7 +21,7 @@ struct Subscriber {
   /// Who is owed what is sent to their id, to every prefix of it, and to everybody. Empty: nobody; then there are only
   /// the topics.
   std::string_view user;
-  /// Sorted by name, each once.
+  /// Each once.
   std::span<const JoinedTopic> topics;
 
   explicit Subscriber(std::string_view id, std::span<const JoinedTopic> joined = {}) noexcept

@@ -21,6 +21,8 @@ SPATE_DECL std::string ErrorCategory::message(int code) const {
     case Errc::bus_garbled: return "a message on the bus could not be read";
     case Errc::bus_not_replicated: return "too few replicas of the bus have confirmed the event";
     case Errc::already_added: return "the stream has been added already";
+    case Errc::not_added: return "the stream has not been added";
+    case Errc::store_queue_full: return "too many events wait for the replay store";
   }
   return "unknown spate error " + std::to_string(code);
 }

@@ -1,4 +1,5 @@
-// An Emitter knows who is listening, by user id, and sends to one user, to several, to a group, or to everybody.
+// An Emitter knows who is listening, by user id, and sends to one user, to several, to a group, to a topic, or to
+// everybody.
 //
 //   spate::Emitter emitter;
 //   server.stream("/sse/{user}", [&](spate::EventStream stream) {
@@ -76,9 +77,10 @@ class Emitter {
 
   /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.
   ///
-  /// An event without data (a comment, a reconnection time) is not kept and gets no id: it reaches the streams that are
-  /// live, moves no client's position, and wakes no poll. A stream that is still catching up is counted and does not
-  /// get it. Over a bus that relays it goes like the others; beside one that keeps a log it stays in this process.
+  /// An event without data (a comment, a reconnection time), or with `keep(false)`, is not kept and gets no id: it
+  /// reaches the streams that are live and moves no client's position; without data it wakes no poll. A stream that is
+  /// still catching up is counted and does not get it. Over a bus that relays it goes like the others; beside one that
+  /// keeps a log it stays in this process.
   ///
   /// Throws       std::invalid_argument when `user` is empty, or the emitter gives ids and `event` has one of its own
   /// Lifetime     `event` is encoded before the call returns
@@ -95,6 +97,9 @@ class Emitter {
 
   /// Sends to any audience.
   SendReport send(const Audience& audience, const Event& event);
+
+  /// Sends to every stream that has joined `topic`.
+  SendReport send_topic(std::string_view topic, const Event& event);
 
   /// Sends to everybody.
   SendReport broadcast(const Event& event);
@@ -154,10 +159,32 @@ class Emitter {
   /// Takes one stream of `user` out of the registry and leaves it open; returns whether it was there.
   bool remove(std::string_view user, const EventStream& stream);
 
+  /// The same on all nodes when `scope` says so. Beside a bus that keeps a log they end when the order comes through
+  /// the log, after what was sent before it.
+  ChangeReport remove(std::string_view user, Scope scope);
+
+  /// Lets `stream` join `topic`: from now on it gets what is sent to `Audience::topic(topic)`, live and, as long as it
+  /// is here, of its history. What it costs does not depend on how many have joined. Nothing happens when it has joined
+  /// already.
+  ///
+  /// Errors       Errc::not_added
+  /// Throws       std::invalid_argument when `topic` is empty
+  std::error_code join(const EventStream& stream, std::string_view topic, const JoinOptions& options = {});
+  std::error_code leave(const EventStream& stream, std::string_view topic);
+
+  /// The same for all streams of `user` that are open, on all nodes by default. What the topic was sent before is not
+  /// replayed to them.
+  ChangeReport join(std::string_view user, std::string_view topic, Scope scope = Scope::cluster);
+  ChangeReport leave(std::string_view user, std::string_view topic, Scope scope = Scope::cluster);
+
+  /// The users of this process who have joined `topic`, sorted by bytes.
+  std::vector<std::string> topic_users(std::string_view topic) const;
+
   // Two names in braces would be taken for the two ends of one text.
   using Names = std::initializer_list<std::string_view>;
   void add(Names users, const EventStream& stream, const SubscribeOptions& options = {}) = delete;
   SendReport send_group(Names prefixes, const Event& event) = delete;
+  SendReport send_topic(Names topics, const Event& event) = delete;
   std::size_t remove(Names users) = delete;
   bool remove(Names users, const EventStream& stream) = delete;
   bool contains(Names users) const = delete;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -77,6 +78,11 @@ struct EmitterOptions {
   std::function<void(const std::string& user)> on_join;
   std::function<void(const std::string& user)> on_leave;
 
+  /// Called when the first stream of a user joins a topic, and when the last one leaves it or is gone. A poll that is
+  /// graced counts. They run like the hooks above.
+  std::function<void(const std::string& topic, const std::string& user)> on_topic_join;
+  std::function<void(const std::string& topic, const std::string& user)> on_topic_leave;
+
   /// Called when a client resumes with a gap. Runs like the hooks above.
   std::function<void(const Gap& gap)> on_gap;
 
@@ -95,6 +101,20 @@ struct SubscribeOptions {
   /// client's.
   std::vector<std::string> events;
 
+  /// The most topics that `topics` takes, and the most bytes that they take together.
+  static constexpr std::size_t max_topics = 256;
+  static constexpr std::size_t max_topic_bytes = 16 * 1024;
+
+  /// Topics that the stream joins: it hears what is sent to them, and what they were sent after its cursor is replayed
+  /// with everything else it missed, in one order. A client names them again when it comes back; whether it may is for
+  /// the route's `authorize` to say. With more than the two limits above, or an empty name, `Emitter::add` throws
+  /// std::invalid_argument.
+  std::vector<std::string> topics;
+
+  /// Without a cursor: the newest so many kept events that the subscription is owed, after its filter, come first,
+  /// oldest first. A client that polls is answered at once. A cursor, the client's or `after`, goes before it.
+  std::optional<std::size_t> last;
+
   /// The id after which to begin, in place of the one that the client presents, which is then not looked at; "earliest"
   /// for all that is kept, the empty text for what comes from now on. For a program that knows what its client has, for
   /// instance because it rendered a page at `Emitter::position()`:
@@ -107,6 +127,31 @@ struct SubscribeOptions {
   /// nothing after it is missing. Runs inside `add`, before it takes any lock. Without it a frame with only the id
   /// goes out.
   std::function<Event(bool resumed)> greeting;
+};
+
+/// What a stream gets of a topic that it joins while it is open, of what the topic was sent before: by default nothing.
+/// It comes before anything newer of that topic, and without ids, so that the client's position does not go back: one
+/// that drops meanwhile goes on after its position, and may ask for the rest as it did before.
+struct JoinOptions {
+  /// The newest so many that are kept.
+  std::optional<std::size_t> last;
+  /// Or what came after this id; "earliest" for all that is kept. If something is missing after it the client is told
+  /// of a gap.
+  std::optional<std::string> after;
+};
+
+/// Which processes a change is for.
+enum class Scope : std::uint8_t {
+  node,    // this one
+  cluster  // all that the bus joins; without a bus this one
+};
+
+/// What a change to the streams of a user came to.
+struct ChangeReport {
+  /// The user's streams of this process, polls that are graced among them.
+  std::size_t streams = 0;
+  /// With a bus: why it refused to tell the other nodes.
+  std::error_code error;
 };
 
 }  // namespace spate

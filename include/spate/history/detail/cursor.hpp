@@ -22,6 +22,7 @@ class Cursor {
   enum class Kind : std::uint8_t {
     none,      // nothing was asked for: what comes from now on
     earliest,  // all that is kept
+    newest,    // the newest events that are kept, so many
     position,  // after an event of some history
     unknown    // text that is no id of any history
   };
@@ -31,6 +32,16 @@ class Cursor {
 
   /// Takes what `text` says. Of one that is longer than an id may be only the beginning is kept.
   static Cursor parse(std::string_view text);
+
+  /// Asks for the newest `count`.
+  static Cursor newest(std::size_t count) {
+    Cursor cursor;
+    cursor.kind_ = Kind::newest;
+    cursor.sequence_ = count;
+    return cursor;
+  }
+  /// How many of the newest.
+  std::size_t count() const noexcept { return kind_ == Kind::newest ? static_cast<std::size_t>(sequence_) : 0; }
 
   Kind kind() const noexcept { return kind_; }
   /// Whether anything was asked for.

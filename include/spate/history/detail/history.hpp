@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -98,6 +99,7 @@ class History {
   }
   bool keeps_later() const noexcept { return store_ != nullptr && store_->keeps_later(); }
   bool delivers_first() const noexcept { return store_->delivers_first(); }
+  void on_settled(std::function<void()> settled) { store_->on_settled(std::move(settled)); }
   void settle(std::vector<ReplayStore::Settled>& settled) { store_->settle(settled); }
 
  private:

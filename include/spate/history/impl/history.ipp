@@ -17,6 +17,7 @@ SPATE_DECL std::uint64_t History::first_after(const Subscriber& subscriber, std:
 }
 
 SPATE_DECL std::optional<std::uint64_t> History::sequence_of(const Cursor& cursor) const {
+  if (store_ == nullptr) return std::nullopt;
   const std::optional<std::uint64_t> sequence = cursor.sequence_in(store_->epoch());
   return sequence && store_->has_given(*sequence) ? sequence : std::nullopt;
 }

@@ -29,6 +29,9 @@ class Backlog {
 
   bool has_room() const noexcept;
 
+  /// Whether publishers wait for the store as well.
+  void wait_for_store(bool waits) noexcept { store_is_behind_ = waits; }
+
   /// Returns whether there is room; otherwise `waiter` waits for it.
   bool wait(const Ref<SendWaiter>& waiter);
 
@@ -45,6 +48,7 @@ class Backlog {
   const std::size_t max_bytes_;
   std::vector<Ref<Feed>> feeds_;
   Waiters waiters_;
+  bool store_is_behind_ = false;
   std::atomic<bool> awaited_{false};
 };
 

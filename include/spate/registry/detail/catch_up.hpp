@@ -31,7 +31,10 @@ class CatchUp {
     std::uint64_t drawn_up_to = 0;  // everything up to there has been drawn
     bool more = false;              // there may be more
     bool departed = false;          // there is not, and nothing will follow
-    bool waits = false;             // for the store: `Subscription::draw_again` comes when that is ready
+    bool waits = false;             // for the store: `Subscription::store_is_ready` comes when that is
+    bool unsettled = false;         // for what the store has not settled: likewise
+    bool catches_up = false;        // what topics were sent before it joined them is first
+    bool without_ids = false;       // what was drawn is of that kind, and moves no client's position
   };
 
   CatchUp(History& history, const LogMirror& mirror, Departures& departures, Gaps& gaps)
@@ -53,8 +56,12 @@ class CatchUp {
     bool all;                 // nothing for it is left below `up_to`
   };
 
-  const ReplayPacker::Piece* find_packed(const Subscription& subscription, const std::string& user,
+  const ReplayPacker::Piece* find_packed(const Subscription& subscription, const Subscriber& subscriber,
                                          const ReplayPacker& packed);
+  // One step of what `topic` was sent before `subscription` joined it.
+  void draw_topic(Subscription& subscription, TopicCatchUp& topic, Drawn& drawn, std::vector<StoredEvent>& batch);
+  void find_newest(Subscription& subscription, TopicCatchUp& topic, std::vector<StoredEvent>& batch);
+  EncodedEvent begin_topic(Subscription& subscription, TopicCatchUp& topic);
   EncodedEvent follow_restart(Subscription& subscription, Departure* departure);
   EncodedEvent gap_among(Subscription& subscription, const std::vector<StoredEvent>& batch, const Bounds& bounds,
                          std::uint64_t drawn_up_to);

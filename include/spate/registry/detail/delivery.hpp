@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -22,10 +23,10 @@ class Delivery {
   using Feeds = std::vector<Ref<Feed>>;
   using Receivers = std::vector<Subscription*>;
 
-  /// Finds those of `members` whom an event `name` for `audience` is for. `receivers` is used for the time of the
-  /// delivery, and is the caller's for its capacity.
+  /// Finds those of `members` whom the event `sequence`, of that `name` and for `audience`, is for. `receivers` is used
+  /// for the time of the delivery, and is the caller's for its capacity.
   Delivery(const Members& members, const Feeds& feeds, Receivers& receivers, const Audience& audience,
-           std::string_view name);
+           std::string_view name, std::uint64_t sequence = Topics::not_kept);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
   ~Delivery() { release_posts(); }
@@ -34,7 +35,7 @@ class Delivery {
   std::size_t post(const EncodedEvent& event) noexcept;
 
  private:
-  void find(const Members& members, const Audience& audience, std::string_view name);
+  void find(const Members& members, const Audience& audience, std::string_view name, std::uint64_t sequence);
   void release_posts() noexcept {
     for (const Ref<Feed>& feed : feeds_) feed->release_posts();
   }

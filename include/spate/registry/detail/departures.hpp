@@ -37,6 +37,11 @@ class Departures {
     return subscription.departed ? &departures_.at(&subscription) : nullptr;
   }
 
+  /// What `subscription` is owed events for, or was until it left.
+  Subscriber subscriber(const Subscription& subscription) const {
+    return Subscriber(owner(subscription), subscription.topics());
+  }
+
   /// Whose `subscription` is, or was until it left.
   const std::string& owner(const Subscription& subscription) const {
     return subscription.user != nullptr ? subscription.user->id : departures_.at(&subscription).user;

@@ -6,6 +6,7 @@
 //   Members       who is registered                       Gaps       telling of what is missing
 //   Backlog       the feeds, and who waits for room       Delivery   one event on its way
 //   Departures    who has left and is owed something      Census     who listens on all nodes
+//   Unsettled     events that the store has yet to keep
 //
 // One lock orders everything: ids, the store, who is registered, and what is posted to which shard. A publisher holds
 // it for a look-up and a post per shard or receiver; a delivery never takes it. It is the store's, if there is one. Of
@@ -40,6 +41,7 @@
 #include <spate/registry/detail/receipt.hpp>
 #include <spate/registry/detail/resume.hpp>
 #include <spate/registry/detail/sent_event.hpp>
+#include <spate/registry/detail/unsettled.hpp>
 #include <spate/registry/emitter_options.hpp>
 #include <spate/registry/send_report.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
@@ -81,6 +83,13 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// Takes every stream out of the registry, for good. No hook begins any more.
   void close();
 
+  /// `stream` joins `topic`, or leaves it.
+  std::error_code join(const StreamCore& stream, std::string_view topic, const JoinOptions& wanted);
+  std::error_code leave(const StreamCore& stream, std::string_view topic);
+  /// The same for the streams of a user, or ends them.
+  ChangeReport change(const UserCommand& command, Scope scope);
+  std::vector<std::string> topic_users(std::string_view topic) const;
+
   std::vector<std::string> users(std::string_view prefix) const;
   bool contains(std::string_view user) const;
   UserCounts counts() const;
@@ -116,9 +125,14 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// Removes `poll`, whose client did not ask again, or cannot.
   void remove(Poll& poll);
 
+  // ---- for the store ----
+
+  /// The fate of some events is known: those that are kept are delivered, and who awaits one is told.
+  void settled();
+
   // ---- for the bus ----
 
-  void attach_bus();
+  void attach();
   void relayed(const Audience& audience, const Event& event);
   void missed();
   void restarted(std::string_view epoch);
@@ -135,13 +149,22 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
   void refuse_id(const Event& event) const;
   EventEncoder encoder_for(const Event& event) const;
-  SendReport send_here(const Audience& audience, const Event& event);
-  SendReport send_by_bus(const Audience& audience, const Event& event, Bus::Published done);
-  SendReport publish(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep)
-      SPATE_REQUIRES(mutex_);
-  Delivery delivery_to(const Audience& audience, std::string_view name) SPATE_REQUIRES(mutex_) {
-    return Delivery(members_, backlog_.feeds(), receivers_, audience, name);
+  using Awaited = std::shared_ptr<Receipt>;  // null when nobody awaits it
+
+  // Whether the store takes its time to keep `event`.
+  bool keeps_later(const Event& event) const noexcept { return keeps_later_ && is_kept(event); }
+  bool is_kept(const Event& event) const noexcept { return gives_ids_ && event.kept() && event.data(); }
+  SendReport send_here(const Audience& audience, const Event& event, const Awaited& awaited);
+  SendReport send_by_bus(const Audience& audience, const Event& event, const Awaited& awaited);
+  SendReport publish(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep,
+                     const Awaited& awaited) SPATE_REQUIRES(mutex_);
+  SendReport publish_later(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep,
+                           const Awaited& awaited) SPATE_REQUIRES(mutex_);
+  Delivery delivery_to(const Audience& audience, std::string_view name, std::uint64_t sequence) SPATE_REQUIRES(mutex_) {
+    return Delivery(members_, backlog_.feeds(), receivers_, audience, name, sequence);
   }
+  void settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) SPATE_REQUIRES(mutex_);
+  bool owes_unsettled(const Subscription& subscription) const SPATE_REQUIRES(mutex_);
   std::string id_of(std::uint64_t sequence) const;
   bool backlog_awaited() const noexcept SPATE_UNCHECKED { return backlog_.awaited(); }  // any thread may ask that
 
@@ -165,12 +188,23 @@ class EmitterCore final : public RefCounted<EmitterCore> {
 
   std::shared_ptr<BusListener> link();
 
+  // Topics.
+
+  std::size_t carry_out(const UserCommand& command);
+  void join_late(Subscription& subscription, std::string_view topic, const JoinOptions& wanted) SPATE_REQUIRES(mutex_);
+  void fall_behind(Subscription& subscription) SPATE_REQUIRES(mutex_);
+
+  /// What may wait for the store until publishers wait, and until they are refused.
+  static constexpr std::size_t max_unsettled_bytes = 16 * 1024 * 1024;
+  static constexpr std::size_t most_unsettled_bytes = 256 * 1024 * 1024;
+
   const EmitterOptions options_;
   Bus* const bus_;
   const Ref<HookQueue> hooks_;
   Census census_;
-  const bool gives_ids_;  // there is a store
-  const bool mirrors_;    // the log of the bus
+  const bool gives_ids_;    // there is a store
+  const bool mirrors_;      // the log of the bus
+  const bool keeps_later_;  // the store does
 
   History history_ SPATE_GUARDED_BY(mutex_);
   Claim bus_claim_;
@@ -182,6 +216,8 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   Gaps gaps_ SPATE_GUARDED_BY(mutex_);
   Resume resume_ SPATE_GUARDED_BY(mutex_);
   CatchUp catch_up_ SPATE_GUARDED_BY(mutex_);
+  Unsettled unsettled_ SPATE_GUARDED_BY(mutex_);
+  std::vector<ReplayStore::Settled> settled_ SPATE_GUARDED_BY(mutex_);  // of one call; kept for its capacity
   std::uint64_t events_ SPATE_GUARDED_BY(mutex_) = 0;
   std::vector<Subscription*> receivers_ SPATE_GUARDED_BY(mutex_);  // of one delivery; kept for its capacity
 };

@@ -19,6 +19,7 @@
 #include <spate/registry/detail/hook_queue.hpp>
 #include <spate/registry/detail/polls.hpp>
 #include <spate/registry/detail/subscription.hpp>
+#include <spate/registry/detail/topics.hpp>
 #include <spate/registry/detail/user.hpp>
 #include <spate/registry/detail/user_index.hpp>
 #include <spate/registry/emitter_options.hpp>
@@ -34,8 +35,11 @@ class Members {
       : options_(options),
         on_join_(share(options.on_join)),
         on_leave_(share(options.on_leave)),
+        on_topic_join_(share(options.on_topic_join)),
+        on_topic_leave_(share(options.on_topic_leave)),
         hooks_(hooks),
-        emitter_(emitter) {}
+        emitter_(emitter),
+        topics_(options.on_topic_join != nullptr || options.on_topic_leave != nullptr) {}
 
   // ---- who is there ----
 
@@ -69,6 +73,8 @@ class Members {
     });
   }
 
+  const Topics& topics() const noexcept { return topics_; }
+
   /// How many streams take events of that name.
   std::size_t listeners(std::string_view name) const { return index_.listeners(name); }
   /// How many streams an event of that name for `audience` is for.
@@ -96,6 +102,14 @@ class Members {
   /// nothing, when it is no poll, or another one has its place.
   Ref<Poll> begin_grace(Subscription& subscription);
 
+  /// `subscription`, which is registered, joins `topic`, and is not owed what that was sent up to `since`. Returns
+  /// false when it has joined it already. Throws before it changes anything.
+  bool join(Subscription& subscription, std::string_view topic, std::uint64_t since);
+  bool leave(Subscription& subscription, std::string_view topic);
+  /// The same for all that is registered of `user`.
+  void join(User& user, std::string_view topic, std::uint64_t since);
+  void leave(User& user, std::string_view topic);
+
   /// Ends the grace of `poll` before its time.
   void end_grace(Poll& poll);
 
@@ -107,17 +121,31 @@ class Members {
   // The hook `function`, which may be empty, for `user`: to be queued when all that may fail has been done.
   static HookQueue::Hooks hook(const SharedHook<const std::string&>& function, const std::string& user);
 
+  // Tells, once it is queued, that `user` has come into a topic, or goes from one.
+  Topics::Told teller(const SharedHook<const std::string&, const std::string&>& function, const std::string& user,
+                      HookQueue::Hooks& hooks) const;
+  Topics::Told came(const std::string& user, HookQueue::Hooks& hooks) const {
+    return teller(on_topic_join_, user, hooks);
+  }
+  Topics::Told goes(const std::string& user, HookQueue::Hooks& hooks) const {
+    return teller(on_topic_leave_, user, hooks);
+  }
+  bool join(TopicMember& member, const User& user, Shard& shard, std::string_view topic, std::uint64_t since);
+  bool leave(TopicMember& member, Shard& shard, std::string_view topic);
+
   void insert_poll(User& user, Subscription& subscription, const Replace& replace);
   static Poll* poll_of(const Subscription& subscription);
   void remove_from_index(Subscription& subscription);
-  HookQueue::Hooks before_leaving(const User& user);
+  HookQueue::Hooks before_leaving(const User& user, const TopicMember* member);
   void after_leaving(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept;
 
   const EmitterOptions& options_;
   const SharedHook<const std::string&> on_join_, on_leave_;
+  const SharedHook<const std::string&, const std::string&> on_topic_join_, on_topic_leave_;
   HookQueue& hooks_;
   const EmitterCore& emitter_;
   UserIndex index_;
+  Topics topics_;
   // Of streams that another emitter came to first.
   std::unordered_map<const StreamCore*, Ref<Subscription>> shared_;
   bool closed_ = false;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 
 #include <spate/config.hpp>
 #include <spate/loop/detail/resident.hpp>
+#include <spate/registry/detail/topics.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
@@ -34,8 +36,10 @@ class Poll final : public Resident {
 
   // ---- under the emitter's lock ----
 
-  User* user = nullptr;             // null once it is out of the registry
-  Subscription* waiting = nullptr;  // null while it is graced
+  User* user = nullptr;                 // null once it is out of the registry
+  Subscription* waiting = nullptr;      // null while it is graced
+  std::unique_ptr<TopicMember> topics;  // of one that is graced, if it has joined any
+  TopicMember& obtain_topics();
 
   // ---- shard only ----
 
@@ -80,6 +84,11 @@ class Polls {
 
   /// Takes out `poll`; it is gone with the call unless the caller holds a reference.
   void remove(Poll& poll) noexcept;
+
+  template <typename Visit>
+  void for_each_graced(Visit&& visit) const {
+    for (const Ref<Poll>& poll : graced_) visit(*poll);
+  }
 
   /// The one whose grace ends first, or null.
   Poll* first_graced() const noexcept { return graced_.empty() ? nullptr : graced_.front().get(); }

@@ -11,10 +11,13 @@
 
 namespace spate::detail {
 
-/// Any thread. Each of the two is called once.
+/// Any thread. It is awaited once.
 class Receipt {
  public:
   using Then = std::function<void(std::error_code, std::uint64_t)>;
+
+  /// `answers` have to come, of which the first error counts.
+  explicit Receipt(int answers = 1) noexcept : missing_(answers) {}
 
   void answer(std::error_code error, std::uint64_t sequence);
 
@@ -23,7 +26,7 @@ class Receipt {
 
  private:
   Mutex mutex_;
-  bool answered_ SPATE_GUARDED_BY(mutex_) = false;
+  int missing_ SPATE_GUARDED_BY(mutex_);  // answers
   std::error_code error_ SPATE_GUARDED_BY(mutex_);
   std::uint64_t sequence_ SPATE_GUARDED_BY(mutex_) = 0;
   Then then_ SPATE_GUARDED_BY(mutex_);

@@ -12,6 +12,7 @@
 #include <spate/config.hpp>
 #include <spate/history/detail/cursor.hpp>
 #include <spate/history/detail/history.hpp>
+#include <spate/history/subscriber.hpp>
 #include <spate/loop/detail/inbox_reservation.hpp>
 #include <spate/registry/detail/departures.hpp>
 #include <spate/registry/detail/gaps.hpp>
@@ -87,7 +88,8 @@ class Resume {
   Step search(Subscription& subscription);
 
  private:
-  std::optional<Start> find_start(std::string_view user, PendingResume& pending);
+  std::optional<Start> find_start(const Subscriber& subscriber, PendingResume& pending);
+  std::optional<Start> find_newest(const Subscriber& subscriber, PendingResume& pending);
   void begin_or_post_search(PendingResume&& pending);
   Step begin_or_search(PendingResume&& pending);
 

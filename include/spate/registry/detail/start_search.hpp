@@ -23,13 +23,17 @@ struct StartSearch {
   /// Steps for which others on the same loop wait.
   static constexpr int max_steps_in_add = 8;
 
-  /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on after them.
+  /// Looks for the first event of `batch` that `subscription` takes; if there is none the search goes on after them. Of
+  /// the newest it counts those that it takes, and goes on before them.
   void look(const Subscription& subscription);
 
   std::optional<std::uint32_t> generation;  // of the history that is searched
   std::optional<GapReason> gap;             // what is to be told, whatever is found
   std::uint64_t after = 0;                  // up to here nothing passes, or the client has it
   std::uint64_t found = 0;                  // the first that passes; 0 as long as there is none
+  std::uint64_t before = 0;                 // of the newest: looked for up to there
+  std::uint64_t left = 0;                   // so many
+  bool begins = false;                      // nothing has been looked at
   bool waits = false;                       // for the store, which has nothing at hand to go on with
   std::vector<StoredEvent> batch;           // what is to be looked at next
 };

@@ -10,14 +10,18 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/history/detail/cursor.hpp>
+#include <spate/history/subscriber.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
 #include <spate/registry/detail/store_waiter.hpp>
+#include <spate/registry/detail/topics.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
@@ -25,10 +29,21 @@ namespace spate::detail {
 class Feed;
 struct User;
 
+/// What a topic was sent before a stream joined it, and the stream is to get all the same.
+struct TopicCatchUp {
+  JoinedTopic topic;         // what comes after `since`, which of the newest is looked for first
+  std::uint64_t last;        // no further
+  Cursor requested;          // what was asked for, until it is known where that is
+  std::uint64_t left = 0;    // so many of the newest are still to be found
+  std::uint64_t before = 0;  // among those up to there
+  std::uint64_t found = 0;   // the oldest of them so far
+};
+
 class Subscription final : public StreamSource {
  public:
   // Both where Feed is complete.
-  Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events);
+  Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events,
+               const std::vector<std::string>& topics = {});
   SPATE_DECL ~Subscription() override;
 
   // ---- any thread ----
@@ -55,6 +70,30 @@ class Subscription final : public StreamSource {
     if (seldom_) seldom_->gap_after.reset();
   }
 
+  /// What it is to be drawn of topics that it joined late, before it goes on with what is newer.
+  TopicCatchUp* topic_catch_up() noexcept {
+    return seldom_ && !seldom_->catch_ups.empty() ? &seldom_->catch_ups.front() : nullptr;
+  }
+  void add(TopicCatchUp catch_up) { obtain_seldom().catch_ups.push_back(std::move(catch_up)); }
+  /// It is live, and will draw again what comes after `newest`: what follows is that it falls behind.
+  void go_back_to(std::uint64_t newest) { obtain_seldom().behind_at = newest; }
+  void end_topic_catch_up() noexcept { seldom_->catch_ups.erase(seldom_->catch_ups.begin()); }
+  /// Another log begins, in which all that it is owed is newer than what it has joined.
+  void begin_generation() noexcept {
+    if (!seldom_) return;
+    seldom_->catch_ups.clear();
+    if (seldom_->member) seldom_->member->forget_since();
+  }
+
+  /// The topics that it has joined.
+  std::span<const JoinedTopic> topics() const noexcept {
+    return seldom_ && seldom_->member ? seldom_->member->joined() : std::span<const JoinedTopic>();
+  }
+  /// Null as long as it never joined one.
+  TopicMember* topic_member() const noexcept { return seldom_ ? seldom_->member.get() : nullptr; }
+  TopicMember& obtain_topic_member();
+  std::unique_ptr<TopicMember> take_topic_member() noexcept;
+
   /// What is sent directly from now on waits until it has drawn what it is owed.
   void hold_sends() noexcept {
     holds_sends = true;
@@ -80,8 +119,12 @@ class Subscription final : public StreamSource {
   void search();
   /// Draws what it is owed from the store.
   void begin_replay();
+  /// The same of one that is live: leaves the feed, to draw from where the emitter says.
+  void fall_behind();
   /// The store has what it asked for. It may have come to its end meanwhile.
   void store_is_ready();
+  /// Its client, who polls, is answered with what has been drawn for it by then.
+  void answer_poll();
   /// Has drawn all that it was owed: joins the feed.
   void go_live();
   /// An event that is for this subscription alone.
@@ -91,7 +134,7 @@ class Subscription final : public StreamSource {
 
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
   SPATE_DECL std::uint64_t accepted() const override;
-  bool owes(std::uint64_t up_to) const override { return waiting_ || (replaying && replay.drawn_up_to < up_to); }
+  bool owes(std::uint64_t up_to) const override { return waiting_ || draws(up_to); }
   SPATE_DECL bool pull(std::uint64_t up_to) override;
   bool busy() const override { return searching_ || awaits_pull_; }
   bool reads() const override { return reading_; }
@@ -127,11 +170,18 @@ class Subscription final : public StreamSource {
  private:
   /// What few subscriptions need.
   struct Seldom {
+    explicit Seldom(std::vector<std::string> events = {}) noexcept : names(std::move(events)) {}
+
     const std::vector<std::string> names;
     std::optional<std::uint64_t> gap_after;
     Ref<StoreBell> bell;
+    std::unique_ptr<TopicMember> member;
+    std::vector<TopicCatchUp> catch_ups;
+    std::uint64_t behind_at = 0;  // where it goes on when it falls behind
   };
+  Seldom& obtain_seldom();
 
+  bool draws(std::uint64_t up_to) const noexcept { return replaying && (catches_up_ || replay.drawn_up_to < up_to); }
   bool filters() const noexcept { return seldom_ && !seldom_->names.empty(); }
   void end_wait();
   void release_sends();
@@ -145,6 +195,7 @@ class Subscription final : public StreamSource {
   bool searching_ : 1 = false;    // for where it resumes: what it waits for is its own next step
   bool awaits_pull_ : 1 = false;  // until it is pulled again
   bool reading_ : 1 = false;      // until the store has what it asked for
+  bool catches_up_ : 1 = false;   // with topics that it joined late
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
   std::unique_ptr<Seldom> seldom_;

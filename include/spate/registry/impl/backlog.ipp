@@ -22,7 +22,8 @@ SPATE_DECL void Backlog::add(const Ref<Feed>& feed) {
 }
 
 SPATE_DECL bool Backlog::has_room() const noexcept {
-  return std::all_of(feeds_.begin(), feeds_.end(), [&](const Ref<Feed>& feed) { return feed->has_room(max_bytes_); });
+  return !store_is_behind_ &&
+         std::all_of(feeds_.begin(), feeds_.end(), [&](const Ref<Feed>& feed) { return feed->has_room(max_bytes_); });
 }
 
 SPATE_DECL bool Backlog::wait(const Ref<SendWaiter>& waiter) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include <spate/config.hpp>
 #include <spate/registry/detail/catch_up.hpp>
@@ -20,23 +21,27 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
   drawn.generation = subscription.generation;
   drawn.drawn_up_to = subscription.replay.drawn_up_to;
   drawn.more = true;
-  const std::string& user = departures_.owner(subscription);
+  if (TopicCatchUp* const topic = subscription.topic_catch_up()) {
+    draw_topic(subscription, *topic, drawn, batch);
+    return drawn;
+  }
+  const Subscriber subscriber = departures_.subscriber(subscription);
   const std::uint64_t last = departure != nullptr ? departure->last : StreamSource::everything;
   up_to = std::min(up_to, last);
   const std::size_t max_bytes = subscription.filter() == nullptr ? max_bytes_per_draw : StartSearch::step;
   const StoreWaiter waiter(subscription);
-  if (!history_.at_hand(Subscriber(user), drawn.drawn_up_to, max_bytes, waiter)) {
+  if (!history_.at_hand(subscriber, drawn.drawn_up_to, max_bytes, waiter)) {
     drawn.waits = true;
     return drawn;
   }
   if (packed != nullptr && up_to == StreamSource::everything) {
-    drawn.piece = find_packed(subscription, user, *packed);
+    drawn.piece = find_packed(subscription, subscriber, *packed);
     if (drawn.piece != nullptr) {
       drawn.drawn_up_to = drawn.piece->sequences.back();
       return drawn;
     }
   }
-  const std::uint64_t discarded = history_.fetch(Subscriber(user), subscription.replay.drawn_up_to, max_bytes, batch);
+  const std::uint64_t discarded = history_.fetch(subscriber, subscription.replay.drawn_up_to, max_bytes, batch);
   bool all = batch.empty();
   if (all && departure == nullptr) {
     subscription.shard().post(call<&Subscription::go_live>(Ref<Subscription>(&subscription)));
@@ -45,7 +50,11 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
   }
   for (; !batch.empty() && batch.back().sequence > up_to; all = true) batch.pop_back();
   if (!batch.empty()) drawn.drawn_up_to = batch.back().sequence;
-  if (all && up_to != StreamSource::everything) drawn.drawn_up_to = std::max(drawn.drawn_up_to, up_to);
+  const std::uint64_t newest = history_.newest();
+  if (all && up_to != StreamSource::everything) {
+    drawn.drawn_up_to = std::max(drawn.drawn_up_to, std::min(up_to, newest));
+    drawn.unsettled = departure != nullptr && last > newest;
+  }
   if (departure != nullptr && drawn.drawn_up_to >= last) {
     drawn.departed = true;
     drawn.more = false;
@@ -59,13 +68,70 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
 }
 
 // The piece that holds all that is next for `subscription`; null when there is none, or something before it is missing.
-SPATE_DECL const ReplayPacker::Piece* CatchUp::find_packed(const Subscription& subscription, const std::string& user,
-                                                           const ReplayPacker& packed) {
+SPATE_DECL const ReplayPacker::Piece* CatchUp::find_packed(const Subscription& subscription,
+                                                           const Subscriber& subscriber, const ReplayPacker& packed) {
   sequences_.clear();
   const auto discarded =
-      history_.fetch_sequences(Subscriber(user), subscription.replay.drawn_up_to, max_bytes_per_draw, sequences_);
+      history_.fetch_sequences(subscriber, subscription.replay.drawn_up_to, max_bytes_per_draw, sequences_);
   if (!discarded || *discarded > std::max(subscription.replay.drawn_up_to, subscription.replay.told)) return nullptr;
   return packed.find(subscription.generation, sequences_);
+}
+
+SPATE_DECL void CatchUp::draw_topic(Subscription& subscription, TopicCatchUp& topic, Drawn& drawn,
+                                    std::vector<StoredEvent>& batch) {
+  drawn.catches_up = drawn.without_ids = true;
+  const Subscriber of_topic({}, {&topic.topic, 1});
+  const StoreWaiter waiter(subscription);
+  drawn.waits = topic.left > 0 ? !history_.newest_at_hand(of_topic, topic.before, StartSearch::step, waiter)
+                               : !history_.at_hand(of_topic, topic.topic.since, max_bytes_per_draw, waiter);
+  if (drawn.waits) return;
+  if (topic.left > 0) return find_newest(subscription, topic, batch);
+  if (topic.requested) {
+    drawn.gap = begin_topic(subscription, topic);
+    return;
+  }
+  history_.fetch(of_topic, topic.topic.since, max_bytes_per_draw, batch);
+  while (!batch.empty() && batch.back().sequence > topic.last) batch.pop_back();
+  if (!batch.empty()) {
+    topic.topic.since = batch.back().sequence;
+    for (StoredEvent& stored : batch) stored.event = stored.event.without_id();
+    return;
+  }
+  subscription.end_topic_catch_up();
+  drawn.catches_up = subscription.topic_catch_up() != nullptr;
+}
+
+// One step of the search for the newest events of `topic`, which uses `batch`.
+SPATE_DECL void CatchUp::find_newest(Subscription& subscription, TopicCatchUp& topic, std::vector<StoredEvent>& batch) {
+  history_.fetch_newest(Subscriber({}, {&topic.topic, 1}), topic.before, StartSearch::step, batch);
+  for (const StoredEvent& stored : batch) {
+    topic.before = stored.sequence - 1;
+    if (!subscription.accepts(stored.event.name())) continue;
+    topic.found = stored.sequence;
+    if (--topic.left == 0) break;
+  }
+  if (batch.empty()) topic.left = 0;
+  if (topic.left == 0) topic.topic.since = topic.found == 0 ? topic.last : topic.found - 1;
+  batch.clear();
+}
+
+// Looks where `topic` is asked for from, and returns what tells the client when something after that is missing.
+SPATE_DECL EncodedEvent CatchUp::begin_topic(Subscription& subscription, TopicCatchUp& topic) {
+  const Cursor requested = std::exchange(topic.requested, Cursor());
+  if (requested.kind() == Cursor::Kind::earliest) return {};
+  const Subscriber of_topic({}, {&topic.topic, 1});
+  std::optional<GapReason> gap;
+  const std::optional<std::uint64_t> sequence = history_.sequence_of(requested);
+  if (!sequence || *sequence > history_.newest()) {
+    gap = GapReason::unknown;
+  } else {
+    topic.topic.since = *sequence;
+    if (history_.discarded(of_topic) > *sequence) gap = GapReason::trimmed;
+  }
+  if (!gap) return {};
+  const std::uint64_t next = history_.first_after(of_topic, topic.topic.since);
+  return gaps_.tell(subscription, requested.text(), next > topic.last ? 0 : next, subscription.replay.drawn_up_to,
+                    *gap);
 }
 
 // Tells of what is missing, once: it need not lie before all that is kept. The event is empty when there is nothing to
@@ -95,6 +161,7 @@ SPATE_DECL EncodedEvent CatchUp::gap_among(Subscription& subscription, const std
 SPATE_DECL EncodedEvent CatchUp::follow_restart(Subscription& subscription, Departure* departure) {
   if (subscription.generation == history_.generation()) return {};
   subscription.replay.told = 0;
+  subscription.begin_generation();
   if (mirror_.closed()) {
     // The store is another emitter's, and what is still owed cannot be had any more.
     subscription.generation = history_.generation();

@@ -7,11 +7,11 @@
 namespace spate::detail {
 
 SPATE_DECL Delivery::Delivery(const Members& members, const Feeds& feeds, Receivers& receivers,
-                              const Audience& audience, std::string_view name)
+                              const Audience& audience, std::string_view name, std::uint64_t sequence)
     : feeds_(feeds), receivers_(receivers) {
   receivers_.clear();
   try {
-    find(members, audience, name);
+    find(members, audience, name, sequence);
     for (const Ref<Feed>& feed : feeds_) feed->reserve_posts();
   } catch (...) {
     release_posts();
@@ -30,22 +30,34 @@ SPATE_DECL std::size_t Delivery::post(const EncodedEvent& event) noexcept {
   return streams_;
 }
 
-SPATE_DECL void Delivery::find(const Members& members, const Audience& audience, std::string_view name) {
+SPATE_DECL void Delivery::find(const Members& members, const Audience& audience, std::string_view name,
+                               std::uint64_t sequence) {
   to_everybody_ = audience.kind() == Audience::Kind::everybody;
   if (to_everybody_) {
     for (const Ref<Feed>& feed : feeds_) feed->expect_post();
     streams_ = members.listeners(name);
     return;
   }
-  members.for_each(audience, [&](const User& user) {
-    streams_ += user.graced();  // they will ask the store for it
-    user.for_each([&](Subscription& each) {
-      if (!each.accepts(name)) return;
-      ++streams_;
-      if (!each.live) return;  // it will draw the event from the store
-      receivers_.push_back(&each);
-      each.feed().expect_post();
+  const auto take = [&](Subscription& each) {
+    if (!each.accepts(name)) return;
+    ++streams_;
+    if (!each.live) return;  // it will draw the event from the store
+    receivers_.push_back(&each);
+    each.feed().expect_post();
+  };
+  // Polls that are graced will ask the store for it.
+  if (is_of_topics(audience)) {
+    return members.topics().for_each(audience, sequence, [&](const TopicMember& member) {
+      if (member.subscription() == nullptr) {
+        ++streams_;
+      } else {
+        take(*member.subscription());
+      }
     });
+  }
+  members.for_each(audience, [&](const User& user) {
+    streams_ += user.graced();
+    user.for_each(take);
   });
 }
 

@@ -14,7 +14,7 @@
 namespace spate {
 
 SPATE_DECL Emitter::Emitter(EmitterOptions options) : core_(detail::make_ref<detail::EmitterCore>(std::move(options))) {
-  core_->attach_bus();
+  core_->attach();
 }
 
 SPATE_DECL Emitter::~Emitter() {
@@ -46,6 +46,10 @@ SPATE_DECL SendReport Emitter::send_group(std::string_view prefix, const Event& 
   return core_->send(Audience::group(prefix), event);
 }
 
+SPATE_DECL SendReport Emitter::send_topic(std::string_view topic, const Event& event) {
+  return core_->send(Audience::topic(topic), event);
+}
+
 SPATE_DECL SendReport Emitter::broadcast(const Event& event) {
   return core_->send(Audience::everybody(), event);
 }
@@ -64,6 +68,31 @@ SPATE_DECL std::size_t Emitter::remove(std::string_view user) {
 
 SPATE_DECL bool Emitter::remove(std::string_view user, const EventStream& stream) {
   return core_->remove(user, *detail::access::core(stream));
+}
+
+SPATE_DECL ChangeReport Emitter::remove(std::string_view user, Scope scope) {
+  return core_->change({UserCommand::Kind::remove, std::string(user), {}}, scope);
+}
+
+SPATE_DECL std::error_code Emitter::join(const EventStream& stream, std::string_view topic,
+                                         const JoinOptions& options) {
+  return core_->join(*detail::access::core(stream), topic, options);
+}
+
+SPATE_DECL std::error_code Emitter::leave(const EventStream& stream, std::string_view topic) {
+  return core_->leave(*detail::access::core(stream), topic);
+}
+
+SPATE_DECL ChangeReport Emitter::join(std::string_view user, std::string_view topic, Scope scope) {
+  return core_->change({UserCommand::Kind::join, std::string(user), {std::string(topic)}}, scope);
+}
+
+SPATE_DECL ChangeReport Emitter::leave(std::string_view user, std::string_view topic, Scope scope) {
+  return core_->change({UserCommand::Kind::leave, std::string(user), {std::string(topic)}}, scope);
+}
+
+SPATE_DECL std::vector<std::string> Emitter::topic_users(std::string_view topic) const {
+  return core_->topic_users(topic);
 }
 
 SPATE_DECL std::vector<std::string> Emitter::users(std::string_view prefix) const {

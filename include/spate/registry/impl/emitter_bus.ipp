@@ -39,7 +39,8 @@ SPATE_DECL std::shared_ptr<BusListener> EmitterCore::link() {
   return std::make_shared<BusLink>(Ref<EmitterCore>(this));
 }
 
-SPATE_DECL void EmitterCore::attach_bus() {
+SPATE_DECL void EmitterCore::attach() {
+  if (keeps_later_) options_.replay->on_settled([this] { settled(); });  // until `close`
   if (bus_ != nullptr) bus_->attach(link());
 }
 
@@ -47,8 +48,6 @@ SPATE_DECL std::vector<UserStreams> EmitterCore::users_here(std::string_view aft
   const Lock lock(mutex_);
   return members_.users_after(after, limit);
 }
-
-SPATE_DECL void EmitterCore::commanded(const UserCommand&) {}
 
 // ---- a bus that relays ----
 
@@ -58,7 +57,15 @@ SPATE_DECL void EmitterCore::relayed(const Audience& audience, const Event& even
   if (members_.closed()) return;
   // One with an id of its own comes from a node without a store: it can be given no other, nor be kept. Nor is one
   // without data, wherever it comes from.
-  publish(audience, event, std::move(encoder), gives_ids_ && !event.id() && event.data());
+  publish(audience, event, std::move(encoder), is_kept(event) && !event.id(), nullptr);
+}
+
+SPATE_DECL void EmitterCore::commanded(const UserCommand& command) {
+  {
+    const Lock lock(mutex_);
+    if (members_.closed() || mirror_.predates_streams()) return;
+  }
+  carry_out(command);
 }
 
 // Who draws from the store is told by what it draws.
@@ -84,6 +91,7 @@ SPATE_DECL void tell_of_restart(const Members& members, const History& history, 
   members.for_each_live([&](Subscription& each) {
     if (each.generation == history.generation()) return;
     each.generation = history.generation();
+    each.begin_generation();
     if (!mirror.is_first() || mirror.begins_at() > 0) {
       return gaps.tell_live(each, mirror.position_before(), GapReason::unknown);
     }
@@ -108,7 +116,8 @@ SPATE_DECL Event without_id(const Event& event) {
   rest.name(event.name());
   if (event.retry()) rest.retry(*event.retry());
   if (event.comment()) rest.comment(*event.comment());
-  return rest;
+  if (event.kept_for().count() > 0) rest.keep_for(event.kept_for());
+  return rest.keep(event.kept());
 }
 
 SPATE_DECL void EmitterCore::appended(std::uint64_t sequence, const Audience& audience, const Event& event) {
@@ -116,11 +125,12 @@ SPATE_DECL void EmitterCore::appended(std::uint64_t sequence, const Audience& au
   EventEncoder encoder = event.id() ? EventEncoder(without_id(event)) : EventEncoder(event);
   const Lock lock(mutex_);
   if (members_.closed() || !mirror_.is_news(sequence)) return;
-  // A node of another kind may put events without data into the log. They are no places to resume after.
-  const EncodedEvent encoded =
-      event.data() ? std::move(encoder).finish(history_.id_of(sequence)) : std::move(encoder).finish();
-  Delivery delivery = delivery_to(audience, event.name());
-  history_.append(sequence, audience, encoded);
+  // One that is not to be kept is no place to resume after; nor is one without data, which a node of another kind may
+  // put into the log.
+  const bool keep = event.data() && event.kept();
+  const EncodedEvent encoded = keep ? std::move(encoder).finish(history_.id_of(sequence)) : std::move(encoder).finish();
+  Delivery delivery = delivery_to(audience, event.name(), keep ? sequence : Topics::not_kept);
+  history_.append(sequence, audience, keep ? encoded : EncodedEvent());
   if (mirror_.predates_streams()) return;
   delivery.post(encoded);
   if (mirror_.complete()) resume_.reached(sequence);

@@ -30,6 +30,7 @@ SPATE_DECL EmitterCore::EmitterCore(EmitterOptions options)
       census_(bus_),
       gives_ids_(options_.replay != nullptr),
       mirrors_(bus_ != nullptr && bus_->keeps_log()),
+      keeps_later_(options_.replay && options_.replay->keeps_later()),
       history_(options_.replay.get()),
       bus_claim_(bus_ == nullptr ? nullptr : &bus_->use_, "bus"),
       mutex_(history_.mutex()),
@@ -46,9 +47,16 @@ SPATE_DECL void refuse_empty(std::string_view user) {
   if (user.empty()) throw std::invalid_argument("spate::Emitter: the user is empty (\"\"); name one, or broadcast");
 }
 
+SPATE_DECL void refuse_empty_topic(std::string_view topic) {
+  if (topic.empty()) throw std::invalid_argument("spate::Emitter: the topic is empty (\"\"); name one, or broadcast");
+}
+
 SPATE_DECL void refuse_nobody(const Audience& audience) {
   if (audience.kind() == Audience::Kind::user) refuse_empty(audience.name());
-  for (const std::string& name : audience.names()) refuse_empty(name);
+  if (audience.kind() == Audience::Kind::topic) refuse_empty_topic(audience.name());
+  for (const std::string& name : audience.names()) {
+    audience.kind() == Audience::Kind::topics ? refuse_empty_topic(name) : refuse_empty(name);
+  }
 }
 
 SPATE_DECL void EmitterCore::refuse_id(const Event& event) const {
@@ -64,15 +72,15 @@ SPATE_DECL EventEncoder EmitterCore::encoder_for(const Event& event) const {
 
 SPATE_DECL SendReport EmitterCore::send(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
-  return goes_by_bus(event) ? send_by_bus(audience, event, {}) : send_here(audience, event);
+  return goes_by_bus(event) ? send_by_bus(audience, event, nullptr) : send_here(audience, event, nullptr);
 }
 
 SPATE_DECL SentEvent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
-  if (!goes_by_bus(event)) return {send_here(audience, event), nullptr};
-  auto receipt = std::make_shared<Receipt>();
-  SendReport report = send_by_bus(
-      audience, event, [receipt](std::error_code error, std::uint64_t sequence) { receipt->answer(error, sequence); });
+  const int answers = (goes_by_bus(event) ? 1 : 0) + (keeps_later(event) ? 1 : 0);
+  if (answers == 0) return {send_here(audience, event, nullptr), nullptr};
+  auto receipt = std::make_shared<Receipt>(answers);
+  SendReport report = goes_by_bus(event) ? send_by_bus(audience, event, receipt) : send_here(audience, event, receipt);
   return {std::move(report), std::move(receipt)};
 }
 
@@ -90,23 +98,26 @@ SPATE_DECL void EmitterCore::await_sent(const Ref<ResultWaiter<SendReport>>& wai
   });
 }
 
-SPATE_DECL SendReport EmitterCore::send_here(const Audience& audience, const Event& event) {
+SPATE_DECL SendReport EmitterCore::send_here(const Audience& audience, const Event& event, const Awaited& awaited) {
   EventEncoder encoder = encoder_for(event);  // the costly part, before the lock
   const Lock lock(mutex_);
-  SendReport report = publish(audience, event, std::move(encoder), gives_ids_ && event.data());
-  ++events_;
+  SendReport report = publish(audience, event, std::move(encoder), is_kept(event), awaited);
+  if (!report.error) ++events_;
   return report;
 }
 
-SPATE_DECL SendReport EmitterCore::send_by_bus(const Audience& audience, const Event& event, Bus::Published done) {
+SPATE_DECL SendReport EmitterCore::send_by_bus(const Audience& audience, const Event& event, const Awaited& awaited) {
   SendReport report;
   if (mirrors_) {
     refuse_id(event);
     const Lock lock(mutex_);
     report.streams = members_.listeners(audience, event.name());
   } else {
-    report = send_here(audience, event);
+    report = send_here(audience, event, awaited);
+    if (report.error) return report;
   }
+  Bus::Published done;
+  if (awaited) done = [awaited](std::error_code error, std::uint64_t sequence) { awaited->answer(error, sequence); };
   // Outside the lock, since it may take long; so two threads' events may pass each other here, as they may anywhere.
   report.error = bus_->publish(audience, event, std::move(done));
   if (!mirrors_) return report;
@@ -122,12 +133,15 @@ SPATE_DECL SendReport EmitterCore::send_by_bus(const Audience& audience, const E
 // What follows when `event`, which `encoder` has, is sent, with the lock held: one that is to be kept gets its id, and
 // all whom it is for get it.
 SPATE_DECL SendReport EmitterCore::publish(const Audience& audience, const Event& event, EventEncoder&& encoder,
-                                           bool keep) {
+                                           bool keep, const Awaited& awaited) {
+  if (keeps_later_ && (keep || (!unsettled_.empty() && !history_.delivers_first()))) {
+    return publish_later(audience, event, std::move(encoder), keep, awaited);
+  }
   SendReport report;
-  Delivery delivery = delivery_to(audience, event.name());
+  const std::uint64_t sequence = keep ? history_.newest() + 1 : Topics::not_kept;
+  Delivery delivery = delivery_to(audience, event.name(), sequence);
   EncodedEvent encoded;
   if (keep) {
-    const std::uint64_t sequence = history_.newest() + 1;
     report.id = history_.id_of(sequence);
     encoded = std::move(encoder).finish(report.id);
     history_.append(sequence, audience, encoded);
@@ -137,6 +151,82 @@ SPATE_DECL SendReport EmitterCore::publish(const Audience& audience, const Event
   }
   report.streams = delivery.post(encoded);
   return report;
+}
+
+// The same when the store keeps it later, or has others to keep before it.
+SPATE_DECL SendReport EmitterCore::publish_later(const Audience& audience, const Event& event, EventEncoder&& encoder,
+                                                 bool keep, const Awaited& awaited) {
+  SendReport report;
+  if (unsettled_.bytes() > most_unsettled_bytes) {
+    report.error = Errc::store_queue_full;
+    return report;
+  }
+  const std::uint64_t sequence = keep ? history_.newest_given() + 1 : 0;
+  if (keep) report.id = history_.id_of(sequence);
+  const EncodedEvent encoded = keep ? std::move(encoder).finish(report.id) : std::move(encoder).finish();
+  std::optional<Delivery> delivery;
+  if (history_.delivers_first())
+    delivery.emplace(members_, backlog_.feeds(), receivers_, audience, event.name(), sequence);
+  const bool waits = !delivery || awaited;
+  if (waits) unsettled_.push(sequence, audience, delivery ? EncodedEvent() : encoded, awaited);
+  if (keep) {
+    try {
+      history_.append(sequence, audience, encoded);
+    } catch (...) {
+      if (waits) unsettled_.pop_back();
+      throw;
+    }
+  }
+  report.streams = delivery ? delivery->post(encoded) : members_.listeners(audience, event.name());
+  backlog_.wait_for_store(unsettled_.bytes() > max_unsettled_bytes);
+  return report;
+}
+
+// Not with the lock: each is told, once there is memory for it.
+SPATE_DECL void tell(const Backlog::Waiters& waiters, std::error_code error) {
+  insist_for_each(waiters, [&](const Ref<SendWaiter>& waiter) { waiter->done(error); });
+}
+
+SPATE_DECL void EmitterCore::settled() {
+  std::vector<Unsettled::Item> answered;
+  Backlog::Waiters waiters;
+  {
+    // In one hold of the lock: who resumes draws all that is settled, and is not to get it again.
+    const Lock lock(mutex_);
+    insist([&] { history_.settle(settled_); });
+    for (const ReplayStore::Settled& each : settled_) settle(each, answered);
+    settled_.clear();
+    backlog_.wait_for_store(unsettled_.bytes() > max_unsettled_bytes);
+    waiters = backlog_.take_if_room();
+    for (const Ref<Subscription>& subscription : unsettled_.take_waiting()) {
+      insist([&] { subscription->shard().post(call<&Subscription::store_is_ready>(subscription)); });
+    }
+  }
+  tell(waiters, {});
+  // Each has its error.
+  for (const Unsettled::Item& item : answered) {
+    insist([&] { item.receipt->answer(item.error, item.error ? 0 : item.sequence); });
+  }
+}
+
+// Nobody would do later what fails for want of memory.
+SPATE_DECL void EmitterCore::settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) {
+  for (; unsettled_.has(settled.up_to); unsettled_.pop_front()) {
+    Unsettled::Item& item = unsettled_.front();
+    const bool is_kept = item.sequence > 0;
+    if (item.event && !(is_kept && settled.error)) {
+      insist([&] {
+        delivery_to(item.audience(), item.event.name(), is_kept ? item.sequence : Topics::not_kept).post(item.event);
+      });
+    }
+    if (!item.receipt) continue;
+    item.error = settled.error;
+    insist([&] { answered.push_back(item); });
+  }
+}
+
+SPATE_DECL bool EmitterCore::owes_unsettled(const Subscription& subscription) const {
+  return subscription.live && !unsettled_.empty() && !history_.delivers_first();
 }
 
 SPATE_DECL bool EmitterCore::has_room() const {
@@ -150,11 +240,6 @@ SPATE_DECL void EmitterCore::await_room(Ref<SendWaiter> waiter) {
     if (!backlog_.wait(waiter)) return;
   }
   waiter->done({});
-}
-
-// Not with the lock: each is told, once there is memory for it.
-SPATE_DECL void tell(const Backlog::Waiters& waiters, std::error_code error) {
-  insist_for_each(waiters, [&](const Ref<SendWaiter>& waiter) { waiter->done(error); });
 }
 
 SPATE_DECL void EmitterCore::backlog_released() {
@@ -192,7 +277,12 @@ SPATE_DECL std::uint64_t EmitterCore::newest() const {
 SPATE_DECL CatchUp::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
                                             std::vector<StoredEvent>& batch) {
   const Lock lock(mutex_);
-  return catch_up_.draw(subscription, up_to, packed, batch);
+  CatchUp::Drawn drawn = catch_up_.draw(subscription, up_to, packed, batch);
+  if (drawn.unsettled && batch.empty() && !drawn.gap) {
+    unsettled_.wait(subscription);
+    drawn.waits = true;
+  }
+  return drawn;
 }
 
 SPATE_DECL Resume::Step EmitterCore::search(Subscription& subscription) {

@@ -27,6 +27,22 @@ SPATE_DECL void refuse_filter(const std::vector<std::string>& names) {
   }
 }
 
+SPATE_DECL void refuse_topics(const std::vector<std::string>& topics) {
+  constexpr std::size_t max_topics = SubscribeOptions::max_topics, max_bytes = SubscribeOptions::max_topic_bytes;
+  if (topics.size() > max_topics) {
+    throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(topics.size()) +
+                                " topics, of which there may be " + std::to_string(max_topics));
+  }
+  std::size_t bytes = 0;
+  for (const std::string& topic : topics) {
+    refuse_empty_topic(topic);
+    bytes += topic.size();
+    if (bytes <= max_bytes) continue;
+    throw std::invalid_argument("spate::SubscribeOptions: topics longer than " + std::to_string(max_bytes) +
+                                " bytes in all, with " + quote(topic));
+  }
+}
+
 // A stream has one place in the order of events, so it is here once. Its handler, which is called once, is mistaken
 // when it adds it again; elsewhere another thread may have been faster.
 SPATE_DECL std::error_code refuse_twice(const StreamCore& stream, const std::string& user) {
@@ -40,14 +56,16 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
                                             const SubscribeOptions& wanted) {
   refuse_empty(user_id);
   refuse_filter(wanted.events);
+  refuse_topics(wanted.topics);
   if (stream->framing() == Framing::none) {  // a HEAD: nobody listens
     stream->open();
     return {};
   }
   const auto greet = [&](bool resumed) { return encoder_for(wanted.greeting ? wanted.greeting(resumed) : Event()); };
   // Made before the lock, for both outcomes: they are the program's code.
-  PendingResume comer{
-      nullptr, Cursor::parse(wanted.after ? *wanted.after : stream->last_event_id()), {greet(false), std::nullopt}, {}};
+  Cursor cursor = Cursor::parse(wanted.after ? *wanted.after : stream->last_event_id());
+  if (!cursor && wanted.last) cursor = Cursor::newest(*wanted.last);
+  PendingResume comer{nullptr, std::move(cursor), {greet(false), std::nullopt}, {}};
   if (comer.cursor) comer.greeting.resumed = greet(true);
   for (int steps = 0;; ++steps) {
     const bool patient = steps < StartSearch::max_steps_in_add;
@@ -76,7 +94,7 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   if (members_.closed() || stream->shard().stopped()) return make_error_code(Errc::shut_down);
   if (const Ref<Subscription> there = members_.find(*stream)) return refuse_twice(*stream, there->user->id);
   if (!comer.subscription) {
-    comer.subscription = make_ref<Subscription>(feed_on(stream->own_shard()), stream, wanted.events);
+    comer.subscription = make_ref<Subscription>(feed_on(stream->own_shard()), stream, wanted.events, wanted.topics);
   }
   const std::optional<Resume::Plan> plan = resume_.plan(user_id, comer, patient);
   if (!plan) return std::nullopt;
@@ -99,12 +117,14 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
 SPATE_DECL void EmitterCore::enter(std::string user_id, PendingResume&& comer, const Resume::Plan& plan,
                                    const SubscribeOptions& wanted, HookQueue::Hooks& leave) {
   const Ref<Subscription> subscription = comer.subscription;
-  InboxReservation reservation(subscription->shard(), 3);
+  InboxReservation reservation(subscription->shard(), 4);
+  const bool answers_poll = comer.cursor.kind() == Cursor::Kind::newest;
   if (plan.waits_for) subscription->live = false;
   members_.insert(std::move(user_id), subscription, leave,
                   [this](const Ref<Subscription>& oldest)
                       SPATE_REQUIRES(mutex_) { end_and_remove(oldest, EndReason::replaced); });
   subscription->stream().open();
+  if (answers_poll) reservation.post(call<&Subscription::answer_poll>(subscription));
   if (plan.waits_for) {
     subscription->hold_sends();
     return wait_to_resume(reservation, *plan.waits_for, std::move(comer));
@@ -168,12 +188,15 @@ SPATE_DECL bool EmitterCore::remove(std::string_view user_id, const StreamCore& 
 
 SPATE_DECL void EmitterCore::close() {
   hooks_->close();
+  if (keeps_later_) options_.replay->on_settled({});
   if (bus_ != nullptr) bus_->detach();
   bus_claim_.release();
   Backlog::Waiters waiters;
+  std::deque<Unsettled::Item> unsettled;
   {
     const Lock lock(mutex_);
     members_.close();
+    unsettled = unsettled_.close();
     mirror_.close();
     history_.release();
     while (const User* const user = members_.any()) {
@@ -192,6 +215,10 @@ SPATE_DECL void EmitterCore::close() {
     waiters = backlog_.close();
   }
   tell(waiters, Errc::shut_down);
+  // The store goes on to keep them; that they are kept nobody hears any more.
+  for (const Unsettled::Item& item : unsettled) {
+    if (item.receipt) insist([&] { item.receipt->answer(Errc::shut_down, 0); });
+  }
 }
 
 SPATE_DECL bool EmitterCore::depart_unless_live(Subscription& subscription) {
@@ -223,6 +250,9 @@ SPATE_DECL void EmitterCore::remove(Poll& poll) {
 }
 
 SPATE_DECL void EmitterCore::end_and_remove(const Ref<Subscription>& subscription, EndReason reason) {
+  if (owes_unsettled(*subscription) && subscription->stream().transport() != Transport::poll) {
+    fall_behind(*subscription);
+  }
   // Whichever of the two fails, nothing is left half done: a stream that ends leaves by itself.
   subscription->stream().end(reason);
   remove_or_depart(subscription);
@@ -238,7 +268,7 @@ SPATE_DECL void EmitterCore::remove_or_depart(const Ref<Subscription>& subscript
 
 // Removes `subscription`. What was accepted for it goes on being drawn by its stream.
 SPATE_DECL void EmitterCore::depart(Subscription& subscription) {
-  departures_.add(subscription, history_.newest());
+  departures_.add(subscription, history_.newest_given());
   try {
     remove(subscription);
   } catch (...) {
@@ -251,6 +281,92 @@ SPATE_DECL void EmitterCore::depart(Subscription& subscription) {
 SPATE_DECL void EmitterCore::remove(Subscription& subscription) {
   members_.remove(subscription);
   if (!subscription.departed) resume_.forget(subscription);
+}
+
+// ---- topics ----
+
+SPATE_DECL std::error_code EmitterCore::join(const StreamCore& stream, std::string_view topic,
+                                             const JoinOptions& wanted) {
+  refuse_empty_topic(topic);
+  const Lock lock(mutex_);
+  const Ref<Subscription> subscription = members_.find(stream);
+  if (!subscription) return Errc::not_added;
+  if (members_.join(*subscription, topic, history_.newest())) join_late(*subscription, topic, wanted);
+  return {};
+}
+
+SPATE_DECL std::error_code EmitterCore::leave(const StreamCore& stream, std::string_view topic) {
+  refuse_empty_topic(topic);
+  const Lock lock(mutex_);
+  const Ref<Subscription> subscription = members_.find(stream);
+  if (!subscription) return Errc::not_added;
+  members_.leave(*subscription, topic);
+  return {};
+}
+
+// `subscription` has joined `topic`, and is to get what is `wanted` of what that was sent before.
+SPATE_DECL void EmitterCore::join_late(Subscription& subscription, std::string_view topic, const JoinOptions& wanted) {
+  if (!history_) return;
+  TopicCatchUp late{{std::string(topic), 0}, history_.newest(), Cursor()};
+  if (wanted.after) late.requested = Cursor::parse(*wanted.after);
+  if (const auto sequence = history_.sequence_of(late.requested); sequence && *sequence <= late.last) {
+    late.topic.since = *sequence;
+  }
+  if (!late.requested) {
+    late.left = wanted.last.value_or(0);
+    late.before = late.last;
+    if (late.left == 0) return;
+  }
+  subscription.add(std::move(late));
+  if (subscription.live) fall_behind(subscription);
+}
+
+// `subscription`, which is live, draws from the store again.
+SPATE_DECL void EmitterCore::fall_behind(Subscription& subscription) {
+  subscription.go_back_to(history_.newest());
+  InboxReservation reservation(subscription.shard(), 1);
+  subscription.generation = history_.generation();
+  subscription.live = false;
+  subscription.hold_sends();
+  reservation.post(call<&Subscription::fall_behind>(Ref<Subscription>(&subscription)));
+}
+
+SPATE_DECL ChangeReport EmitterCore::change(const UserCommand& command, Scope scope) {
+  refuse_empty(command.user);
+  for (const std::string& topic : command.topics) refuse_empty_topic(topic);
+  ChangeReport report;
+  const bool by_bus = scope == Scope::cluster && bus_ != nullptr;
+  if (by_bus && mirrors_) {
+    // Here, too, it comes in its place among the events.
+    const Lock lock(mutex_);
+    if (const User* const user = members_.find(command.user)) report.streams = user->streams();
+  } else {
+    report.streams = carry_out(command);
+  }
+  if (by_bus) report.error = bus_->command(command);
+  if (report.error && mirrors_) report.streams = 0;
+  return report;
+}
+
+// Returns for how many streams.
+SPATE_DECL std::size_t EmitterCore::carry_out(const UserCommand& command) {
+  if (command.kind == UserCommand::Kind::remove) return remove(command.user);
+  const Lock lock(mutex_);
+  User* const user = members_.find(command.user);
+  if (user == nullptr) return 0;
+  for (const std::string& topic : command.topics) {
+    if (command.kind == UserCommand::Kind::join) {
+      members_.join(*user, topic, history_.newest());
+    } else {
+      members_.leave(*user, topic);
+    }
+  }
+  return user->streams();
+}
+
+SPATE_DECL std::vector<std::string> EmitterCore::topic_users(std::string_view topic) const {
+  const Lock lock(mutex_);
+  return members_.topics().users(topic);
 }
 
 // ---- who is there ----

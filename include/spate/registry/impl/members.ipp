@@ -36,9 +36,20 @@ SPATE_DECL Ref<Subscription> Members::find(const StreamCore& stream) const {
 SPATE_DECL std::size_t Members::listeners(const Audience& audience, std::string_view name) const {
   if (audience.kind() == Audience::Kind::everybody) return listeners(name);
   std::size_t streams = 0;
+  const auto count = [&](const Subscription& each) { streams += each.accepts(name) ? 1U : 0U; };
+  if (is_of_topics(audience)) {
+    topics_.for_each(audience, Topics::not_kept, [&](const TopicMember& member) {
+      if (member.subscription() == nullptr) {
+        ++streams;
+      } else {
+        count(*member.subscription());
+      }
+    });
+    return streams;
+  }
   index_.for_each(audience, [&](const User& user) {
     streams += user.graced();
-    user.for_each([&](const Subscription& each) { streams += each.accepts(name) ? 1U : 0U; });
+    user.for_each(count);
   });
   return streams;
 }
@@ -51,14 +62,21 @@ SPATE_DECL void Members::insert(std::string id, const Ref<Subscription>& subscri
   bool first = false;
   User& user = index_.obtain(std::move(id), first);
   index_.append(user, subscription);
+  HookQueue::Hooks joins, leaves;
+  // Before a poll of the same client goes, so that its user does not leave a topic in between.
+  if (TopicMember* const member = subscription->topic_member()) {
+    topics_.enter(*member, user.id, came(user.id, joins));
+    topics_.before_leaving(*member, goes(user.id, leaves));
+  }
   if (!stream.claim(Ref<StreamSource>(subscription))) shared_.emplace(&stream, subscription);
   if (stream.transport() == Transport::poll) insert_poll(user, *subscription, replace);
   if (options_.bus) options_.bus->changed(user.id, user.streams());
   if (first) {
-    HookQueue::Hooks join = hook(on_join_, user.id);
-    leave = hook(on_leave_, user.id);
-    hooks_.push(Ref<Shard>(&subscription->shard()), std::move(join));
+    joins.splice(joins.begin(), hook(on_join_, user.id));
+    leaves.splice(leaves.end(), hook(on_leave_, user.id));
   }
+  leave = std::move(leaves);
+  hooks_.push(Ref<Shard>(&subscription->shard()), std::move(joins));
   if (options_.max_streams_per_user == 0 || user.streams() <= options_.max_streams_per_user) return;
   // Of graced polls, where nobody waits, the one whose grace ends first; else the oldest stream.
   if (user.graced() > 0) {
@@ -111,7 +129,7 @@ SPATE_DECL void Members::undo_insert(const std::string& id, Subscription& subscr
 SPATE_DECL void Members::remove(Subscription& subscription) {
   User* const user = subscription.user;
   if (user == nullptr) return;
-  HookQueue::Hooks leave = before_leaving(*user);
+  HookQueue::Hooks leave = before_leaving(*user, subscription.topic_member());
   remove_from_index(subscription);
   after_leaving(*user, subscription.shard(), std::move(leave));
 }
@@ -119,7 +137,8 @@ SPATE_DECL void Members::remove(Subscription& subscription) {
 SPATE_DECL void Members::remove(Poll& poll) {
   User* const user = poll.user;
   if (user == nullptr) return;
-  HookQueue::Hooks leave = before_leaving(*user);
+  HookQueue::Hooks leave = before_leaving(*user, poll.topics.get());
+  if (poll.topics) topics_.leave_all(*poll.topics);
   poll.user = nullptr;
   user->polls()->remove(poll);
   index_.uncount_graced(*user);
@@ -131,6 +150,8 @@ SPATE_DECL Ref<Poll> Members::begin_grace(Subscription& subscription) {
   if (!poll) return nullptr;
   User& user = *subscription.user;
   user.polls()->grace(*poll);
+  poll->topics = subscription.take_topic_member();
+  if (poll->topics) poll->topics->pass_to(*poll);
   remove_from_index(subscription);
   index_.count_graced(user);
   return poll;
@@ -166,24 +187,73 @@ SPATE_DECL void Members::remove_from_index(Subscription& subscription) {
     poll->user = nullptr;
     subscription.user->polls()->remove(*poll);
   }
+  if (TopicMember* const member = subscription.topic_member()) topics_.leave_all(*member);
   if (!subscription.stream().unclaim(subscription)) shared_.erase(&subscription.stream());
   index_.remove(subscription);
 }
 
 // What may fail when `user` is to have one stream less. Returns what is to be told then.
-SPATE_DECL HookQueue::Hooks Members::before_leaving(const User& user) {
+SPATE_DECL HookQueue::Hooks Members::before_leaving(const User& user, const TopicMember* member) {
   if (closed_) return {};  // nobody listens any more
   HookQueue::Hooks leave;
-  if (user.streams() == 1) leave = hook(on_leave_, user.id);
+  if (member != nullptr) topics_.before_leaving(*member, goes(user.id, leave));
+  if (user.streams() == 1) leave.splice(leave.end(), hook(on_leave_, user.id));
   if (options_.bus) options_.bus->changed(user.id, user.streams() - 1);
   return leave;
 }
 
 // `user` has one stream less, which was on `shard`.
 SPATE_DECL void Members::after_leaving(User& user, Shard& shard, HookQueue::Hooks&& leave) noexcept {
-  if (user.streams() > 0) return;
-  index_.erase(user);
+  if (user.streams() == 0) index_.erase(user);
   hooks_.push(Ref<Shard>(&shard), std::move(leave));
+}
+
+// ---- topics ----
+
+SPATE_DECL Topics::Told Members::teller(const SharedHook<const std::string&, const std::string&>& function,
+                                        const std::string& user, HookQueue::Hooks& hooks) const {
+  return [&hooks, &user, &function](const std::string& topic) {
+    if (function) hooks.push_back([function, topic, user] { (*function)(topic, user); });
+  };
+}
+
+SPATE_DECL bool Members::join(Subscription& subscription, std::string_view topic, std::uint64_t since) {
+  return join(subscription.obtain_topic_member(), *subscription.user, subscription.shard(), topic, since);
+}
+
+SPATE_DECL bool Members::join(TopicMember& member, const User& user, Shard& shard, std::string_view topic,
+                              std::uint64_t since) {
+  HookQueue::Hooks hooks;
+  if (!topics_.join(member, user.id, topic, since, came(user.id, hooks))) return false;
+  hooks_.push(Ref<Shard>(&shard), std::move(hooks));
+  return true;
+}
+
+SPATE_DECL bool Members::leave(Subscription& subscription, std::string_view topic) {
+  TopicMember* const member = subscription.topic_member();
+  return member != nullptr && leave(*member, subscription.shard(), topic);
+}
+
+SPATE_DECL bool Members::leave(TopicMember& member, Shard& shard, std::string_view topic) {
+  HookQueue::Hooks hooks;
+  if (!topics_.leave(member, topic, goes(member.user(), hooks))) return false;
+  hooks_.push(Ref<Shard>(&shard), std::move(hooks));
+  return true;
+}
+
+SPATE_DECL void Members::join(User& user, std::string_view topic, std::uint64_t since) {
+  user.for_each([&](Subscription& each) { join(each, topic, since); });
+  if (user.polls() == nullptr) return;
+  user.polls()->for_each_graced(
+      [&](Poll& poll) { join(poll.obtain_topics(), user, poll.feed().shard(), topic, since); });
+}
+
+SPATE_DECL void Members::leave(User& user, std::string_view topic) {
+  user.for_each([&](Subscription& each) { leave(each, topic); });
+  if (user.polls() == nullptr) return;
+  user.polls()->for_each_graced([&](Poll& poll) {
+    if (poll.topics) leave(*poll.topics, poll.feed().shard(), topic);
+  });
 }
 
 }  // namespace spate::detail

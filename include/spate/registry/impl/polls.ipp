@@ -6,6 +6,11 @@
 
 namespace spate::detail {
 
+SPATE_DECL TopicMember& Poll::obtain_topics() {
+  if (!topics) topics = std::make_unique<TopicMember>(*this);
+  return *topics;
+}
+
 SPATE_DECL Poll* Polls::find(std::string_view client) const {
   const auto found = clients_.find(client);
   return found == clients_.end() ? nullptr : found->second;

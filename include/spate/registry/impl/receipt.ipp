@@ -10,10 +10,12 @@ SPATE_DECL void Receipt::answer(std::error_code error, std::uint64_t sequence) {
   Then then;
   {
     const Lock lock(mutex_);
-    answered_ = true;
-    error_ = error;
-    sequence_ = sequence;
+    if (!error_) error_ = error;
+    if (sequence != 0) sequence_ = sequence;
+    if (--missing_ > 0) return;
     then.swap(then_);
+    error = error_;
+    sequence = sequence_;
   }
   if (then) then(error, sequence);
 }
@@ -23,7 +25,7 @@ SPATE_DECL void Receipt::await(Then then) {
   std::uint64_t sequence = 0;
   {
     const Lock lock(mutex_);
-    if (!answered_) {
+    if (missing_ > 0) {
       then_ = std::move(then);
       return;
     }

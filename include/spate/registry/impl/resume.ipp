@@ -19,7 +19,7 @@ SPATE_DECL std::optional<Resume::Plan> Resume::plan(std::string_view user, Pendi
   Plan plan;
   plan.waits_for = mirror_.ahead(comer.cursor);
   if (plan.waits_for || !history_) return plan;
-  plan.start = find_start(user, comer);
+  plan.start = find_start(Subscriber(user, comer.subscription->topics()), comer);
   if (plan.start) return plan;
   if (patient && !comer.search.waits) return std::nullopt;
   plan.waits_for = LogMirror::the_end;
@@ -28,18 +28,29 @@ SPATE_DECL std::optional<Resume::Plan> Resume::plan(std::string_view user, Pendi
 
 // One step of the search for where `pending` begins. Returns nothing when its search is to look at what it was given,
 // and another step is to follow.
-SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user, PendingResume& pending) {
+SPATE_DECL std::optional<Resume::Start> Resume::find_start(const Subscriber& subscriber, PendingResume& pending) {
   const Subscription& subscription = *pending.subscription;
   StartSearch& search = pending.search;
   const std::uint64_t newest = history_.newest();
   if (!pending.cursor) return Start{newest, 0, std::nullopt, newest};
+  const StoreWaiter waiter(*pending.subscription);
   if (search.generation != history_.generation()) {
     search = StartSearch();
     search.generation = history_.generation();
+    if (pending.cursor.kind() == Cursor::Kind::newest) {
+      search.before = newest;
+      search.left = pending.cursor.count();
+    }
+    search.begins = true;
+  }
+  if (pending.cursor.kind() == Cursor::Kind::newest) return find_newest(subscriber, pending);
+  if (search.begins) {
     const std::optional<std::uint64_t> sequence = history_.sequence_of(pending.cursor);
     if (sequence && *sequence <= newest) {
+      search.waits = !history_.at_hand(subscriber, *sequence, 0, waiter);
+      if (search.waits) return std::nullopt;
       // Nothing is missing: it goes on where it was, and what there is for it shows when it is drawn.
-      if (history_.discarded(Subscriber(user)) <= *sequence) {
+      if (history_.discarded(subscriber) <= *sequence) {
         return Start{*sequence, *sequence < newest ? *sequence + 1 : 0, std::nullopt, *sequence};
       }
       search.after = *sequence;
@@ -47,25 +58,39 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(std::string_view user
     } else if (pending.cursor.kind() != Cursor::Kind::earliest) {
       search.gap = GapReason::unknown;
     }
+    search.begins = false;
   }
-  const StoreWaiter waiter(*pending.subscription);
   const auto waits_for_store = [&](std::uint64_t after, std::size_t bytes) {
-    return search.waits = !history_.at_hand(Subscriber(user), after, bytes, waiter);
+    return search.waits = !history_.at_hand(subscriber, after, bytes, waiter);
   };
   if (search.found > 0 && waits_for_store(search.found - 1, 0)) return std::nullopt;
-  if (search.found > 0 && history_.first_after(Subscriber(user), search.found - 1) != search.found) {
+  if (search.found > 0 && history_.first_after(subscriber, search.found - 1) != search.found) {
     search.after = std::exchange(search.found, 0);  // the store has discarded it meanwhile
   }
   const std::size_t step = subscription.filter() == nullptr ? 0 : StartSearch::step;
   if (search.found == 0 && waits_for_store(search.after, step)) return std::nullopt;
   if (search.found == 0 && subscription.filter() == nullptr)
-    search.found = history_.first_after(Subscriber(user), search.after);
+    search.found = history_.first_after(subscriber, search.after);
   if (search.found == 0 && subscription.filter() != nullptr) {
-    history_.fetch(Subscriber(user), search.after, step, search.batch);
+    history_.fetch(subscriber, search.after, step, search.batch);
     if (!search.batch.empty()) return std::nullopt;
   }
   // What is missing now is told by this gap, or is not asked for.
-  return Start{history_.position_before(search.found), search.found, search.gap, history_.discarded(Subscriber(user))};
+  return Start{history_.position_before(search.found), search.found, search.gap, history_.discarded(subscriber)};
+}
+
+// The same of a stream that asks for the newest: they are looked for backwards.
+SPATE_DECL std::optional<Resume::Start> Resume::find_newest(const Subscriber& subscriber, PendingResume& pending) {
+  StartSearch& search = pending.search;
+  if (search.left > 0) {
+    search.waits =
+        !history_.newest_at_hand(subscriber, search.before, StartSearch::step, StoreWaiter(*pending.subscription));
+    if (search.waits) return std::nullopt;
+    history_.fetch_newest(subscriber, search.before, StartSearch::step, search.batch);
+    if (!search.batch.empty()) return std::nullopt;
+    search.left = 0;
+  }
+  return Start{history_.position_before(search.found), search.found, std::nullopt, history_.discarded(subscriber)};
 }
 
 SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& cursor, Greeting&& greeting,
@@ -75,7 +100,7 @@ SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& c
   first.greeting = std::move(encoder).finish(history_.id_of(start.position));
   subscription.replay.drawn_up_to = start.position;
   subscription.replay.told = start.told;
-  subscription.live = start.next == 0;
+  subscription.live = start.next == 0 && subscription.topic_catch_up() == nullptr;
   subscription.generation = history_.generation();
   if (start.gap) first.gap = gaps_.tell(subscription, cursor.text(), start.next, start.position, *start.gap);
   return first;
@@ -123,7 +148,7 @@ SPATE_DECL Resume::Step Resume::begin_or_search(PendingResume&& pending) {
   if (subscription->user == nullptr && departure == nullptr) return Step::last;
   // What was accepted for one that left before this log was known cannot be told from the rest of it.
   if (departure != nullptr && pending.search.generation != history_.generation()) departure->last = history_.newest();
-  std::optional<Start> start = find_start(departures_.owner(*subscription), pending);
+  std::optional<Start> start = find_start(departures_.subscriber(*subscription), pending);
   if (!start) {
     pending.search.look(*subscription);
     const Step step = pending.search.waits ? Step::reads : Step::another;

@@ -81,12 +81,15 @@ SPATE_DECL std::size_t Poll::on_cut() {
   return 0;
 }
 
-SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events)
+SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events,
+                                      const std::vector<std::string>& topics)
     : feed_(std::move(feed)), stream_(std::move(stream)) {
-  if (events.empty()) return;
-  std::sort(events.begin(), events.end());
-  events.erase(std::unique(events.begin(), events.end()), events.end());
-  seldom_ = std::make_unique<Seldom>(Seldom{std::move(events), std::nullopt, nullptr});
+  if (!events.empty()) {
+    std::sort(events.begin(), events.end());
+    events.erase(std::unique(events.begin(), events.end()), events.end());
+    seldom_ = std::make_unique<Seldom>(std::move(events));
+  }
+  for (const std::string& topic : topics) Topics::note(obtain_topic_member(), topic);
 }
 SPATE_DECL Subscription::~Subscription() {
   if (seldom_ && seldom_->bell) seldom_->bell->let_go();
@@ -133,8 +136,21 @@ SPATE_DECL void Subscription::search() {
 SPATE_DECL void Subscription::begin_replay() {
   end_wait();
   if (!attached_) return;
-  replaying = true;
+  replaying = catches_up_ = true;
   stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::fall_behind() {
+  if (!attached_) return;
+  queue_unread();
+  if (joined) feed_->leave(*this);
+  replay = Replay{seldom_->behind_at, seldom_->behind_at};
+  replaying = catches_up_ = true;
+  stream_->mark_dirty();
+}
+
+SPATE_DECL void Subscription::answer_poll() {
+  stream_->answer_poll_without_waiting();
 }
 
 SPATE_DECL void Subscription::store_is_ready() {
@@ -145,9 +161,9 @@ SPATE_DECL void Subscription::store_is_ready() {
 }
 
 SPATE_DECL Ref<StoreBell> Subscription::bell() {
-  if (!seldom_) seldom_ = std::make_unique<Seldom>();
-  if (!seldom_->bell) seldom_->bell = make_ref<StoreBell>(*this);
-  return seldom_->bell;
+  Ref<StoreBell>& bell = obtain_seldom().bell;
+  if (!bell) bell = make_ref<StoreBell>(*this);
+  return bell;
 }
 
 SPATE_DECL StoreBell::StoreBell(Subscription& subscription)
@@ -252,8 +268,8 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   ReplayPacker& packer = feed_->packer();
   const bool packs = stream_->takes_chunks();
   awaits_pull_ = false;
-  for (int draws = 0; replaying && !reading_ && replay.drawn_up_to < up_to; ++draws) {
-    if (draws == max_draws) {
+  for (int times = 0; draws(up_to) && !reading_; ++times) {
+    if (times == max_draws) {
       awaits_pull_ = true;
       break;
     }
@@ -261,13 +277,14 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filters() ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
+    catches_up_ = drawn.catches_up;
     reading_ = drawn.waits;
     replay.drawn_up_to = drawn.drawn_up_to;
     if (!replaying) release_sends();
     if (drawn.departed) feed_->shard().post(call<&Subscription::detach>(Ref<Subscription>(this)));
     if (drawn.gap) stream_->push_gap(drawn.gap);
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
-    if (packs && batch.size() > 1) piece = &packer.pack(drawn.generation, batch);
+    if (packs && !drawn.without_ids && batch.size() > 1) piece = &packer.pack(drawn.generation, batch);
     if (piece != nullptr) {
       stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
     } else {

@@ -190,6 +190,8 @@ class StreamCore final : public Resident {
 
   /// The client has gone, or the connection to it.
   void connection_lost(std::error_code error);
+  /// A poll is answered with what there is once its sources have been asked, whatever its client said.
+  void answer_poll_without_waiting();
   /// The client has ended its side before the head went out. A poll is answered soon.
   void input_ended();
 
@@ -275,6 +277,7 @@ class StreamCore final : public Resident {
   void do_open();
   HeaderFields take_fields();
   void begin_poll();
+  void answer_poll_in_a_turn();
   void do_reject(Response response);
   void release_pending_head();
   void set_expiry(WallTime moment);

@@ -72,12 +72,22 @@ SPATE_DECL void StreamCore::begin_poll() {
     fsm_.live_until(shard_->now() + wait);
     shard_->set_timer(*this, next_moment());
   } else {
-    // Not at once, but when what the handler has started had a turn.
-    shard_->call_back([self = Ref<StreamCore>(this)] {
-      insist([&] { self->shard_->run([self] { self->answer_poll(PollEnd::due); }, Ref<Resident>(self)); });
-    });
+    answer_poll_in_a_turn();
   }
   mark_dirty();
+}
+
+// Not at once, but when what the handler has started had a turn.
+SPATE_DECL void StreamCore::answer_poll_in_a_turn() {
+  shard_->call_back([self = Ref<StreamCore>(this)] {
+    insist([&] { self->shard_->run([self] { self->answer_poll(PollEnd::due); }, Ref<Resident>(self)); });
+  });
+}
+
+SPATE_DECL void StreamCore::answer_poll_without_waiting() {
+  if (transport() != Transport::poll || fsm_.is_over()) return;
+  fallback_->choice.timeout = std::chrono::milliseconds(0);
+  if (polling()) answer_poll_in_a_turn();
 }
 
 SPATE_DECL void StreamCore::do_reject(Response response) {

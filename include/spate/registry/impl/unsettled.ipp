@@ -1,0 +1,55 @@
+// The functions of unsettled.hpp.
+#pragma once
+
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/registry/detail/unsettled.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL Audience Unsettled::Item::audience() const noexcept {
+  switch (kind) {
+    case Audience::Kind::user: return Audience::user(names.front());
+    case Audience::Kind::users: return Audience::users(names);
+    case Audience::Kind::group: return Audience::group(names.front());
+    case Audience::Kind::topic: return Audience::topic(names.front());
+    case Audience::Kind::topics: return Audience::topics(names);
+    case Audience::Kind::everybody: break;
+  }
+  return Audience::everybody();
+}
+
+SPATE_DECL void Unsettled::push(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event,
+                                std::shared_ptr<Receipt> receipt) {
+  Item item;
+  item.sequence = sequence;
+  item.kind = audience.kind();
+  item.names.assign(audience.names().begin(), audience.names().end());
+  const bool one =
+      item.kind == Audience::Kind::user || item.kind == Audience::Kind::group || item.kind == Audience::Kind::topic;
+  if (one) item.names.emplace_back(audience.name());
+  item.event = event;
+  item.receipt = std::move(receipt);
+  const std::size_t size = size_of(item);
+  items_.push_back(std::move(item));
+  bytes_ += size;
+}
+
+SPATE_DECL void Unsettled::pop_front() noexcept {
+  bytes_ -= size_of(items_.front());
+  items_.pop_front();
+}
+
+SPATE_DECL void Unsettled::pop_back() noexcept {
+  bytes_ -= size_of(items_.back());
+  items_.pop_back();
+}
+
+SPATE_DECL std::deque<Unsettled::Item> Unsettled::close() noexcept {
+  bytes_ = 0;
+  waiting_.clear();
+  return std::exchange(items_, {});
+}
+
+}  // namespace spate::detail
