@@ -123,18 +123,18 @@ for (const kept of with_sqlite ? ["in memory", "in a file"] : ["in memory"]) {
     });
 
     test("a room may be joined and left while the stream is open", async () => {
-      const anna = await listen("anna", ["attic"]);
-      await anna.named("people");
-      assert.deepEqual(await chat.post(200, "/rooms/cellar/join?name=anna"), { streams: 1 });
+      const jo = await listen("jo", ["attic"]); // whose streams are counted
+      await jo.named("people");
+      assert.deepEqual(await chat.post(200, "/rooms/cellar/join?name=jo"), { streams: 1 });
       await say(chat, "cellar", "bob", "down here");
-      await until("the message", () => texts(anna.events).length === 1);
-      assert.deepEqual(await chat.post(200, "/rooms/cellar/leave?name=anna"), { streams: 1 });
+      await until("the message", () => texts(jo.events).length === 1);
+      assert.deepEqual(await chat.post(200, "/rooms/cellar/leave?name=jo"), { streams: 1 });
       await say(chat, "cellar", "bob", "unheard");
       await say(chat, "attic", "bob", "up here");
-      await until("the other message", () => texts(anna.events).length === 2);
-      assert.deepEqual(texts(anna.events), ["down here", "up here"]);
+      await until("the other message", () => texts(jo.events).length === 2);
+      assert.deepEqual(texts(jo.events), ["down here", "up here"]);
       assert.deepEqual(await chat.post(200, "/rooms/cellar/join?name=nobody"), { streams: 0 });
-      await anna.close();
+      await jo.close();
     });
 
     test("what cannot be is refused, and why is said as JSON", async () => {
