@@ -87,6 +87,15 @@ void fuzz(std::string_view input) {
   require(decoded == expected, "exactly this event comes back", input);
   const std::string chunk = detail::chunk_of(encoded.bytes());
   require(encoded.chunk() == chunk, "the chunk holds the bytes", input);
+  const EncodedEvent back = EncodedEvent::from_bytes(encoded.bytes());
+  require(back.bytes() == encoded.bytes() && back.chunk() == chunk, "it comes back from its bytes", input);
+  require(back.id() == encoded.id() && back.name() == encoded.name() && back.has_data(), "as the same", input);
+  // Whatever bytes are taken for an event give these bytes again.
+  try {
+    require(EncodedEvent::from_bytes(input).bytes() == input, "what is read is what there was", input);
+  } catch (const std::invalid_argument& refused) {
+    require(std::string_view(refused.what()).starts_with("spate::EncodedEvent: "), "a refusal says whose it is", input);
+  }
 
   const std::string script = detail::iframe_script(encoded, "spate");
   require(script.starts_with("<script>parent.spate({") && script.ends_with("})</script>\n"), "one script", script);

@@ -46,3 +46,24 @@ TEST_CASE("an audience tells its kind and its names", "[history][audience]") {
   CHECK(Audience::users(names).names().size() == 2);
   CHECK(Audience::everybody().kind() == Audience::Kind::everybody);
 }
+
+TEST_CASE("a topic is for those who have joined it, from then on", "[history][audience]") {
+  const spate::JoinedTopic joined[] = {{"red", 0}, {"blue", 5}};
+  const spate::Subscriber anna("anna", joined);
+  CHECK(Audience::topic("red").includes(anna, 1));
+  CHECK_FALSE(Audience::topic("blue").includes(anna, 5));
+  CHECK(Audience::topic("blue").includes(anna, 6));
+  CHECK_FALSE(Audience::topic("green").includes(anna, 6));
+  CHECK_FALSE(Audience::topic("anna").includes(anna, 6));
+  CHECK_FALSE(Audience::topic("red").includes("anna"));
+  const std::vector<std::string> topics{"green", "blue"};
+  CHECK(Audience::topics(topics).includes(anna, 6));
+  CHECK_FALSE(Audience::topics(topics).includes(anna, 5));
+  CHECK(Audience::user("anna").includes(anna, 1));
+  CHECK(Audience::group("an").includes(anna, 1));
+  // Topics alone.
+  const spate::Subscriber nobody({}, joined);
+  CHECK_FALSE(Audience::everybody().includes(nobody, 1));
+  CHECK_FALSE(Audience::group("").includes(nobody, 1));
+  CHECK(Audience::topic("red").includes(nobody, 1));
+}

@@ -141,3 +141,59 @@ TEST_CASE("an encoder that is given no id keeps the event's own, however long", 
   CHECK(encoded.chunk() == as_chunk(encoded.bytes()));
   CHECK(encoded.id() == id);
 }
+
+TEST_CASE("an event comes back from its bytes", "[wire][encoder]") {
+  const Event events[] = {Event("x\ny").name("n").retry(1s).comment("c\nd").id("7"),
+                          Event(""),
+                          Event(),
+                          Event().id(""),
+                          Event("data: id: 8"),
+                          Event().comment(""),
+                          Event(std::string(300, 'z')).id("e-1")};
+  for (const Event& event : events) {
+    const EncodedEvent encoded(event);
+    const EncodedEvent back = EncodedEvent::from_bytes(encoded.bytes());
+    CAPTURE(encoded.bytes());
+    CHECK(back.bytes() == encoded.bytes());
+    CHECK(back.chunk() == encoded.chunk());
+    CHECK(back.id() == encoded.id());
+    CHECK(back.name() == encoded.name());
+    CHECK(back.has_data() == encoded.has_data());
+    CHECK(encoded.without_id().id().empty());
+    CHECK(encoded.without_id().name() == encoded.name());
+    CHECK(encoded.without_id().has_data() == encoded.has_data());
+  }
+  CHECK(EncodedEvent(Event("x").id("7")).without_id().bytes() == "data: x\n\n");
+  CHECK(EncodedEvent(Event("x")).without_id().bytes() == "data: x\n\n");
+}
+
+TEST_CASE("bytes that no event has are refused, and quoted", "[wire][encoder]") {
+  const std::string_view none[] = {"",
+                                   "data: x",
+                                   "data: x\n",
+                                   "\ndata: x\n\n",
+                                   "data: x\n\nid: 1\n\n",
+                                   "data: x\n\n\n",
+                                   "data: x\r\n\r\n",
+                                   "data:x\n\n",
+                                   "data\n\n",
+                                   "dato: x\n\n",
+                                   "data: x\nid: 1\n\n",
+                                   "id: 1\nid: 2\n\n",
+                                   "event: a\nevent: b\n\n",
+                                   "retry: soon\n\n",
+                                   "retry: \n\n",
+                                   std::string_view("id: a\0b\n\n", 9),
+                                   "data: \xFF\n\n"};
+  for (const std::string_view bytes : none) {
+    CAPTURE(bytes);
+    CHECK_THROWS_AS(EncodedEvent::from_bytes(bytes), std::invalid_argument);
+  }
+  CHECK_THROWS_WITH(EncodedEvent::from_bytes("dato: x\n\n"), Catch::Matchers::ContainsSubstring("\"dato: x"));
+}
+
+TEST_CASE("an encoded event says how long it is to be kept", "[wire][encoder]") {
+  CHECK(EncodedEvent(Event("x").keep_for(5s)).kept_for() == 5s);
+  CHECK(EncodedEvent(Event("x")).kept_for() == 0s);
+  CHECK(EncodedEvent().kept_for() == 0s);
+}

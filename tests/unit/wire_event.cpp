@@ -120,3 +120,17 @@ TEST_CASE("an error quotes what offended, escaped and bounded", "[wire][quote]")
   CHECK(detail::quote(std::string(80, 'x')) == '"' + std::string(80, 'x') + '"');
   CHECK(detail::quote(std::string(81, 'x')) == '"' + std::string(80, 'x') + "\"...");
 }
+
+TEST_CASE("an event says whether it is kept, and for how long", "[wire][event]") {
+  CHECK(Event("x").kept());
+  CHECK(Event("x").kept_for() == 0ms);
+  CHECK_FALSE(Event("x").keep(false).kept());
+  CHECK(Event("x").keep(false).keep(true).kept());
+  CHECK(Event("x").keep_for(1ms).kept_for() == 1ms);
+  CHECK(Event("x").keep_for(Event::max_keep_for).kept_for() == Event::max_keep_for);
+  for (const std::chrono::milliseconds time : {0ms, -1ms, Event::max_keep_for + 1ms}) {
+    CHECK_THROWS_AS(Event("x").keep_for(time), std::invalid_argument);
+  }
+  CHECK_FALSE(Event("x") == Event("x").keep(false));
+  CHECK_FALSE(Event("x") == Event("x").keep_for(1s));
+}

@@ -21,9 +21,6 @@ struct ReplayLimits {
   /// to those whom it was for and costs nobody else anything.
   std::size_t max_bytes = 256 * 1024 * 1024;
 
-  /// Events kept for each audience: the newest of each user, group, topic, and of everybody. Zero: no limit.
-  std::size_t max_events_per_audience = 0;
-
   /// How long an event is kept. Zero: as long as the other limits allow.
   std::chrono::milliseconds max_age{0};
 
@@ -31,6 +28,9 @@ struct ReplayLimits {
   /// no more of them than fit into an eighth of `max_bytes`. Beyond it a client that was away may be told of a gap
   /// where nothing of its own is missing.
   std::size_t max_remembered = 65'536;
+
+  /// Events kept for each audience: the newest of each user, group, topic, and of everybody. Zero: no limit.
+  std::size_t max_events_per_audience = 0;
 };
 
 }  // namespace spate
