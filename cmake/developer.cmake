@@ -72,7 +72,7 @@ function(spate_split_into_layers library header)
 endfunction()
 
 # The library that tests, examples and benchmarks link to, compiled as they are.
-foreach(library spate_compiled spate_compiled_redis spate_compiled_tls spate_compiled_http2)
+foreach(library spate_compiled spate_compiled_redis spate_compiled_tls spate_compiled_http2 spate_compiled_sqlite)
   if(NOT TARGET ${library})
     continue()
   endif()

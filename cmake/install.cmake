@@ -1,5 +1,5 @@
 # cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis, OpenSSL,
-# nghttp2 and libjwt, which runs again on the machine of the program that uses them.
+# nghttp2, SQLite and libjwt, which runs again on the machine of the program that uses them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -23,4 +23,5 @@ install(FILES
   cmake/spate_openssl.cmake
   cmake/spate_libjwt.cmake
   cmake/spate_nghttp2.cmake
+  cmake/spate_sqlite.cmake
   DESTINATION "${spate_package_dir}")

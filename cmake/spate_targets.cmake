@@ -5,6 +5,7 @@
 #   spate::redis   spate::spate and hiredis, for <spate/cluster/redis_bus.hpp>; exists only where hiredis does
 #   spate::http2   spate::spate and nghttp2, for <spate/http2/http2.hpp>; exists only where nghttp2 does
 #   spate::tls     spate::spate and OpenSSL, for <spate/tls/tls_context.hpp>; exists only where OpenSSL 3 does
+#   spate::sqlite  spate::spate and SQLite, for <spate/history/sqlite_replay_store.hpp>; exists only where SQLite does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
@@ -14,6 +15,7 @@
 #   spate::compiled_redis   spate::redis
 #   spate::compiled_http2   spate::http2
 #   spate::compiled_tls     spate::tls
+#   spate::compiled_sqlite  spate::sqlite
 #
 # A program takes all of them in one form or in the other.
 #
@@ -28,6 +30,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/spate_hiredis.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_openssl.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_libjwt.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_nghttp2.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/spate_sqlite.cmake")
 
 add_library(spate INTERFACE)
 add_library(spate::spate ALIAS spate)
@@ -51,6 +54,12 @@ if(TARGET spate::openssl)
   add_library(spate_tls INTERFACE)
   add_library(spate::tls ALIAS spate_tls)
   target_link_libraries(spate_tls INTERFACE spate::spate spate::openssl)
+endif()
+
+if(TARGET spate::sqlite3)
+  add_library(spate_sqlite INTERFACE)
+  add_library(spate::sqlite ALIAS spate_sqlite)
+  target_link_libraries(spate_sqlite INTERFACE spate::spate spate::sqlite3)
 endif()
 
 if(TARGET spate::libjwt)
@@ -79,4 +88,7 @@ if(TARGET spate::http2)
 endif()
 if(TARGET spate::tls)
   spate_add_compiled(spate_compiled_tls spate/tls/tls_src.hpp spate::compiled spate::tls)
+endif()
+if(TARGET spate::sqlite)
+  spate_add_compiled(spate_compiled_sqlite spate/history/sqlite_src.hpp spate::compiled spate::sqlite)
 endif()

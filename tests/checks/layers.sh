@@ -4,7 +4,8 @@
 #   layers.sh INCLUDE_DIRECTORY
 #
 # The table below is the whole rule. `may` are the layers and libraries that a layer may include, besides itself, the
-# standard library and the roots config.hpp, version.hpp, error.hpp and detail/. What only Linux has stays in
+# standard library and the roots config.hpp, version.hpp, error.hpp and detail/. The store on SQLite lies in history/ and
+# is a layer of its own. What only Linux has stays in
 # loop/detail and loop/impl.
 # Asio lies below loop, so that the registry reaches it downwards as it reaches wire.
 set -euo pipefail
@@ -19,6 +20,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     may["connection"] = " wire http loop transport asio "
     may["stream"]   = " wire http loop transport connection asio "
     may["history"]  = " wire "
+    may["sqlite"]   = " wire loop history sqlite3 "
     may["registry"] = " wire http loop transport connection stream history asio "
     may["server"]   = " wire http loop transport connection stream history registry asio "
     may["cluster"]  = " wire http loop transport connection stream history registry asio hiredis "
@@ -33,6 +35,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
   FNR == 1 {
     layer = FILENAME ~ /\// ? substr(FILENAME, 1, index(FILENAME, "/") - 1) : "root"
     if (FILENAME ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/) layer = "all"
+    if (FILENAME ~ /^history\/sqlite/) layer = "sqlite"
     if (FILENAME ~ /^(error\.hpp|impl\/error\.ipp)$/) layer = "root"
     if (FILENAME == "src.hpp") layer = "src"
     if (!(layer in may)) fail("lies in no layer")
@@ -52,13 +55,14 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     if (name ~ /^spate\//) {
       path = substr(name, 7)
       if (path ~ /^((config|version|error)\.hpp|impl\/error\.ipp)$/ || path ~ /^detail\//) next
-      needs = path ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/ ? "all" : path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
+      needs = path ~ /^((spate|program)\.hpp|impl\/program\.ipp)$/ ? "all" : path ~ /^history\/sqlite/ ? "sqlite" : path ~ /\// ? substr(path, 1, index(path, "/") - 1) : path
       if (system("test -f \"" path "\"") != 0) fail("there is no such header")
     } else if (name ~ /^asio\//) needs = "asio"
     else if (name ~ /^llhttp/) needs = "llhttp"
     else if (name ~ /^hiredis\//) needs = "hiredis"
     else if (name ~ /^nghttp2\//) needs = "nghttp2"
     else if (name ~ /^openssl\//) needs = "openssl"
+    else if (name == "sqlite3.h") needs = "sqlite3"
     else if (name == "jwt.h") needs = "libjwt"
     else if (name ~ /\.hpp$|\//  && name !~ /^(sys|netinet|arpa|linux|net)\//) needs = name
     if (needs != "" && needs != layer && index(may[layer], " " needs " ") == 0) fail("layer " layer " may not include " needs)

@@ -16,7 +16,8 @@ expect() {
     mkdir -p "$scratch/spate/$layer"
     touch "$scratch/spate/$layer/a.hpp"
   done
-  mkdir -p "$scratch/spate/detail" "$scratch/spate/loop/detail"
+  mkdir -p "$scratch/spate/detail" "$scratch/spate/loop/detail" "$scratch/spate/history/sqlite/detail"
+  touch "$scratch/spate/history/sqlite/detail/a.hpp" "$scratch/spate/history/sqlite_a.hpp"
   touch "$scratch/spate/version.hpp" "$scratch/spate/detail/lock.hpp"
   echo '#include <string>' >"$scratch/spate/wire/event.hpp"
   echo "#include $3" >>"$scratch/spate/$2"
@@ -45,6 +46,13 @@ expect pass tls/b.hpp '<openssl/ssl.h>'
 expect pass http2/b.hpp '<nghttp2/nghttp2.h>'
 expect pass http2/b.hpp '<spate/server/a.hpp>'
 expect pass jwt/b.hpp '<jwt.h>'
+expect pass history/sqlite/detail/b.hpp '<sqlite3.h>'
+expect pass history/sqlite_b.hpp '<spate/history/a.hpp>'
+expect pass history/sqlite/detail/b.hpp '<spate/loop/a.hpp>'
+expect fail history/sqlite/detail/b.hpp '<spate/registry/a.hpp>'
+expect fail history/b.hpp '<sqlite3.h>'
+expect fail history/b.hpp '<spate/history/sqlite/detail/a.hpp>'
+expect fail server/b.hpp '<spate/history/sqlite_a.hpp>'
 expect pass spate.hpp '<spate/server/a.hpp>'
 expect fail wire/b.hpp '<spate/http/a.hpp>'
 expect fail wire/b.hpp '<asio/buffer.hpp>'

@@ -34,14 +34,14 @@ esac
 
 # As on a machine without what only parts of it need: a path that is set, though to nothing, is not searched for.
 cmake -S "$scratch/$kind" -B "$scratch/build" -DCMAKE_BUILD_TYPE=Debug -DSPATE_HIREDIS_INCLUDE_DIR= \
-  -DSPATE_NGHTTP2_INCLUDE_DIR= -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON "$@"
+  -DSPATE_NGHTTP2_INCLUDE_DIR= -DSPATE_SQLITE_INCLUDE_DIR= -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON "$@"
 cmake --build "$scratch/build"
 
-if find "$scratch/build" -name '*.d' -exec cat {} + | grep -E 'hiredis|spate/cluster|openssl|spate/tls|nghttp2|spate/http2'; then
+if find "$scratch/build" -name '*.d' -exec cat {} + | grep -E 'hiredis|spate/cluster|openssl|spate/tls|nghttp2|spate/http2|sqlite'; then
   echo "the program includes what it did not ask for"
   exit 1
 fi
-if ldd "$scratch/build/server" | grep -iE 'hiredis|libssl|nghttp2'; then
+if ldd "$scratch/build/server" | grep -iE 'hiredis|libssl|nghttp2|sqlite'; then
   echo "the program links what it did not ask for"
   exit 1
 fi

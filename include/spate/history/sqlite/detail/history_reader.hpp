@@ -1,0 +1,57 @@
+// HistoryReader: reads tracks from a history file, by a connection of its own.
+//
+// One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <spate/config.hpp>
+#include <spate/history/sqlite/detail/sqlite_connection.hpp>
+#include <spate/history/sqlite/detail/track_cache.hpp>
+
+namespace spate::detail {
+
+class HistoryReader {
+ public:
+  /// What is asked of a track: what is kept of it after `from` up to `to`, as far as `bytes` of events go.
+  struct Question {
+    OwnedTrackName track;
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    std::size_t bytes = 0;
+    bool newest_first = false;  // from `to` downwards
+  };
+
+  HistoryReader(std::string file, WallTime max_age) : file_(std::move(file)), max_age_(max_age) {}
+
+  /// Never fails: what cannot be read is said to be lost.
+  TrackCache::Found read(const Question& question) noexcept;
+
+  /// Lets go of what it has open of the file.
+  void close() noexcept;
+
+ private:
+  struct Statements {
+    SqliteStatement audience, mark, forward, backward, entries, event;
+  };
+
+  void connect();
+  std::int64_t find_audience(TrackName name, TrackCache::Found& found);
+  void read_rows(const Question& question, TrackCache::Found& found);
+  void read_one_by_one(const Question& question, TrackCache::Found& found);
+  bool take(TrackEvent&& event, std::string_view bytes, WallTime now, TrackCache::Found& found) const;
+
+  const std::string file_;
+  const WallTime max_age_;
+  SqliteConnection connection_;
+  std::optional<Statements> statements_;
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/history/sqlite/impl/history_reader.ipp>
+#endif

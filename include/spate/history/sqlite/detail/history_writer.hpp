@@ -1,0 +1,169 @@
+// HistoryWriter: the transactions that change a history file.
+//
+// Each holds the events that came while the one before it was written, and takes out some of what is over the limits:
+// no more than what came in, and besides it what takes two milliseconds. What fails changes nothing; the file is opened
+// again before the next.
+//
+// One thread at a time: whoever makes it, then the writer's.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/history/sqlite/detail/audience_rows.hpp>
+#include <spate/history/sqlite/detail/file_lock.hpp>
+#include <spate/history/sqlite/detail/sqlite_connection.hpp>
+#include <spate/history/sqlite/detail/track.hpp>
+
+namespace spate::detail {
+
+class HistoryWriter {
+ public:
+  using Sync = SqliteOptions::Sync;
+
+  /// What is known of a file when it is opened.
+  struct Opened {
+    std::string epoch;
+    std::uint64_t newest = 0;                                    // that was given out, or must be taken to have been
+    std::uint64_t discarded = 0;                                 // of any audience
+    std::uint64_t discarded_all = 0;                             // up to there something may be missing for anybody
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> holes;  // first and last, in order
+    std::vector<std::size_t> lengths;                            // of the prefixes of groups
+  };
+
+  /// Of a track something is not kept any more.
+  struct Trimmed {
+    OwnedTrackName track;
+    std::uint64_t trimmed;
+    std::uint64_t discarded;
+  };
+
+  /// Opens `options.file`, or makes it. Throws SqliteFileError.
+  SPATE_DECL HistoryWriter(const SqliteOptions& options, Opened& opened);
+
+  /// Keeps `events` in one transaction. Throws SqliteError, and then none of them is kept. Returns whether `trimmed`
+  /// says all that was taken out: it does not when the commit was reported to have failed, but took place.
+  bool keep(std::span<const PendingEvent> events, std::vector<Trimmed>& trimmed);
+
+  /// Up to `sequence` something is missing for anybody: the next transaction says so in the file.
+  void lost(std::uint64_t sequence) noexcept { lost_ = std::max(lost_, sequence); }
+
+  /// Whether there was more over the limits than the last transaction took out, or room in the file to give back.
+  bool untidy() const noexcept { return untidy_; }
+  /// Does some of that, in a transaction of its own. Throws SqliteError.
+  void tidy(std::vector<Trimmed>& trimmed);
+
+  /// When something will be, though nothing is sent; nothing when there is no such moment.
+  std::optional<WallTime> tidy_at() const noexcept { return tidy_at_; }
+
+  /// Moves what was written from the log of the database into the database, when it is much.
+  void checkpoint();
+
+  /// Numbers up to there may be given out: the file says so.
+  std::uint64_t reserved() const noexcept { return reserved_; }
+  std::uint64_t events() const noexcept { return static_cast<std::uint64_t>(totals_.events); }
+
+  /// Says in the file that nothing is missing in it: everything up to `newest` has been written or has failed.
+  void close(std::uint64_t newest);
+
+ private:
+  struct Totals {
+    std::int64_t events = 0;
+    std::int64_t bytes = 0;
+    std::int64_t empty = 0;  // audiences without events
+    std::uint64_t newest = 0;
+    std::uint64_t reserved = 0;
+    std::uint64_t discarded = 0;
+    std::uint64_t discarded_all = 0;
+    WallTime at = 0;  // of the newest event
+  };
+
+  struct Statements {
+    AudienceRows audiences;
+    SqliteStatement begin, commit, insert_event, insert_entry, state, oldest_event, expired_event, event, drop_event,
+        drop_owner, drop_entry, drop_entries, oldest_of_track, most_events, most_bytes;
+  };
+
+  // A track's share in the cost of an event, and what its entry costs besides: indexes and the like.
+  static constexpr std::int64_t event_cost = 64;
+  static constexpr std::int64_t entry_cost = 32;
+  static std::int64_t cost_of(std::int64_t size) noexcept { return size + event_cost; }
+  static constexpr std::uint64_t block = 65'536;  // numbers that are reserved at a time
+
+  // What one transaction may still take out.
+  class Budget {
+   public:
+    explicit Budget(std::int64_t brought) : steps_(2 * brought) {}
+    bool take(std::int64_t steps);
+
+   private:
+    std::int64_t steps_;
+    const std::chrono::steady_clock::time_point until_ =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+  };
+
+  struct EventRow {
+    std::uint64_t sequence;
+    std::int64_t size;
+    std::int64_t owners;
+    WallTime expires;
+    std::vector<std::int64_t> audiences;
+  };
+
+  void connect();
+  bool took_place(std::uint64_t newest) noexcept;
+  void open(Opened& opened);
+  void prepare();
+  void load_totals();
+  void begin(bool full);
+  void commit();
+  void roll_back() noexcept;
+  std::int64_t insert(const PendingEvent& pending);
+  void discard(const PendingEvent& pending);
+  void write_totals();
+  void report(std::vector<Trimmed>& trimmed);
+  bool trim(Budget& budget);
+  bool trim_expired(Budget& budget);
+  bool trim_old(Budget& budget);
+  bool trim_most(SqliteStatement& most, std::int64_t limit, std::int64_t AudienceRow::*held, std::int64_t each_limit,
+                 const std::int64_t* total, Budget& budget);
+  bool trim_track(AudienceRow& row, std::int64_t AudienceRow::*held, std::int64_t down_to, const std::int64_t* total,
+                  std::int64_t limit, Budget& budget);
+  EventRow read_event(std::uint64_t sequence);
+  void drop(const EventRow& event, bool is_discard);
+  void forget(AudienceRow& row, std::uint64_t sequence, bool is_discard);
+  bool vacuum();
+  void find_next_moment();
+
+  const SqliteOptions options_;
+  const FileLock lock_;
+  SqliteConnection connection_;
+  std::optional<Statements> statements_;
+  Totals totals_;
+  std::uint64_t reserved_ = 0;
+  bool commits_full_ = false;  // as the connection is set
+  std::uint64_t lost_ = 0;
+  bool untidy_ = true;
+  unsigned commits_ = 0;  // since it was looked for room to give back
+  int log_pages_ = 0;     // of the write-ahead log
+  std::optional<WallTime> tidy_at_;
+  // Of one event; kept for their capacity.
+  std::vector<AudienceRow*> owners_;
+  std::vector<std::int64_t> ids_;
+};
+
+}  // namespace spate::detail
+
+#if defined(SPATE_HEADER_ONLY)
+#include <spate/history/sqlite/impl/history_writer.ipp>
+#include <spate/history/sqlite/impl/history_writer_trim.ipp>
+#endif

@@ -1,0 +1,145 @@
+// The functions of history_reader.hpp.
+#pragma once
+
+#include <algorithm>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include <spate/config.hpp>
+#include <spate/history/sqlite/detail/history_reader.hpp>
+#include <spate/history/sqlite/detail/schema.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void HistoryReader::close() noexcept {
+  statements_.reset();
+  connection_ = SqliteConnection();
+}
+
+SPATE_DECL void HistoryReader::connect() {
+  if (connection_) return;
+  connection_ = SqliteConnection(file_, SqliteConnection::Use::read);
+  connection_.run("PRAGMA cache_size = -4096");
+  const std::string rows =
+      "SELECT entries.seq, at, expires, bytes FROM entries CROSS JOIN events ON events.seq = entries.seq"
+      " WHERE entries.audience = ?1 AND entries.seq > ?2 AND entries.seq <= ?3 ORDER BY entries.seq ";
+  statements_.emplace(
+      Statements{connection_.prepare("SELECT id, discarded FROM audiences WHERE kind = ?1 AND name = ?2"),
+                 connection_.prepare("SELECT discarded FROM marks WHERE place = ?1"), connection_.prepare(rows + "ASC"),
+                 connection_.prepare(rows + "DESC"),
+                 connection_.prepare("SELECT seq FROM entries WHERE audience = ?1 AND seq > ?2 AND seq <= ?3"
+                                     " ORDER BY seq LIMIT ?4"),
+                 connection_.prepare("SELECT at, expires, bytes FROM events WHERE seq = ?1")});
+}
+
+SPATE_DECL TrackCache::Found HistoryReader::read(const Question& question) noexcept {
+  TrackCache::Found found;
+  // Where a page of the file is damaged, what stands on others is read all the same, one event after the other.
+  for (const auto how : {&HistoryReader::read_rows, &HistoryReader::read_one_by_one}) {
+    found = TrackCache::Found();
+    found.from = question.from;
+    found.to = question.to;
+    try {
+      connect();
+      connection_.run("BEGIN");
+      (this->*how)(question, found);
+      connection_.run("COMMIT");
+      return found;
+    } catch (const std::exception&) {
+      close();
+    }
+  }
+  found.events.clear();
+  found.from = question.from;
+  found.to = question.to;
+  found.lost = true;
+  found.unreadable = question.to;
+  found.knows_discarded = false;
+  return found;
+}
+
+// Returns 0 when there is none.
+SPATE_DECL std::int64_t HistoryReader::find_audience(TrackName name, TrackCache::Found& found) {
+  SqliteStatement& find = statements_->audience;
+  find.bind(1, static_cast<std::int64_t>(name.kind)).bind(2, name.name);
+  if (SqliteRows rows(find); rows.next()) {
+    found.discarded = find.number(1);
+    return find.integer(0);
+  }
+  SqliteStatement& mark = statements_->mark;
+  mark.bind(1, mark_place(name));
+  if (SqliteRows rows(mark); rows.next()) found.discarded = mark.number(0);
+  return 0;
+}
+
+SPATE_DECL void HistoryReader::read_rows(const Question& question, TrackCache::Found& found) {
+  const std::int64_t audience = find_audience(static_cast<TrackName>(question.track), found);
+  if (audience == 0) return;
+  const WallTime now = wall_time();
+  SqliteStatement& each = question.newest_first ? statements_->backward : statements_->forward;
+  each.bind(1, audience).bind(2, question.from).bind(3, question.to);
+  std::size_t bytes = 0;
+  for (SqliteRows rows(each); rows.next();) {
+    const std::uint64_t sequence = each.number(0);
+    const std::string_view stored = each.bytes(3);
+    if (bytes > 0 && bytes + stored.size() > question.bytes) {
+      if (question.newest_first) {
+        found.from = sequence;
+      } else {
+        found.to = sequence - 1;
+      }
+      break;
+    }
+    if (take({sequence, each.integer(1), each.integer(2), {}}, stored, now, found)) bytes += stored.size();
+  }
+  if (question.newest_first) std::reverse(found.events.begin(), found.events.end());
+}
+
+SPATE_DECL void HistoryReader::read_one_by_one(const Question& question, TrackCache::Found& found) {
+  constexpr std::int64_t at_a_time = 256;
+  const std::int64_t audience = find_audience(static_cast<TrackName>(question.track), found);
+  if (audience == 0) return;
+  const WallTime now = wall_time();
+  std::vector<std::uint64_t> sequences;
+  SqliteStatement& entries = statements_->entries;
+  entries.bind(1, audience).bind(2, question.from).bind(3, question.to).bind(4, at_a_time);
+  for (SqliteRows rows(entries); rows.next();) sequences.push_back(entries.number(0));
+  // Backwards it begins at the end, and need not end here.
+  const bool all = static_cast<std::int64_t>(sequences.size()) < at_a_time;
+  if (!all && question.newest_first) throw SqliteError(SQLITE_CORRUPT);
+  if (!all) found.to = sequences.back();
+  for (const std::uint64_t sequence : sequences) {
+    SqliteStatement& event = statements_->event;
+    try {
+      event.bind(1, sequence);
+      SqliteRows rows(event);
+      if (!rows.next()) throw SqliteError(SQLITE_CORRUPT);
+      take({sequence, event.integer(0), event.integer(1), {}}, event.bytes(2), now, found);
+    } catch (const SqliteError&) {
+      found.unreadable = std::max(found.unreadable, sequence);
+    }
+  }
+}
+
+// Returns whether it is one to replay.
+SPATE_DECL bool HistoryReader::take(TrackEvent&& event, std::string_view bytes, WallTime now,
+                                    TrackCache::Found& found) const {
+  if (event.expired(now)) return false;
+  if (max_age_ > 0 && now - event.at >= max_age_) {
+    // Still here, and too old: as if it had been taken out.
+    found.unreadable = std::max(found.unreadable, event.sequence);
+    return false;
+  }
+  try {
+    event.event = EncodedEvent::from_bytes(bytes);
+  } catch (const std::invalid_argument&) {
+    found.unreadable = std::max(found.unreadable, event.sequence);
+    return false;
+  }
+  found.events.push_back(std::move(event));
+  return true;
+}
+
+}  // namespace spate::detail

@@ -1,0 +1,330 @@
+// The functions of sqlite_history.hpp that are called under the emitter's lock.
+#pragma once
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/history/sqlite/detail/sqlite_history.hpp>
+#include <spate/wire/detail/require.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL const SqliteOptions& SqliteHistory::checked(const SqliteOptions& options) {
+  if (options.file.empty()) throw std::invalid_argument("spate::SqliteOptions::file is empty: name a file");
+  require_not_negative("spate::ReplayLimits::max_age", options.limits.max_age);
+  return options;
+}
+
+SPATE_DECL SqliteHistory::SqliteHistory(SqliteOptions&& options)
+    : options_(std::move(options)), cache_(std::max<std::size_t>(checked(options_).max_cache_bytes, 1024 * 1024)) {
+  HistoryWriter::Opened opened;
+  writer_ = std::make_unique<HistoryWriter>(options_, opened);
+  reader_ = std::make_unique<HistoryReader>(options_.file, options_.limits.max_age.count());
+  epoch_ = std::move(opened.epoch);
+  newest_given_ = visible_ = opened.newest;
+  discarded_ = opened.discarded;
+  discarded_all_ = opened.discarded_all;
+  holes_ = std::move(opened.holes);
+  lengths_ = std::move(opened.lengths);
+  {
+    const Lock lock(mutex_);
+    written_up_to_ = newest_given_;
+    reserved_ = writer_->reserved();
+    status_.kept = writer_->events();
+  }
+  start();
+}
+
+SPATE_DECL SqliteHistory::~SqliteHistory() {
+  stop();
+}
+
+SPATE_DECL SqliteHistory::Status SqliteHistory::status() const {
+  if (forked()) {
+    Status status;
+    status.well = false;
+    status.reason = make_error_code(SqliteErrc::forked).message();
+    return status;
+  }
+  const Lock lock(mutex_);
+  Status status = status_;
+  status.pending_bytes = pending_bytes_;
+  return status;
+}
+
+SPATE_DECL bool SqliteHistory::has_given(std::uint64_t sequence) const noexcept {
+  const auto after = std::upper_bound(holes_.begin(), holes_.end(), sequence,
+                                      [](std::uint64_t number, const auto& hole) { return number < hole.first; });
+  return after == holes_.begin() || std::prev(after)->second < sequence;
+}
+
+SPATE_DECL bool SqliteHistory::delivers_first() const noexcept {
+  if (options_.sync != SqliteOptions::Sync::deliver_first || forked()) return false;
+  const Lock lock(mutex_);
+  const bool first =
+      visible_ == newest_given_ && newest_given_ < reserved_ && pending_bytes_ < options_.max_pending_bytes;
+  said_first_ = first;
+  return first;
+}
+
+SPATE_DECL void SqliteHistory::append(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event) {
+  asked_at_.reset();
+  if (forked()) {
+    newest_given_ = sequence;
+    settled_.push_back({sequence, SqliteErrc::forked});
+    return;
+  }
+  PendingEvent pending;
+  pending.event = {sequence, wall_time(), 0, event};
+  if (event.kept_for().count() > 0) pending.event.expires = pending.event.at + event.kept_for().count();
+  for_each_track(audience, [&](TrackName name) {
+    pending.track.kind = name.kind;
+    if (name.kind != TrackKind::group) return;
+    const auto at = std::lower_bound(lengths_.begin(), lengths_.end(), name.name.size());
+    if (at == lengths_.end() || *at != name.name.size()) lengths_.insert(at, name.name.size());
+  });
+  pending.several = audience.kind() == Audience::Kind::users || audience.kind() == Audience::Kind::topics;
+  if (pending.several) {
+    pending.names.assign(audience.names().begin(), audience.names().end());
+  } else {
+    pending.track.name = audience.name();
+  }
+  const std::size_t cost = event.bytes().size() + 64 + 32 * std::max<std::size_t>(pending.names.size(), 1);
+  constexpr std::size_t max_blob = 900'000'000;  // SQLite takes a thousand million
+  if (!event.has_data() || (pending.several && pending.names.empty())) {
+    pending.what = PendingEvent::What::nothing;
+  } else if (cost > options_.limits.max_bytes || cost > max_blob) {
+    pending.what = PendingEvent::What::discard;
+    pending.event.event = EncodedEvent();
+  }
+  push(std::move(pending));
+}
+
+SPATE_DECL void SqliteHistory::skip(std::uint64_t sequence) {
+  discarded_all_ = std::max(discarded_all_, sequence);
+  if (forked()) return;
+  PendingEvent pending;
+  pending.what = PendingEvent::What::skip;
+  pending.event.sequence = std::max(sequence, newest_given_);
+  push(std::move(pending));
+}
+
+SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
+  const std::uint64_t sequence = pending.sequence();
+  const bool first = said_first_ ? *said_first_ : delivers_first();
+  // It is put into the tracks that somebody reads, where it is not seen before its time.
+  if (pending.what == PendingEvent::What::keep && cache_.size() > 0) {
+    pending.for_each_track([&](TrackName name) { cache_.append(name, pending.event); });
+  }
+  bool refused = false;
+  {
+    const Lock lock(mutex_);
+    if (pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip) {
+      refused = true;
+      if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
+        pending_.back().event.sequence = sequence;
+      } else {
+        PendingEvent& refusal = pending_.emplace_back();
+        refusal.what = PendingEvent::What::refuse;
+        refusal.event.sequence = sequence;
+      }
+    } else {
+      const std::size_t bytes = pending.footprint();
+      pending_.push_back(pending);
+      pending_bytes_ += bytes;
+    }
+    if (writer_waits_) appended_.notify_one();
+  }
+  if (refused && pending.what == PendingEvent::What::keep) {
+    pending.for_each_track([&](TrackName name) { cache_.take_back(name, sequence); });
+  }
+  newest_given_ = sequence;
+  if (first) visible_ = sequence;
+  said_first_.reset();
+}
+
+SPATE_DECL void SqliteHistory::on_settled(std::function<void()>&& settled) {
+  if (forked()) return;
+  const Lock lock(settled_mutex_);
+  on_settled_ = std::move(settled);
+}
+
+SPATE_DECL void SqliteHistory::settle(std::vector<Settled>& settled) {
+  asked_at_.reset();
+  if (!forked()) take_done();
+  if (settled_.empty()) return;
+  visible_ = std::max(visible_, settled_.back().up_to);
+  settled.insert(settled.end(), settled_.begin(), settled_.end());
+  settled_.clear();
+}
+
+// Takes what the threads have done.
+SPATE_DECL void SqliteHistory::take_done() {
+  std::vector<Done> done;
+  std::vector<std::shared_ptr<Question>> found;
+  {
+    const Lock lock(mutex_);
+    done.swap(done_);
+    found.swap(found_);
+  }
+  for (Done& each : done) apply(each);
+  if (!found.empty()) {
+    const WallTime now = wall_time();
+    for (const auto& question : found) {
+      const auto name = static_cast<TrackName>(question->what.track);
+      cache_.insert(name, std::move(question->found), now);
+      const auto asked = asked_.find(key_of(name));
+      std::erase(asked->second, question);
+      if (asked->second.empty()) asked_.erase(asked);
+    }
+  }
+  cache_.evict(newest_given_);
+  if (found.empty() && done.empty()) return;
+  const Lock lock(mutex_);
+  status_.cached_bytes = cache_.bytes();
+}
+
+SPATE_DECL void SqliteHistory::apply(Done& done) {
+  for (const HistoryWriter::Trimmed& each : done.trimmed) {
+    discarded_ = std::max(discarded_, each.discarded);
+    cache_.trim(static_cast<TrackName>(each.track), each.trimmed, each.discarded);
+  }
+  if (done.unknown) {
+    cache_.clear();
+    discarded_ = std::max(discarded_, done.up_to);
+  }
+  for (const PendingEvent& failed : done.failed) {
+    failed.for_each_track([&](TrackName name) { cache_.take_back(name, failed.sequence()); });
+    // It was seen, and whoever was away has missed it.
+    if (options_.sync == SqliteOptions::Sync::deliver_first)
+      discarded_all_ = std::max(discarded_all_, failed.sequence());
+  }
+  settled_.insert(settled_.end(), done.settled.begin(), done.settled.end());
+}
+
+SPATE_DECL WallTime SqliteHistory::moment() {
+  return asked_at_ ? *asked_at_ : wall_time();
+}
+
+SPATE_DECL void SqliteHistory::begin_merge(TrackMerge::Direction direction, const Subscriber& subscriber,
+                                           std::uint64_t start) {
+  merge_.begin(direction, visible_, moment(), options_.limits.max_age.count());
+  const bool forward = direction == TrackMerge::Direction::forward;
+  for_each_track_of(subscriber, [&](TrackName name, std::uint64_t since) {
+    merge_.add(cache_, name, cache_.find(name), forward ? std::max(start, since) : start, since);
+  });
+}
+
+SPATE_DECL bool SqliteHistory::at_hand(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
+                                       const Waiter& waiter) {
+  return ask(TrackMerge::Direction::forward, subscriber, after, max_bytes, waiter);
+}
+
+SPATE_DECL bool SqliteHistory::newest_at_hand(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
+                                              const Waiter& waiter) {
+  return ask(TrackMerge::Direction::backward, subscriber, before, max_bytes, waiter);
+}
+
+// Whether there is something at hand, or there is nothing; otherwise the reader is asked for what is missing.
+SPATE_DECL bool SqliteHistory::ask(TrackMerge::Direction direction, const Subscriber& subscriber, std::uint64_t start,
+                                   std::size_t max_bytes, const Waiter& waiter) {
+  if (forked()) return true;
+  constexpr std::size_t least_bytes = 64 * 1024;
+  take_done();
+  for (;;) {
+    asked_at_ = wall_time();
+    begin_merge(direction, subscriber, start);
+    if (merge_.next() != nullptr || merge_.complete()) return true;
+    asked_at_.reset();
+    std::vector<HistoryReader::Question> wanted;
+    merge_.for_each_missing([&](TrackName name, std::uint64_t from, std::uint64_t to) {
+      const TrackCache::Track& track = cache_.watch(name, newest_given_);
+      if (to == TrackCache::no_end) to = track.end_of_unknown(from);
+      wanted.push_back({{name.kind, std::string(name.name)},
+                        from,
+                        to,
+                        std::max(max_bytes, least_bytes),
+                        direction == TrackMerge::Direction::backward});
+    });
+    // One more than the questions, so that whoever asks is not told before all of them have been put.
+    const auto waiting = std::make_shared<Waiting>(Waiting{1, waiter.when_ready()});
+    for (HistoryReader::Question& each : wanted) {
+      const std::string key = key_of(static_cast<TrackName>(each.track));
+      std::shared_ptr<Question> question = find_asked(key, each);
+      const bool is_fresh = question == nullptr;
+      if (is_fresh) {
+        question = std::make_shared<Question>();
+        question->what = std::move(each);
+        asked_[key].push_back(question);
+      }
+      const Lock lock(mutex_);
+      if (question->answered) continue;
+      question->waiting.push_back(waiting);
+      ++waiting->left;
+      if (is_fresh) questions_.push_back(std::move(question));
+    }
+    {
+      const Lock lock(mutex_);
+      asked_for_.notify_one();
+      if (--waiting->left > 0) return false;
+    }
+    // All of it has been answered meanwhile.
+    take_done();
+  }
+}
+
+SPATE_DECL std::string SqliteHistory::key_of(TrackName name) {
+  std::string key(1, static_cast<char>(name.kind));
+  return key.append(name.name);
+}
+
+// One that will say something of what is asked; null when there is none.
+SPATE_DECL std::shared_ptr<SqliteHistory::Question> SqliteHistory::find_asked(
+    const std::string& key, const HistoryReader::Question& question) const {
+  const auto asked = asked_.find(key);
+  if (asked == asked_.end()) return nullptr;
+  for (const auto& each : asked->second) {
+    const HistoryReader::Question& what = each->what;
+    if (what.newest_first != question.newest_first) continue;
+    if (question.newest_first ? what.from < question.to && question.to <= what.to
+                              : what.from <= question.from && question.from < what.to)
+      return each;
+  }
+  return nullptr;
+}
+
+// Up to where something of what the tracks of `subscriber` had was discarded.
+SPATE_DECL std::uint64_t SqliteHistory::marked(const Subscriber& subscriber) {
+  std::uint64_t newest = discarded_all_;
+  for_each_track_of(subscriber, [&](TrackName name, std::uint64_t since) {
+    const TrackCache::Track* const track = cache_.find(name);
+    // Of what was never read it is known that no other audience has lost anything later.
+    std::uint64_t its = discarded_;
+    if (track != nullptr) its = std::max(track->discarded, track->known ? 0 : std::min(discarded_, track->watched));
+    if (its > since) newest = std::max(newest, its);
+  });
+  return std::min(newest, visible_);
+}
+
+SPATE_DECL std::uint64_t SqliteHistory::discarded(const Subscriber& subscriber) {
+  if (forked()) return visible_;
+  std::uint64_t newest = marked(subscriber);
+  const WallTime max_age = options_.limits.max_age.count(), now = moment();
+  for_each_track_of(subscriber, [&](TrackName name, std::uint64_t since) {
+    const TrackCache::Track* const track = cache_.find(name);
+    if (track == nullptr) return;
+    for (const auto& [from, piece] : track->pieces) {
+      std::uint64_t its = piece.discarded;
+      const auto old = std::partition_point(piece.events.begin(), piece.events.end(), [&](const TrackEvent& event) {
+        return max_age > 0 && now - event.at >= max_age;
+      });
+      if (old != piece.events.begin()) its = std::max(its, std::prev(old)->sequence);
+      if (its > since) newest = std::max(newest, its);
+    }
+  });
+  return std::min(newest, visible_);
+}
+
+}  // namespace spate::detail
