@@ -120,6 +120,7 @@ class HistoryWriter {
   };
 
   void connect();
+  void undo();
   bool took_place(std::uint64_t newest) noexcept;
   void open(Opened& opened);
   void prepare();
@@ -152,6 +153,7 @@ class HistoryWriter {
   std::uint64_t reserved_ = 0;
   bool commits_full_ = false;  // as the connection is set
   std::uint64_t lost_ = 0;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> undo_;  // first and last
   bool untidy_ = true;
   unsigned commits_ = 0;  // since it was looked for room to give back
   int log_pages_ = 0;     // of the write-ahead log

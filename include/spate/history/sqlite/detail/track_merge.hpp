@@ -35,6 +35,9 @@ class TrackMerge {
   /// After null: whether there is none.
   bool complete() const noexcept { return !missing_; }
 
+  /// Whether of all tracks that were not at hand from their beginning it is known at least what was discarded.
+  bool knows_discarded() const noexcept;
+
   /// Up to where what was passed is missing, besides what the tracks say: it is too old, or could not be read.
   std::uint64_t discarded() const noexcept { return discarded_; }
 

@@ -45,7 +45,8 @@ SPATE_DECL TrackCache::Found HistoryReader::read(const Question& question) noexc
       connect();
       connection_.run("BEGIN");
       (this->*how)(question, found);
-      connection_.run("COMMIT");
+      // Nothing was changed; and after a damaged page one cannot commit.
+      if (sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK) close();
       return found;
     } catch (const std::exception&) {
       close();

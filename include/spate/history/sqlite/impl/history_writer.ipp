@@ -185,6 +185,7 @@ SPATE_DECL bool HistoryWriter::keep(std::span<const PendingEvent> events, std::v
     // Numbers must be reserved on the disk before anybody hears of them.
     const bool reserves = newest + block / 2 > totals_.reserved;
     begin(reserves || options_.sync == Sync::full);
+    undo();
     std::int64_t brought = 0;
     for (const PendingEvent& event : events) brought += insert(event);
     totals_.newest = newest;
@@ -195,15 +196,45 @@ SPATE_DECL bool HistoryWriter::keep(std::span<const PendingEvent> events, std::v
     write_totals();
     asked = true;
     commit();
-  } catch (...) {
+  } catch (const SqliteError& error) {
+    const int code = error.code().value();
     roll_back();
     if (!asked || !took_place(newest)) throw;
-    return false;
+    if (code != SQLITE_IOERR_FSYNC && code != SQLITE_IOERR_DIR_FSYNC) return false;
+    // It is in the file, and nobody knows whether it is on the disk: a second call that succeeds would not say so.
+    undo_ = {events.front().sequence(), newest};
+    try {
+      begin(false);
+      undo();
+      write_totals();
+      commit();
+      undo_.reset();
+    } catch (const SqliteError&) {
+      roll_back();  // with the next transaction, then
+    }
+    throw;
+  } catch (...) {
+    roll_back();
+    throw;
   }
+  undo_.reset();
   report(trimmed);
   constexpr unsigned many_commits = 256;
   if (++commits_ >= many_commits) untidy_ = true;
   return true;
+}
+
+// Takes out what was said not to be kept, and is in the file all the same.
+SPATE_DECL void HistoryWriter::undo() {
+  if (!undo_) return;
+  std::vector<std::uint64_t> sequences;
+  {
+    SqliteStatement find = connection_.prepare("SELECT seq FROM events WHERE seq BETWEEN ?1 AND ?2");
+    find.bind(1, undo_->first).bind(2, undo_->second);
+    while (find.step()) sequences.push_back(find.number(0));
+  }
+  for (const std::uint64_t sequence : sequences) drop(read_event(sequence), false);
+  totals_.empty += statements_->audiences.write();
 }
 
 // A commit that is reported to have failed: the file says whether it has.

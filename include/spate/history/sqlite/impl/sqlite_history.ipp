@@ -236,7 +236,8 @@ SPATE_DECL bool SqliteHistory::ask(TrackMerge::Direction direction, const Subscr
   for (;;) {
     asked_at_ = wall_time();
     begin_merge(direction, subscriber, start);
-    if (merge_.next() != nullptr || merge_.complete()) return true;
+    const bool has_next = merge_.next() != nullptr;
+    if (has_next ? merge_.knows_discarded() : merge_.complete()) return true;
     asked_at_.reset();
     std::vector<HistoryReader::Question> wanted;
     merge_.for_each_missing([&](TrackName name, std::uint64_t from, std::uint64_t to) {

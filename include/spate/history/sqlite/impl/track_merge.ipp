@@ -96,6 +96,12 @@ SPATE_DECL void TrackMerge::find_backward(Run& run) {
   }
 }
 
+SPATE_DECL bool TrackMerge::knows_discarded() const noexcept {
+  return std::none_of(runs_.begin(), runs_.end(), [](const Run& run) {
+    return run.state == Run::State::missing && (run.track == nullptr || !run.track->known);
+  });
+}
+
 SPATE_DECL const TrackEvent* TrackMerge::next() {
   const TrackEvent* found = nullptr;
   missing_ = false;
