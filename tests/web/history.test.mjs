@@ -1,19 +1,12 @@
-// What a hub keeps: how much, how long, for whom, and what is replayed of it; in memory and, where SQLite is built in,
-// in a file that outlives the hub. SQLITE=0 says that it is not.
+// What a hub keeps: how much, how long, for whom, and what is replayed of it, in memory and in a file that outlives it.
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, afterEach, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { run_hub, start_hub, start_hub_on_small_disk } from "./support/hub.mjs";
 import { Recorder } from "./support/recorder.mjs";
+import { folder, has_sqlite, new_file, stores } from "./support/stores.mjs";
 import { until, within } from "./support/until.mjs";
-
-const has_sqlite = process.env.SQLITE !== "0";
-const folder = mkdtempSync(join(tmpdir(), "spate-history-"));
-after(() => rmSync(folder, { recursive: true, force: true }));
-let files = 0;
-const new_file = () => join(folder, `${++files}.db`);
 
 const data_of = (events) => events.map(({ data }) => data);
 const poll = (hub, user, query) => hub.get(`/sse/subscribe/${user}?transport=poll&timeout=0&${query}`);
@@ -22,11 +15,6 @@ const polled = async (hub, user, query) =>
   (await poll(hub, user, query)).events.map(({ event, data }) => (event === "gap" ? "gap" : data));
 const everything = (hub, user, more = "") => polled(hub, user, "last_event_id=earliest" + more);
 const since = (hub, user, id, more = "") => polled(hub, user, `last_event_id=${id}${more}`);
-
-const stores = { memory: () => [] };
-if (has_sqlite) {
-  stores["a file"] = () => ["--history", new_file(), "--history-sync", "normal"];
-}
 
 for (const [name, store] of Object.entries(stores)) {
   describe(`history in ${name}`, { timeout: 120_000 }, () => {
