@@ -18,6 +18,7 @@ using spate::Audience;
 using spate::BusStatus;
 using spate::ClusterMode;
 using spate::Event;
+using spate::UserCommand;
 
 namespace {
 
@@ -61,6 +62,27 @@ TEST_CASE("an event for which a node has no memory is not sent, and the next one
                             [&] {
                               CHECK(a.bus->status().queued == 0);
                               CHECK_FALSE(a.bus->publish(Audience::user(user), event, {}));
+                              ++sent;
+                              CHECK(a.comes_to([&](const BusStatus& status) { return status.queued == 0; }));
+                              CHECK(a.bus->status().published == sent);
+                            });
+  CHECK(failed > 3);
+  CHECK(a.faults.size() == 0);
+}
+
+TEST_CASE("a command for which a node has no memory is not sent, and the next ones are", "[fault][cluster]") {
+  const RedisServer redis;
+  const auto mode = GENERATE(ClusterMode::durable, ClusterMode::directed, ClusterMode::broadcast);
+  CAPTURE(to_string(mode));
+  const RedisNodeServer a(redis_options(redis.url(), mode, "a"));
+  REQUIRE(a.is_connected());
+  const std::string name = "a name that is longer than what a string holds in itself";
+  const UserCommand command{UserCommand::Kind::join, name, {name, name}};
+  std::size_t sent = 0;
+  const long failed = sweep([&] { a.bus->command(command); },
+                            [&] {
+                              CHECK(a.bus->status().queued == 0);
+                              CHECK_FALSE(a.bus->command(command));
                               ++sent;
                               CHECK(a.comes_to([&](const BusStatus& status) { return status.queued == 0; }));
                               CHECK(a.bus->status().published == sent);

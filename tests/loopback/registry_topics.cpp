@@ -274,3 +274,17 @@ TEST_CASE("what is not kept is heard live, has no id, moves no position, and mak
   CHECK(anna.next().id == hub.id(1));
   CHECK(hub.open("/anna", "earliest").next().data == "kept");
 }
+
+TEST_CASE("what is not kept reaches a stream that is still catching up, in its place", "[registry][keep]") {
+  EmitterServer hub(with_store(), {}, 1, Serving::small_buffer);
+  const std::string large(4000, 'x');
+  for (int i = 0; i < 500; ++i) hub.emitter.send("anna", Event(large));
+  EventClient anna = hub.open("/anna?topic=red", "earliest", "HTTP/1.1", Serving::small_buffer);
+  CHECK(hub.emitter.send("anna", Event("own").keep(false)).streams == 1);
+  hub.emitter.send_topic("red", Event("topic").keep(false));
+  hub.emitter.send("anna", Event("kept"));
+  hub.emitter.broadcast(Event("all").keep(false));
+  hub.emitter.broadcast(Event("all, kept"));
+  for (int i = 0; i < 500; ++i) CHECK(anna.next().data == large);
+  CHECK(anna.next_data(5) == Texts{"own", "topic", "kept", "all", "all, kept"});
+}

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -23,10 +24,12 @@ class Delivery {
   using Feeds = std::vector<Ref<Feed>>;
   using Receivers = std::vector<Subscription*>;
 
-  /// Finds those of `members` whom the event `sequence`, of that `name` and for `audience`, is for. `receivers` is used
-  /// for the time of the delivery, and is the caller's for its capacity.
+  /// Finds those of `members` whom the event `sequence`, of that `name` and for `audience`, is for. Those who draw from
+  /// the store find it there; one that is not kept is posted to them as well, to come after what they are owed up to
+  /// `unkept_after`. `receivers` is used for the time of the delivery, and is the caller's for its capacity.
   Delivery(const Members& members, const Feeds& feeds, Receivers& receivers, const Audience& audience,
-           std::string_view name, std::uint64_t sequence = Topics::not_kept);
+           std::string_view name, std::uint64_t sequence = Topics::not_kept,
+           std::optional<std::uint64_t> unkept_after = std::nullopt);
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
   ~Delivery() { release_posts(); }
@@ -35,7 +38,7 @@ class Delivery {
   std::size_t post(const EncodedEvent& event) noexcept;
 
  private:
-  void find(const Members& members, const Audience& audience, std::string_view name, std::uint64_t sequence);
+  void find(const Members& members, const Audience& audience, std::string_view name);
   void release_posts() noexcept {
     for (const Ref<Feed>& feed : feeds_) feed->release_posts();
   }
@@ -44,6 +47,8 @@ class Delivery {
   Receivers& receivers_;
   std::size_t streams_ = 0;
   bool to_everybody_ = false;
+  const std::uint64_t sequence_;
+  const std::optional<std::uint64_t> unkept_after_;
 };
 
 }  // namespace spate::detail

@@ -106,6 +106,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// The newest event there is.
   std::uint64_t newest() const;
 
+  /// Feed::take_unkept_position.
+  std::uint64_t take_unkept_position(Feed& feed);
+
   /// CatchUp::draw.
   CatchUp::Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
                       std::vector<StoredEvent>& batch);
@@ -166,7 +169,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   SendReport publish_later(const Audience& audience, const Event& event, EventEncoder&& encoder, bool keep,
                            const Awaited& awaited) SPATE_REQUIRES(mutex_);
   Delivery delivery_to(const Audience& audience, std::string_view name, std::uint64_t sequence) SPATE_REQUIRES(mutex_) {
-    return Delivery(members_, backlog_.feeds(), receivers_, audience, name, sequence);
+    return Delivery(members_, backlog_.feeds(), receivers_, audience, name, sequence, unkept_after(sequence));
+  }
+  std::optional<std::uint64_t> unkept_after(std::uint64_t sequence) const SPATE_REQUIRES(mutex_) {
+    return gives_ids_ && sequence == Topics::not_kept ? std::optional(history_.newest()) : std::nullopt;
   }
   void settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) SPATE_REQUIRES(mutex_);
   bool owes_unsettled(const Subscription& subscription) const SPATE_REQUIRES(mutex_);

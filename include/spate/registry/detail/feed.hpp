@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,15 @@ class Feed final : public Resident {
     if (const std::size_t wanted = std::exchange(expected_, 0); wanted > 0 && shard_->reserve_posts(wanted))
       reserved_ = wanted;
   }
+  /// Notes that one that is not kept is about to be posted here, for somebody who draws: it comes after what they are
+  /// owed up to `newest`.
+  void expect_unkept(std::uint64_t newest) {
+    unkept_after_.push_back(newest);
+    ++unkept_expected_;
+  }
+  /// It is being posted.
+  void unkept_posted() noexcept { --unkept_expected_; }
+  std::uint64_t next_unkept_position() noexcept;
   /// Gives back what was not used.
   void release_posts() noexcept;
   /// Posts an event of `size` bytes to this feed or to a subscription on its shard, into room that was reserved.
@@ -60,11 +70,19 @@ class Feed final : public Resident {
   // ---- shard only ----
 
   void join(Subscription& subscription);
-
+  /// `subscription`, which has not joined, draws what it is owed.
+  void begin_drawing(Subscription& subscription);
+  /// Ends both.
   void leave(Subscription& subscription);
 
   /// A broadcast has arrived.
   void take_broadcast(EncodedEvent&& event);
+  /// One that is not kept, so that those who draw do not find it in the store.
+  void take_unkept_broadcast(EncodedEvent&& event);
+
+  /// Where an event that is not kept, and has arrived for somebody who draws, has its place: after what they are owed
+  /// up to there. They are asked for in the order in which they arrive.
+  std::uint64_t take_unkept_position();
 
   SPATE_DECL Remaining flush(int& budget) override;
 
@@ -131,6 +149,8 @@ class Feed final : public Resident {
   const Ref<EmitterCore> emitter_;
   std::size_t expected_ = 0;  // posts for which room is to be reserved, and is; under the emitter's lock
   std::size_t reserved_ = 0;
+  std::deque<std::uint64_t> unkept_after_;  // under the emitter's lock: of those on their way, in their order
+  std::size_t unkept_expected_ = 0;         // and of these, those that are about to be posted
   std::atomic<std::size_t> backlog_{0};
   std::atomic<bool> held_back_{false};
   TimePoint held_since_;
@@ -138,6 +158,7 @@ class Feed final : public Resident {
 
   Lane lanes_[2];  // chunked, plain
   Roster<Subscription> others_;
+  Roster<Subscription> drawing_;
   std::vector<StoredEvent> batch_;
   ReplayPacker packer_;
   bool dirty_ = false;  // a lap is under way

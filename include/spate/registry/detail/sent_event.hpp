@@ -11,7 +11,8 @@ class Receipt;
 
 struct SentEvent {
   SendReport report;
-  std::shared_ptr<Receipt> receipt;  // of the bus; without one there is none
+  std::shared_ptr<Receipt> receipt;  // of the bus and of a store that keeps later; null without
+  bool kept = true;                  // it has an id, or will get one
 };
 
 }  // namespace spate::detail

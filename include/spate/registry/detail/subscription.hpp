@@ -129,6 +129,8 @@ class Subscription final : public StreamSource {
   void go_live();
   /// An event that is for this subscription alone.
   void take_event(EncodedEvent&& event);
+  /// One that is not kept, sent while it drew: it comes after what was kept before it.
+  void take_unkept(EncodedEvent&& event);
   /// It has left the registry and got what it was owed.
   void detach();
 
@@ -166,6 +168,7 @@ class Subscription final : public StreamSource {
   bool holds_sends = false;              // it counts among those for which its stream holds what is sent directly
   bool joined : 1 = false;               // in one of the feed's lists
   bool reads_broadcast_log : 1 = false;  // which one
+  bool drawing : 1 = false;              // in the feed's list of those who draw, and then in none of the others
 
  private:
   /// What few subscriptions need.

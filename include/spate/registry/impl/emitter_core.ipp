@@ -87,19 +87,19 @@ SPATE_DECL SendReport EmitterCore::send_to_node(const Audience& audience, const 
 SPATE_DECL SentEvent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
   const int answers = (awaits_bus(event) ? 1 : 0) + (keeps_later(event) ? 1 : 0);
-  if (answers == 0) return {send(audience, event), nullptr};
+  if (answers == 0) return {send(audience, event), nullptr, is_kept(event)};
   auto receipt = std::make_shared<Receipt>(answers);
   SendReport report = goes_by_bus(event) ? send_by_bus(audience, event, receipt) : send_here(audience, event, receipt);
-  return {std::move(report), std::move(receipt)};
+  return {std::move(report), std::move(receipt), is_kept(event)};
 }
 
 SPATE_DECL void EmitterCore::await_sent(const Ref<ResultWaiter<SendReport>>& waiter, SentEvent sent) {
   if (!waiter) return;  // it has nowhere to complete
   if (!sent.receipt) return await_room(waiter);
   if (sent.report.error) return waiter->done(sent.report.error, std::move(sent.report));
-  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, report = std::move(sent.report)](
+  sent.receipt->await([core = Ref<EmitterCore>(this), waiter, kept = sent.kept, report = std::move(sent.report)](
                           std::error_code error, std::uint64_t sequence) mutable {
-    if (sequence != 0) report.id = core->id_of(sequence);
+    if (sequence != 0 && kept) report.id = core->id_of(sequence);
     report.error = error;
     if (error) return waiter->done(error, std::move(report));
     core->await_room(
@@ -284,6 +284,11 @@ SPATE_DECL std::string EmitterCore::id_of(std::uint64_t sequence) const {
 SPATE_DECL std::uint64_t EmitterCore::newest() const {
   const Lock lock(mutex_);
   return history_.newest();
+}
+
+SPATE_DECL std::uint64_t EmitterCore::take_unkept_position(Feed& feed) {
+  const Lock lock(mutex_);
+  return feed.next_unkept_position();
 }
 
 SPATE_DECL CatchUp::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,

@@ -8,6 +8,7 @@ namespace spate::detail {
 
 SPATE_DECL void Feed::release_posts() noexcept {
   expected_ = 0;
+  for (; unkept_expected_ > 0; --unkept_expected_) unkept_after_.pop_back();
   if (const std::size_t unused = std::exchange(reserved_, 0); unused > 0) shard_->release_posts(unused);
 }
 
@@ -30,7 +31,18 @@ SPATE_DECL void Feed::join(Subscription& subscription) {
   subscription.joined = true;
 }
 
+SPATE_DECL void Feed::begin_drawing(Subscription& subscription) {
+  if (subscription.drawing) return;
+  drawing_.add(subscription);
+  subscription.drawing = true;
+}
+
 SPATE_DECL void Feed::leave(Subscription& subscription) {
+  if (subscription.drawing) {
+    subscription.drawing = false;
+    return drawing_.remove(subscription);
+  }
+  if (!subscription.joined) return;
   subscription.joined = false;
   if (!subscription.reads_broadcast_log) return others_.remove(subscription);
   Lane& lane = lane_of(subscription);
@@ -61,6 +73,22 @@ SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
     throw;
   }
   release_backlog(size);
+}
+
+SPATE_DECL void Feed::take_unkept_broadcast(EncodedEvent&& event) {
+  const std::uint64_t newest = take_unkept_position();
+  drawing_.restart();
+  while (!drawing_.round_over()) {
+    Subscription& each = drawing_.next();
+    if (each.accepts(event.name())) each.stream().take_after(EncodedEvent(event), {Ref<StreamSource>(&each), newest});
+  }
+  take_broadcast(std::move(event));
+}
+
+SPATE_DECL std::uint64_t Feed::next_unkept_position() noexcept {
+  const std::uint64_t next = unkept_after_.front();
+  unkept_after_.pop_front();
+  return next;
 }
 
 SPATE_DECL Remaining Feed::flush(int& budget) {
@@ -96,6 +124,7 @@ SPATE_DECL void Feed::on_failure(std::error_code error) {
     while (!lane.members.empty()) lane.members.any().stream().on_failure(error);
   }
   while (!others_.empty()) others_.any().stream().on_failure(error);
+  while (!drawing_.empty()) drawing_.any().stream().on_failure(error);
 }
 
 SPATE_DECL void Feed::queue_unread(Subscription& member) {

@@ -29,6 +29,10 @@ SPATE_DECL void Feed::release_backlog(std::size_t bytes) {
   emitter_->backlog_released();
 }
 
+SPATE_DECL std::uint64_t Feed::take_unkept_position() {
+  return emitter_->take_unkept_position(*this);
+}
+
 SPATE_DECL void Feed::hold_back() {
   if (held_back_.load(std::memory_order_relaxed)) return;
   try {
@@ -117,12 +121,15 @@ SPATE_DECL void Subscription::join() {
   attached_ = true;
   stream_->add_source(Ref<Subscription>(this));  // which tells at once when the stream has ended
   if (attached_ && !replaying) feed_->join(*this);
-  if (attached_ && replaying) stream_->mark_dirty();
+  if (!attached_ || !replaying) return;
+  feed_->begin_drawing(*this);
+  stream_->mark_dirty();
 }
 
 SPATE_DECL void Subscription::wait() {
   attached_ = waiting_ = true;
   stream_->add_source(Ref<Subscription>(this));
+  if (attached_) feed_->begin_drawing(*this);
   if (waiting_) feed_->shard().set_timer(*this, feed_->shard().now() + feed_->emitter().options().resume_wait);
 }
 
@@ -143,7 +150,8 @@ SPATE_DECL void Subscription::begin_replay() {
 SPATE_DECL void Subscription::fall_behind() {
   if (!attached_) return;
   queue_unread();
-  if (joined) feed_->leave(*this);
+  feed_->leave(*this);
+  feed_->begin_drawing(*this);
   replay = Replay{seldom_->behind_at, seldom_->behind_at};
   replaying = catches_up_ = true;
   stream_->mark_dirty();
@@ -196,7 +204,10 @@ SPATE_DECL std::function<void()> StoreWaiter::when_ready() const {
 
 SPATE_DECL void Subscription::go_live() {
   end_wait();
-  if (attached_) feed_->join(*this);
+  if (attached_) {
+    feed_->leave(*this);
+    feed_->join(*this);
+  }
   release_sends();
 }
 
@@ -205,13 +216,19 @@ SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
   if (attached_) stream_->deliver(std::move(event), QueueNode::Kind::event);
 }
 
+SPATE_DECL void Subscription::take_unkept(EncodedEvent&& event) {
+  const std::uint64_t newest = feed_->take_unkept_position();
+  feed_->release_backlog(event.chunk().size());
+  if (attached_) stream_->take_after(std::move(event), {Ref<StreamSource>(this), newest});
+}
+
 SPATE_DECL void Subscription::detach() {
   const Ref<Subscription> alive(this);
   feed_->shard().set_timer(*this, never);
   if (!attached_) return;
   queue_unread();
   stream_->mark_dirty();
-  if (joined) feed_->leave(*this);
+  feed_->leave(*this);
   attached_ = false;
   replaying = false;
   end_wait();
@@ -301,7 +318,7 @@ SPATE_DECL void Subscription::queue_unread() {
 
 SPATE_DECL void Subscription::stream_ended(EndReason reason) {
   const Ref<Subscription> alive(this);
-  if (joined) feed_->leave(*this);
+  feed_->leave(*this);
   end_wait();
   attached_ = false;
   replaying = false;

@@ -190,6 +190,8 @@ class StreamCore final : public Resident {
 
   /// The client has gone, or the connection to it.
   void connection_lost(std::error_code error);
+  /// Shard only. An event that comes when its source has queued what it owes up to a position.
+  void take_after(EncodedEvent&& event, SourcePosition after);
   /// A poll is answered with what there is once its sources have been asked, whatever its client said.
   void answer_poll_without_waiting();
   /// The client has ended its side before the head went out. A poll is answered soon.

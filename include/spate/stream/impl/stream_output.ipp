@@ -102,6 +102,11 @@ SPATE_DECL bool StreamCore::in_debt() const {
   return !held()->sends.empty() || sources_.owe({nullptr, StreamSource::everything});
 }
 
+SPATE_DECL void StreamCore::take_after(EncodedEvent&& event, SourcePosition after) {
+  queue_.reserve(event.chunk().size());
+  take(std::move(event), nullptr, std::move(after));
+}
+
 // Queues what was sent directly, or holds it until what was accepted before it has been queued.
 SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, SourcePosition after) {
   const bool counted = event && !waiter;  // by the sender, among what waits

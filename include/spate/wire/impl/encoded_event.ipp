@@ -63,8 +63,8 @@ SPATE_DECL EncodedEvent EncodedEvent::from_bytes(std::string_view bytes) {
   encoder.end_ = EventEncoder::put(encoder.start_, bytes);
   const std::uint32_t start = encoder.offset(encoder.start_);
   // Fields come in the order in which they are encoded, whose ranks these are.
-  enum : int { id, comment, event, retry, data };
-  int rank = id;
+  enum : int { is_id, is_comment, is_event, is_retry, is_data };
+  int rank = is_id;
   std::size_t at = 0;
   for (;;) {
     const std::size_t end = bytes.find('\n', at);
@@ -77,28 +77,28 @@ SPATE_DECL EncodedEvent EncodedEvent::from_bytes(std::string_view bytes) {
     std::string_view value = line.substr(colon + 1);
     if (!value.empty() && value.front() != ' ') refuse("a field of them lacks its space");
     if (!value.empty()) value.remove_prefix(1);
-    const int its = field == "id"      ? id
-                    : field.empty()    ? comment
-                    : field == "event" ? event
-                    : field == "retry" ? retry
-                    : field == "data"  ? data
+    const int its = field == "id"      ? is_id
+                    : field.empty()    ? is_comment
+                    : field == "event" ? is_event
+                    : field == "retry" ? is_retry
+                    : field == "data"  ? is_data
                                        : -1;
-    const bool repeats = its == comment || its == data;
+    const bool repeats = its == is_comment || its == is_data;
     if (its < 0 || its < rank) refuse("a field of them has no place there");
     rank = repeats ? its : its + 1;
     const std::uint32_t value_at = start + static_cast<std::uint32_t>(end - value.size());
     const auto size = static_cast<std::uint32_t>(value.size());
-    if (its == id) {
+    if (its == is_id) {
       if (value.find('\0') != std::string_view::npos) refuse("their id has a NUL");
       head.id_at = value_at;
       head.id_size = size;
-    } else if (its == event) {
+    } else if (its == is_event) {
       head.name_at = value_at;
       head.name_size = size;
-    } else if (its == retry) {
+    } else if (its == is_retry) {
       if (value.empty() || value.find_first_not_of("0123456789") != std::string_view::npos)
         refuse("their retry is no number");
-    } else if (its == data) {
+    } else if (its == is_data) {
       head.has_data = true;
     }
     at = end + 1;
