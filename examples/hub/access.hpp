@@ -50,10 +50,11 @@ class Access {
     };
   }
 
-  /// To listen as the user of the path: a token of that user, where subscribers have tokens.
+  /// To listen as the user of the path, and to topics: a token of that user that allows them, where subscribers have
+  /// tokens.
   Check subscriber() const {
 #ifdef HUB_HAS_JWT
-    if (!subscribe_secret_.empty()) return spate::JwtAuthorize(subscribe_secret_);
+    if (!subscribe_secret_.empty()) return spate::JwtAuthorize(subscribe_secret_).topics_in("topic");
 #endif
     return nobody_refused;
   }

@@ -54,6 +54,9 @@ class ClusterSettings {
     });
   }
 
+  /// Whether the log in Redis is the history.
+  bool keeps_log() const noexcept { return wanted_ && redis_.mode == spate::ClusterMode::durable; }
+
   /// What joins this hub to the others, or null when it is alone. `replay` is what a node keeps, and unless told
   /// otherwise the log too. Throws std::invalid_argument with what is wrong, never with a password.
   std::shared_ptr<spate::Bus> make_bus([[maybe_unused]] const asio::any_io_executor& executor,

@@ -1,12 +1,16 @@
-// The hub: Spate at its main job. Users subscribe; whoever may publishes to one user, to a group, or to everybody.
+// The hub: Spate at its main job. Users subscribe; whoever may publishes to one user, to a group, to a topic, or to
+// everybody.
 //
 //   curl -N http://127.0.0.1:8080/sse/subscribe/alice
 //   curl -d hello 'http://127.0.0.1:8080/sse/send/alice?event=note'
 //   curl -d lunch http://127.0.0.1:8080/sse/group/al
+//   curl -N 'http://127.0.0.1:8080/sse/subscribe/bob?topic=room-7&last=50'
+//   curl -d hi http://127.0.0.1:8080/sse/topic/room-7
 //   curl -d news http://127.0.0.1:8080/sse/broadcast
 //   curl http://127.0.0.1:8080/sse/position
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <iostream>
@@ -26,6 +30,7 @@
 #include "hub/access.hpp"
 #include "hub/checks.hpp"
 #include "hub/metrics.hpp"
+#include "hub/presence.hpp"
 #include "hub/settings.hpp"
 #include "pages/hub_index_html.hpp"
 
@@ -101,21 +106,36 @@ class ClusterUsers {
 
 class Hub {
  public:
-  Hub(spate::Server& server, const Settings& settings, std::shared_ptr<spate::Bus> bus)
-      : server_(server), access_(settings.access), bus_(std::move(bus)), emitter_(emitter_options(settings)) {
+  /// `executor` is where the bus runs, too.
+  Hub(spate::Server& server, const Settings& settings, std::shared_ptr<spate::Bus> bus,
+      const asio::any_io_executor& executor)
+      : server_(server),
+        access_(settings.access),
+        bus_(std::move(bus)),
+        presence_(executor, bus_ == nullptr),
+        emitter_(emitter_options(settings)) {
+    presence_.start(emitter_);
     examples::add_page(server, pages::hub_index_html);
     add_streams();
     add_publishing();
+    add_topics();
     add_queries();
   }
+
+  /// Lets the executor run out of work, when the server has stopped.
+  void stop() { presence_.stop(); }
 
  private:
   spate::EmitterOptions emitter_options(const Settings& settings) {
     spate::EmitterOptions options;
-    options.replay = std::make_shared<spate::MemoryReplayStore>(settings.replay);
+    options.replay = settings.history.make_store(store_reason_);
+    keeps_later_ = options.replay->keeps_later();
+    presence_.add_hooks(options);
     options.bus = bus_;
     // Redis may be away for a while. Who resumes then rather waits than hears everything once more.
     options.resume_wait = std::chrono::seconds(30);
+    // Where Redis only relays, publishers wait for the file and not for Redis.
+    options.await_relay = false;
     options.poll_grace = settings.poll_grace;
     options.executor = server_.get_executor();
     return options;
@@ -146,6 +166,9 @@ class Hub {
       const std::string name(request->param("user"));
       spate::SubscribeOptions options;
       options.events = request->query_all("event");
+      options.topics = request->query_all("topic");
+      options.last = newest_wanted(*request);
+      if (listens_to_presence(options.topics)) presence_.begin();
       options.greeting = [&](bool resumed) {
         return spate::Event("{\"user\":" + quoted(name) + ",\"resumed\":" + (resumed ? "true" : "false") + "}")
             .name("connected");
@@ -154,7 +177,7 @@ class Hub {
     };
     const auto subscription = [](const spate::Request& request) {
       user(request);
-      check_filter(request);
+      check_subscription(request);
     };
     server_.stream("/sse/subscribe/{user}", subscribe, guarded(access_.subscriber(), subscription));
   }
@@ -162,6 +185,7 @@ class Hub {
   void add_publishing() {
     const Check may = access_.publisher();
     const auto prefix = [](const spate::Request& request) { check_id(request.param("prefix"), "the prefix"); };
+    const auto topic = [](const spate::Request& request) { check_topic(request.param("topic")); };
     const auto users = [](const spate::Request& request) {
       const std::vector<std::string> names = request.query_all("user");
       if (names.empty()) throw BadRequest("no user is given");
@@ -195,6 +219,12 @@ class Hub {
         },
         sending(prefix));
     server_.post(
+        "/sse/topic/{topic}",
+        [this](const spate::Request& request, spate::PendingResponse pending) {
+          send(spate::Audience::topic(request.param("topic")), request, std::move(pending));
+        },
+        sending(topic));
+    server_.post(
         "/sse/broadcast",
         [this](const spate::Request& request, spate::PendingResponse pending) {
           send(spate::Audience::everybody(), request, std::move(pending));
@@ -203,15 +233,58 @@ class Hub {
     server_.post(
         "/sse/close/{user}",
         [this](const spate::Request& request) {
-          return spate::Response::json(200,
-                                       "{\"closed\":" + std::to_string(emitter_.remove(request.param("user"))) + "}");
+          return changed("closed", emitter_.remove(request.param("user"), scope(request)));
         },
         guarded(may, user));
   }
 
+  void add_topics() {
+    const auto check = [](const spate::Request& request) {
+      user(request);
+      topic_change(request);
+    };
+    server_.post(
+        "/sse/topics/{user}",
+        [this](const spate::Request& request) {
+          const std::string_view name = request.param("user");
+          const TopicChange change = topic_change(request);
+          if (listens_to_presence(change.join)) presence_.begin();
+          spate::ChangeReport report;
+          for (const std::string& topic : change.leave) report = emitter_.leave(name, topic, scope(request));
+          for (const std::string& topic : change.join) {
+            if (!report.error) report = emitter_.join(name, topic, scope(request));
+          }
+          return changed("streams", report);
+        },
+        guarded(access_.publisher(), check));
+  }
+
+  static spate::Scope scope(const spate::Request& request) {
+    return Access::of_cluster(request) ? spate::Scope::cluster : spate::Scope::node;
+  }
+
+  static spate::Response changed(const std::string& what, const spate::ChangeReport& report) {
+    if (report.error) return unavailable(report.error.message());
+    return spate::Response::json(200, "{\"" + what + "\":" + std::to_string(report.streams) + "}");
+  }
+
+  static bool listens_to_presence(const std::vector<std::string>& topics) {
+    return std::find(topics.begin(), topics.end(), Presence::topic) != topics.end();
+  }
+
   void add_queries() {
     const spate::RouteOptions observers = guarded(access_.observer(), nothing);
+    const auto topic = [](const spate::Request& request) {
+      const std::optional<std::string> name = single(request, "topic");
+      if (!name) return;
+      check_id(*name, "the topic");
+      if (Access::of_cluster(request)) throw BadRequest("who listens to a topic each hub knows of its own users only");
+    };
     const auto users = [this](const spate::Request& request, spate::PendingResponse pending) {
+      if (const auto name = request.query("topic")) {
+        pending.respond(users_answer({}, emitter_.topic_users(*name)));
+        return;
+      }
       if (!Access::of_cluster(request)) {
         pending.respond(users_answer({}, emitter_.users()));
         return;
@@ -230,7 +303,7 @@ class Hub {
       if (!Access::of_cluster(request)) return answer({}, emitter_.counts());
       emitter_.async_cluster_counts(answer);
     };
-    server_.get("/sse/users", users, observers);
+    server_.get("/sse/users", users, guarded(access_.observer(), topic));
     server_.get("/sse/count", count, observers);
     // No token is asked for: like /metrics it tells how much is sent, and neither to whom nor who is there.
     server_.get("/sse/position", [this](const spate::Request&) {
@@ -244,14 +317,15 @@ class Hub {
           .body(metrics(server_.stats(), emitter_, bus_.get()));
     });
     server_.get("/healthz", [this](const spate::Request&) {
-      const std::string reason = bus_ ? bus_->status().reason : "";
+      std::string reason = bus_ ? bus_->status().reason : "";
+      if (const std::string more = store_reason_(); !more.empty()) reason += (reason.empty() ? "" : "; ") + more;
       return spate::Response::text(200, reason.empty() ? "ok" : "degraded: " + reason)
           .header("Cache-Control", "no-store");
     });
   }
 
-  // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it. With a log it waits
-  // until the log has the event, which may still come to that when the publisher has given up.
+  // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it. With a log, or a
+  // file, it waits until that has the event, which may still come to that when the publisher has given up.
   void send(const spate::Audience& audience, const spate::Request& request, spate::PendingResponse pending) {
     std::optional<spate::Event> event;
     try {
@@ -260,34 +334,40 @@ class Hub {
       pending.respond(spate::Response::error(400, error.what()));
       return;
     }
-    if (bus_ && bus_->keeps_log()) {
-      pending.expire_after(most_wait, unavailable("the event waits for the log and may come yet"));
-      emitter_.async_send(audience, *event, [pending](std::error_code error, const spate::SendReport& report) {
-        pending.respond(error ? unavailable(error.message()) : accepted(report));
+    const bool kept = event->kept();
+    if ((bus_ && bus_->keeps_log()) || (keeps_later_ && kept)) {
+      pending.expire_after(most_wait, unavailable("the event waits to be kept and may come yet"));
+      emitter_.async_send(audience, *event, [pending, kept](std::error_code error, const spate::SendReport& report) {
+        pending.respond(error ? unavailable(error.message()) : accepted(report, kept));
       });
       return;
     }
     spate::SendReport report = emitter_.send(audience, *event);
-    if (emitter_.has_room()) return answer(pending, report);
-    emitter_.async_room(
-        [pending = std::move(pending), report = std::move(report)](std::error_code) { answer(pending, report); });
+    if (emitter_.has_room()) return answer(pending, report, kept);
+    emitter_.async_room([pending = std::move(pending), report = std::move(report), kept](std::error_code) {
+      answer(pending, report, kept);
+    });
   }
 
-  static void answer(const spate::PendingResponse& pending, const spate::SendReport& report) {
-    pending.respond(report.error ? unavailable(report.error.message()) : accepted(report));
+  static void answer(const spate::PendingResponse& pending, const spate::SendReport& report, bool kept) {
+    pending.respond(report.error ? unavailable(report.error.message()) : accepted(report, kept));
   }
 
-  static spate::Response accepted(const spate::SendReport& report) {
-    return spate::Response::json(
-        202, "{\"id\":" + quoted(report.id) + ",\"streams\":" + std::to_string(report.streams) + "}");
+  // What is not kept has no id, though a log may count it.
+  static spate::Response accepted(const spate::SendReport& report, bool kept) {
+    const std::string id = kept ? quoted(report.id) : "null";
+    return spate::Response::json(202, "{\"id\":" + id + ",\"streams\":" + std::to_string(report.streams) + "}");
   }
 
-  // How long a publisher waits for the log.
+  // How long a publisher waits for the log or the file.
   static constexpr std::chrono::seconds most_wait{5};
 
   spate::Server& server_;
   const Access access_;
   const std::shared_ptr<spate::Bus> bus_;
+  StoreReason store_reason_;
+  bool keeps_later_ = false;  // the store does
+  Presence presence_;
   spate::Emitter emitter_;
   ClusterUsers cluster_users_{emitter_};
 };
@@ -324,11 +404,12 @@ int run(int argc, char** argv) {
   try {
     asio::io_context io{1};
     spate::Server server(options);
-    const auto bus = settings.cluster.make_bus(io.get_executor(), settings.replay);
-    const Hub hub(server, settings, bus);
+    const auto bus = settings.cluster.make_bus(io.get_executor(), settings.history.limits);
+    Hub hub(server, settings, bus, io.get_executor());
     settings.encryption.reload_on_signal(io);
     const int status = settings.program.serve(io, server);
     settings.encryption.stop();
+    hub.stop();
     if (bus) leave(*bus, io);
     return status;
   } catch (const std::invalid_argument& error) {

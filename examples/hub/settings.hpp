@@ -5,13 +5,13 @@
 #include <cstddef>
 #include <string>
 
-#include <spate/history/memory_replay_store.hpp>
 #include <spate/program.hpp>
 #include <spate/wire/text.hpp>
 
 #include "hub/access.hpp"
 #include "hub/cluster.hpp"
 #include "hub/encryption.hpp"
+#include "hub/history.hpp"
 
 namespace hub {
 
@@ -21,7 +21,7 @@ struct Settings {
       "Behind a proxy pass the Host on and name it with --allow-host, or name the public origin with --allow-origin.\n"
       "haproxy needs `option http-no-delay`; without it each event is held back for some 200 ms. With\n"
       "`option abortonclose` it tells at once that a client has gone."};
-  spate::ReplayLimits replay;
+  HistorySettings history;
   std::chrono::milliseconds poll_grace = std::chrono::seconds(10);
   Access access;
   ClusterSettings cluster;
@@ -37,9 +37,7 @@ struct Settings {
     program.option<std::size_t>("--threads", "N", "loops, each on a thread of its own", server.threads, 1);
     program.option("--heartbeat-ms", "N", "quiet time before a heartbeat; 0 sends none", stream.heartbeat);
     program.option("--lifetime-ms", "N", "age at which a stream ends; 0 never ends it", stream.lifetime);
-    program.option("--replay-events", "N", "events kept for those who return; 0 keeps none", replay.max_events);
-    program.option("--replay-bytes", "N", "bytes of events kept", replay.max_bytes);
-    program.option("--replay-age-ms", "N", "how long events are kept; 0 sets no limit", replay.max_age);
+    history.add_options(program);
     program.option("--max-queued-bytes", "N", "bytes that may wait for one client", stream.max_queued_bytes);
     program.option("--overflow", "POLICY", "what happens beyond: close, drop-oldest, drop-newest, coalesce (close)",
                    [&](const std::string& text) { stream.overflow = policy(text); });
@@ -56,6 +54,7 @@ struct Settings {
     encryption.add_options(program);
     program.parse(argc, argv);
     encryption.apply(program, server);
+    history.check(program, cluster.keeps_log());
 
     if (server.request_timeout.count() == 0)
       program.refuse("option --request-timeout-ms: \"0\" would refuse everything");

@@ -8,6 +8,11 @@ if(TARGET spate::http2)
   target_link_libraries(${example} PRIVATE spate::compiled_http2)
   target_compile_definitions(${example} PRIVATE HUB_HAS_HTTP2)
 endif()
+# Without SQLite the hub is complete but for --history, which it refuses.
+if(TARGET spate::sqlite)
+  target_link_libraries(${example} PRIVATE spate::compiled_sqlite)
+  target_compile_definitions(${example} PRIVATE HUB_HAS_SQLITE)
+endif()
 # Without OpenSSL the hub is complete but for TLS, which it refuses.
 if(TARGET spate::tls)
   target_link_libraries(${example} PRIVATE spate::compiled_tls)

@@ -210,3 +210,62 @@ TEST_CASE("a route that names no user gets the one of the token", "[jwt]") {
   CHECK(request.param("who") == "alice");
   CHECK_FALSE(request.has_param("user"));
 }
+
+TEST_CASE("the claim topics allows names, prefixes, and everything that is not the program's own", "[jwt]") {
+  struct Case {
+    std::string_view claim, allowed, refused;
+  };
+  const Case wanted =
+      GENERATE(Case{R"(["room 7"])", "room 7", "room 70"}, Case{R"(["room 7"])", "room 7", "Room 7"},
+               Case{R"(["room 7","news"])", "news", "new"}, Case{R"(["room-*"])", "room-7", "roo"},
+               Case{R"(["room-*"])", "room-", "room"}, Case{R"(["*"])", "anything", "$presence"},
+               Case{R"(["*","$presence"])", "$presence", "$presenc"}, Case{R"(["$*"])", "$presence", "anything"},
+               Case{R"(["a*b"])", "a*b", "aab"}, Case{R"(["a**"])", "a*", "ab"},
+               Case{"[\"\u00e9 \U0001F600\"]", "\u00e9 \U0001F600", "\u00e9"},
+               Case{R"(["\u00e9*"])", "\u00e9t\u00e9", "e"}, Case{R"(["a\"b\\c\/d"])", "a\"b\\c/d", "a"},
+               Case{R"(["\b\f\n\r\t\u001f"])", "\b\f\n\r\t\x1f", "\n"}, Case{R"([ "a" , "]" ])", "]", "["});
+  INFO(wanted.claim);
+  const auto found = JwtVerifier(secret).verify(
+      sign("{\"sub\":\"alice\",\"exp\":2000000000,\"topics\":" + std::string(wanted.claim) + "}"), expiry - 1s);
+  REQUIRE(found);
+  CHECK(found->allows_topic(wanted.allowed));
+  CHECK_FALSE(found->allows_topic(wanted.refused));
+}
+
+TEST_CASE("without the claim, or with one that is no array of texts, no topic is allowed", "[jwt]") {
+  CHECK(JwtVerifier(secret).verify(good, expiry - 1s)->topics.empty());
+  const std::string_view claim =
+      GENERATE(as<std::string_view>(), "[]", R"("a")", R"("*")", "null", "7", "true", R"({"a":"a"})", R"(["a",7])",
+               R"([["a"]])", R"(["a",null])", R"([{"a":"*"}])");
+  INFO(claim);
+  const auto found = JwtVerifier(secret).verify(
+      sign(R"({"sub":"alice","exp":2000000000,"topics":)" + std::string(claim) + "}"), expiry - 1s);
+  REQUIRE(found);
+  CHECK(found->topics.empty());
+  CHECK_FALSE(found->allows_topic("a"));
+  CHECK_FALSE(found->allows_topic(""));
+}
+
+TEST_CASE("the hook lets nobody listen to a topic that their token does not allow", "[jwt]") {
+  const std::string token = sign(R"({"sub":"alice","exp":2000000000,"topics":["news","room-*"]})");
+  const auto status = [](const JwtAuthorize& authorize, const std::string& token_given, const std::string& query) {
+    Request request("GET", "/?token=" + token_given + query);
+    request.set_param("user", "alice");
+    const auto refused = authorize(request);
+    CHECK(request.expiry() == (refused ? std::nullopt : std::optional(expiry)));
+    return refused ? refused->status() : 200;
+  };
+  const JwtAuthorize authorize = JwtAuthorize(secret).topics_in("topic");
+  CHECK(status(authorize, token, "") == 200);
+  CHECK(status(authorize, token, "&topic=news&topic=room-7") == 200);
+  CHECK(status(authorize, token, "&topic=room%2D7") == 200);
+  CHECK(status(authorize, token, "&topic=news&topic=weather") == 403);
+  CHECK(status(authorize, token, "&t%6Fpic=weather") == 403);
+  CHECK(status(authorize, token, "&topic=") == 403);
+  CHECK(status(authorize, token, "&topic=%24presence") == 403);
+  CHECK(status(authorize, good, "") == 200);
+  CHECK(status(authorize, good, "&topic=news") == 403);
+  // A token of nobody is refused as ever, and elsewhere a parameter of that name is the program's own.
+  CHECK(status(authorize, "x", "&topic=news") == 401);
+  CHECK(status(JwtAuthorize(secret), good, "&topic=weather") == 200);
+}

@@ -6,8 +6,9 @@
 //
 // The token is a JSON Web Token with HS256, `sub` and `exp`, in `Authorization: Bearer TOKEN` or `?token=TOKEN`, as
 // browsers cannot give an EventSource header fields. A stream ends when its token expires. What a query carries
-// may end up in a log of whoever stands between: let tokens of a query live for minutes. Needs libjwt: link spate::jwt.
-// Threads: any. A value type.
+// may end up in a log of whoever stands between: let tokens of a query live for minutes. Where clients name topics to
+// listen to, `topics_in` lets through only those that the token's claim `topics` allows (JwtClaims). Needs libjwt: link
+// spate::jwt. Threads: any. A value type.
 #pragma once
 
 #include <optional>
@@ -19,6 +20,7 @@
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
 #include <spate/jwt/jwt_verifier.hpp>
+#include <spate/wire/text.hpp>
 
 namespace spate {
 
@@ -29,7 +31,15 @@ class JwtAuthorize {
   explicit JwtAuthorize(std::string secret, std::string user_param = "user")
       : verifier_(std::move(secret)), user_param_(std::move(user_param)) {}
 
-  /// Refuses with 401 who has no valid token, and with 403 who has one of another user: bytes are compared.
+  /// From now on each query parameter `query_param` names a topic, and must be allowed by the token.
+  JwtAuthorize& topics_in(std::string query_param) & {
+    topic_param_ = std::move(query_param);
+    return *this;
+  }
+  JwtAuthorize&& topics_in(std::string query_param) && { return std::move(this->topics_in(std::move(query_param))); }
+
+  /// Refuses with 401 who has no valid token, and with 403 who has one of another user, or none for a topic: bytes are
+  /// compared.
   std::optional<Response> operator()(Request& request) const {
     const auto token = token_of(request);
     const auto claims = token ? verifier_.verify(*token) : std::nullopt;
@@ -38,6 +48,11 @@ class JwtAuthorize {
       request.set_param(user_param_, claims->subject);
     } else if (request.param(user_param_) != claims->subject) {
       return Response::error(403, "the token is not this user's");
+    }
+    if (topic_param_) {
+      for (const std::string& topic : request.query_all(*topic_param_)) {
+        if (!claims->allows_topic(topic)) return Response::error(403, "the token does not allow " + quote(topic));
+      }
     }
     request.set_expiry(claims->expiry);
     return std::nullopt;
@@ -58,6 +73,7 @@ class JwtAuthorize {
 
   JwtVerifier verifier_;
   std::string user_param_;
+  std::optional<std::string> topic_param_;
 };
 
 }  // namespace spate

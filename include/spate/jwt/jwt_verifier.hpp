@@ -3,14 +3,15 @@
 //   const spate::JwtVerifier verifier(secret);
 //   if (const auto claims = verifier.verify(token)) serve(claims->subject);
 //
-// Only HS256, with `sub` and `exp` (RFC 7519, RFC 7515). Needs libjwt: link spate::jwt. Threads: any number may verify
-// at a time. A value type; the secret is copied into it.
+// Only HS256, with `sub` and `exp` (RFC 7519, RFC 7515), and `topics`, which is ours. Needs libjwt: link spate::jwt.
+// Threads: any number may verify at a time. A value type; the secret is copied into it.
 #pragma once
 
 #include <jwt.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
@@ -22,7 +23,9 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 namespace spate {
 
@@ -30,6 +33,20 @@ namespace spate {
 struct JwtClaims {
   std::string subject;  // whom it names: never empty
   std::chrono::system_clock::time_point expiry;
+  /// What `topics` names, an array of texts: each a topic, or with a `*` at its end all that begin so. Empty when the
+  /// claim is absent or anything else.
+  std::vector<std::string> topics = {};
+
+  /// Whether it allows to listen to `topic`. `*` alone allows all but those that begin with `$`, which programs keep
+  /// for themselves: these have to be named, or `$*`.
+  bool allows_topic(std::string_view topic) const noexcept {
+    return std::any_of(topics.begin(), topics.end(), [topic](std::string_view allowed) {
+      if (allowed == "*") return topic.substr(0, 1) != "$";
+      if (allowed.empty() || allowed.back() != '*') return allowed == topic;
+      allowed.remove_suffix(1);
+      return topic.substr(0, allowed.size()) == allowed;
+    });
+  }
 };
 
 class JwtVerifier {
@@ -68,7 +85,8 @@ class JwtVerifier {
       const auto begin = moment_of(decoded, "nbf");
       if (!begin || *begin > now) return std::nullopt;
     }
-    return JwtClaims{subject, *expiry};
+    const Text topics = claim_of(decoded, "topics");
+    return JwtClaims{subject, *expiry, topics ? texts_of(topics.get()) : std::vector<std::string>()};
   }
 
  private:
@@ -124,6 +142,51 @@ class JwtVerifier {
     constexpr double most = 230.0 * 365.25 * 24 * 3600;
     const std::chrono::duration<double> since(std::clamp(seconds, 0.0, most));
     return std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::milliseconds>(since));
+  }
+
+  // The texts of a JSON array that libjwt has read and written again; none if it is anything else, or holds anything
+  // else. Only ASCII is escaped there. (RFC 8259 7)
+  static std::vector<std::string> texts_of(std::string_view json) {
+    std::vector<std::string> texts;
+    const auto take = [&json](char expected) {
+      if (json.substr(0, 1) != std::string_view(&expected, 1)) return false;
+      json.remove_prefix(1);
+      return true;
+    };
+    if (!take('[')) return {};
+    for (bool first = true; !take(']'); first = false) {
+      if ((!first && !take(',')) || !take('"')) return {};
+      std::string& text = texts.emplace_back();
+      while (!take('"')) {
+        const auto next = character_of(json);
+        if (!next) return {};
+        text.push_back(*next);
+      }
+    }
+    return texts;
+  }
+
+  // Takes what makes one byte of a JSON text off the beginning of `json`.
+  static std::optional<char> character_of(std::string_view& json) {
+    if (json.empty()) return std::nullopt;
+    const char c = json.front();
+    json.remove_prefix(1);
+    if (c != '\\') return c;
+    if (json.empty()) return std::nullopt;
+    const char escaped = json.front();
+    json.remove_prefix(1);
+    if (escaped == 'u') {
+      unsigned code = 0;
+      const char* const begin = json.data();
+      const char* const end = begin + std::min<std::size_t>(json.size(), 4);
+      const auto [at, error] = std::from_chars(begin, end, code, 16);
+      if (at != begin + 4 || error != std::errc() || code >= 0x80) return std::nullopt;
+      json.remove_prefix(4);
+      return static_cast<char>(code);
+    }
+    constexpr std::string_view names = "\"\\/bfnrt", meanings = "\"\\/\b\f\n\r\t";
+    const std::size_t index = names.find(escaped);
+    return index == std::string_view::npos ? std::nullopt : std::optional(meanings[index]);
   }
 
   std::string secret_;

@@ -98,6 +98,12 @@ class Emitter {
   /// Sends to any audience.
   SendReport send(const Audience& audience, const Event& event);
 
+  /// The same to the streams of this process alone when `scope` says so.
+  ///
+  /// Throws       also std::invalid_argument when that is so, a bus keeps a log, and `event` is to be kept: only the
+  ///              log gives ids
+  SendReport send(const Audience& audience, const Event& event, Scope scope);
+
   /// Sends to every stream that has joined `topic`.
   SendReport send_topic(std::string_view topic, const Event& event);
 
@@ -124,9 +130,10 @@ class Emitter {
   /// Sends like the others and completes when no loop is behind by more than `EmitterOptions::max_backlog_bytes`, so
   /// that a publisher who awaits it cannot outrun delivery. One slow client never delays it.
   ///
-  /// With a bus it completes when the bus has the event, then with its id, or with the error for which it will not. A
-  /// bus that is away may take long: whoever gives up waiting must reckon with the event coming later, though never
-  /// twice.
+  /// With a store that keeps later it completes when the event is kept, or with the error for which it is not. With a
+  /// bus it completes when the bus has the event (`EmitterOptions::await_relay`), or with the error for which it will
+  /// not. A bus that is away may take long: whoever gives up waiting must reckon with the event coming later, though
+  /// never twice.
   ///
   /// Completes    void(std::error_code, SendReport) on the handler's executor, else EmitterOptions::executor, never
   ///              inside the call

@@ -47,6 +47,10 @@ struct EmitterOptions {
   /// What joins this emitter to those of other processes. Null: it is alone. A bus serves one emitter at a time.
   std::shared_ptr<Bus> bus;
 
+  /// Whether `async_send` waits for a bus that relays, too. Without it waits for this process alone: for a store that
+  /// keeps later, and for room. That a bus refuses an event is told either way.
+  bool await_relay = true;
+
   /// With a bus that keeps a log: how long a client that resumes, and whose cursor is ahead of this node or cannot be
   /// looked up yet, waits in its open stream. Then its cursor counts as unknown.
   std::chrono::milliseconds resume_wait = std::chrono::seconds(5);

@@ -1,5 +1,6 @@
 // The hub under test: the executable that the environment variable HUB names, on a free port of its own.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { ask } from "./ask.mjs";
 import { start } from "./program.mjs";
 
@@ -15,6 +16,17 @@ export async function start_tls_hub(authority, pair, ...options) {
   const program = run_hub("--tls-cert", pair.certificate, "--tls-key", pair.key, ...options);
   const [, url] = await program.printed(/^listening on (https:\S+)\n/);
   return new TlsHub(program, url, authority.pem);
+}
+
+/// Starts one none of whose files grows beyond `kibibytes`, as if the disk were full, until `grow` lifts that.
+export async function start_hub_on_small_disk(kibibytes, ...options) {
+  assert.ok(process.env.HUB, "set HUB to the hub's executable");
+  const limited = `trap "" XFSZ; ulimit -S -f ${kibibytes}; exec "$0" "$@"`;
+  const program = start("bash", ["-c", limited, process.env.HUB, "--port", "0", ...options]);
+  const [, url] = await program.printed(/^listening on (http:\S+)\n/);
+  const hub = new Hub(program, url);
+  hub.grow = () => execFileSync("prlimit", ["--pid", String(program.pid), "--fsize=unlimited"]);
+  return hub;
 }
 
 /// Runs the hub, whatever becomes of it.

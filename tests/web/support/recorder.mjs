@@ -1,6 +1,6 @@
 // A client that writes down what it hears: one stream of one user, over as many connections as it takes.
 //
-//   const alice = new Recorder("alice");
+//   const alice = new Recorder("alice");  // or with more of the query: new Recorder("alice", "topic=a&topic=b")
 //   await alice.connect(node.url);        // later ones present where the last one ended
 //   alice.drop();
 //   alice.heard;                          // [{ id, data }] over all connections
@@ -9,12 +9,15 @@ import http from "node:http";
 import { createParser } from "eventsource-parser";
 import { until } from "./until.mjs";
 
-const own_names = ["connected", "gap", "closing"];
+const own_names = ["connected", "gap", "closing", "presence"];
 
 export class Recorder {
-  constructor(user) {
+  constructor(user, query = "") {
     this.user = user;
+    this.query = query;
     this.heard = [];
+    /// The data of `presence` events: who came and went.
+    this.presence = [];
     /// The data of `gap` and of `closing` events.
     this.gaps = [];
     this.closings = [];
@@ -31,7 +34,7 @@ export class Recorder {
   /// Resolves when the stream has said `connected`, to its data; rejects when that does not come.
   async connect(url) {
     assert.ok(!this.request_, "one connection at a time");
-    const path = `${url}/sse/subscribe/${encodeURIComponent(this.user)}`;
+    const path = `${url}/sse/subscribe/${encodeURIComponent(this.user)}${this.query && "?" + this.query}`;
     const headers = this.cursor === undefined ? {} : { "Last-Event-ID": this.cursor };
     // On a connection of its own: one that is kept may be closing already.
     const request = (this.request_ = http.request(path, { headers, agent: false, timeout: 10_000 }));
@@ -56,6 +59,7 @@ export class Recorder {
           }
           if (event.event === "gap") this.gaps.push(JSON.parse(event.data));
           if (event.event === "closing") this.closings.push(JSON.parse(event.data));
+          if (event.event === "presence") this.presence.push(JSON.parse(event.data));
           if (!own_names.includes(event.event)) this.heard.push({ id: event.id, data: event.data });
         },
       });

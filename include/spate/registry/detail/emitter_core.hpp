@@ -57,6 +57,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // ---- for the program: sending ----
 
   SendReport send(const Audience& audience, const Event& event);
+  SendReport send_to_node(const Audience& audience, const Event& event);
 
   SentEvent send_awaited(const Audience& audience, const Event& event);
   /// Completes `waiter`, which may be null, when the bus has the event and no shard is behind.
@@ -149,6 +150,10 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Sending.
 
   // A log keeps what it carries, and what has no data is not to be kept.
+  // Whether who awaits `event` waits for the bus.
+  bool awaits_bus(const Event& event) const noexcept {
+    return goes_by_bus(event) && (mirrors_ || options_.await_relay);
+  }
   bool goes_by_bus(const Event& event) const noexcept { return bus_ != nullptr && (event.data() || !mirrors_); }
   void refuse_id(const Event& event) const;
   EventEncoder encoder_for(const Event& event) const;

@@ -58,6 +58,10 @@ SPATE_DECL SendReport Emitter::send(const Audience& audience, const Event& event
   return core_->send(audience, event);
 }
 
+SPATE_DECL SendReport Emitter::send(const Audience& audience, const Event& event, Scope scope) {
+  return scope == Scope::cluster ? core_->send(audience, event) : core_->send_to_node(audience, event);
+}
+
 SPATE_DECL bool Emitter::has_room() const {
   return core_->has_room();
 }

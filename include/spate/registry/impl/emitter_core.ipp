@@ -75,10 +75,19 @@ SPATE_DECL SendReport EmitterCore::send(const Audience& audience, const Event& e
   return goes_by_bus(event) ? send_by_bus(audience, event, nullptr) : send_here(audience, event, nullptr);
 }
 
+SPATE_DECL SendReport EmitterCore::send_to_node(const Audience& audience, const Event& event) {
+  refuse_nobody(audience);
+  if (mirrors_ && is_kept(event)) {
+    throw std::invalid_argument(
+        "spate::Emitter: an event for this node alone cannot be kept, as the log gives the ids");
+  }
+  return send_here(audience, event, nullptr);
+}
+
 SPATE_DECL SentEvent EmitterCore::send_awaited(const Audience& audience, const Event& event) {
   refuse_nobody(audience);
-  const int answers = (goes_by_bus(event) ? 1 : 0) + (keeps_later(event) ? 1 : 0);
-  if (answers == 0) return {send_here(audience, event, nullptr), nullptr, is_kept(event)};
+  const int answers = (awaits_bus(event) ? 1 : 0) + (keeps_later(event) ? 1 : 0);
+  if (answers == 0) return {send(audience, event), nullptr, is_kept(event)};
   auto receipt = std::make_shared<Receipt>(answers);
   SendReport report = goes_by_bus(event) ? send_by_bus(audience, event, receipt) : send_here(audience, event, receipt);
   return {std::move(report), std::move(receipt), is_kept(event)};
@@ -117,7 +126,8 @@ SPATE_DECL SendReport EmitterCore::send_by_bus(const Audience& audience, const E
     if (report.error) return report;
   }
   Bus::Published done;
-  if (awaited) done = [awaited](std::error_code error, std::uint64_t sequence) { awaited->answer(error, sequence); };
+  if (awaited && awaits_bus(event))
+    done = [awaited](std::error_code error, std::uint64_t sequence) { awaited->answer(error, sequence); };
   // Outside the lock, since it may take long; so two threads' events may pass each other here, as they may anywhere.
   report.error = bus_->publish(audience, event, std::move(done));
   if (!mirrors_) return report;
@@ -167,8 +177,10 @@ SPATE_DECL SendReport EmitterCore::publish_later(const Audience& audience, const
   std::optional<Delivery> delivery;
   if (history_.delivers_first())
     delivery.emplace(members_, backlog_.feeds(), receivers_, audience, event.name(), sequence);
-  const bool waits = !delivery || awaited;
-  if (waits) unsettled_.push(sequence, audience, delivery ? EncodedEvent() : encoded, awaited);
+  // Of one that is not kept nobody awaits what becomes of it here.
+  const Awaited receipt = keep ? awaited : nullptr;
+  const bool waits = !delivery || receipt;
+  if (waits) unsettled_.push(sequence, audience, delivery ? EncodedEvent() : encoded, receipt);
   if (keep) {
     try {
       history_.append(sequence, audience, encoded);
