@@ -23,6 +23,7 @@ class Unsettled {
  public:
   struct Item {
     std::uint64_t sequence = 0;  // 0: it is not kept
+    std::uint64_t after = 0;     // the newest that was given to the store before it
     Audience::Kind kind = Audience::Kind::everybody;
     std::vector<std::string> names;
     EncodedEvent event;                // empty when it has been delivered
@@ -40,9 +41,8 @@ class Unsettled {
   /// Whether there is one that the fate of the event `up_to` decides: it is that, or before it, or is not kept.
   bool has(std::uint64_t up_to) const noexcept { return !items_.empty() && items_.front().sequence <= up_to; }
 
-  /// Throws before it changes anything.
-  void push(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event,
-            std::shared_ptr<Receipt> receipt);
+  /// Throws before it changes anything. Of `item` the rest is set already.
+  void push(Item&& item, const Audience& audience);
   void pop_front() noexcept;
   /// The event that was pushed last is not to come after all.
   void pop_back() noexcept;

@@ -228,7 +228,9 @@ SPATE_DECL void EmitterCore::settle(const ReplayStore::Settled& settled, std::ve
     const bool is_kept = item.sequence > 0;
     if (item.event && !(is_kept && settled.error)) {
       insist([&]() SPATE_UNCHECKED {
-        delivery_to(item.audience(), item.event.name(), is_kept ? item.sequence : Topics::not_kept).post(item.event);
+        Delivery(members_, backlog_.feeds(), receivers_, item.audience(), item.event.name(),
+                 is_kept ? item.sequence : Topics::not_kept, is_kept ? std::nullopt : std::optional(item.after))
+            .post(item.event);
       });
     }
     if (!item.receipt) continue;

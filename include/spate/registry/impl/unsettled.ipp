@@ -20,17 +20,12 @@ SPATE_DECL Audience Unsettled::Item::audience() const noexcept {
   return Audience::everybody();
 }
 
-SPATE_DECL void Unsettled::push(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event,
-                                std::shared_ptr<Receipt> receipt) {
-  Item item;
-  item.sequence = sequence;
+SPATE_DECL void Unsettled::push(Item&& item, const Audience& audience) {
   item.kind = audience.kind();
   item.names.assign(audience.names().begin(), audience.names().end());
   const bool one =
       item.kind == Audience::Kind::user || item.kind == Audience::Kind::group || item.kind == Audience::Kind::topic;
   if (one) item.names.emplace_back(audience.name());
-  item.event = event;
-  item.receipt = std::move(receipt);
   const std::size_t size = size_of(item);
   items_.push_back(std::move(item));
   bytes_ += size;
