@@ -180,7 +180,14 @@ SPATE_DECL SendReport EmitterCore::publish_later(const Audience& audience, const
   // Of one that is not kept nobody awaits what becomes of it here.
   const Awaited receipt = keep ? awaited : nullptr;
   const bool waits = !delivery || receipt;
-  if (waits) unsettled_.push(sequence, audience, delivery ? EncodedEvent() : encoded, receipt);
+  if (waits) {
+    Unsettled::Item item;
+    item.sequence = sequence;
+    item.after = history_.newest_given();
+    if (!delivery) item.event = encoded;
+    item.receipt = receipt;
+    unsettled_.push(std::move(item), audience);
+  }
   if (keep) {
     try {
       history_.append(sequence, audience, encoded);
