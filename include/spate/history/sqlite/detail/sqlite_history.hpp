@@ -190,6 +190,7 @@ class SqliteHistory {
   std::vector<Done> done_ SPATE_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Question>> found_ SPATE_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Question>> questions_ SPATE_GUARDED_BY(mutex_);
+  std::error_code keeping_failed_ SPATE_GUARDED_BY(mutex_);  // the last time
   Status status_ SPATE_GUARDED_BY(mutex_);
 
   // Held while it is called.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -114,35 +115,34 @@ SPATE_DECL void SqliteHistory::skip(std::uint64_t sequence) {
 SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   const std::uint64_t sequence = pending.sequence();
   const bool first = said_first_ ? *said_first_ : delivers_first();
-  // It is put into the tracks that somebody reads, where it is not seen before its time.
-  if (pending.what == PendingEvent::What::keep && cache_.size() > 0) {
-    pending.for_each_track([&](TrackName name) { cache_.append(name, pending.event); });
-  }
+  const bool may_be_read = pending.what == PendingEvent::What::keep && cache_.size() > 0;
   bool refused = false;
   {
     const Lock lock(mutex_);
-    if (pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip) {
-      refused = true;
-      if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
-        pending_.back().event.sequence = sequence;
-      } else {
-        PendingEvent& refusal = pending_.emplace_back();
-        refusal.what = PendingEvent::What::refuse;
-        refusal.event.sequence = sequence;
-      }
-    } else {
+    refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
+    if (!refused) {
       const std::size_t bytes = pending.footprint();
-      pending_.push_back(pending);
+      may_be_read ? pending_.push_back(pending) : pending_.push_back(std::move(pending));
       pending_bytes_ += bytes;
+    } else if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
+      pending_.back().event.sequence = sequence;
+    } else {
+      PendingEvent& refusal = pending_.emplace_back();
+      refusal.what = PendingEvent::What::refuse;
+      refusal.event.sequence = sequence;
     }
     if (writer_waits_) appended_.notify_one();
-  }
-  if (refused && pending.what == PendingEvent::What::keep) {
-    pending.for_each_track([&](TrackName name) { cache_.take_back(name, sequence); });
   }
   newest_given_ = sequence;
   if (first) visible_ = sequence;
   said_first_.reset();
+  if (!may_be_read || refused) return;
+  // It is put into the tracks that somebody reads, where it is not seen before its time.
+  try {
+    pending.for_each_track([&](TrackName name) { cache_.append(name, pending.event); });
+  } catch (const std::bad_alloc&) {
+    cache_.clear();  // they are read again
+  }
 }
 
 SPATE_DECL void SqliteHistory::on_settled(std::function<void()>&& settled) {
