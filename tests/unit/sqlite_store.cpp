@@ -204,7 +204,7 @@ TEST_CASE("what a reader does not get while others are trimmed, it is told", "[h
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::size_t to = random() % users;
       sent[to].push_back(open.user.send(Audience::user("u" + std::to_string(to)), Event(std::string(3000, 'x'))));
-      if (i % 8 == 0) open.user.settle_all();
+      if (i % (sync == Sync::normal ? 8 : 64) == 0) open.user.settle_all();
     }
     open.user.settle_all();
   });
