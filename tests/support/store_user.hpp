@@ -117,6 +117,11 @@ class StoreUser {
     return sequences;
   }
 
+  std::uint64_t newest() {
+    const std::lock_guard lock(mutex_);
+    return store_.newest();
+  }
+
   /// How often something had to be waited for.
   std::size_t waits() const noexcept { return waits_; }
 

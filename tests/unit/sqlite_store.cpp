@@ -168,7 +168,7 @@ TEST_CASE("who chases a fast writer comes to an end, and misses nothing", "[hist
   const Sync sync = GENERATE(Sync::normal, Sync::deliver_first);
   const TemporaryFolder folder;
   Open open(options_in(folder, sync));
-  constexpr std::uint64_t count = 20'000;
+  constexpr std::uint64_t count = 10'000;
   std::thread writer([&] {
     for (std::uint64_t i = 0; i < count; ++i) {
       open.user.send(i % 2 == 0 ? Audience::everybody() : Audience::user("alice"), Event(std::string(100, 'x')));
@@ -179,13 +179,76 @@ TEST_CASE("who chases a fast writer comes to an end, and misses nothing", "[hist
   std::uint64_t after = 0;
   while (after < count) {
     std::vector<spate::StoredEvent> batch;
-    CHECK(open.user.fetch_once(Subscriber("alice"), after, 4000, batch) == 0);
+    if (open.user.fetch_once(Subscriber("alice"), after, 4000, batch) != 0) FAIL("a gap after " << after);
+    if (batch.empty()) std::this_thread::yield();
     for (const spate::StoredEvent& each : batch) {
       if (each.sequence != after + 1) FAIL("after " << after << " came " << each.sequence);
       after = each.sequence;
     }
   }
   writer.join();
+}
+
+TEST_CASE("what a reader does not get while others are trimmed, it is told", "[history][sqlite]") {
+  const Sync sync = GENERATE(Sync::normal, Sync::deliver_first);
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder, sync);
+  options.limits.max_events_per_audience = 40;
+  options.max_cache_bytes = 0;
+  Open open(options);
+  constexpr int users = 8;
+  constexpr std::uint64_t count = 6000;
+  std::vector<Numbers> sent(users);
+  std::thread writer([&] {
+    std::minstd_rand random(3);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::size_t to = random() % users;
+      sent[to].push_back(open.user.send(Audience::user("u" + std::to_string(to)), Event(std::string(3000, 'x'))));
+      if (i % (sync == Sync::normal ? 8 : 64) == 0) open.user.settle_all();
+    }
+    open.user.settle_all();
+  });
+  struct Reader {
+    std::uint64_t after = 0, told = 0;
+    std::set<std::uint64_t> got;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> gaps;  // after this one, up to that one
+  };
+  std::vector<Reader> readers(users);
+  const auto draw = [&](std::size_t i) {
+    Reader& reader = readers[i];
+    std::vector<spate::StoredEvent> batch;
+    const std::uint64_t discarded =
+        open.user.fetch_once(Subscriber("u" + std::to_string(i)), reader.after, 10'000, batch);
+    if (discarded > std::max(reader.after, reader.told)) {
+      reader.gaps.emplace_back(reader.after, discarded);
+      reader.told = discarded;
+    }
+    for (const spate::StoredEvent& each : batch) {
+      if (each.sequence <= reader.after) FAIL("out of order: " << each.sequence);
+      reader.after = each.sequence;
+      reader.got.insert(each.sequence);
+    }
+    return !batch.empty();
+  };
+  std::minstd_rand random(4);
+  while (open.user.newest() < count) draw(random() % users);
+  writer.join();
+  std::size_t missed = 0;
+  for (std::size_t i = 0; i < users; ++i) {
+    while (draw(i)) continue;
+    for (const std::uint64_t each : sent[i]) {
+      if (readers[i].got.count(each) == 1) continue;
+      ++missed;
+      const auto& gaps = readers[i].gaps;
+      const bool told = std::any_of(gaps.begin(), gaps.end(),
+                                    [&](const auto& gap) { return gap.first < each && each <= gap.second; });
+      if (!told) FAIL("nobody told u" << i << " of " << each);
+    }
+    // Nothing that is kept is missing.
+    CHECK(open.user.fetch(Subscriber("u" + std::to_string(i)), 0).sequences() ==
+          Numbers(sent[i].end() - 40, sent[i].end()));
+  }
+  CHECK(missed < count);
 }
 
 TEST_CASE("a cache that is too small for what is read is read again", "[history][sqlite]") {

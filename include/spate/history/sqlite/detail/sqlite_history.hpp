@@ -89,6 +89,8 @@ class SqliteHistory {
 
   struct Question {
     HistoryReader::Question what;
+    // Of the track: what was read is not for a later one, which may not have been told what went meanwhile.
+    std::uint64_t stay = 0;
     bool answered = false;
     TrackCache::Found found;
     std::vector<std::shared_ptr<Waiting>> waiting;
@@ -156,7 +158,8 @@ class SqliteHistory {
   void stop();
   std::shared_ptr<Question> next_question() SPATE_REQUIRES(mutex_);
   static std::string key_of(TrackName name);
-  std::shared_ptr<Question> find_asked(const std::string& key, const HistoryReader::Question& question) const;
+  std::shared_ptr<Question> find_asked(const std::string& key, const HistoryReader::Question& question,
+                                       std::uint64_t stay) const;
 
   const SqliteOptions options_;
   const ProcessMark process_;
@@ -190,6 +193,7 @@ class SqliteHistory {
   std::vector<Done> done_ SPATE_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<Question>> found_ SPATE_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Question>> questions_ SPATE_GUARDED_BY(mutex_);
+  std::error_code keeping_failed_ SPATE_GUARDED_BY(mutex_);  // the last time
   Status status_ SPATE_GUARDED_BY(mutex_);
 
   // Held while it is called.

@@ -54,6 +54,7 @@ class TrackCache {
     std::uint64_t trimmed = 0;              // nothing up to there is kept any more
     bool known = false;                     // it has been read
     std::uint64_t watched = 0;              // since this number it is here
+    std::uint64_t stay = 0;                 // tells this stay here from earlier ones of the same track
     std::map<std::uint64_t, Piece> pieces;  // by `from`
 
     /// The piece that an event at `after` + 1 would stand in; null when it is not at hand.
@@ -127,6 +128,7 @@ class TrackCache {
   Track everybody_;
   bool has_everybody_ = false;
   std::size_t size_ = 0;  // tracks
+  std::uint64_t stays_ = 0;
   std::size_t bytes_ = 0;
   Piece* oldest_ = nullptr;
   Piece* newest_ = nullptr;

@@ -33,8 +33,10 @@ SPATE_DECL SqliteConnection::SqliteConnection(const std::string& file, Use use) 
                      : use == Use::write ? SQLITE_OPEN_READWRITE
                                          : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* database = nullptr;
+  // Some names mean no file to SQLite: no path that begins so is one of them.
+  const std::string path = file.front() == '/' ? file : "./" + file;
   const int code =
-      sqlite3_open_v2(file.c_str(), &database, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
+      sqlite3_open_v2(path.c_str(), &database, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
   database_.reset(database);
   if (database == nullptr) throw SqliteError(SQLITE_NOMEM);
   sqlite3_extended_result_codes(database, 1);

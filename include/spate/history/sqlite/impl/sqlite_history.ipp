@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -114,35 +115,34 @@ SPATE_DECL void SqliteHistory::skip(std::uint64_t sequence) {
 SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   const std::uint64_t sequence = pending.sequence();
   const bool first = said_first_ ? *said_first_ : delivers_first();
-  // It is put into the tracks that somebody reads, where it is not seen before its time.
-  if (pending.what == PendingEvent::What::keep && cache_.size() > 0) {
-    pending.for_each_track([&](TrackName name) { cache_.append(name, pending.event); });
-  }
+  const bool may_be_read = pending.what == PendingEvent::What::keep && cache_.size() > 0;
   bool refused = false;
   {
     const Lock lock(mutex_);
-    if (pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip) {
-      refused = true;
-      if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
-        pending_.back().event.sequence = sequence;
-      } else {
-        PendingEvent& refusal = pending_.emplace_back();
-        refusal.what = PendingEvent::What::refuse;
-        refusal.event.sequence = sequence;
-      }
-    } else {
+    refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
+    if (!refused) {
       const std::size_t bytes = pending.footprint();
-      pending_.push_back(pending);
+      may_be_read ? pending_.push_back(pending) : pending_.push_back(std::move(pending));
       pending_bytes_ += bytes;
+    } else if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
+      pending_.back().event.sequence = sequence;
+    } else {
+      PendingEvent& refusal = pending_.emplace_back();
+      refusal.what = PendingEvent::What::refuse;
+      refusal.event.sequence = sequence;
     }
     if (writer_waits_) appended_.notify_one();
-  }
-  if (refused && pending.what == PendingEvent::What::keep) {
-    pending.for_each_track([&](TrackName name) { cache_.take_back(name, sequence); });
   }
   newest_given_ = sequence;
   if (first) visible_ = sequence;
   said_first_.reset();
+  if (!may_be_read || refused) return;
+  // It is put into the tracks that somebody reads, where it is not seen before its time.
+  try {
+    pending.for_each_track([&](TrackName name) { cache_.append(name, pending.event); });
+  } catch (const std::bad_alloc&) {
+    cache_.clear();  // they are read again
+  }
 }
 
 SPATE_DECL void SqliteHistory::on_settled(std::function<void()>&& settled) {
@@ -174,7 +174,8 @@ SPATE_DECL void SqliteHistory::take_done() {
     const WallTime now = wall_time();
     for (const auto& question : found) {
       const auto name = static_cast<TrackName>(question->what.track);
-      cache_.insert(name, std::move(question->found), now);
+      const TrackCache::Track* const track = cache_.find(name);
+      if (track != nullptr && track->stay == question->stay) cache_.insert(name, std::move(question->found), now);
       const auto asked = asked_.find(key_of(name));
       std::erase(asked->second, question);
       if (asked->second.empty()) asked_.erase(asked);
@@ -253,11 +254,13 @@ SPATE_DECL bool SqliteHistory::ask(TrackMerge::Direction direction, const Subscr
     const auto waiting = std::make_shared<Waiting>(Waiting{1, waiter.when_ready()});
     for (HistoryReader::Question& each : wanted) {
       const std::string key = key_of(static_cast<TrackName>(each.track));
-      std::shared_ptr<Question> question = find_asked(key, each);
+      const std::uint64_t stay = cache_.watch(static_cast<TrackName>(each.track), newest_given_).stay;
+      std::shared_ptr<Question> question = find_asked(key, each, stay);
       const bool is_fresh = question == nullptr;
       if (is_fresh) {
         question = std::make_shared<Question>();
         question->what = std::move(each);
+        question->stay = stay;
         asked_[key].push_back(question);
       }
       const Lock lock(mutex_);
@@ -282,13 +285,14 @@ SPATE_DECL std::string SqliteHistory::key_of(TrackName name) {
 }
 
 // One that will say something of what is asked; null when there is none.
-SPATE_DECL std::shared_ptr<SqliteHistory::Question> SqliteHistory::find_asked(
-    const std::string& key, const HistoryReader::Question& question) const {
+SPATE_DECL std::shared_ptr<SqliteHistory::Question> SqliteHistory::find_asked(const std::string& key,
+                                                                              const HistoryReader::Question& question,
+                                                                              std::uint64_t stay) const {
   const auto asked = asked_.find(key);
   if (asked == asked_.end()) return nullptr;
   for (const auto& each : asked->second) {
     const HistoryReader::Question& what = each->what;
-    if (what.newest_first != question.newest_first) continue;
+    if (each->stay != stay || what.newest_first != question.newest_first) continue;
     if (question.newest_first ? what.from < question.to && question.to <= what.to
                               : what.from <= question.from && question.from < what.to)
       return each;

@@ -130,10 +130,8 @@ SPATE_DECL void SqliteHistory::write_batch(std::span<PendingEvent> batch) {
     written_up_to_ = done.up_to;
     (error ? status_.failed : status_.stored) += kept;
     if (!error && writes) ++status_.commits;
-    if (writes)
-      report(std::move(done), error);
-    else
-      done_.push_back(std::move(done));
+    if (writes) keeping_failed_ = error;
+    report(std::move(done), writes ? error : keeping_failed_);
     asked_for_.notify_one();
   }
   tell_settled();
@@ -170,7 +168,8 @@ SPATE_DECL bool SqliteHistory::tidy() {
   }
   checkpoint();
   const Lock lock(mutex_);
-  report(std::move(done), error);
+  // That it succeeded says little to those whose events could not be kept.
+  report(std::move(done), error ? error : keeping_failed_);
   return !error;
 }
 

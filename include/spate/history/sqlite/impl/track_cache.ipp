@@ -65,6 +65,7 @@ SPATE_DECL TrackCache::Track& TrackCache::watch(TrackName name, std::uint64_t ne
   }
   made->kind = name.kind;
   made->watched = newest;
+  made->stay = ++stays_;
   try {
     make_piece(*made, newest, no_end);
   } catch (...) {
