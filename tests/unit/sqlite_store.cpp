@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <tuple>
@@ -388,6 +389,69 @@ TEST_CASE("limits that are lowered hold after the next start, and the file becom
   CHECK(std::filesystem::file_size(options.file) < before / 3);
 }
 
+TEST_CASE("much that is over the limits goes a little at a time, and a large file is opened at once",
+          "[history][sqlite]") {
+  constexpr int events = 100'000;
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  {
+    Open open(options);
+    for (int i = 0; i < events; ++i) open.user.send(Audience::user("u" + std::to_string(i % 5000)), Event("text"));
+    open.user.settle_all();
+  }
+  options.limits.max_events = events / 2;
+  const auto begin = std::chrono::steady_clock::now();
+  Open open(options);
+  // To read all of them takes longer.
+  CHECK(std::chrono::steady_clock::now() - begin < 1s);
+  std::set<std::uint64_t> seen;
+  CHECK(spate::test::eventually([&] {
+    const std::uint64_t kept = open.store.status().kept;
+    seen.insert(kept);
+    return kept == events / 2;
+  }));
+  CHECK(seen.size() > 20);
+  // A send did not wait for all of it, and is here.
+  CHECK(open.user.send(Audience::user("u1"), Event("text")) == events + 1);
+  open.user.settle_all();
+  CHECK(open.user.fetch(Subscriber("u1"), events).sequences() == Numbers{events + 1});
+}
+
+TEST_CASE("what finds no room to wait in is refused, and the next one is not", "[history][sqlite]") {
+  const Sync sync = GENERATE(Sync::normal, Sync::deliver_first);
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder, sync);
+  options.max_pending_bytes = 2000;
+  Open open(options);
+  std::uint64_t first_refused = 0;
+  std::size_t refused = 0, kept = 0;
+  {
+    for (int i = 0; i < 10'000; ++i) {
+      const bool first = open.store.delivers_first();
+      const std::uint64_t sequence = open.user.send(Audience::everybody(), Event("text"));
+      CHECK((open.store.newest() == sequence) == first);
+    }
+    std::uint64_t before = 0;
+    for (const auto& each : open.user.settle_all()) {
+      if (each.error) {
+        CHECK(each.error == spate::SqliteErrc::queue_full);
+        refused += each.up_to - before;
+        if (first_refused == 0) first_refused = before + 1;
+      } else {
+        kept += each.up_to - before;
+      }
+      before = each.up_to;
+    }
+  }
+  CHECK(refused > 0);
+  CHECK(refused + kept == 10'000);
+  const StoreUser::Got got = open.user.fetch(Subscriber("alice"), 0, 10'000);
+  CHECK(got.events.size() == kept);
+  CHECK(got.discarded == 0);
+  open.user.send(Audience::everybody(), Event("text"));
+  CHECK(!open.user.settle_all().back().error);
+}
+
 // ---- against a model ----
 
 namespace {
@@ -560,11 +624,11 @@ TEST_CASE("a file of an older version is brought to the newest, a step at a time
   const std::vector<const char*> steps{"CREATE TABLE a (x)", "ALTER TABLE a ADD COLUMN y DEFAULT 7",
                                        "CREATE TABLE b (z)"};
   {
-    SqliteConnection connection(file, SqliteConnection::Use::write);
+    SqliteConnection connection(file, SqliteConnection::Use::make);
     spate::detail::prepare_schema(connection, file, old);
     connection.run("INSERT INTO a VALUES (1)");
   }
-  SqliteConnection connection(file, SqliteConnection::Use::write);
+  SqliteConnection connection(file, SqliteConnection::Use::make);
   SECTION("it is") {
     spate::detail::prepare_schema(connection, file, steps);
     CHECK(connection.integer("PRAGMA user_version") == 3);

@@ -90,7 +90,7 @@ describe("requests of foreign pages, without an origin", { timeout: 60_000 }, ()
     await hub.stop();
   });
 
-  const streams = { deferred: "/deferred", download: "/events/bob", graceful_stop: "/events", memory_monitor: "/memory",
+  const streams = { chat: "/events?name=anna&room=tea", deferred: "/deferred", download: "/events/bob", graceful_stop: "/events", memory_monitor: "/memory",
     own_server: "/events", ticker: "/ticker", token_stream: "/stats", trigger: "/events", words: "/words" };
   for (const [name, path] of Object.entries(streams)) {
     test(`${name}: pages of a listed origin may use it, and others not`, async () => {

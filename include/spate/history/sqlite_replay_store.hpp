@@ -12,8 +12,8 @@
 // runs share the next. What is over the limits goes a little at a time, and the room that it took is used again.
 //
 // Threads: the Emitter's lock, like every store; but `status` any. The store has two threads of its own, one that
-// writes and one that reads: no call waits for the disk. Its destructor does: it ends when what was appended is in the
-// file, or could not be put there.
+// writes and one that reads and moves SQLite's log into the database: no call waits for the disk. Its destructor does:
+// it ends when what was appended is in the file, or could not be put there.
 //
 // The file is this store's alone, as long as that lives: beside it lies another one, `-lock`, by which a second process
 // is told who has it. A child of fork() has no history: what it sends is refused. A file must not be replaced by an

@@ -205,7 +205,7 @@ SPATE_DECL void EmitterCore::settled() {
   {
     // In one hold of the lock: who resumes draws all that is settled, and is not to get it again.
     const Lock lock(mutex_);
-    insist([&] { history_.settle(settled_); });
+    insist([&]() SPATE_UNCHECKED { history_.settle(settled_); });
     for (const ReplayStore::Settled& each : settled_) settle(each, answered);
     settled_.clear();
     backlog_.wait_for_store(unsettled_.bytes() > max_unsettled_bytes);
@@ -227,7 +227,7 @@ SPATE_DECL void EmitterCore::settle(const ReplayStore::Settled& settled, std::ve
     Unsettled::Item& item = unsettled_.front();
     const bool is_kept = item.sequence > 0;
     if (item.event && !(is_kept && settled.error)) {
-      insist([&] {
+      insist([&]() SPATE_UNCHECKED {
         delivery_to(item.audience(), item.event.name(), is_kept ? item.sequence : Topics::not_kept).post(item.event);
       });
     }

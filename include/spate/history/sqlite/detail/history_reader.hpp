@@ -30,6 +30,10 @@ class HistoryReader {
   /// Never fails: what cannot be read is said to be lost.
   TrackCache::Found read(const Question& question) noexcept;
 
+  /// Moves what is in the write-ahead log of the database into the database, as far as it was written when this began.
+  /// Whoever writes meanwhile does not wait.
+  void checkpoint() noexcept;
+
   /// Lets go of what it has open of the file.
   void close() noexcept;
 
@@ -47,6 +51,7 @@ class HistoryReader {
   const std::string file_;
   const WallTime max_age_;
   SqliteConnection connection_;
+  SqliteConnection mover_;  // for checkpoints
   std::optional<Statements> statements_;
 };
 

@@ -1,8 +1,8 @@
 // HistoryWriter: the transactions that change a history file.
 //
 // Each holds the events that came while the one before it was written, and takes out some of what is over the limits:
-// no more than what came in, and besides it what takes two milliseconds. What fails changes nothing; the file is opened
-// again before the next.
+// no more than twice what came in. When nothing comes, what is left is taken out a millisecond at a time. What fails
+// changes nothing; the file is opened again before the next.
 //
 // One thread at a time: whoever makes it, then the writer's.
 #pragma once
@@ -65,7 +65,10 @@ class HistoryWriter {
   /// When something will be, though nothing is sent; nothing when there is no such moment.
   std::optional<WallTime> tidy_at() const noexcept { return tidy_at_; }
 
-  /// Moves what was written from the log of the database into the database, when it is much.
+  /// How many pages the write-ahead log of the database has.
+  int log_pages() const noexcept { return log_pages_; }
+  /// Moves what is there into the database. It begins anew when all of it has been moved, so this is the writer's; but
+  /// what somebody else has moved before need not be moved now.
   void checkpoint();
 
   /// Numbers up to there may be given out: the file says so.
@@ -102,13 +105,14 @@ class HistoryWriter {
   // What one transaction may still take out.
   class Budget {
    public:
-    explicit Budget(std::int64_t brought) : steps_(2 * brought) {}
+    using Clock = std::chrono::steady_clock;
+
+    Budget(std::int64_t steps, Clock::duration time) : steps_(steps), until_(Clock::now() + time) {}
     bool take(std::int64_t steps);
 
    private:
     std::int64_t steps_;
-    const std::chrono::steady_clock::time_point until_ =
-        std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    const Clock::time_point until_;
   };
 
   struct EventRow {

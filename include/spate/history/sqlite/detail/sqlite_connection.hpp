@@ -89,7 +89,8 @@ class SqliteRows {
 
 class SqliteConnection {
  public:
-  enum class Use : std::uint8_t { write, read };
+  /// A file is made only by the first.
+  enum class Use : std::uint8_t { make, write, read };
 
   SqliteConnection() = default;
   SPATE_DECL SqliteConnection(const std::string& file, Use use);

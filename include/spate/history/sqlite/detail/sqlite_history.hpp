@@ -148,6 +148,7 @@ class SqliteHistory {
   void write();
   void write_batch(std::span<PendingEvent> batch);
   bool tidy();
+  void checkpoint();
   void report(Done&& done, const std::error_code& error) SPATE_REQUIRES(mutex_);
   void tell_settled();
   void read();
@@ -182,6 +183,8 @@ class SqliteHistory {
   std::size_t pending_bytes_ SPATE_GUARDED_BY(mutex_) = 0;
   bool writer_waits_ SPATE_GUARDED_BY(mutex_) = false;
   bool stopping_ SPATE_GUARDED_BY(mutex_) = false;
+  bool log_is_long_ SPATE_GUARDED_BY(mutex_) = false;   // the reader is to move it
+  bool log_is_moved_ SPATE_GUARDED_BY(mutex_) = false;  // it has
   std::uint64_t reserved_ SPATE_GUARDED_BY(mutex_) = 0;
   std::uint64_t written_up_to_ SPATE_GUARDED_BY(mutex_) = 0;  // or failed
   std::vector<Done> done_ SPATE_GUARDED_BY(mutex_);

@@ -16,6 +16,20 @@ namespace spate::detail {
 SPATE_DECL void HistoryReader::close() noexcept {
   statements_.reset();
   connection_ = SqliteConnection();
+  mover_ = SqliteConnection();
+}
+
+SPATE_DECL void HistoryReader::checkpoint() noexcept {
+  try {
+    if (!mover_) {
+      mover_ = SqliteConnection(file_, SqliteConnection::Use::write);
+      // Before pages are overwritten, what they are overwritten with must be on the disk.
+      mover_.run("PRAGMA synchronous = NORMAL");
+    }
+    sqlite3_wal_checkpoint_v2(mover_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  } catch (const std::exception&) {
+    mover_ = SqliteConnection();  // the writer does it, then
+  }
 }
 
 SPATE_DECL void HistoryReader::connect() {

@@ -14,7 +14,7 @@ namespace spate::detail {
 SPATE_DECL HistoryWriter::HistoryWriter(const SqliteOptions& options, Opened& opened)
     : options_(options), lock_(options.file) {
   try {
-    connection_ = SqliteConnection(options_.file, SqliteConnection::Use::write);
+    connection_ = SqliteConnection(options_.file, SqliteConnection::Use::make);
     if (sqlite3_db_readonly(connection_.get(), "main") != 0) throw SqliteError(SQLITE_READONLY);
     prepare_schema(connection_, options_.file, sqlite_schema_steps());
     open(opened);
@@ -191,7 +191,7 @@ SPATE_DECL bool HistoryWriter::keep(std::span<const PendingEvent> events, std::v
     totals_.newest = newest;
     if (reserves) totals_.reserved = newest + block;
     totals_.empty += statements_->audiences.write();
-    Budget budget(brought);
+    Budget budget(2 * brought + 8, {});
     untidy_ = trim(budget);
     write_totals();
     asked = true;
@@ -323,9 +323,8 @@ SPATE_DECL void HistoryWriter::close(std::uint64_t newest) {
 }
 
 SPATE_DECL void HistoryWriter::checkpoint() {
-  constexpr int many_pages = 4000;
-  if (log_pages_ < many_pages || !connection_) return;
-  // What it did not move, as somebody reads it, the next one will.
+  if (!connection_) return;
+  // What it does not move, as somebody reads it, the next one will.
   sqlite3_wal_checkpoint_v2(connection_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   log_pages_ = 0;
 }

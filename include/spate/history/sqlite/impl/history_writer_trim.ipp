@@ -11,13 +11,13 @@ namespace spate::detail {
 
 SPATE_DECL bool HistoryWriter::Budget::take(std::int64_t steps) {
   steps_ -= steps;
-  return steps_ > 0 || std::chrono::steady_clock::now() < until_;
+  return steps_ > 0 || Clock::now() < until_;
 }
 
 SPATE_DECL void HistoryWriter::tidy(std::vector<Trimmed>& trimmed) {
   try {
     begin(false);
-    Budget budget(0);
+    Budget budget(0, std::chrono::milliseconds(1));
     untidy_ = trim(budget);
     write_totals();
     commit();

@@ -29,7 +29,9 @@ SPATE_DECL void SqliteStatement::run() {
 }
 
 SPATE_DECL SqliteConnection::SqliteConnection(const std::string& file, Use use) {
-  const int access = use == Use::write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+  const int access = use == Use::read    ? SQLITE_OPEN_READONLY
+                     : use == Use::write ? SQLITE_OPEN_READWRITE
+                                         : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   sqlite3* database = nullptr;
   const int code =
       sqlite3_open_v2(file.c_str(), &database, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);

@@ -137,7 +137,24 @@ SPATE_DECL void SqliteHistory::write_batch(std::span<PendingEvent> batch) {
     asked_for_.notify_one();
   }
   tell_settled();
-  writer_->checkpoint();
+  checkpoint();
+}
+
+// The reader moves most of the log into the database, and the writer, who alone can begin it anew, the rest.
+SPATE_DECL void SqliteHistory::checkpoint() {
+  constexpr int long_log = 1000, longest_log = 16'000;
+  bool moves = writer_->log_pages() > longest_log;
+  {
+    const Lock lock(mutex_);
+    if (log_is_moved_) {
+      log_is_moved_ = false;
+      moves = true;
+    } else if (!log_is_long_ && writer_->log_pages() > long_log) {
+      log_is_long_ = true;
+      asked_for_.notify_one();
+    }
+  }
+  if (moves) writer_->checkpoint();
 }
 
 // Returns whether it succeeded.
@@ -151,6 +168,7 @@ SPATE_DECL bool SqliteHistory::tidy() {
   } catch (const std::bad_alloc&) {
     error = std::error_code(SQLITE_NOMEM, sqlite_category());
   }
+  checkpoint();
   const Lock lock(mutex_);
   report(std::move(done), error);
   return !error;
@@ -177,8 +195,15 @@ SPATE_DECL void SqliteHistory::read() {
     std::shared_ptr<Question> question;
     {
       const Lock lock(mutex_);
-      while (!stopping_ && (question = next_question()) == nullptr) asked_for_.wait(mutex_);
+      while (!stopping_ && (question = next_question()) == nullptr && !log_is_long_) asked_for_.wait(mutex_);
       if (stopping_) return;
+    }
+    if (question == nullptr) {
+      reader_->checkpoint();
+      const Lock lock(mutex_);
+      log_is_long_ = false;
+      log_is_moved_ = true;
+      continue;
     }
     question->found = reader_->read(question->what);
     {
