@@ -42,7 +42,7 @@ class Encryption {
   }
 
   /// Tells `options` what is to be spoken. Ends the program when it cannot be.
-  void apply(const spate::Program& program, spate::ServerOptions& options) {
+  void apply(const spate::Program& program, [[maybe_unused]] spate::ServerOptions& options) {
     if (certificate_.empty() != key_.empty()) {
       const std::string given = certificate_.empty() ? "--tls-key" : "--tls-cert";
       program.refuse("option " + given + " needs " + (certificate_.empty() ? "--tls-cert" : "--tls-key") +

@@ -168,12 +168,21 @@ class Hub {
       options.events = request->query_all("event");
       options.topics = request->query_all("topic");
       options.last = newest_wanted(*request);
-      if (listens_to_presence(options.topics)) presence_.begin();
-      options.greeting = [&](bool resumed) {
+      options.greeting = [name](bool resumed) {
         return spate::Event("{\"user\":" + quoted(name) + ",\"resumed\":" + (resumed ? "true" : "false") + "}")
             .name("connected");
       };
-      emitter_.add(name, stream, options);
+      if (!listens_to_presence(options.topics)) {
+        emitter_.add(name, stream, options);
+        return;
+      }
+      presence_.before([this, name, stream, options] {
+        try {
+          emitter_.add(name, stream, options);
+        } catch (...) {
+          stream.complete();  // for want of memory; the client comes back
+        }
+      });
     };
     const auto subscription = [](const spate::Request& request) {
       user(request);
@@ -248,7 +257,7 @@ class Hub {
         [this](const spate::Request& request) {
           const std::string_view name = request.param("user");
           const TopicChange change = topic_change(request);
-          if (listens_to_presence(change.join)) presence_.begin();
+          if (listens_to_presence(change.join)) presence_.before([] {});
           spate::ChangeReport report;
           for (const std::string& topic : change.leave) report = emitter_.leave(name, topic, scope(request));
           for (const std::string& topic : change.join) {

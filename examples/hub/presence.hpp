@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iterator>
 #include <mutex>
 #include <string>
@@ -52,13 +53,22 @@ class Presence {
     timer_.cancel();
   }
 
-  /// Somebody is about to listen. As long as nobody ever has, nothing is told.
-  void begin() {
-    const std::lock_guard lock(mutex_);
-    began_ = std::chrono::steady_clock::now();
-    if (std::exchange(has_begun_, true) || is_alone_) return;
-    // Before the listener asks who is there: what changes after that answer is told, then.
-    look();
+  /// Somebody is about to listen, which they do in `listen`: at once, or when it is known who was online before, so
+  /// that they are told of everybody who comes later. As long as nobody ever has listened, nothing is told.
+  void before(std::function<void()> listen) {
+    {
+      const std::lock_guard lock(mutex_);
+      began_ = std::chrono::steady_clock::now();
+      has_begun_ = true;
+      if (!is_alone_ && !knows_) {
+        look();
+        if (is_asking_) {
+          waiting_.push_back(std::move(listen));
+          return;
+        }
+      }
+    }
+    listen();
   }
 
  private:
@@ -85,12 +95,13 @@ class Presence {
     emitter_->send(spate::Audience::topic(topic), spate::Event(event).name("presence").keep(false), spate::Scope::node);
   }
 
-  // ---- one of several hubs; all but `wait` under the mutex ----
+  // ---- one of several hubs; all but `wait` and `let_in` under the mutex ----
 
   void wait() {
     timer_.expires_after(interval);
     timer_.async_wait([this](const std::error_code& error) {
       if (error || is_stopped_) return;
+      let_in();  // Redis takes its time
       {
         const std::lock_guard lock(mutex_);
         // Others may have let a user of this hub listen; and who was about to may not have got that far.
@@ -107,6 +118,16 @@ class Presence {
     });
   }
 
+  // Not under the mutex.
+  void let_in() {
+    std::vector<std::function<void()>> all;
+    {
+      const std::lock_guard lock(mutex_);
+      all.swap(waiting_);
+    }
+    for (const auto& listen : all) listen();
+  }
+
   void look() {
     // Where there are so many users that it takes long to list them, it is done less often.
     const auto now = std::chrono::steady_clock::now();
@@ -116,10 +137,13 @@ class Presence {
     try {
       emitter_->async_cluster_users(
           {}, asio::bind_executor(timer_.get_executor(), [this, now](std::error_code error, const Users& users) {
-            const std::lock_guard lock(mutex_);
-            is_asking_ = false;
-            next_look_ = now + least_share * (std::chrono::steady_clock::now() - now);
-            if (!error) compare(users);
+            {
+              const std::lock_guard lock(mutex_);
+              is_asking_ = false;
+              next_look_ = now + least_share * (std::chrono::steady_clock::now() - now);
+              if (!error) compare(users);
+            }
+            let_in();
           }));
     } catch (...) {
       is_asking_ = false;
@@ -172,6 +196,7 @@ class Presence {
   Users online_;          // on any hub
   Users missing_;         // of them, those whom the last answer did not have
   Users came_meanwhile_;  // to this hub, since an answer is under way
+  std::vector<std::function<void()>> waiting_;
   std::chrono::steady_clock::time_point began_, next_look_;
 };
 

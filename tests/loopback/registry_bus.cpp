@@ -13,6 +13,7 @@
 #include "support/catch.hpp"
 #include "support/cluster_answers.hpp"
 #include "support/emitter_server.hpp"
+#include "support/later_store.hpp"
 #include "support/sending.hpp"
 #include "support/serving.hpp"
 #include "support/texts.hpp"
@@ -323,6 +324,57 @@ TEST_CASE("with a relay each node delivers at once, under its own ids, and never
   EventClient moved = b.hub.open("/anna?greet=1", a.hub.id(3));
   CHECK(moved.next().data == "fresh");
   CHECK(moved.next().name == "gap");
+}
+
+TEST_CASE("an event for one node stays there, and beside a log it is none that is kept", "[registry][bus]") {
+  const auto kind = GENERATE(with_log, with_relay);
+  Cluster cluster(kind);
+  Node a(cluster), b(cluster);
+  EventClient here = a.hub.open("/anna?greet=1"), there = b.hub.open("/anna?greet=1");
+  here.next();
+  there.next();
+  const auto report = a.hub.emitter.send(Audience::user("anna"), Event("here").keep(false), spate::Scope::node);
+  CHECK(report.streams == 1);
+  CHECK(report.id.empty());
+  a.hub.emitter.send(Audience::user("anna"), Event("all").keep(false), spate::Scope::cluster);
+  CHECK(here.next_data(2) == Texts{"here", "all"});
+  CHECK(there.next().data == "all");
+  const auto kept = [&] { return a.hub.emitter.send(Audience::user("anna"), Event("kept"), spate::Scope::node); };
+  if (kind == with_log) {
+    CHECK_THROWS_AS(kept(), std::invalid_argument);
+  } else {
+    CHECK(kept().id == a.hub.id(1));
+    CHECK(here.next().data == "kept");
+  }
+  CHECK_THROWS_AS(a.hub.emitter.send(Audience::user(""), Event("x"), spate::Scope::node), std::invalid_argument);
+}
+
+TEST_CASE("beside a relay whoever awaits a send waits for it and the store, or for the store alone",
+          "[registry][bus][later]") {
+  const bool await_relay = GENERATE(true, false);
+  Cluster cluster(with_relay);
+  const auto store = std::make_shared<LaterStore>();
+  spate::EmitterOptions options = cluster.options();
+  options.replay = store;
+  options.await_relay = await_relay;
+  Node a(options);
+  a.bus->hold();
+  const Sending kept(a.hub.emitter, Audience::user("anna"), Event("kept"));
+  const Sending live(a.hub.emitter, Audience::user("anna"), Event("live").keep(false));
+  CHECK_FALSE(kept.done());
+  store->settle_all();
+  if (await_relay) {
+    // What is not kept has its answer from the relay, and not from the store that it waits behind.
+    CHECK_FALSE(kept.done());
+    CHECK_FALSE(live.done());
+    a.bus->release();
+  }
+  for (const Sending* sending : {&kept, &live}) {
+    REQUIRE(sending->wait());
+    CHECK_FALSE(sending->error());
+  }
+  CHECK(kept.report().id == a.hub.id(1));
+  if (!await_relay) a.bus->release();
 }
 
 TEST_CASE("the users of all nodes are counted together", "[registry][bus][users]") {

@@ -195,6 +195,7 @@ describe("the hub's page", { timeout: 500_000 }, () => {
         const path = ["/sse/send/alice", "/sse/group/al", "/sse/broadcast"][number % 3];
         wanted.push({ id: (await hub.send(path + query, `event ${number}`)).id, data: `event ${number}` });
         if (number % 60 === 30) {
+          await until("a connection", async () => (await hub.count()).streams === 1);
           assert.ok(proxy.cut() > 0);
           // Some cuts are seen by the page before the next event, some are not.
           if (number % 120 === 30) await until("another connection", async () => (await hub.count()).streams === 1);

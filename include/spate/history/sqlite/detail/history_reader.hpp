@@ -25,7 +25,7 @@ class HistoryReader {
     bool newest_first = false;  // from `to` downwards
   };
 
-  HistoryReader(std::string file, WallTime max_age) : file_(std::move(file)), max_age_(max_age) {}
+  HistoryReader(std::string file, UnixMilliseconds max_age) : file_(std::move(file)), max_age_(max_age) {}
 
   /// Never fails: what cannot be read is said to be lost.
   TrackCache::Found read(const Question& question) noexcept;
@@ -46,10 +46,10 @@ class HistoryReader {
   std::int64_t find_audience(TrackName name, TrackCache::Found& found);
   void read_rows(const Question& question, TrackCache::Found& found);
   void read_one_by_one(const Question& question, TrackCache::Found& found);
-  bool take(TrackEvent&& event, std::string_view bytes, WallTime now, TrackCache::Found& found) const;
+  bool take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now, TrackCache::Found& found) const;
 
   const std::string file_;
-  const WallTime max_age_;
+  const UnixMilliseconds max_age_;
   SqliteConnection connection_;
   SqliteConnection mover_;  // for checkpoints
   std::optional<Statements> statements_;

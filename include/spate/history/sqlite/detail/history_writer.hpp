@@ -63,7 +63,7 @@ class HistoryWriter {
   void tidy(std::vector<Trimmed>& trimmed);
 
   /// When something will be, though nothing is sent; nothing when there is no such moment.
-  std::optional<WallTime> tidy_at() const noexcept { return tidy_at_; }
+  std::optional<UnixMilliseconds> tidy_at() const noexcept { return tidy_at_; }
 
   /// How many pages the write-ahead log of the database has.
   int log_pages() const noexcept { return log_pages_; }
@@ -87,7 +87,7 @@ class HistoryWriter {
     std::uint64_t reserved = 0;
     std::uint64_t discarded = 0;
     std::uint64_t discarded_all = 0;
-    WallTime at = 0;  // of the newest event
+    UnixMilliseconds at = 0;  // of the newest event
   };
 
   struct Statements {
@@ -119,7 +119,7 @@ class HistoryWriter {
     std::uint64_t sequence;
     std::int64_t size;
     std::int64_t owners;
-    WallTime expires;
+    UnixMilliseconds expires;
     std::vector<std::int64_t> audiences;
   };
 
@@ -161,7 +161,7 @@ class HistoryWriter {
   bool untidy_ = true;
   unsigned commits_ = 0;  // since it was looked for room to give back
   int log_pages_ = 0;     // of the write-ahead log
-  std::optional<WallTime> tidy_at_;
+  std::optional<UnixMilliseconds> tidy_at_;
   // Of one event; kept for their capacity.
   std::vector<AudienceRow*> owners_;
   std::vector<std::int64_t> ids_;

@@ -111,7 +111,7 @@ class SqliteHistory {
   void take_done();
   void apply(Done& done);
   void push(PendingEvent&& pending);
-  WallTime moment();
+  UnixMilliseconds moment();
   void begin_merge(TrackMerge::Direction direction, const Subscriber& subscriber, std::uint64_t start);
   bool ask(TrackMerge::Direction direction, const Subscriber& subscriber, std::uint64_t start, std::size_t max_bytes,
            const Waiter& waiter);
@@ -174,7 +174,7 @@ class SqliteHistory {
   std::vector<std::size_t> lengths_;  // of the prefixes of groups, in order
   TrackCache cache_;
   TrackMerge merge_;
-  std::optional<WallTime> asked_at_;  // of what is at hand, until it is fetched
+  std::optional<UnixMilliseconds> asked_at_;  // of what is at hand, until it is fetched
   std::unordered_map<std::string, std::vector<std::shared_ptr<Question>>> asked_;  // by track
   mutable std::optional<bool> said_first_;  // by `delivers_first`, of the event that is appended next
   std::vector<Settled> settled_;

@@ -45,9 +45,9 @@ void for_each_track(const Audience& audience, Visit&& visit) {
 }
 
 /// Milliseconds since 1970: unlike a steady clock they go on in the next process.
-using WallTime = std::int64_t;
+using UnixMilliseconds = std::int64_t;
 
-inline WallTime wall_time() noexcept {
+inline UnixMilliseconds wall_time() noexcept {
   using std::chrono::milliseconds;
   return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -55,11 +55,11 @@ inline WallTime wall_time() noexcept {
 /// An event of a track.
 struct TrackEvent {
   std::uint64_t sequence = 0;
-  WallTime at = 0;
-  WallTime expires = 0;  // 0: it does not
+  UnixMilliseconds at = 0;
+  UnixMilliseconds expires = 0;  // 0: it does not
   EncodedEvent event;
 
-  bool expired(WallTime now) const noexcept { return expires != 0 && expires <= now; }
+  bool expired(UnixMilliseconds now) const noexcept { return expires != 0 && expires <= now; }
 };
 
 /// What the writer has to do for one number, or for several.

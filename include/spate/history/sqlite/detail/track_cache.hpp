@@ -35,9 +35,9 @@ class TrackCache {
     std::uint64_t from = 0;
     std::uint64_t to = no_end;
     std::vector<TrackEvent> events;
-    std::uint64_t discarded = 0;  // up to there something of it could not be read
-    WallTime lost_until = 0;      // it could not be read at all, and is not tried again before; 0: it could
-    std::size_t bytes = 0;        // what all of it costs
+    std::uint64_t discarded = 0;      // up to there something of it could not be read
+    UnixMilliseconds lost_until = 0;  // it could not be read at all, and is not tried again before; 0: it could
+    std::size_t bytes = 0;            // what all of it costs
     // By when it was last asked for.
     Piece* older = nullptr;
     Piece* newer = nullptr;
@@ -90,7 +90,7 @@ class TrackCache {
   void take_back(TrackName name, std::uint64_t sequence);
   /// Nothing up to `trimmed` is kept any more; `discarded` as of the track.
   void trim(TrackName name, std::uint64_t trimmed, std::uint64_t discarded);
-  void insert(TrackName name, Found&& found, WallTime now);
+  void insert(TrackName name, Found&& found, UnixMilliseconds now);
 
   /// It is to be read again.
   void forget(Piece& piece) { erase(piece); }

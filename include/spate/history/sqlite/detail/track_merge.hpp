@@ -23,7 +23,7 @@ class TrackMerge {
   enum class Direction : std::uint8_t { forward, backward };
 
   /// `visible` is the newest number that may be seen. `max_age` 0: no event is too old.
-  void begin(Direction direction, std::uint64_t visible, WallTime now, WallTime max_age) noexcept;
+  void begin(Direction direction, std::uint64_t visible, UnixMilliseconds now, UnixMilliseconds max_age) noexcept;
 
   /// Forward the events after `start`; backward those up to `start` and after `floor`. `track` is null when nothing of
   /// it is at hand.
@@ -83,8 +83,8 @@ class TrackMerge {
 
   Direction direction_ = Direction::forward;
   std::uint64_t visible_ = 0;
-  WallTime now_ = 0;
-  WallTime max_age_ = 0;
+  UnixMilliseconds now_ = 0;
+  UnixMilliseconds max_age_ = 0;
   std::uint64_t discarded_ = 0;
   std::uint64_t passed_ = 0;  // the number that was given last; 0: none
   bool missing_ = false;

@@ -92,7 +92,7 @@ SPATE_DECL std::int64_t HistoryReader::find_audience(TrackName name, TrackCache:
 SPATE_DECL void HistoryReader::read_rows(const Question& question, TrackCache::Found& found) {
   const std::int64_t audience = find_audience(static_cast<TrackName>(question.track), found);
   if (audience == 0) return;
-  const WallTime now = wall_time();
+  const UnixMilliseconds now = wall_time();
   SqliteStatement& each = question.newest_first ? statements_->backward : statements_->forward;
   each.bind(1, audience).bind(2, question.from).bind(3, question.to);
   std::size_t bytes = 0;
@@ -116,7 +116,7 @@ SPATE_DECL void HistoryReader::read_one_by_one(const Question& question, TrackCa
   constexpr std::int64_t at_a_time = 256;
   const std::int64_t audience = find_audience(static_cast<TrackName>(question.track), found);
   if (audience == 0) return;
-  const WallTime now = wall_time();
+  const UnixMilliseconds now = wall_time();
   std::vector<std::uint64_t> sequences;
   SqliteStatement& entries = statements_->entries;
   entries.bind(1, audience).bind(2, question.from).bind(3, question.to).bind(4, at_a_time);
@@ -139,7 +139,7 @@ SPATE_DECL void HistoryReader::read_one_by_one(const Question& question, TrackCa
 }
 
 // Returns whether it is one to replay.
-SPATE_DECL bool HistoryReader::take(TrackEvent&& event, std::string_view bytes, WallTime now,
+SPATE_DECL bool HistoryReader::take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now,
                                     TrackCache::Found& found) const {
   if (event.expired(now)) return false;
   if (max_age_ > 0 && now - event.at >= max_age_) {

@@ -285,7 +285,7 @@ SPATE_DECL std::int64_t HistoryWriter::insert(const PendingEvent& pending) {
   use.insert_event.run();
   totals_.events += 1;
   totals_.bytes += cost + owners * entry_cost;
-  const WallTime max_age = options_.limits.max_age.count();
+  const UnixMilliseconds max_age = options_.limits.max_age.count();
   if (event.expires != 0 && (!tidy_at_ || event.expires < *tidy_at_)) tidy_at_ = event.expires;
   if (max_age > 0 && !tidy_at_) tidy_at_ = event.at + max_age;
   return owners;

@@ -57,7 +57,7 @@ SPATE_DECL bool HistoryWriter::trim(Budget& budget) {
 }
 
 SPATE_DECL bool HistoryWriter::trim_expired(Budget& budget) {
-  const WallTime now = wall_time();
+  const UnixMilliseconds now = wall_time();
   if (!tidy_at_ || *tidy_at_ > now) return false;
   for (;;) {
     SqliteStatement& oldest = statements_->expired_event;
@@ -72,9 +72,9 @@ SPATE_DECL bool HistoryWriter::trim_expired(Budget& budget) {
 }
 
 SPATE_DECL bool HistoryWriter::trim_old(Budget& budget) {
-  const WallTime max_age = options_.limits.max_age.count();
+  const UnixMilliseconds max_age = options_.limits.max_age.count();
   if (max_age == 0) return false;
-  const WallTime now = wall_time();
+  const UnixMilliseconds now = wall_time();
   if (!tidy_at_ || *tidy_at_ > now) return false;
   for (;;) {
     SqliteStatement& oldest = statements_->oldest_event;
@@ -129,7 +129,7 @@ SPATE_DECL bool HistoryWriter::trim_most(SqliteStatement& most, std::int64_t lim
 SPATE_DECL bool HistoryWriter::trim_track(AudienceRow& row, std::int64_t AudienceRow::*held, std::int64_t down_to,
                                           const std::int64_t* total, std::int64_t limit, Budget& budget) {
   constexpr std::int64_t at_a_time = 16;
-  const WallTime now = wall_time();
+  const UnixMilliseconds now = wall_time();
   Statements& use = *statements_;
   std::vector<EventRow> events;
   {
@@ -230,11 +230,11 @@ SPATE_DECL void HistoryWriter::find_next_moment() {
   tidy_at_.reset();
   SqliteStatement& expired = statements_->expired_event;
   if (SqliteRows rows(expired); rows.next()) tidy_at_ = expired.integer(1);
-  const WallTime max_age = options_.limits.max_age.count();
+  const UnixMilliseconds max_age = options_.limits.max_age.count();
   if (max_age == 0) return;
   SqliteStatement& oldest = statements_->oldest_event;
   if (SqliteRows rows(oldest); rows.next()) {
-    const WallTime due = oldest.integer(1) + max_age;
+    const UnixMilliseconds due = oldest.integer(1) + max_age;
     tidy_at_ = tidy_at_ ? std::min(*tidy_at_, due) : due;
   }
 }

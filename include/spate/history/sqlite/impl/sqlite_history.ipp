@@ -171,7 +171,7 @@ SPATE_DECL void SqliteHistory::take_done() {
   }
   for (Done& each : done) apply(each);
   if (!found.empty()) {
-    const WallTime now = wall_time();
+    const UnixMilliseconds now = wall_time();
     for (const auto& question : found) {
       const auto name = static_cast<TrackName>(question->what.track);
       const TrackCache::Track* const track = cache_.find(name);
@@ -205,7 +205,7 @@ SPATE_DECL void SqliteHistory::apply(Done& done) {
   settled_.insert(settled_.end(), done.settled.begin(), done.settled.end());
 }
 
-SPATE_DECL WallTime SqliteHistory::moment() {
+SPATE_DECL UnixMilliseconds SqliteHistory::moment() {
   return asked_at_ ? *asked_at_ : wall_time();
 }
 
@@ -316,7 +316,7 @@ SPATE_DECL std::uint64_t SqliteHistory::marked(const Subscriber& subscriber) {
 SPATE_DECL std::uint64_t SqliteHistory::discarded(const Subscriber& subscriber) {
   if (forked()) return visible_;
   std::uint64_t newest = marked(subscriber);
-  const WallTime max_age = options_.limits.max_age.count(), now = moment();
+  const UnixMilliseconds max_age = options_.limits.max_age.count(), now = moment();
   for_each_track_of(subscriber, [&](TrackName name, std::uint64_t since) {
     const TrackCache::Track* const track = cache_.find(name);
     if (track == nullptr) return;

@@ -50,12 +50,12 @@ SPATE_DECL void SqliteHistory::stop() {
 // ---- the writer ----
 
 SPATE_DECL void SqliteHistory::write() {
-  using Clock = std::chrono::steady_clock;
+  using SteadyClock = std::chrono::steady_clock;
   constexpr std::size_t most = 8192;  // events of one transaction
   // One that is delivered first is awaited by nobody: it waits for others, so that a transaction is worth its price.
   constexpr std::chrono::milliseconds gathering{5};
   constexpr std::chrono::seconds until_tried_again{1};
-  Clock::time_point tidy_from{};
+  SteadyClock::time_point tidy_from{};
   std::vector<PendingEvent> taken;
   for (;;) {
     taken.clear();
@@ -63,7 +63,7 @@ SPATE_DECL void SqliteHistory::write() {
     {
       const Lock lock(mutex_);
       while (pending_.empty() && !stopping_ && !tidies) {
-        const auto due = writer_->untidy() ? std::optional<WallTime>(0) : writer_->tidy_at();
+        const auto due = writer_->untidy() ? std::optional<UnixMilliseconds>(0) : writer_->tidy_at();
         if (!due) {
           writer_waits_ = true;
           appended_.wait(mutex_);
@@ -71,8 +71,9 @@ SPATE_DECL void SqliteHistory::write() {
           continue;
         }
         const auto moment = std::max(
-            tidy_from, Clock::now() + std::chrono::milliseconds(std::clamp<WallTime>(*due - wall_time(), 0, 60'000)));
-        tidies = moment <= Clock::now();
+            tidy_from, SteadyClock::now() +
+                           std::chrono::milliseconds(std::clamp<UnixMilliseconds>(*due - wall_time(), 0, 60'000)));
+        tidies = moment <= SteadyClock::now();
         if (tidies) break;
         writer_waits_ = true;
         appended_.wait_until(mutex_, moment);
@@ -82,7 +83,7 @@ SPATE_DECL void SqliteHistory::write() {
       taken.swap(pending_);
     }
     if (tidies && taken.empty()) {
-      if (!tidy()) tidy_from = Clock::now() + until_tried_again;
+      if (!tidy()) tidy_from = SteadyClock::now() + until_tried_again;
       continue;
     }
     const std::span<PendingEvent> all(taken);

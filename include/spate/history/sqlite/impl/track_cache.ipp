@@ -132,14 +132,14 @@ SPATE_DECL void TrackCache::trim(TrackName name, std::uint64_t trimmed, std::uin
   }
 }
 
-SPATE_DECL void TrackCache::insert(TrackName name, Found&& found, WallTime now) {
+SPATE_DECL void TrackCache::insert(TrackName name, Found&& found, UnixMilliseconds now) {
   Track* const track = find(name);
   if (track == nullptr) return;
   if (found.knows_discarded) {
     track->discarded = std::max(track->discarded, found.discarded);
     track->known = true;
   }
-  constexpr WallTime until_tried_again = 1000;
+  constexpr UnixMilliseconds until_tried_again = 1000;
   // What is there already stays: it is the same.
   std::uint64_t from = found.from;
   while (from < found.to) {

@@ -8,7 +8,8 @@
 
 namespace spate::detail {
 
-SPATE_DECL void TrackMerge::begin(Direction direction, std::uint64_t visible, WallTime now, WallTime max_age) noexcept {
+SPATE_DECL void TrackMerge::begin(Direction direction, std::uint64_t visible, UnixMilliseconds now,
+                                  UnixMilliseconds max_age) noexcept {
   direction_ = direction;
   visible_ = visible;
   now_ = now;
