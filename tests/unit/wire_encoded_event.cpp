@@ -195,5 +195,6 @@ TEST_CASE("bytes that no event has are refused, and quoted", "[wire][encoder]") 
 TEST_CASE("an encoded event says how long it is to be kept", "[wire][encoder]") {
   CHECK(EncodedEvent(Event("x").keep_for(5s)).kept_for() == 5s);
   CHECK(EncodedEvent(Event("x")).kept_for() == 0s);
+  CHECK(EncodedEvent(Event("x").keep_for(Event::max_keep_for)).kept_for() == Event::max_keep_for);
   CHECK(EncodedEvent().kept_for() == 0s);
 }

@@ -66,7 +66,9 @@ class EncodedEvent {
   /// Whether clients dispatch it, that is, whether it has data. (WHATWG 9.2.6)
   bool has_data() const noexcept { return head().has_data; }
   /// How long a store is to keep it at the most; zero: as long as its limits allow.
-  std::chrono::milliseconds kept_for() const noexcept { return head().kept_for; }
+  std::chrono::milliseconds kept_for() const noexcept {
+    return std::chrono::milliseconds(std::uint64_t{head().kept_for_high} << 32 | head().kept_for_low);
+  }
 
   /// Bytes of memory that all copies share, for whoever keeps many events.
   std::size_t footprint() const noexcept {
@@ -87,7 +89,7 @@ class EncodedEvent {
     std::uint32_t id_at = 0, id_size = 0;
     std::uint32_t name_at = 0, name_size = 0;
     bool has_data = false;
-    std::chrono::milliseconds kept_for{0};
+    std::uint32_t kept_for_low = 0, kept_for_high = 0;  // in milliseconds; in two, as it lies behind four bytes
   };
 
   explicit EncodedEvent(detail::Ref<detail::Block> block) noexcept : block_(std::move(block)) {}

@@ -146,7 +146,9 @@ SPATE_DECL EventEncoder::EventEncoder(const Event& event) {
   out = put(out, "\n");
   end_ = out;
   head_->has_data = event.data().has_value();
-  head_->kept_for = event.kept_for();
+  const auto kept_for = static_cast<std::uint64_t>(event.kept_for().count());
+  head_->kept_for_low = static_cast<std::uint32_t>(kept_for);
+  head_->kept_for_high = static_cast<std::uint32_t>(kept_for >> 32);
   if (event.id()) put_id(*event.id());
 }
 
