@@ -82,7 +82,7 @@ class TlsConnection final : public Resident {
 
   enum class Writes : std::uint8_t {
     at_once,      // data, or the end: what the socket refuses is kept
-    if_possible,  // what comes of reading: refused while something is kept
+    if_possible,  // what comes of reading: refused while something is kept, or the end of the connection
     later,        // a flight of the handshake: kept, and written whole when OpenSSL has made it
   };
 

@@ -280,7 +280,11 @@ SPATE_DECL int TlsConnection::bio_read(BIO* bio, char* data, std::size_t size, s
 SPATE_DECL int TlsConnection::bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* count) {
   TlsConnection& self = *static_cast<TlsConnection*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
+  if (self.failure_) return -1;
   if (self.writes_ == Writes::if_possible && self.blocked_) {
+    // OpenSSL asks again, but not with what refuses a second handshake of TLS 1.2: it goes on without that, and the
+    // client could decrypt nothing behind it.
+    if (SSL_version(self.ssl_.get()) < TLS1_3_VERSION) self.fail(std::make_error_code(std::errc::protocol_error));
     BIO_set_retry_write(bio);
     return -1;
   }
