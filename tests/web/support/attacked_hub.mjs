@@ -10,7 +10,7 @@
 // Each attack is told in a row, and those of a run make a table: `... | grep -o '| attack: .*'`.
 import assert from "node:assert/strict";
 import { Bystander } from "./bystander.mjs";
-import { descriptors, resident_bytes } from "./process_use.mjs";
+import { descriptors, forget_peak, peak_bytes, resident_bytes } from "./process_use.mjs";
 import { until } from "./until.mjs";
 
 // A sanitizer takes memory of its own.
@@ -60,20 +60,14 @@ export class AttackedHub {
   async bear(t, attack, { what, attackers = ATTACKERS, due_bytes = 0 } = {}) {
     const { bystander, hub } = this;
     const usual_ms = await bystander.median_ms(0);
-    const memory = resident_bytes(hub.program.pid);
+    const { pid } = hub.program;
+    const memory = resident_bytes(pid);
+    forget_peak(pid);
     const from = bystander.took_ms.length;
-    let most = memory;
-    const look = () => (most = Math.max(most, resident_bytes(hub.program.pid)));
-    const watch = setInterval(look, 5);
     const begun = performance.now();
-    let ends;
-    try {
-      ends = await Promise.all(Array.from({ length: attackers }, (_, number) => attack(number)));
-    } finally {
-      clearInterval(watch);
-    }
+    const ends = await Promise.all(Array.from({ length: attackers }, (_, number) => attack(number)));
     const took_ms = performance.now() - begun;
-    look();
+    const most = peak_bytes(pid);
     const meanwhile_ms = await bystander.median_ms(from);
     const slowest_ms = Math.max(...bystander.took_ms.slice(from));
     for (const end of ends) assert.equal(typeof end, "string", "an attack says how it ended");
