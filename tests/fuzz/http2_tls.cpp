@@ -6,8 +6,8 @@
 //
 //   a byte     the record's size: about a quarter of its square; of all that is to be said when it is 0
 //   6 bits     the size of the pieces in which it is written: the square; it leaves with the next record when it is 0
-//   2 bits     1: the client changes its keys before; 2: the record is changed on its way; 3: what the client is sent
-//              next is
+//   2 bits     1: before, the client changes its keys, with TLS 1.2 by asking to shake hands again, which is refused;
+//              2: the record is changed on its way; 3: what the client is sent next is
 //
 // What follows the line means what it does without TLS (http2_script.hpp), and the same has to hold. Behind what was
 // changed nothing is read, and the connection ends.
@@ -86,9 +86,7 @@ class Encryption final : public HeldCover {
     std::vector<std::string> pieces;
     while (!bytes.empty() && !failed_ && !ended_) {
       const Cut cut = cuts_.next();
-      if (cut.special() == Cut::Special::new_keys && !cuts_.is_old_version()) {
-        SSL_key_update(client_.native(), cut.amount % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
-      }
+      if (cut.special() == Cut::Special::new_keys) change_keys(cut.amount % 2 == 0);
       client_.write(bytes.substr(0, cut.record()));
       bytes.remove_prefix(std::min(bytes.size(), cut.record()));
       std::string record = client_.output();
@@ -119,7 +117,7 @@ class Encryption final : public HeldCover {
   }
 
   std::string farewell() override {
-    ended_ = cuts_.next().special() == Cut::Special::none && !failed_;
+    ended_ = cuts_.next().special() == Cut::Special::none && !broken_;
     if (ended_) client_.end();
     return client_.output();
   }
@@ -130,6 +128,16 @@ class Encryption final : public HeldCover {
  private:
   // Of one record; behind them comes the rest of it.
   static constexpr std::size_t most_pieces = 32;
+
+  void change_keys(bool of_server_too) {
+    if (!cuts_.is_old_version()) {
+      SSL_key_update(client_.native(), of_server_too ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+    } else if (!broken_) {
+      SSL_renegotiate(client_.native());
+      client_.shake_hands();
+      broken_ = true;  // OpenSSL's client says nothing more before the answer, and does not take a refusal
+    }
+  }
 
   void change(std::string& bytes, std::size_t amount) {
     if (bytes.empty()) return;
@@ -142,7 +150,7 @@ class Encryption final : public HeldCover {
   std::optional<detail::TlsTransport> server_;
   std::string ready_;  // encrypted, and leaves with what comes next
   std::optional<std::size_t> change_heard_;
-  bool broken_ = false;  // bytes were changed
+  bool broken_ = false;  // bytes were changed, or the client is refused
   bool failed_ = false;  // which the client has noticed: it says nothing more
   bool ended_ = false;   // the client has said that it does not
 };

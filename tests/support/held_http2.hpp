@@ -56,7 +56,7 @@ class HeldCover {
   virtual std::string to_client(std::string_view bytes) = 0;
   /// What the client writes to say that it sends no more.
   virtual std::string farewell() = 0;
-  /// Whether something was changed on its way, so that from there on nobody is understood.
+  /// Whether something has happened on the way, so that from there on nobody is understood.
   virtual bool is_broken() const = 0;
   /// Whether the client was told that nothing more comes.
   virtual bool heard_end() const = 0;
@@ -158,7 +158,7 @@ class HeldHttp2 {
 
   /// Whether the connection is over for its client: it was told why, and nothing more comes.
   bool has_left(std::uint32_t code) { return client.goodbye == code && peer().saw_end(); }
-  /// Whether the bytes were changed on their way, and whether the client was told of the end.
+  /// Whether the cover is broken, and whether the client was told of the end.
   bool is_broken() const { return cover_ != nullptr && cover_->is_broken(); }
   bool has_ended() const noexcept { return has_ended_; }  // the client
   bool heard_end() { return cover_ == nullptr ? peer().saw_end() : cover_->heard_end(); }
