@@ -12,12 +12,17 @@
 #include <spate/connection/impl/http1_head.ipp>
 #include <spate/history/impl/audience.ipp>
 #include <spate/history/impl/cursor.ipp>
+#include <spate/history/impl/entry_merge.ipp>
+#include <spate/history/impl/fullest_tracks.ipp>
 #include <spate/history/impl/history.ipp>
+#include <spate/history/impl/kept_entry.ipp>
 #include <spate/history/impl/memory_history.ipp>
 #include <spate/history/impl/memory_replay_store.ipp>
 #include <spate/history/impl/process_mark.ipp>
 #include <spate/history/impl/replay_packer.ipp>
 #include <spate/history/impl/replay_store.ipp>
+#include <spate/history/impl/sequence_times.ipp>
+#include <spate/history/impl/track_index.ipp>
 #include <spate/history/impl/watermarks.ipp>
 #include <spate/http/impl/bearer_token.ipp>
 #include <spate/http/impl/cors.ipp>
