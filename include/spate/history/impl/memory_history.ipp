@@ -335,7 +335,7 @@ SPATE_DECL bool MemoryHistory::take_out_old(std::size_t& steps, Clock::time_poin
   return true;
 }
 
-SPATE_DECL bool MemoryHistory::take_out_too_many(std::size_t& steps, std::size_t brought) noexcept {
+SPATE_DECL bool MemoryHistory::take_out_too_many(std::size_t& steps, std::size_t) noexcept {
   for (; size_ > limits_.max_events; --steps) {
     if (steps == 0) return false;
     Track& fullest = *fullest_.by_count();
