@@ -1,6 +1,7 @@
 // What the snippets of README.md take for granted.
 #pragma once
 
+#include <iostream>
 #include <chrono>
 #include <map>
 #include <memory>

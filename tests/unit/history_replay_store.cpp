@@ -3,11 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sys/wait.h>
@@ -21,80 +24,136 @@ using namespace std::chrono_literals;
 using spate::Audience;
 using spate::EncodedEvent;
 using spate::Event;
+using spate::JoinedTopic;
 using spate::MemoryReplayStore;
 using spate::ReplayLimits;
 using spate::StoredEvent;
+using spate::Subscriber;
 
 namespace {
 
 constexpr std::size_t no_limit = std::size_t{1} << 40;
 
-/// Keeps everything and looks at everything, so that nothing about it can be wrong.
+/// Looks at everything each time, so that nothing about it can be wrong.
 class NaiveStore {
  public:
+  using Time = MemoryReplayStore::Clock::time_point;
+
   explicit NaiveStore(ReplayLimits limits) : limits_(limits) {}
 
-  void append(std::uint64_t sequence, const Audience& audience, std::size_t bytes,
-              MemoryReplayStore::Clock::time_point now) {
-    events_.push_back({sequence,
-                       audience.kind(),
-                       std::string(audience.name()),
-                       {audience.names().begin(), audience.names().end()},
-                       bytes,
-                       now});
+  void append(std::uint64_t sequence, const Audience& audience, Time now, std::chrono::milliseconds kept_for = 0ms) {
+    // What is too old before it expires is discarded.
+    const bool expires = kept_for.count() > 0 && (limits_.max_age.count() == 0 || kept_for <= limits_.max_age);
+    Event event{sequence, now, expires ? now + kept_for : Time::max()};
+    std::vector<std::string> names(audience.names().begin(), audience.names().end());
+    if (audience.kind() != Audience::Kind::users && audience.kind() != Audience::Kind::topics) {
+      names = {std::string(audience.name())};
+    }
+    const Audience::Kind kind = audience.kind() == Audience::Kind::users    ? Audience::Kind::user
+                                : audience.kind() == Audience::Kind::topics ? Audience::Kind::topic
+                                                                            : audience.kind();
+    std::vector<Track*> entered;
+    for (const std::string& name : names) {
+      Track& track = tracks_[{kind, name}];
+      if (!track.events.empty() && track.events.back().sequence == sequence) continue;
+      track.events.push_back(event);
+      track.changed = ++changes_;
+      entered.push_back(&track);
+    }
+    const std::size_t most = limits_.max_events_per_audience;
+    for (Track* track : entered) {
+      if (most > 0 && track->events.size() > most) discard_oldest(*track);
+    }
     trim(now);
   }
 
-  void trim(MemoryReplayStore::Clock::time_point now) {
-    std::size_t bytes = 0;
-    for (std::size_t i = first_; i < events_.size(); ++i) bytes += events_[i].bytes;
-    while (first_ < events_.size() && (events_.size() - first_ > limits_.max_events || bytes > limits_.max_bytes ||
-                                       (limits_.max_age.count() > 0 && now - events_[first_].at >= limits_.max_age))) {
-      bytes -= events_[first_++].bytes;
+  void trim(Time now) {
+    for (auto& [name, track] : tracks_) {
+      const std::size_t before = track.events.size();
+      std::erase_if(track.events, [now](const Event& each) { return each.expires <= now; });
+      if (track.events.size() != before) track.changed = ++changes_;
+      const auto is_old = [&](const Event& each) {
+        return limits_.max_age.count() > 0 && now - each.at >= limits_.max_age;
+      };
+      while (!track.events.empty() && is_old(track.events.front())) discard_oldest(track);
+    }
+    while (size() > limits_.max_events) {
+      Track* fullest = nullptr;
+      for (auto& [name, track] : tracks_) {
+        const auto fill = [](const Track& each) { return std::pair(each.events.size(), ~each.changed); };
+        if (fullest == nullptr || fill(*fullest) < fill(track)) fullest = &track;
+      }
+      discard_oldest(*fullest);
     }
   }
 
+  std::vector<std::uint64_t> kept(const Subscriber& subscriber, std::uint64_t after) const {
+    std::set<std::uint64_t> sequences;
+    for_each_track(subscriber, [&](const Track& track, std::uint64_t since) {
+      for (const Event& each : track.events) {
+        if (each.sequence > std::max(after, since)) sequences.insert(each.sequence);
+      }
+    });
+    return {sequences.begin(), sequences.end()};
+  }
   std::vector<std::uint64_t> kept(std::string_view user, std::uint64_t after) const {
-    std::vector<std::uint64_t> sequences;
-    for (std::size_t i = first_; i < events_.size(); ++i) {
-      if (events_[i].sequence > after && events_[i].is_for(user)) sequences.push_back(events_[i].sequence);
-    }
-    return sequences;
+    return kept(Subscriber(user), after);
   }
 
-  /// The newest event for `user` that is gone.
-  std::uint64_t discarded(std::string_view user) const {
-    for (std::size_t i = first_; i-- > 0;) {
-      if (events_[i].is_for(user)) return events_[i].sequence;
-    }
-    return 0;
+  /// The newest event for `subscriber` that is gone.
+  std::uint64_t discarded(const Subscriber& subscriber) const {
+    std::uint64_t newest = 0;
+    for_each_track(subscriber, [&](const Track& track, std::uint64_t since) {
+      if (track.discarded > since) newest = std::max(newest, track.discarded);
+    });
+    return newest;
   }
+  std::uint64_t discarded(std::string_view user) const { return discarded(Subscriber(user)); }
 
-  std::size_t size() const { return events_.size() - first_; }
+  std::size_t size() const {
+    std::set<std::uint64_t> sequences;
+    for (const auto& [name, track] : tracks_) {
+      for (const Event& each : track.events) sequences.insert(each.sequence);
+    }
+    return sequences.size();
+  }
 
  private:
-  struct Sent {
+  struct Event {
     std::uint64_t sequence;
-    Audience::Kind kind;
-    std::string name;
-    std::vector<std::string> names;
-    std::size_t bytes;
-    MemoryReplayStore::Clock::time_point at;
-
-    bool is_for(std::string_view user) const {
-      switch (kind) {
-        case Audience::Kind::user: return user == name;
-        case Audience::Kind::users: return std::find(names.begin(), names.end(), user) != names.end();
-        case Audience::Kind::group: return user.starts_with(name);
-        case Audience::Kind::everybody: return true;
-      }
-      return false;
-    }
+    Time at;
+    Time expires;
+  };
+  struct Track {
+    std::deque<Event> events;
+    std::uint64_t discarded = 0;
+    std::uint64_t changed = 0;
   };
 
+  void discard_oldest(Track& track) {
+    track.discarded = std::max(track.discarded, track.events.front().sequence);
+    track.events.pop_front();
+    track.changed = ++changes_;
+  }
+  template <typename Visit>
+  void for_each_track(const Subscriber& subscriber, Visit visit) const {
+    for (const auto& [key, track] : tracks_) {
+      const auto& [kind, name] = key;
+      if (kind == Audience::Kind::topic) {
+        for (const JoinedTopic& joined : subscriber.topics) {
+          if (joined.name == name) visit(track, joined.since);
+        }
+      } else if (!subscriber.user.empty() &&
+                 (kind == Audience::Kind::everybody ||
+                  (kind == Audience::Kind::group ? subscriber.user.starts_with(name) : subscriber.user == name))) {
+        visit(track, 0);
+      }
+    }
+  }
+
   const ReplayLimits limits_;
-  std::vector<Sent> events_;
-  std::size_t first_ = 0;
+  std::map<std::pair<Audience::Kind, std::string>, Track> tracks_;
+  std::uint64_t changes_ = 0;
 };
 
 std::vector<std::uint64_t> sequences(const std::vector<StoredEvent>& events) {
@@ -113,25 +172,48 @@ std::string random_name(std::minstd_rand& random) {
 struct Pair {
   explicit Pair(ReplayLimits chosen) : store(chosen, [this] { return now; }), model(chosen), limits(chosen) {}
 
-  void append(const Audience& audience, std::size_t size) {
+  void append(const Audience& audience, std::size_t size, std::chrono::milliseconds kept_for = 0ms) {
     const std::uint64_t sequence = store.newest() + 1;
-    const EncodedEvent event(Event(std::string(size, 'x')).id(std::to_string(sequence)));
-    store.append(sequence, audience, event);
-    model.append(sequence, audience, event.bytes().size(), now);
-    sizes.push_back(event.bytes().size());
+    Event event(std::string(size, 'x'));
+    event.id(std::to_string(sequence));
+    if (kept_for.count() > 0) event.keep_for(kept_for);
+    const EncodedEvent encoded(event);
+    store.append(sequence, audience, encoded);
+    model.append(sequence, audience, now, kept_for);
+    sizes.push_back(encoded.bytes().size());
   }
 
-  void check(std::string_view user, std::uint64_t after, std::size_t max_bytes) {
-    CAPTURE(user, after, max_bytes);
+  void check(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes) {
+    CAPTURE(subscriber.user, after, max_bytes);
     std::vector<StoredEvent> events;
-    const std::uint64_t discarded = store.fetch(user, after, max_bytes, events);
+    const std::uint64_t discarded = store.fetch(subscriber, after, max_bytes, events);
     model.trim(now);
-    const std::vector<std::uint64_t> expected = model.kept(user, after), got = sequences(events);
+    std::vector<std::uint64_t> expected = model.kept(subscriber, after);
+    const std::vector<std::uint64_t> got = sequences(events);
     std::vector<std::uint64_t> numbers;
-    REQUIRE(store.fetch_sequences(user, after, max_bytes, numbers) == discarded);
+    REQUIRE(store.fetch_sequences(subscriber, after, max_bytes, numbers) == discarded);
     REQUIRE(numbers == got);
+    REQUIRE(store.discarded(subscriber) == discarded);
+    check_beginning(events, expected, max_bytes);
 
-    // The beginning of what is kept for the user: one event at least, then as many as fit.
+    // A real gap is always told, and none is made up as long as every audience is remembered.
+    REQUIRE(discarded >= model.discarded(subscriber));
+    if (limits.max_remembered > 100) REQUIRE(discarded == model.discarded(subscriber));
+    REQUIRE(store.size() == model.size());
+
+    // The newest up to `after`, backwards.
+    events.clear();
+    store.fetch_newest(subscriber, after, max_bytes, events);
+    expected = model.kept(subscriber, 0);
+    std::erase_if(expected, [after](std::uint64_t each) { return each > after; });
+    std::reverse(expected.begin(), expected.end());
+    check_beginning(events, expected, max_bytes);
+  }
+
+  // `events` are the beginning of what is expected: one at least, then as many as fit.
+  void check_beginning(const std::vector<StoredEvent>& events, const std::vector<std::uint64_t>& expected,
+                       std::size_t max_bytes) const {
+    const std::vector<std::uint64_t> got = sequences(events);
     REQUIRE(got.size() <= expected.size());
     REQUIRE(std::equal(got.begin(), got.end(), expected.begin()));
     std::size_t bytes = 0;
@@ -144,13 +226,6 @@ struct Pair {
       REQUIRE(!got.empty());
       REQUIRE(bytes + sizes[static_cast<std::size_t>(expected[got.size()] - 1)] > max_bytes);
     }
-
-    // A real gap is always told, and none is made up as long as every user is remembered.
-    REQUIRE(discarded >= model.discarded(user));
-    if (limits.max_remembered > 100) REQUIRE(discarded == model.discarded(user));
-    // What is told to be missing lies in front of what follows.
-    if (!got.empty() && discarded > after) REQUIRE(discarded < got.front());
-    REQUIRE(store.size() == model.size());
   }
 
   MemoryReplayStore::Clock::time_point now{1h};
@@ -170,31 +245,118 @@ TEST_CASE("a replay store gives what a naive one gives, within any limits of cou
     limits.max_bytes = no_limit;
     limits.max_age = random() % 3 == 0 ? 0ms : std::chrono::milliseconds(1 + random() % 50);
     limits.max_remembered = random() % 2 == 0 ? no_limit : random() % 4;
-    CAPTURE(trial, limits.max_events, limits.max_bytes, limits.max_age.count(), limits.max_remembered);
+    limits.max_events_per_audience = random() % 2 == 0 ? 0 : 1 + random() % 10;
+    CAPTURE(trial, limits.max_events, limits.max_bytes, limits.max_age.count(), limits.max_remembered,
+            limits.max_events_per_audience);
     Pair pair(limits);
     for (int step = 0; step < 400; ++step) {
       pair.now += std::chrono::milliseconds(random() % 4);
       const std::string name = random_name(random);
       const std::size_t size = random() % 60;
-      switch (random() % 6) {
-        case 0: pair.append(Audience::user(name), size); break;
-        case 1: pair.append(Audience::group(name), size); break;
-        case 2: pair.append(Audience::everybody(), size); break;
-        case 3: {
-          std::vector<std::string> names(random() % 5);
-          for (std::string& each : names) each = random_name(random);
-          pair.append(Audience::users(names), size);
-          break;
-        }
+      const std::chrono::milliseconds kept_for(random() % 4 == 0 ? 1 + random() % 60 : 0);
+      std::vector<std::string> names(random() % 5);
+      for (std::string& each : names) each = random_name(random);
+      switch (random() % 9) {
+        case 0: pair.append(Audience::user(name), size, kept_for); break;
+        case 1: pair.append(Audience::group(name), size, kept_for); break;
+        case 2: pair.append(Audience::everybody(), size, kept_for); break;
+        case 3: pair.append(Audience::users(names), size, kept_for); break;
+        case 4: pair.append(Audience::topic(name), size, kept_for); break;
+        case 5: pair.append(Audience::topics(names), size, kept_for); break;
         default: {
           const std::uint64_t newest = pair.store.newest();
-          const std::uint64_t after =
-              random() % 4 == 0 ? 0 : newest - random() % (std::min<std::uint64_t>(newest, 50) + 1);
-          pair.check(name, after, random() % 3 == 0 ? no_limit : random() % 400);
+          const auto recent = [&] { return newest - random() % (std::min<std::uint64_t>(newest, 50) + 1); };
+          std::vector<JoinedTopic> topics;
+          for (const std::string& each : names) {
+            const auto same = [&each](const JoinedTopic& other) { return other.name == each; };
+            if (std::any_of(topics.begin(), topics.end(), same)) continue;
+            topics.push_back({each, random() % 2 == 0 ? 0 : recent()});
+          }
+          pair.check(Subscriber(name, topics), random() % 4 == 0 ? 0 : recent(),
+                     random() % 3 == 0 ? no_limit : random() % 400);
         }
       }
     }
   }
+}
+
+TEST_CASE("whoever is sent much loses their own history first", "[history][replay][fair]") {
+  ReplayLimits limits;
+  limits.max_events = 10;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const auto send = [&](const Audience& audience) { store.append(++sequence, audience, EncodedEvent(Event("x"))); };
+  for (int i = 0; i < 3; ++i) send(Audience::user("quiet"));
+  for (int i = 0; i < 3; ++i) send(Audience::topic("room"));
+  for (int i = 0; i < 1'000; ++i) send(Audience::user("chatty"));
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("quiet", 0, no_limit, events) == 0);
+  CHECK(events.size() == 3);
+  events.clear();
+  const JoinedTopic room{"room", 0};
+  CHECK(store.fetch(Subscriber({}, {&room, 1}), 0, no_limit, events) == 0);
+  CHECK(events.size() == 3);
+  events.clear();
+  CHECK(store.fetch("chatty", 0, no_limit, events) == sequence - 4);
+  CHECK(events.size() == 4);
+  CHECK(store.size() == 10);
+}
+
+TEST_CASE("of bytes, too, whoever takes most loses first", "[history][replay][fair][bytes]") {
+  ReplayLimits limits;
+  limits.max_bytes = 200'000;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const auto send = [&](std::string_view user, std::size_t size) {
+    store.append(++sequence, Audience::user(user), EncodedEvent(Event(std::string(size, 'x'))));
+  };
+  for (int i = 0; i < 100; ++i) send("many", 10);
+  for (int i = 0; i < 100; ++i) send("large", 10'000);
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("many", 0, no_limit, events) == 0);
+  CHECK(events.size() == 100);
+  CHECK(store.bytes() <= limits.max_bytes);
+}
+
+TEST_CASE("what has expired is no gap, and takes no room for ever", "[history][replay][expiry]") {
+  auto now = MemoryReplayStore::Clock::time_point(1h);
+  MemoryReplayStore store({}, [&] { return now; });
+  std::uint64_t sequence = 0;
+  const auto send = [&](const Event& event) { store.append(++sequence, Audience::user("anna"), EncodedEvent(event)); };
+  for (int i = 0; i < 1'000; ++i) {
+    send(Event("stays"));
+    send(Event("goes").keep_for(i % 2 == 0 ? 50ms : 10min));
+  }
+  now += 100ms;
+  std::vector<StoredEvent> events;
+  CHECK(store.fetch("anna", 0, no_limit, events) == 0);
+  CHECK(events.size() == 1'500);
+  now += 1h;
+  for (int calls = 0; calls < 20; ++calls) {
+    events.clear();
+    CHECK(store.fetch("anna", 0, no_limit, events) == 0);
+    CHECK(events.size() == 1'000);
+  }
+  CHECK(store.size() == 1'000);
+}
+
+TEST_CASE("many sends leave no more than the limit, beside a quiet user's old event", "[history][replay][cost]") {
+  ReplayLimits limits;
+  limits.max_events = 1'000;
+  MemoryReplayStore store(limits);
+  const EncodedEvent event(Event("x"));
+  store.append(1, Audience::user("quiet"), event);
+  std::size_t bytes = 0;
+  constexpr std::uint64_t sends = 300'000;
+  for (std::uint64_t sequence = 2; sequence <= sends; ++sequence) {
+    store.append(sequence, sequence % 2 == 0 ? Audience::user("chatty") : Audience::everybody(), event);
+    if (sequence == sends / 2) bytes = store.bytes();
+  }
+  CHECK(store.size() == 1'000);
+  CHECK(store.bytes() < bytes + bytes / 10);
+  std::vector<StoredEvent> events;
+  store.fetch("quiet", 0, 0, events);
+  CHECK(sequences(events) == std::vector<std::uint64_t>{1});
 }
 
 TEST_CASE("a replay store that keeps nothing tells every missed event as a gap", "[history][replay]") {
@@ -272,7 +434,7 @@ TEST_CASE("within a limit of bytes every missing event is told, and the limit ho
     limits.max_remembered = random() % 3 == 0 ? random() % 4 : no_limit;
     CAPTURE(trial, limits.max_bytes, limits.max_remembered);
     MemoryReplayStore store(limits);
-    NaiveStore everything(ReplayLimits{no_limit, no_limit, 0ms, no_limit});
+    NaiveStore everything(ReplayLimits{no_limit, no_limit, 0ms, no_limit, 0});
     for (std::uint64_t sequence = 1; sequence <= 400; ++sequence) {
       const EncodedEvent event(Event(std::string(random() % 20 == 0 ? 30'000 : random() % 500, 'x')));
       std::vector<std::string> names(random() % 5);
@@ -283,7 +445,7 @@ TEST_CASE("within a limit of bytes every missing event is told, and the limit ho
                                     Audience::everybody()};
       const Audience& audience = audiences[random() % 8 < 7 ? random() % 3 : 3];
       store.append(sequence, audience, event);
-      everything.append(sequence, audience, 0, {});
+      everything.append(sequence, audience, {});
       REQUIRE(store.bytes() <= limits.max_bytes);
 
       const std::string user = random_name(random) + std::to_string(random() % 30);
@@ -442,7 +604,7 @@ TEST_CASE("sequence numbers may grow by more than one", "[history][replay][mirro
     const std::string name = random_name(random);
     const Audience audience = i % 3 == 0 ? Audience::user(name) : Audience::group(name);
     store.append(sequence, audience, event);
-    model.append(sequence, audience, event.bytes().size(), {});
+    model.append(sequence, audience, {});
     CHECK(store.newest() == sequence);
     for (const std::uint64_t after : {std::uint64_t{0}, sequence / 2, sequence - 1, sequence, sequence + 1}) {
       const std::string user = random_name(random);

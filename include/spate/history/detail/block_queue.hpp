@@ -206,9 +206,7 @@ class BlockQueue {
     std::swap(capacity_, other.capacity_);
   }
 
-  std::size_t begin_of(std::size_t block) const noexcept {
-    return block == blocks() ? begin_ : (*older_)[block].begin;
-  }
+  std::size_t begin_of(std::size_t block) const noexcept { return block == blocks() ? begin_ : (*older_)[block].begin; }
 
   static Elements empty_block(std::size_t capacity) { return std::make_unique<T[]>(capacity); }
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/history/detail/track.hpp>
+#include <spate/history/detail/memory_track.hpp>
 
 namespace spate::detail {
 

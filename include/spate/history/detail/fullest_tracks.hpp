@@ -13,44 +13,38 @@
 #include <spate/config.hpp>
 #include <spate/history/detail/count_buckets.hpp>
 #include <spate/history/detail/indexed_heap.hpp>
-#include <spate/history/detail/track.hpp>
+#include <spate/history/detail/memory_track.hpp>
 
 namespace spate::detail {
 
 class FullestTracks {
  public:
   /// The one with the most entries; null when none has any. Of several, the one that has had so many the longest.
-  Track* by_count() noexcept { return by_count_.greatest() == 0 ? nullptr : &by_count_.first_of_greatest(); }
-  void prefetch_next() noexcept {
-    const auto [second, third, fourth] = by_count_.following();
-    if (second) second->entries.front().prefetch();
-    if (third) __builtin_prefetch(&third->entries.front());
-    if (fourth) { __builtin_prefetch(fourth); __builtin_prefetch((const char*)fourth + 64); }
-  }
+  MemoryTrack* by_count() noexcept { return by_count_.greatest() == 0 ? nullptr : &by_count_.first_of_greatest(); }
   /// The same for bytes, when all that have entries were put in order.
-  Track* by_bytes() noexcept { return by_bytes_.empty() ? nullptr : &by_bytes_.top(); }
+  MemoryTrack* by_bytes() noexcept { return by_bytes_.empty() ? nullptr : &by_bytes_.top(); }
 
   /// What a track with one entry costs here; and all of them.
   static constexpr std::size_t cost = 40;
   std::size_t bytes() const noexcept {
-    return by_count_.greatest() * CountBuckets<Track>::cost + by_bytes_.size() * ByBytes::cost;
+    return by_count_.greatest() * CountBuckets<MemoryTrack>::cost + by_bytes_.size() * ByBytes::cost;
   }
 
   // ---- changes ----
 
   /// Makes room for one more entry of `track`. Throws for want of memory.
-  void reserve(const Track& track);
+  void reserve(const MemoryTrack& track);
   /// `track` has got one more entry; needs room that was made.
-  void grew(Track& track) noexcept;
+  void grew(MemoryTrack& track) noexcept;
   /// It has lost one.
-  void shrank(Track& track) noexcept;
+  void shrank(MemoryTrack& track) noexcept;
 
   // ---- the order by bytes ----
 
   bool orders_bytes() const noexcept { return orders_bytes_; }
   void order_bytes() noexcept { orders_bytes_ = true; }
   /// Puts `track` in, if it has entries and is not there yet. Throws for want of memory.
-  void put_in_order(Track& track);
+  void put_in_order(MemoryTrack& track);
 
   /// Destroys some of it; returns whether there was any left. Then there is nothing to do with the rest but the same.
   bool erase_some() noexcept { return by_count_.erase_some() || by_bytes_.erase_some(); }
@@ -65,9 +59,9 @@ class FullestTracks {
       return a.bytes != b.bytes ? a.bytes > b.bytes : a.turn < b.turn;
     }
   };
-  using ByBytes = IndexedHeap<Fill, Track, &Track::place_by_bytes, Fuller>;
+  using ByBytes = IndexedHeap<Fill, MemoryTrack, &MemoryTrack::place_by_bytes, Fuller>;
 
-  CountBuckets<Track> by_count_;
+  CountBuckets<MemoryTrack> by_count_;
   ByBytes by_bytes_;
   std::uint64_t turns_ = 0;
   bool orders_bytes_ = false;

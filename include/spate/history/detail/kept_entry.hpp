@@ -18,7 +18,7 @@ namespace spate::detail {
 
 using HistoryClock = std::chrono::steady_clock;
 
-struct Track;
+struct MemoryTrack;
 
 struct SharedEvent {
   EncodedEvent event;
@@ -29,7 +29,7 @@ struct SharedEvent {
 /// The event of an entry that expires at a time of its own.
 struct ExpiringEvent {
   HistoryClock::time_point due;
-  Track* track = nullptr;  // where the entry stands
+  MemoryTrack* track = nullptr;  // where the entry stands
   std::uint64_t sequence = 0;
   EncodedEvent own;
   SharedEvent* shared = nullptr;  // or this

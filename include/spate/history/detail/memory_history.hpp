@@ -1,9 +1,9 @@
 // MemoryHistory: what a MemoryReplayStore keeps.
 //
-// Each audience has a track, a queue of its own. When there is too much in all, the fullest track loses its oldest entry
-// (FullestTracks). An event to several users or topics stands in the track of each, and is one event as long as it
-// stands in any of them. Entries that expire at a time of their own stand in a heap of these times, and are taken out of
-// the middle of their tracks.
+// Each audience has a track, a queue of its own. When there is too much in all, the fullest track loses its oldest
+// entry (FullestTracks). An event to several users or topics stands in the track of each, and is one event as long as
+// it stands in any of them. Entries that expire at a time of their own stand in a heap of these times, and are taken
+// out of the middle of their tracks.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +22,9 @@
 #include <spate/history/detail/fullest_tracks.hpp>
 #include <spate/history/detail/indexed_heap.hpp>
 #include <spate/history/detail/kept_entry.hpp>
+#include <spate/history/detail/memory_track.hpp>
 #include <spate/history/detail/process_mark.hpp>
 #include <spate/history/detail/sequence_times.hpp>
-#include <spate/history/detail/track.hpp>
 #include <spate/history/detail/track_index.hpp>
 #include <spate/history/replay_limits.hpp>
 #include <spate/history/replay_store.hpp>
@@ -59,7 +59,7 @@ class MemoryHistory {
   std::size_t bytes() const noexcept { return all_bytes() - index_.remembered_bytes(); }
 
  private:
-  using Ages = IndexedHeap<std::uint64_t, Track, &Track::place_by_age>;
+  using Ages = IndexedHeap<std::uint64_t, MemoryTrack, &MemoryTrack::place_by_age>;
   using Expiries = IndexedHeap<Clock::time_point, ExpiringEvent, &ExpiringEvent::place>;
 
   // An event on its way into its tracks.
@@ -100,42 +100,41 @@ class MemoryHistory {
   // Whether all that keeping it takes would be more than may be kept in all.
   bool is_too_large(const Audience& audience, const EncodedEvent& event);
   std::size_t all_bytes() const noexcept {
-    return bytes_ + index_.bytes() + fullest_.bytes() + ages_.size() * Ages::cost +
-           expiries_.size() * cost_of_expiry;
+    return bytes_ + index_.bytes() + fullest_.bytes() + ages_.size() * Ages::cost + expiries_.size() * cost_of_expiry;
   }
 
   // ---- keeping ----
 
-  static TrackKind kind_of(const Audience& audience) noexcept;
+  static MemoryTrackKind kind_of(const Audience& audience) noexcept;
 
   // All of it throws before it changes anything, or not at all.
   void keep(const Audience& audience, const Arrival& arrival);
-  void keep_shared(TrackKind kind, std::span<const std::string> names, Arrival arrival);
-  void enter(Track& track, const Arrival& arrival);
+  void keep_shared(MemoryTrackKind kind, std::span<const std::string> names, Arrival arrival);
+  void enter(MemoryTrack& track, const Arrival& arrival);
 
   // An event that is larger than all that may be kept: its audience alone misses it.
   void discard_at_once(std::uint64_t sequence, const Audience& audience);
-  void discard_at_once(std::uint64_t sequence, TrackKind kind, std::string_view name);
+  void discard_at_once(std::uint64_t sequence, MemoryTrackKind kind, std::string_view name);
 
   // ---- letting go ----
 
   // Takes an entry out, as if it had never come: that is no gap. Returns the steps that it took. The track may be
   // destroyed.
-  std::size_t remove(Track& track, Entries::Position position) noexcept;
+  std::size_t remove(MemoryTrack& track, Entries::Position position) noexcept;
   // Takes out the oldest entry, which may be a gap.
-  void discard_oldest(Track& track) noexcept;
-  void hold_to_limit(Track& track) noexcept {
+  void discard_oldest(MemoryTrack& track) noexcept;
+  void hold_to_limit(MemoryTrack& track) noexcept {
     const std::size_t limit = limits_.max_events_per_audience;
     if (limit > 0 && track.entries.size() > limit) discard_oldest(track);
   }
-  void forget(Track& track) noexcept;
+  void forget(MemoryTrack& track) noexcept;
 
   // Goes back below the limits, with so many steps more than what `brought` took at the most; returns whether it is
   // there. A step is a name that an event is kept for.
   bool trim(std::size_t brought, Clock::time_point now) noexcept;
   bool take_out_expired(std::size_t& steps, Clock::time_point now) noexcept;
   bool take_out_old(std::size_t& steps, Clock::time_point now) noexcept;
-  bool take_out_too_many(std::size_t& steps, std::size_t brought) noexcept;
+  bool take_out_too_many(std::size_t& steps) noexcept;
   bool take_out_too_large(std::size_t& steps) noexcept;
   // Puts some of the tracks into the order by bytes, if they are not all in it; returns whether there is memory for it.
   bool order_some() noexcept;

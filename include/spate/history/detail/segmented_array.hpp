@@ -26,7 +26,9 @@ class SegmentedArray {
   bool empty() const noexcept { return size_ == 0; }
 
   T& operator[](std::size_t index) noexcept { return segments_[index / segment_size][index % segment_size]; }
-  const T& operator[](std::size_t index) const noexcept { return segments_[index / segment_size][index % segment_size]; }
+  const T& operator[](std::size_t index) const noexcept {
+    return segments_[index / segment_size][index % segment_size];
+  }
   T& back() noexcept { return (*this)[size_ - 1]; }
 
   /// Makes room for one more. Throws for want of memory.

@@ -18,8 +18,8 @@
 
 #include <spate/config.hpp>
 #include <spate/history/detail/linked_items.hpp>
+#include <spate/history/detail/memory_track.hpp>
 #include <spate/history/detail/split_table.hpp>
-#include <spate/history/detail/track.hpp>
 #include <spate/history/detail/watermarks.hpp>
 #include <spate/history/replay_limits.hpp>
 #include <spate/history/subscriber.hpp>
@@ -28,33 +28,34 @@ namespace spate::detail {
 
 class TrackIndex {
  public:
-  using Table = SplitTable<std::unordered_map<std::string, Track, NameHash, SameName>>;
+  using Table = SplitTable<std::unordered_map<std::string, MemoryTrack, NameHash, SameName>>;
   /// Of users, groups and topics.
   using Tables = std::array<Table, 3>;
 
   explicit TrackIndex(const ReplayLimits& limits);
 
-  Track& everybody() noexcept { return everybody_; }
+  MemoryTrack& everybody() noexcept { return everybody_; }
 
   /// Null when there is none.
-  Track* find(TrackKind kind, std::string_view name) noexcept;
+  MemoryTrack* find(MemoryTrackKind kind, std::string_view name) noexcept;
   /// The track of `name`, which is made, and remembered, when there is none. Throws before it changes anything.
-  Track& get(TrackKind kind, std::string_view name);
+  MemoryTrack& get(MemoryTrackKind kind, std::string_view name);
 
-  /// Visits the tracks of which something is owed to `subscriber`, each with the sequence number up to which nothing is.
+  /// Visits the tracks of which something is owed to `subscriber`, each with the sequence number up to which nothing
+  /// is.
   template <typename Visit>
   void for_each_of(const Subscriber& subscriber, Visit&& visit) {
     const std::string_view user = subscriber.user;
     if (!user.empty()) {
-      if (Track* own = find(TrackKind::user, user)) visit(*own, std::uint64_t{0});
+      if (MemoryTrack* own = find(MemoryTrackKind::user, user)) visit(*own, std::uint64_t{0});
       for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
         if (prefixes_[size].groups == 0) continue;
-        if (Track* group = find(TrackKind::group, user.substr(0, size))) visit(*group, std::uint64_t{0});
+        if (MemoryTrack* group = find(MemoryTrackKind::group, user.substr(0, size))) visit(*group, std::uint64_t{0});
       }
       visit(everybody_, std::uint64_t{0});
     }
     for (const JoinedTopic& joined : subscriber.topics) {
-      if (Track* topic = find(TrackKind::topic, joined.name)) visit(*topic, joined.since);
+      if (MemoryTrack* topic = find(MemoryTrackKind::topic, joined.name)) visit(*topic, joined.since);
     }
   }
 
@@ -78,8 +79,8 @@ class TrackIndex {
   // ---- what is remembered ----
 
   /// Of a named track that has lost its last entry, and of one that gets its first.
-  void remember(Track& track) noexcept;
-  void no_longer_remember(Track& track) noexcept;
+  void remember(MemoryTrack& track) noexcept;
+  void no_longer_remember(MemoryTrack& track) noexcept;
 
   /// Whether there is room to remember one more.
   bool has_room_for(std::string_view name) const noexcept {
@@ -89,16 +90,17 @@ class TrackIndex {
   bool remembers_too_many() const noexcept {
     return remembered_ > limits_.max_remembered || remembered_bytes_ > limits_.max_bytes / 8;
   }
-  Track& remembered_longest() const noexcept { return emptied_.front(); }
+  MemoryTrack& remembered_longest() const noexcept { return emptied_.front(); }
 
   /// Destroys a track that is remembered.
-  void forget(Track& track) noexcept;
+  void forget(MemoryTrack& track) noexcept;
   /// Notes that an event was discarded for `name`, which has no track. Throws before it changes anything.
-  void note_discarded(TrackKind kind, std::string_view name, std::uint64_t sequence);
+  void note_discarded(MemoryTrackKind kind, std::string_view name, std::uint64_t sequence);
 
   // ---- what it costs ----
 
-  /// A track without its entries: a node of the map, its place in the table, and a name that does not fit into the node.
+  /// A track without its entries: a node of the map, its place in the table, and a name that does not fit into the
+  /// node.
   static std::size_t cost_of(std::string_view name) noexcept;
   /// What all tracks cost without their entries; and what those that are remembered do.
   std::size_t bytes() const noexcept { return bytes_; }
@@ -114,22 +116,24 @@ class TrackIndex {
     bool forgotten = false;  // of some that have none any more, something was discarded
   };
 
-  Table& table(TrackKind kind) noexcept { return tables_[static_cast<std::size_t>(kind)]; }
-  Watermarks& watermarks(TrackKind kind) noexcept { return forgotten_[static_cast<std::size_t>(kind)]; }
-  const Watermarks& watermarks(TrackKind kind) const noexcept { return forgotten_[static_cast<std::size_t>(kind)]; }
+  Table& table(MemoryTrackKind kind) noexcept { return tables_[static_cast<std::size_t>(kind)]; }
+  Watermarks& watermarks(MemoryTrackKind kind) noexcept { return forgotten_[static_cast<std::size_t>(kind)]; }
+  const Watermarks& watermarks(MemoryTrackKind kind) const noexcept {
+    return forgotten_[static_cast<std::size_t>(kind)];
+  }
 
   void know_length(std::size_t length) {
     if (prefixes_.size() <= length) prefixes_.resize(length + 1);
   }
-  void raise(TrackKind kind, std::string_view name, std::uint64_t sequence) noexcept;
+  void raise(MemoryTrackKind kind, std::string_view name, std::uint64_t sequence) noexcept;
 
   const ReplayLimits limits_;
   Tables tables_;
-  Track everybody_;
+  MemoryTrack everybody_;
   std::vector<Prefixes> prefixes_;  // of groups, by length
   std::array<Watermarks, 3> forgotten_;
-  LinkedItems<Track> emptied_;  // the one that lost its last entry the longest ago first
-  std::size_t remembered_ = 0;  // so many
+  LinkedItems<MemoryTrack> emptied_;  // the one that lost its last entry the longest ago first
+  std::size_t remembered_ = 0;        // so many
   std::size_t remembered_bytes_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -45,8 +45,8 @@ SPATE_DECL bool EntryMerge::find(Run& run) const noexcept {
     for (;;) {
       if (const auto* expired = entries.mark(run.at); expired != nullptr && *expired <= *now_) {
         if (run.at.block == run.last.block) return false;
-        run.at = order_ == Order::oldest_first ? entries.block_after(run.at)
-                                               : entries.before(entries.block_begin(run.at));
+        run.at =
+            order_ == Order::oldest_first ? entries.block_after(run.at) : entries.before(entries.block_begin(run.at));
       } else if (entries[run.at].due() > *now_) {
         break;
       } else if (!step(run)) {

@@ -6,12 +6,12 @@
 
 namespace spate::detail {
 
-SPATE_DECL void FullestTracks::reserve(const Track& track) {
+SPATE_DECL void FullestTracks::reserve(const MemoryTrack& track) {
   by_count_.reserve_above(track.entries.size());
   if (orders_bytes_ && !ByBytes::holds(track)) by_bytes_.reserve_one();
 }
 
-SPATE_DECL void FullestTracks::grew(Track& track) noexcept {
+SPATE_DECL void FullestTracks::grew(MemoryTrack& track) noexcept {
   by_count_.raise(track, track.entries.size() - 1);
   if (ByBytes::holds(track)) {
     by_bytes_.update(track, {track.bytes, ++turns_});
@@ -20,7 +20,7 @@ SPATE_DECL void FullestTracks::grew(Track& track) noexcept {
   }
 }
 
-SPATE_DECL void FullestTracks::shrank(Track& track) noexcept {
+SPATE_DECL void FullestTracks::shrank(MemoryTrack& track) noexcept {
   by_count_.lower(track, track.entries.size() + 1);
   if (!ByBytes::holds(track)) return;
   if (track.entries.empty()) {
@@ -30,7 +30,7 @@ SPATE_DECL void FullestTracks::shrank(Track& track) noexcept {
   }
 }
 
-SPATE_DECL void FullestTracks::put_in_order(Track& track) {
+SPATE_DECL void FullestTracks::put_in_order(MemoryTrack& track) {
   if (track.entries.empty() || ByBytes::holds(track)) return;
   by_bytes_.reserve_one();
   by_bytes_.insert(track, {track.bytes, ++turns_});

@@ -129,7 +129,7 @@ SPATE_DECL bool MemoryHistory::is_too_large(const Audience& audience, const Enco
   std::size_t if_all_are_new = cost;
   for (const std::string& name : names) if_all_are_new += first(name);
   if (if_all_are_new <= limits_.max_bytes) return false;
-  const TrackKind kind = kind_of(audience);
+  const MemoryTrackKind kind = kind_of(audience);
   for (const std::string& name : names) {
     cost += index_.find(kind, name) == nullptr ? first(name) : sizeof(KeptEntry) + expiry;
     if (cost > limits_.max_bytes) return true;
@@ -139,31 +139,31 @@ SPATE_DECL bool MemoryHistory::is_too_large(const Audience& audience, const Enco
 
 // ---- keeping ----
 
-SPATE_DECL TrackKind MemoryHistory::kind_of(const Audience& audience) noexcept {
+SPATE_DECL MemoryTrackKind MemoryHistory::kind_of(const Audience& audience) noexcept {
   switch (audience.kind()) {
     case Audience::Kind::user:
-    case Audience::Kind::users: return TrackKind::user;
-    case Audience::Kind::group: return TrackKind::group;
+    case Audience::Kind::users: return MemoryTrackKind::user;
+    case Audience::Kind::group: return MemoryTrackKind::group;
     case Audience::Kind::topic:
-    case Audience::Kind::topics: return TrackKind::topic;
+    case Audience::Kind::topics: return MemoryTrackKind::topic;
     case Audience::Kind::everybody: break;
   }
-  return TrackKind::everybody;
+  return MemoryTrackKind::everybody;
 }
 
 SPATE_DECL void MemoryHistory::keep(const Audience& audience, const Arrival& arrival) {
-  const TrackKind kind = kind_of(audience);
+  const MemoryTrackKind kind = kind_of(audience);
   if (audience.kind() == Audience::Kind::users || audience.kind() == Audience::Kind::topics) {
     return keep_shared(kind, audience.names(), arrival);
   }
-  Track& track = kind == TrackKind::everybody ? index_.everybody() : index_.get(kind, audience.name());
+  MemoryTrack& track = kind == MemoryTrackKind::everybody ? index_.everybody() : index_.get(kind, audience.name());
   enter(track, arrival);
   hold_to_limit(track);
 }
 
-SPATE_DECL void MemoryHistory::keep_shared(TrackKind kind, std::span<const std::string> names, Arrival arrival) {
+SPATE_DECL void MemoryHistory::keep_shared(MemoryTrackKind kind, std::span<const std::string> names, Arrival arrival) {
   if (names.empty()) return;
-  std::vector<Track*> entered;
+  std::vector<MemoryTrack*> entered;
   entered.reserve(names.size());
   auto shared = std::make_unique<SharedEvent>();
   shared->event = arrival.event;
@@ -171,7 +171,7 @@ SPATE_DECL void MemoryHistory::keep_shared(TrackKind kind, std::span<const std::
   arrival.shared = shared.get();
   try {
     for (const std::string& name : names) {
-      Track& track = index_.get(kind, name);
+      MemoryTrack& track = index_.get(kind, name);
       if (!track.entries.empty() && track.entries.back().sequence() == arrival.sequence) continue;  // named twice
       enter(track, arrival);
       entered.push_back(&track);
@@ -179,14 +179,14 @@ SPATE_DECL void MemoryHistory::keep_shared(TrackKind kind, std::span<const std::
   } catch (...) {
     // Without memory for all of it, all is as before.
     if (!entered.empty()) shared.release();  // the last entry takes it along
-    for (Track* track : entered) remove(*track, track->entries.before(track->entries.end()));
+    for (MemoryTrack* track : entered) remove(*track, track->entries.before(track->entries.end()));
     throw;
   }
   shared.release();
-  for (Track* track : entered) hold_to_limit(*track);
+  for (MemoryTrack* track : entered) hold_to_limit(*track);
 }
 
-SPATE_DECL void MemoryHistory::enter(Track& track, const Arrival& arrival) {
+SPATE_DECL void MemoryHistory::enter(MemoryTrack& track, const Arrival& arrival) {
   const bool is_first = track.entries.empty();
   const bool ages = limits_.max_age.count() > 0 && !Ages::holds(track);
   std::unique_ptr<ExpiringEvent> expiring;
@@ -223,8 +223,8 @@ SPATE_DECL void MemoryHistory::enter(Track& track, const Arrival& arrival) {
 }
 
 SPATE_DECL void MemoryHistory::discard_at_once(std::uint64_t sequence, const Audience& audience) {
-  const TrackKind kind = kind_of(audience);
-  if (kind == TrackKind::everybody) {
+  const MemoryTrackKind kind = kind_of(audience);
+  if (kind == MemoryTrackKind::everybody) {
     index_.everybody().discarded = sequence;
   } else if (audience.names().empty()) {
     discard_at_once(sequence, kind, audience.name());
@@ -232,8 +232,8 @@ SPATE_DECL void MemoryHistory::discard_at_once(std::uint64_t sequence, const Aud
   for (const std::string& name : audience.names()) discard_at_once(sequence, kind, name);
 }
 
-SPATE_DECL void MemoryHistory::discard_at_once(std::uint64_t sequence, TrackKind kind, std::string_view name) {
-  if (Track* known = index_.find(kind, name)) {
+SPATE_DECL void MemoryHistory::discard_at_once(std::uint64_t sequence, MemoryTrackKind kind, std::string_view name) {
+  if (MemoryTrack* known = index_.find(kind, name)) {
     known->discarded = sequence;
   } else if (index_.has_room_for(name)) {
     index_.get(kind, name).discarded = sequence;
@@ -244,7 +244,7 @@ SPATE_DECL void MemoryHistory::discard_at_once(std::uint64_t sequence, TrackKind
 
 // ---- letting go ----
 
-SPATE_DECL std::size_t MemoryHistory::remove(Track& track, Entries::Position position) noexcept {
+SPATE_DECL std::size_t MemoryHistory::remove(MemoryTrack& track, Entries::Position position) noexcept {
   constexpr std::size_t steps_to_move_blocks = 16;
   Entries& entries = track.entries;
   const KeptEntry& entry = entries[position];
@@ -259,14 +259,6 @@ SPATE_DECL std::size_t MemoryHistory::remove(Track& track, Entries::Position pos
   std::size_t steps = 1;
   if (position == entries.begin()) {
     entries.pop_front();
-#ifdef SAME
-    if (!entries.empty()) {
-#ifdef AHEAD
-      __builtin_prefetch(&entries.front() + AHEAD);
-#endif
-      entries.front().prefetch();
-    }
-#endif
   } else if (entries.erase(position)) {
     steps += steps_to_move_blocks;
   }
@@ -282,12 +274,12 @@ SPATE_DECL std::size_t MemoryHistory::remove(Track& track, Entries::Position pos
   return steps;
 }
 
-SPATE_DECL void MemoryHistory::discard_oldest(Track& track) noexcept {
+SPATE_DECL void MemoryHistory::discard_oldest(MemoryTrack& track) noexcept {
   track.discarded = std::max(track.discarded, track.entries.front().sequence());
   remove(track, track.entries.begin());
 }
 
-SPATE_DECL void MemoryHistory::forget(Track& track) noexcept {
+SPATE_DECL void MemoryHistory::forget(MemoryTrack& track) noexcept {
   if (Ages::holds(track)) ages_.remove(track);
   index_.forget(track);
 }
@@ -295,8 +287,8 @@ SPATE_DECL void MemoryHistory::forget(Track& track) noexcept {
 SPATE_DECL bool MemoryHistory::trim(std::size_t brought, Clock::time_point now) noexcept {
   sweep();
   std::size_t steps = max_steps + brought;
-  const bool is_there = take_out_expired(steps, now) && take_out_old(steps, now) && take_out_too_many(steps, brought) &&
-                        take_out_too_large(steps);
+  const bool is_there =
+      take_out_expired(steps, now) && take_out_old(steps, now) && take_out_too_many(steps) && take_out_too_large(steps);
   limit_remembered();
   return is_there;
 }
@@ -305,7 +297,7 @@ SPATE_DECL bool MemoryHistory::take_out_expired(std::size_t& steps, Clock::time_
   while (!expiries_.empty() && expiries_.top_key() <= now) {
     if (steps == 0) return false;
     const ExpiringEvent& expired = expiries_.top();
-    Track& track = *expired.track;
+    MemoryTrack& track = *expired.track;
     const auto position = track.entries.first_not(
         [sequence = expired.sequence](const KeptEntry& each) { return each.sequence() < sequence; });
     steps -= std::min(steps, remove(track, position));
@@ -318,7 +310,7 @@ SPATE_DECL bool MemoryHistory::take_out_old(std::size_t& steps, Clock::time_poin
   too_old_ = times_.too_old(now);
   for (; !ages_.empty() && ages_.top_key() <= too_old_; --steps) {
     if (steps == 0) return false;
-    Track& track = ages_.top();
+    MemoryTrack& track = ages_.top();
     if (track.entries.empty()) {
       ages_.remove(track);
       continue;
@@ -335,12 +327,10 @@ SPATE_DECL bool MemoryHistory::take_out_old(std::size_t& steps, Clock::time_poin
   return true;
 }
 
-SPATE_DECL bool MemoryHistory::take_out_too_many(std::size_t& steps, std::size_t) noexcept {
+SPATE_DECL bool MemoryHistory::take_out_too_many(std::size_t& steps) noexcept {
   for (; size_ > limits_.max_events; --steps) {
     if (steps == 0) return false;
-    Track& fullest = *fullest_.by_count();
-    fullest_.prefetch_next();
-    discard_oldest(fullest);
+    discard_oldest(*fullest_.by_count());
   }
   return true;
 }
@@ -367,7 +357,7 @@ SPATE_DECL bool MemoryHistory::order_some() noexcept {
       fullest_.order_bytes();
       fullest_.put_in_order(index_.everybody());
     }
-    all_ordered_ = !index_.visit_part(ordered_parts_, [this](Track& track) { fullest_.put_in_order(track); });
+    all_ordered_ = !index_.visit_part(ordered_parts_, [this](MemoryTrack& track) { fullest_.put_in_order(track); });
     ++ordered_parts_;
     return true;
   } catch (const std::bad_alloc&) {
@@ -418,7 +408,7 @@ SPATE_DECL std::uint64_t MemoryHistory::begin_merge(EntryMerge::Order order, con
   };
   if (!subscriber.user.empty()) note_discarded(forgotten_, 0);
   for (const JoinedTopic& joined : subscriber.topics) note_discarded(forgotten_, joined.since);
-  index_.for_each_of(subscriber, [&](const Track& track, std::uint64_t since) {
+  index_.for_each_of(subscriber, [&](const MemoryTrack& track, std::uint64_t since) {
     note_discarded(track.discarded, since);
     const Entries& entries = track.entries;
     if (entries.empty()) return;
@@ -440,8 +430,7 @@ SPATE_DECL std::uint64_t MemoryHistory::begin_merge(EntryMerge::Order order, con
 
 SPATE_DECL std::uint64_t MemoryHistory::newest_too_old(const Entries& entries) const noexcept {
   if (entries.front().sequence() > too_old_) return 0;
-  Entries::Position at =
-      entries.first_not([this](const KeptEntry& each) { return each.sequence() <= too_old_; });
+  Entries::Position at = entries.first_not([this](const KeptEntry& each) { return each.sequence() <= too_old_; });
   while (at != entries.begin()) {
     at = entries.before(at);
     if (entries[at].expiring() == nullptr) return entries[at].sequence();

@@ -22,8 +22,7 @@ SPATE_DECL void SequenceTimes::note(std::uint64_t sequence, HistoryClock::time_p
 }
 
 SPATE_DECL std::uint64_t SequenceTimes::too_old(HistoryClock::time_point now) noexcept {
-  while (!marks_.empty() &&
-         std::chrono::duration_cast<std::chrono::milliseconds>(now - marks_.front().first) >= age_) {
+  while (!marks_.empty() && std::chrono::duration_cast<std::chrono::milliseconds>(now - marks_.front().first) >= age_) {
     too_old_ = marks_.front().last;
     marks_.pop_front();
   }
