@@ -1,8 +1,8 @@
 // What the snippets of README.md take for granted.
 #pragma once
 
-#include <iostream>
 #include <chrono>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
