@@ -640,3 +640,244 @@ TEST_CASE("what is forgotten of groups is a gap to those in them alone", "[histo
   CHECK(store.fetch("g2", 0, 1'000'000, events) >= 4);
   CHECK(store.fetch("g2999-anna", 0, 1'000'000, events) == sequence);
 }
+
+namespace {
+
+/// What a store gives a subscriber, and what it says was discarded of that.
+struct Given {
+  std::vector<std::uint64_t> kept;
+  std::uint64_t discarded;
+  bool operator==(const Given&) const = default;
+};
+Given given(MemoryReplayStore& store, const Subscriber& subscriber) {
+  std::vector<StoredEvent> events;
+  const std::uint64_t discarded = store.fetch(subscriber, 0, no_limit, events);
+  return {sequences(events), discarded};
+}
+Given given(MemoryReplayStore& store, std::string_view user) {
+  return given(store, Subscriber(user));
+}
+Given given_topic(MemoryReplayStore& store, const std::string& topic, std::uint64_t since = 0) {
+  const std::vector<JoinedTopic> joined{{topic, since}};
+  return given(store, Subscriber({}, joined));
+}
+
+}  // namespace
+
+TEST_CASE("a topic is a name of its own, and what it lost counts from when it was joined", "[history][replay][topic]") {
+  ReplayLimits limits;
+  limits.max_events_per_audience = 2;
+  limits.max_remembered = GENERATE(0, 100);
+  MemoryReplayStore store(limits);
+  const EncodedEvent event(Event("x"));
+  store.append(1, Audience::user("room"), event);
+  store.append(2, Audience::group("ro"), event);
+  store.append(3, Audience::everybody(), event);
+  for (std::uint64_t sequence = 4; sequence <= 7; ++sequence) store.append(sequence, Audience::topic("room"), event);
+  const std::vector<std::string> rooms{"room", "hall", "room"};
+  store.append(8, Audience::topics(rooms), event);
+  CHECK(given_topic(store, "room") == Given{{7, 8}, 6});
+  CHECK(given_topic(store, "room", 5) == Given{{7, 8}, 6});
+  CHECK(given_topic(store, "room", 6) == Given{{7, 8}, 0});
+  CHECK(given_topic(store, "room", 7) == Given{{8}, 0});
+  CHECK(given_topic(store, "hall") == Given{{8}, 0});
+  CHECK(given_topic(store, "roo") == Given{{}, 0});
+  CHECK(given_topic(store, "rooms") == Given{{}, 0});
+  CHECK(given(store, "room") == Given{{1, 2, 3}, 0});
+  // Who has joined both gets it once.
+  const std::vector<JoinedTopic> joined{{"room", 6}, {"hall", 0}};
+  CHECK(given(store, Subscriber("room", joined)) == Given{{1, 2, 3, 7, 8}, 0});
+  store.skip(20);
+  CHECK(given_topic(store, "hall").discarded == 20);
+  CHECK(given_topic(store, "hall", 20).discarded == 0);
+  CHECK(given(store, Subscriber({})) == Given{{}, 0});
+}
+
+TEST_CASE("what a forgotten topic lost is a gap to those who have joined it", "[history][replay][topic]") {
+  ReplayLimits limits;
+  limits.max_events = 1;
+  limits.max_remembered = 2;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  const EncodedEvent event(Event("x"));
+  for (int i = 0; i < 100; ++i) store.append(++sequence, Audience::topic("topic" + std::to_string(i)), event);
+  int alarms = 0;
+  for (int i = 0; i < 99; ++i) {
+    CHECK(given_topic(store, "topic" + std::to_string(i)).discarded >= static_cast<std::uint64_t>(i + 1));
+    CHECK(given_topic(store, "topic" + std::to_string(i), 100).discarded == 0);
+    CHECK(given(store, "topic" + std::to_string(i)).discarded == 0);
+    if (given_topic(store, "other" + std::to_string(i)).discarded > 0) ++alarms;
+  }
+  CHECK(alarms < 20);
+}
+
+TEST_CASE("an event to several users is one as long as any of them has it", "[history][replay][fair]") {
+  ReplayLimits limits;
+  limits.max_events_per_audience = 2;
+  MemoryReplayStore store(limits);
+  const EncodedEvent event(Event("x"));
+  const std::vector<std::string> both{"anna", "ben"};
+  store.append(1, Audience::users(both), event);
+  store.append(2, Audience::users(both), event);
+  CHECK(store.size() == 2);
+  store.append(3, Audience::user("anna"), event);
+  CHECK(store.size() == 3);
+  CHECK(given(store, "anna") == Given{{2, 3}, 1});
+  CHECK(given(store, "ben") == Given{{1, 2}, 0});
+  store.append(4, Audience::user("ben"), event);
+  CHECK(store.size() == 3);
+  CHECK(given(store, "ben") == Given{{2, 4}, 1});
+}
+
+TEST_CASE("of those who hold as much the one who has done so the longest loses first", "[history][replay][fair]") {
+  ReplayLimits limits;
+  const bool by_bytes = GENERATE(false, true);
+  if (by_bytes) {
+    limits.max_bytes = 20'000;
+  } else {
+    limits.max_events = 30;
+  }
+  MemoryReplayStore store(limits);
+  const EncodedEvent event(Event("x"));
+  for (std::uint64_t sequence = 1; sequence <= 1'000; ++sequence) {
+    store.append(sequence, Audience::user("user" + std::to_string(sequence)), event);
+  }
+  const std::uint64_t first = 1'001 - store.size();
+  CHECK(store.size() >= 30);
+  for (std::uint64_t sequence = 1; sequence <= 1'000; ++sequence) {
+    CHECK(given(store, "user" + std::to_string(sequence)).kept.size() == (sequence < first ? 0 : 1));
+  }
+}
+
+TEST_CASE("an event that makes its audience the fullest is let go at nobody else's cost", "[history][replay][fair]") {
+  ReplayLimits limits;
+  limits.max_bytes = 100'000;
+  MemoryReplayStore store(limits);
+  std::uint64_t sequence = 0;
+  for (int i = 0; i < 200; ++i) {
+    store.append(++sequence, Audience::user("user" + std::to_string(i % 10)), EncodedEvent(Event("x")));
+  }
+  REQUIRE(store.size() == 200);
+  store.append(++sequence, Audience::user("large"), EncodedEvent(Event(std::string(80'000, 'x'))));
+  CHECK(store.size() == 200);
+  CHECK(given(store, "large") == Given{{}, sequence});
+  for (int i = 0; i < 10; ++i) CHECK(given(store, "user" + std::to_string(i)).discarded == 0);
+}
+
+TEST_CASE("what has expired makes room before anything that has not", "[history][replay][expiry]") {
+  MemoryReplayStore::Clock::time_point now{1h};
+  ReplayLimits limits;
+  const bool each = GENERATE(false, true);
+  (each ? limits.max_events_per_audience : limits.max_events) = 3;
+  MemoryReplayStore store(limits, [&] { return now; });
+  const EncodedEvent stays(Event("x")), goes(Event("x").keep_for(10ms));
+  store.append(1, Audience::user("anna"), stays);
+  store.append(2, Audience::user("anna"), goes);
+  store.append(3, Audience::user("anna"), goes);
+  now += 9ms;
+  CHECK(given(store, "anna") == Given{{1, 2, 3}, 0});
+  now += 1ms;
+  store.append(4, Audience::user("anna"), stays);
+  store.append(5, Audience::user("anna"), stays);
+  CHECK(given(store, "anna") == Given{{1, 4, 5}, 0});
+  CHECK(store.size() == 3);
+}
+
+TEST_CASE("of an event that is to be kept longer than any other it is a gap that it is too old",
+          "[history][replay][expiry]") {
+  MemoryReplayStore::Clock::time_point now{1h};
+  ReplayLimits limits;
+  limits.max_age = 20ms;
+  MemoryReplayStore store(limits, [&] { return now; });
+  store.append(1, Audience::topic("a"), EncodedEvent(Event("x").keep_for(20ms)));
+  store.append(2, Audience::topic("b"), EncodedEvent(Event("x").keep_for(21ms)));
+  now += 19ms;
+  CHECK(given_topic(store, "a") == Given{{1}, 0});
+  CHECK(given_topic(store, "b") == Given{{2}, 0});
+  now += 1ms;
+  CHECK(given_topic(store, "a") == Given{{}, 0});
+  CHECK(given_topic(store, "b") == Given{{}, 2});
+}
+
+TEST_CASE("many events that expire among others are not replayed, are no gap, and go some at a time",
+          "[history][replay][expiry][cost]") {
+  MemoryReplayStore::Clock::time_point now{1h};
+  ReplayLimits limits;
+  limits.max_events = 100'000;
+  if (GENERATE(false, true)) limits.max_age = 1h;
+  MemoryReplayStore store(limits, [&] { return now; });
+  const std::uint64_t each = GENERATE(2, 1'000);
+  constexpr std::uint64_t sent = 20'000;
+  const EncodedEvent stays(Event("x")), goes(Event("x").keep_for(1min));
+  std::vector<std::uint64_t> rest;
+  for (std::uint64_t sequence = 1; sequence <= sent; ++sequence) {
+    if (sequence % each == 0) rest.push_back(sequence);
+    store.append(sequence, sequence % 3 == 0 ? Audience::user("anna") : Audience::everybody(),
+                 sequence % each == 0 ? stays : goes);
+  }
+  now += 2min;
+  std::size_t calls = 0;
+  for (std::size_t before = store.size(); before > rest.size(); before = store.size(), ++calls) {
+    if (calls % 2 == 0) {
+      CHECK(given(store, "anna") == Given{rest, 0});
+    } else {
+      std::vector<StoredEvent> events;
+      store.fetch_newest(Subscriber("anna"), sent - 100, no_limit, events);
+      std::vector<std::uint64_t> expected(rest.begin(), std::upper_bound(rest.begin(), rest.end(), sent - 100));
+      std::reverse(expected.begin(), expected.end());
+      CHECK(sequences(events) == expected);
+    }
+    REQUIRE(store.size() < before);
+    REQUIRE(before - store.size() < 1'000);
+  }
+  CHECK(calls > 10);
+  CHECK(given(store, "anna") == Given{rest, 0});
+  now += 1h;
+  CHECK(given(store, "anna") == (limits.max_age.count() > 0 ? Given{{}, sent} : Given{rest, 0}));
+}
+
+TEST_CASE("what expires for many users at once goes some at a time", "[history][replay][expiry][cost]") {
+  MemoryReplayStore::Clock::time_point now{1h};
+  ReplayLimits limits;
+  limits.max_events = 100'000;
+  MemoryReplayStore store(limits, [&] { return now; });
+  std::vector<std::string> crowd;
+  for (int i = 0; i < 5'000; ++i) crowd.push_back("user" + std::to_string(i));
+  store.append(1, Audience::users(crowd), EncodedEvent(Event("x").keep_for(1min)));
+  store.append(2, Audience::user("user4999"), EncodedEvent(Event("x")));
+  now += 2min;
+  std::size_t calls = 0;
+  for (; store.size() > 1; ++calls) {
+    CHECK(given(store, "user4999") == Given{{2}, 0});
+    CHECK(given(store, "user" + std::to_string(calls)) == Given{{}, 0});
+  }
+  CHECK(calls > 5);
+  CHECK(calls < 100);
+}
+
+TEST_CASE("the newest events of a subscriber cost what they are, however many there are", "[history][replay][cost]") {
+  const auto least_time = [](std::uint64_t kept) {
+    ReplayLimits limits;
+    limits.max_events = kept;
+    MemoryReplayStore store(limits);
+    const EncodedEvent event(Event("x"));
+    for (std::uint64_t sequence = 1; sequence <= kept; ++sequence) {
+      store.append(sequence, sequence % 2 == 0 ? Audience::topic("room") : Audience::everybody(), event);
+    }
+    const std::vector<JoinedTopic> joined{{"room", 0}};
+    std::vector<StoredEvent> events;
+    auto least = std::chrono::steady_clock::duration::max();
+    for (int round = 0; round < 10; ++round) {
+      const auto begin = std::chrono::steady_clock::now();
+      for (int i = 0; i < 100; ++i) {
+        events.clear();
+        store.fetch_newest(Subscriber("anna", joined), kept - static_cast<std::uint64_t>(i), 10 * event.bytes().size(),
+                           events);
+        REQUIRE(events.size() == 10);
+      }
+      least = std::min(least, std::chrono::steady_clock::now() - begin);
+    }
+    return least;
+  };
+  CHECK(least_time(200'000) < 10 * least_time(1'000));
+}
