@@ -10,6 +10,7 @@
 #include <spate/connection/impl/framing.ipp>
 #include <spate/connection/impl/half_closed.ipp>
 #include <spate/connection/impl/http1_head.ipp>
+#include <spate/detail/impl/prefetch.ipp>
 #include <spate/history/impl/audience.ipp>
 #include <spate/history/impl/cursor.ipp>
 #include <spate/history/impl/entry_merge.ipp>
@@ -47,7 +48,6 @@
 #include <spate/loop/impl/jitter.ipp>
 #include <spate/loop/impl/loop.ipp>
 #include <spate/loop/impl/owned_socket.ipp>
-#include <spate/loop/impl/prefetch.ipp>
 #include <spate/loop/impl/report.ipp>
 #include <spate/loop/impl/resident.ipp>
 #include <spate/loop/impl/signals_blocked.ipp>

@@ -1,9 +1,12 @@
 // BlockQueue against a deque.
+#include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <numeric>
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <spate/history/detail/block_queue.hpp>
 #include "support/catch.hpp"
@@ -84,4 +87,55 @@ TEST_CASE("a block queue of few elements has room for few", "[history][replay]")
   CHECK(queue.front() == 1'000);
   CHECK(queue.blocks() == 0);
   CHECK(queue.capacity() <= 4);
+}
+
+TEST_CASE("blocks that have lost most of what they held are put together", "[history][replay]") {
+  std::mt19937 random(2);
+  BlockQueue<int, 128> queue;
+  for (int i = 0; i < 100'000; ++i) queue.push(no_mark) = i;
+  CHECK(queue.blocks() > 700);
+  const auto find = [&](int element) { return queue.first_not([element](int each) { return each < element; }); };
+  std::vector<int> all(100'000);
+  std::iota(all.begin(), all.end(), 0);
+  std::shuffle(all.begin(), all.end(), random);
+  std::size_t moves = 0;
+  while (all.size() > 1'000) {
+    const auto position = find(all.back());
+    REQUIRE(queue[position] == all.back());
+    if (queue.erase(position)) ++moves;
+    all.pop_back();
+  }
+  CHECK(queue.size() == 1'000);
+  CHECK(queue.blocks() < 1'000 / 32 + 2);
+  CHECK(moves < 800);  // no more than there were blocks
+  for (const int each : all) REQUIRE(queue[find(each)] == each);
+}
+
+TEST_CASE("the mark of a block is that of its greatest element or more", "[history][replay]") {
+  std::mt19937 random(3);
+  BlockQueue<std::pair<int, int>, 16, int> queue;
+  const auto mark_of = [](const std::pair<int, int>& each) { return each.second; };
+  for (int i = 0; i < 2'000; ++i) queue.push(mark_of) = {i, static_cast<int>(random() % 1'000'000)};
+  const auto check = [&](bool exactly) {
+    for (auto at = queue.begin(); at != queue.end();) {
+      const int* const mark = queue.mark(at);
+      if (mark == nullptr) {
+        CHECK(at.block == queue.blocks());
+        break;
+      }
+      REQUIRE(queue.block_begin(at) == at);
+      int greatest = 0;
+      const auto next = queue.block_after(at);
+      for (auto each = at; each != next; each = queue.after(each)) greatest = std::max(greatest, queue[each].second);
+      REQUIRE((exactly ? *mark == greatest : *mark >= greatest));
+      at = next;
+    }
+  };
+  check(true);
+  while (queue.size() > 300) {
+    const int number = static_cast<int>(random() % 2'000);
+    const auto at = queue.first_not([number](const auto& each) { return each.first < number; });
+    if (at != queue.end()) queue.erase(at);
+  }
+  check(false);
 }

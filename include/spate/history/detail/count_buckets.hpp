@@ -6,7 +6,6 @@
 // It has no lock: whoever owns it has one.
 #pragma once
 
-#include <array>
 #include <cstddef>
 
 #include <spate/history/detail/linked_items.hpp>
@@ -26,20 +25,6 @@ class CountBuckets {
   /// The first of those that have it; there must be one.
   Item& first_of_greatest() noexcept { return buckets_.back().front(); }
 
-  std::array<Item*, 3> following() noexcept {
-    std::array<Item*, 3> all{};
-    std::size_t bucket = buckets_.size() - 1;
-    Item* each = &buckets_[bucket].front();
-    for (Item*& one : all) {
-      each = each->next;
-      if (each == nullptr) {
-        if (bucket == 0 || buckets_[bucket - 1].empty()) return all;
-        each = &buckets_[--bucket].front();
-      }
-      one = each;
-    }
-    return all;
-  }
   /// Makes room for an item to count one more than `count`. Throws for want of memory.
   void reserve_above(std::size_t count) {
     if (count == buckets_.size()) buckets_.reserve_one();

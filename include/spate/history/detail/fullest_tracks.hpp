@@ -21,11 +21,14 @@ class FullestTracks {
  public:
   /// The one with the most entries; null when none has any. Of several, the one that has had so many the longest.
   MemoryTrack* by_count() noexcept { return by_count_.greatest() == 0 ? nullptr : &by_count_.first_of_greatest(); }
-  /// The same for bytes, when all that have entries were put in order.
-  MemoryTrack* by_bytes() noexcept { return by_bytes_.empty() ? nullptr : &by_bytes_.top(); }
+  /// The same for bytes, when all that have entries were put in order; there must be one.
+  MemoryTrack& by_bytes() noexcept { return by_bytes_.top(); }
 
-  /// What a track with one entry costs here; and all of them.
-  static constexpr std::size_t cost = 40;
+  /// Asks for the memory of those that come after the first by count, which was last used long ago. There must be one.
+  void prefetch_next() noexcept;
+
+  /// What a track with one entry costs here, at the most; and all of them.
+  static constexpr std::size_t cost = CountBuckets<MemoryTrack>::cost + 3 * sizeof(std::uint64_t);
   std::size_t bytes() const noexcept {
     return by_count_.greatest() * CountBuckets<MemoryTrack>::cost + by_bytes_.size() * ByBytes::cost;
   }

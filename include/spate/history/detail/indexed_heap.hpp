@@ -32,8 +32,6 @@ class IndexedHeap {
   /// Of the first item.
   const Key& top_key() const noexcept { return nodes_[0].key; }
   Item& top() const noexcept { return *nodes_[0].item; }
-  /// Any item: the one that costs the least to be removed.
-  Item& back() noexcept { return *nodes_.back().item; }
 
   /// Makes room for one more. Throws for want of memory.
   void reserve_one() { nodes_.reserve_one(); }

@@ -66,7 +66,8 @@ class KeptEntry {
     return kind_ == Kind::expiring ? expiring_->due : HistoryClock::time_point::max();
   }
 
-  void prefetch() const noexcept { __builtin_prefetch(expiring_); }
+  /// Asks for the memory that is needed to let it go.
+  void prefetch() const noexcept;
   /// Whether the event goes with it.
   bool is_last_holder() const noexcept { return shared() == nullptr || shared()->holders == 1; }
   /// What keeping the event costs, which others may hold as well; and how much of it this one is charged with.

@@ -129,11 +129,12 @@ class MemoryHistory {
   }
   void forget(MemoryTrack& track) noexcept;
 
-  // Goes back below the limits, with so many steps more than what `brought` took at the most; returns whether it is
-  // there. A step is a name that an event is kept for.
-  bool trim(std::size_t brought, Clock::time_point now) noexcept;
+  // All of these go back below one of the limits, or as far as `steps` go, of which they leave the rest; they return
+  // whether they are there. A step is a name that an event is kept for.
+  bool take_out_passed(std::size_t& steps, Clock::time_point now) noexcept;  // which has expired or is too old
   bool take_out_expired(std::size_t& steps, Clock::time_point now) noexcept;
   bool take_out_old(std::size_t& steps, Clock::time_point now) noexcept;
+  bool take_out_excess(std::size_t& steps) noexcept;
   bool take_out_too_many(std::size_t& steps) noexcept;
   bool take_out_too_large(std::size_t& steps) noexcept;
   // Puts some of the tracks into the order by bytes, if they are not all in it; returns whether there is memory for it.
@@ -146,8 +147,7 @@ class MemoryHistory {
 
   // ---- what is owed ----
 
-  // Goes back below the limits; returns the time when that takes more than this call. Then there may be entries that
-  // have expired, or are too old.
+  // Goes back below the limits; returns the time when there are still entries that have expired or are too old.
   std::optional<Clock::time_point> trim_before_reading();
 
   // Begins a merge of what is owed to `subscriber` after one sequence number and up to another. Returns what `fetch`

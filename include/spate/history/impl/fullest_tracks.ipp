@@ -2,9 +2,20 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/detail/prefetch.hpp>
 #include <spate/history/detail/fullest_tracks.hpp>
 
 namespace spate::detail {
+
+SPATE_DECL void FullestTracks::prefetch_next() noexcept {
+  const MemoryTrack* const second = by_count_.first_of_greatest().next;
+  if (second == nullptr) return;
+  second->entries.front().prefetch();
+  const MemoryTrack* const third = second->next;
+  if (third == nullptr) return;
+  detail::prefetch(&third->entries.front());
+  detail::prefetch(third->next);
+}
 
 SPATE_DECL void FullestTracks::reserve(const MemoryTrack& track) {
   by_count_.reserve_above(track.entries.size());

@@ -4,6 +4,7 @@
 #include <new>
 
 #include <spate/config.hpp>
+#include <spate/detail/prefetch.hpp>
 #include <spate/history/detail/kept_entry.hpp>
 
 namespace spate::detail {
@@ -34,6 +35,14 @@ SPATE_DECL const EncodedEvent& KeptEntry::event() const noexcept {
   if (kind_ == Kind::own) return own_;
   const SharedEvent* const others = shared();
   return others == nullptr ? expiring_->own : others->event;
+}
+
+SPATE_DECL void KeptEntry::prefetch() const noexcept {
+  switch (kind_) {
+    case Kind::own: detail::prefetch(own_.block().get()); break;
+    case Kind::shared: detail::prefetch(shared_); break;
+    case Kind::expiring: detail::prefetch(expiring_); break;
+  }
 }
 
 SPATE_DECL void KeptEntry::take(KeptEntry& other) noexcept {

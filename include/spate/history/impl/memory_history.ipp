@@ -36,6 +36,9 @@ SPATE_DECL void MemoryHistory::append(std::uint64_t sequence, const Audience& au
   begin();
   const bool expires_itself = expires(event);
   const Clock::time_point now = expires_itself || needs_time() ? now_() : Clock::time_point();
+  // What is over counts for nobody any more.
+  std::size_t steps = max_steps + std::max<std::size_t>(1, audience.names().size());
+  const bool all_passed = take_out_passed(steps, now);
   if (event.has_data() && is_too_large(audience, event)) {
     discard_at_once(sequence, audience);
   } else if (event.has_data()) {
@@ -43,7 +46,7 @@ SPATE_DECL void MemoryHistory::append(std::uint64_t sequence, const Audience& au
     keep(audience, {sequence, event, nullptr, now, expires_itself});
   }
   newest_ = sequence;
-  trim(std::max<std::size_t>(1, audience.names().size()), now);
+  if (all_passed) take_out_excess(steps);
 }
 
 SPATE_DECL std::uint64_t MemoryHistory::fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
@@ -284,11 +287,13 @@ SPATE_DECL void MemoryHistory::forget(MemoryTrack& track) noexcept {
   index_.forget(track);
 }
 
-SPATE_DECL bool MemoryHistory::trim(std::size_t brought, Clock::time_point now) noexcept {
+SPATE_DECL bool MemoryHistory::take_out_passed(std::size_t& steps, Clock::time_point now) noexcept {
   sweep();
-  std::size_t steps = max_steps + brought;
-  const bool is_there =
-      take_out_expired(steps, now) && take_out_old(steps, now) && take_out_too_many(steps) && take_out_too_large(steps);
+  return take_out_expired(steps, now) && take_out_old(steps, now);
+}
+
+SPATE_DECL bool MemoryHistory::take_out_excess(std::size_t& steps) noexcept {
+  const bool is_there = take_out_too_many(steps) && take_out_too_large(steps);
   limit_remembered();
   return is_there;
 }
@@ -330,6 +335,7 @@ SPATE_DECL bool MemoryHistory::take_out_old(std::size_t& steps, Clock::time_poin
 SPATE_DECL bool MemoryHistory::take_out_too_many(std::size_t& steps) noexcept {
   for (; size_ > limits_.max_events; --steps) {
     if (steps == 0) return false;
+    fullest_.prefetch_next();
     discard_oldest(*fullest_.by_count());
   }
   return true;
@@ -343,7 +349,7 @@ SPATE_DECL bool MemoryHistory::take_out_too_large(std::size_t& steps) noexcept {
     if (size_ == 1 && index_.remembers_any()) {
       forget(index_.remembered_longest());  // the newest event fits when it is alone
     } else if (all_ordered_) {
-      discard_oldest(*fullest_.by_bytes());
+      discard_oldest(fullest_.by_bytes());
     } else if (!order_some()) {
       discard_oldest(*fullest_.by_count());
     }
@@ -394,8 +400,10 @@ SPATE_DECL void MemoryHistory::sweep() noexcept {
 SPATE_DECL std::optional<HistoryClock::time_point> MemoryHistory::trim_before_reading() {
   begin();
   const Clock::time_point now = needs_time() ? now_() : Clock::time_point();
-  if (trim(0, now)) return std::nullopt;
-  return now;
+  std::size_t steps = max_steps;
+  if (!take_out_passed(steps, now)) return now;
+  take_out_excess(steps);
+  return std::nullopt;
 }
 
 SPATE_DECL std::uint64_t MemoryHistory::begin_merge(EntryMerge::Order order, const Subscriber& subscriber,
