@@ -79,8 +79,8 @@ class Emitter {
   ///
   /// An event without data (a comment, a reconnection time), or with `keep(false)`, is not kept and gets no id: it
   /// reaches the streams that are open and moves no client's position; without data it wakes no poll. A stream that is
-  /// still catching up gets it in its place, after what it is owed. Over a bus that relays it goes like the others; beside
-  /// one that keeps a log an event without data stays in this process.
+  /// still catching up gets it in its place, after what it is owed. Over a bus that relays it goes like the others;
+  /// beside one that keeps a log an event without data stays in this process.
   ///
   /// Throws       std::invalid_argument when `user` is empty, or the emitter gives ids and `event` has one of its own
   /// Lifetime     `event` is encoded before the call returns

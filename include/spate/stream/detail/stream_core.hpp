@@ -27,10 +27,10 @@
 #include <spate/connection/detail/framing.hpp>
 #include <spate/connection/detail/rendition.hpp>
 #include <spate/detail/lock.hpp>
+#include <spate/detail/prefetch.hpp>
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
-#include <spate/detail/prefetch.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/iframe_rendition.hpp>
