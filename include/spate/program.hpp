@@ -88,7 +88,8 @@ class Program {
 
   /// Starts `server`, says where it listens, and runs `io` until a signal has drained it. Returns the exit status.
   ///
-  /// The first line on standard output is "listening on http://ADDRESS:PORT", or "listening on unix:PATH".
+  /// The first line on standard output is "listening on http://ADDRESS:PORT", or "listening on unix:PATH": what
+  /// `Server::listens_on` says.
   /// Throws std::invalid_argument when `drain` is negative.
   int serve(asio::io_context& io, Server& server);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <string>

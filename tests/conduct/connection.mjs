@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import net from "node:net";
 import { once } from "node:events";
+import tls from "node:tls";
 import { within } from "../web/support/until.mjs";
 
 export class Connection {
-  /// Begins to connect to 127.0.0.1, from `address` if that is given.
-  constructor(port, address) {
+  /// Begins to connect to 127.0.0.1, from `address` if that is given; over TLS where `ca` says whom to trust.
+  constructor(port, address, ca) {
     this.received = ""; // not yet taken, a binary string
     this.ended = undefined; // "closed" or "reset"
     this.wake = () => {};
-    this.socket = net.connect({ port, host: "127.0.0.1", localAddress: address, noDelay: true });
+    const to = { port, host: "127.0.0.1", localAddress: address, noDelay: true };
+    this.socket = ca ? tls.connect({ ...to, ca, servername: "localhost" }) : net.connect(to);
     this.socket.setEncoding("latin1");
     this.socket.on("data", (bytes) => {
       this.received += bytes;
@@ -21,9 +23,9 @@ export class Connection {
     this.socket.on("close", () => this.finish("closed"));
   }
 
-  static async open(port) {
-    const connection = new Connection(port);
-    await within("a connection", once(connection.socket, "connect"));
+  static async open(port, { ca } = {}) {
+    const connection = new Connection(port, undefined, ca);
+    await within("a connection", once(connection.socket, ca ? "secureConnect" : "connect"));
     return connection;
   }
 

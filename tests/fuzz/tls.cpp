@@ -7,7 +7,6 @@
 //
 // OpenSSL's random numbers are its own, so that runs differ in what is encrypted, and in nothing else.
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,6 +15,7 @@
 
 #include <spate/tls/tls_src.hpp>
 #include "fuzz/fuzz.hpp"
+#include "fuzz/tls_handshake.hpp"
 #include "support/held_loop.hpp"
 #include "support/memory_transport.hpp"
 #include "support/tls_client.hpp"
@@ -26,19 +26,8 @@ using Handshake = detail::SecureTransport::Handshake;
 
 namespace {
 
-std::shared_ptr<detail::TlsCore> core() {
-  static const auto one = [] {
-    const TlsCertificate made = detail::make_self_signed();
-    TlsOptions options;
-    options.certificate = made.certificate;
-    options.key = made.key;
-    return std::make_shared<detail::TlsCore>(options);
-  }();
-  return one;
-}
-
 struct World {
-  World() : tls(loop.shard(), below, core(), {"http/1.1"}) {
+  World() : tls(loop.shard(), below, tls_core(), {"http/1.1"}) {
     below.connect();
     peer = tls.accept(0);
     peer.set_resident(detail::make_ref<detail::Resident>());
@@ -46,18 +35,6 @@ struct World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   ~World() { peer.close(); }
-
-  void shake_hands(TlsEngine& client) {
-    Handshake outcome = Handshake::under_way;
-    for (int round = 0; round < 8 && outcome == Handshake::under_way; ++round) {
-      client.shake_hands();
-      below.client().send(client.output());
-      outcome = tls.shake_hands(0);
-      client.input(below.client().take());
-    }
-    require(outcome == Handshake::done, "hands are shaken");
-    client.shake_hands();
-  }
 
   // Reads until nothing is left.
   std::string read(std::error_code& error) {
@@ -91,7 +68,7 @@ std::string outcome(const Pieces& pieces) {
 void take_garbage(std::string_view input) {
   World world;
   TlsEngine client;
-  world.shake_hands(client);
+  shake_hands(client, world.below, world.tls);
   for (const char c : input) {
     world.below.client().send({&c, 1});
     std::error_code error;
@@ -114,7 +91,7 @@ std::string text(std::size_t from, std::size_t size) {
 void play(std::string_view script) {
   World world;
   TlsEngine client({.max_version = script.size() % 2 == 0 ? TLS1_3_VERSION : TLS1_2_VERSION});
-  world.shake_hands(client);
+  shake_hands(client, world.below, world.tls);
   std::string to_server, to_client;  // encrypted, on its way
   std::size_t asked = 0, answered = 0, read_by_server = 0, read_by_client = 0;
   const auto deliver = [&](std::size_t most) {

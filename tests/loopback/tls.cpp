@@ -85,8 +85,10 @@ TEST_CASE("a server with a certificate answers over TLS 1.2 and 1.3, and over no
 }
 
 TEST_CASE("a server says that it speaks https", "[loopback][tls]") {
-  Server server(encrypted(TlsContext::self_signed(), 1));
-  CHECK(server.listens_on().rfind("https://", 0) == 0);
+  ServerOptions options = encrypted(TlsContext::self_signed(), 1);
+  CHECK(Server(options).listens_on().rfind("https://", 0) == 0);
+  options.address = "unix:/run/spate.sock";
+  CHECK(Server(options).listens_on() == "unix:/run/spate.sock with TLS");
 }
 
 TEST_CASE("who offers protocols of which the server speaks none is told so", "[loopback][tls]") {

@@ -41,6 +41,27 @@
 
 namespace spate::test {
 
+/// What the bytes of a connection go through on their way between the client and the memory: encryption, for example.
+class HeldCover {
+ public:
+  HeldCover() = default;
+  HeldCover(const HeldCover&) = delete;
+  HeldCover& operator=(const HeldCover&) = delete;
+  virtual ~HeldCover() = default;
+  /// The server's end, over `below`. The client may say some of `first` on the way, which it takes away.
+  virtual detail::Peer connect(detail::Shard& shard, MemoryTransport& below, std::string& first) = 0;
+  /// What the client writes to say `bytes`, one piece after the other.
+  virtual std::vector<std::string> to_server(std::string_view bytes) = 0;
+  /// What the client hears when it reads `bytes`.
+  virtual std::string to_client(std::string_view bytes) = 0;
+  /// What the client writes to say that it sends no more.
+  virtual std::string farewell() = 0;
+  /// Whether something has happened on the way, so that from there on nobody is understood.
+  virtual bool is_broken() const = 0;
+  /// Whether the client was told that nothing more comes.
+  virtual bool heard_end() const = 0;
+};
+
 class HeldHttp2 {
  public:
   /// What is like this about the connection, beside the server's options.
@@ -48,19 +69,28 @@ class HeldHttp2 {
     std::uint32_t max_streams = 256;
     std::uint32_t window = 65535;  // that the client gives each of its streams
     detail::ConnectionFacts facts = {};
-    std::string first = {};  // what the client says in place of its preface and settings
+    std::string first = {};      // what the client says in place of its preface and settings
+    HeldCover* cover = nullptr;  // if there is one; it outlives the connection
   };
 
   explicit HeldHttp2(ServerOptions options = {}) : HeldHttp2(std::move(options), Ways()) {}
   HeldHttp2(ServerOptions options, const Ways& ways)
-      : server_(detail::make_ref<detail::ServerCore>(std::move(options))), verdict_(loop_.shard().executor()) {
+      : server_(detail::make_ref<detail::ServerCore>(std::move(options))),
+        verdict_(loop_.shard().executor()),
+        cover_(ways.cover) {
     streams.reserve(64);  // so that no test loses what it was told for want of memory
     notes.reserve(64);
     verdict_.expires_at(asio::steady_timer::time_point::max());
     add_routes();
     connection_ = detail::make_ref<detail::Http2Connection>(
         loop_.shard_ref(), server_, server_->hosts_of(asio::ip::address_v4::loopback()), ways.facts, ways.max_streams);
-    connection_->start(transport_.connect(), ways.first.empty() ? HeldHttp2Client::hello(ways.window) : ways.first);
+    std::string first = ways.first.empty() ? HeldHttp2Client::hello(ways.window) : ways.first;
+    if (cover_ == nullptr) {
+      connection_->start(transport_.connect(), first);
+    } else {
+      connection_->start(cover_->connect(loop_.shard(), transport_, first), {});
+      say(first);
+    }
     turn();
   }
   HeldHttp2(const HeldHttp2&) = delete;
@@ -82,13 +112,24 @@ class HeldHttp2 {
 
   /// Sends `bytes`, and lets the loop do what there is to do.
   void say(std::string_view bytes) {
-    peer().send(bytes);
-    turn();
+    if (cover_ == nullptr) return write(bytes);
+    for (const std::string& piece : cover_->to_server(bytes)) write(piece);
+  }
+  /// The client ends its side.
+  void end() {
+    has_ended_ = true;
+    if (cover_ != nullptr) write(cover_->farewell());
+    peer().end();
+  }
+  /// The client reads what is there, at most so many bytes.
+  void hear(std::size_t most = MemoryTransport::unlimited) {
+    const std::string bytes = peer().take(most);
+    client.hear(cover_ == nullptr ? bytes : cover_->to_client(bytes));
   }
   void turn() {
     loop_.turn();
     while (reads && !peer().waiting().empty()) {
-      client.hear(peer().take());
+      hear();
       loop_.turn();
     }
   }
@@ -117,6 +158,10 @@ class HeldHttp2 {
 
   /// Whether the connection is over for its client: it was told why, and nothing more comes.
   bool has_left(std::uint32_t code) { return client.goodbye == code && peer().saw_end(); }
+  /// Whether the cover is broken, and whether the client was told of the end.
+  bool is_broken() const { return cover_ != nullptr && cover_->is_broken(); }
+  bool has_ended() const noexcept { return has_ended_; }  // the client
+  bool heard_end() { return cover_ == nullptr ? peer().saw_end() : cover_->heard_end(); }
 
   HeldHttp2Client client;
   std::vector<EventStream> streams;        // of /events, in their order
@@ -125,6 +170,11 @@ class HeldHttp2 {
   Texts notes;                             // what the program was told
 
  private:
+  void write(std::string_view bytes) {
+    peer().send(bytes);
+    turn();
+  }
+
   void add(const std::string& method, const char* pattern, detail::Handler handler, RouteOptions options = {}) {
     std::vector<std::string> methods{method};
     if (method == "GET") methods.emplace_back("HEAD");
@@ -187,6 +237,8 @@ class HeldHttp2 {
   asio::steady_timer verdict_;
   std::optional<Response> refusal_;
   bool asked_ = false;
+  bool has_ended_ = false;
+  HeldCover* const cover_;
   detail::Ref<detail::Http2Connection> connection_;
 };
 

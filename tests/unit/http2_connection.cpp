@@ -417,6 +417,36 @@ TEST_CASE("a body that comes behind its answer costs no room for others", "[http
   CHECK(65535 + one.client.room[0] > 200'000);
 }
 
+TEST_CASE("where bodies wait for each other the youngest is refused, and the others come whole",
+          "[http2][connection][body][limits]") {
+  ServerOptions options;
+  options.limits.max_body_bytes = 1000;
+  HeldHttp2 one(options);
+  one.say(H2::more_room(0, wide));
+  // All that the client may have on its way, in bodies none of which is whole.
+  const std::size_t window = 65535 + one.client.room[0];
+  const Stream last = 1 + 2 * static_cast<Stream>(window / 1000);
+  for (Stream stream = 1; stream < last; stream += 2) {
+    one.say(H2::post(stream, "/echo") + H2::data(stream, std::string(1000, 'x')));
+  }
+  one.say(H2::post(last, "/echo") + H2::get(last + 2, "/later"));
+  CHECK(one.client.at(last).status == 0);
+  one.say(H2::data(last, std::string(window % 1000, 'x')));
+  CHECK(one.client.at(last).status == 503);
+  CHECK_THAT(one.client.at(last).body, ContainsSubstring("too many bodies"));
+  CHECK(one.client.at(last).ended);
+  for (Stream stream = 1; stream < last; stream += 2) {
+    CHECK(one.client.at(stream).status == 0);
+    one.say(H2::data(stream, "", true));
+    CHECK(heard(one, stream) == "200 " + std::string(1000, 'x'));
+  }
+  one.pending->respond(Response::text(200, "late"));
+  one.turn();
+  CHECK(heard(one, last + 2) == "200 late");
+  CHECK(65535 + one.client.room[0] > window);
+  CHECK(lives(one));
+}
+
 // ---- answers that come later, or in pieces ----
 
 TEST_CASE("an answer may come later, and keeps no other waiting", "[http2][connection][pending]") {
@@ -1150,6 +1180,18 @@ TEST_CASE("a block of header fields is no larger than a server bears", "[http2][
       ++sent;
     }
     CHECK(one.has_left(NGHTTP2_ENHANCE_YOUR_CALM));
+    CHECK(sent <= 27);
+  }
+  SECTION("nor one of which nothing can be unpacked, whether or not nghttp2 counts its frames") {
+    const std::string sizes(10'000, '\x20');  // of the table, which may change before the first field (RFC 7541 4.2)
+    HeldHttp2 other;
+    other.say(H2::frame(NGHTTP2_HEADERS, H2::end_stream, 1, sizes));
+    int sent = 0;
+    while (!other.client.goodbye && sent < 100) {
+      other.say(H2::frame(NGHTTP2_CONTINUATION, 0, 1, sizes));
+      ++sent;
+    }
+    CHECK(other.has_left(NGHTTP2_ENHANCE_YOUR_CALM));
     CHECK(sent <= 27);
   }
 }

@@ -260,6 +260,41 @@ TEST_CASE("a stream that is refused is reset, and nothing more is told of it", "
   CHECK(framed.notes() == "3 request\n3 :path=/x\n3 a=b\n3 head alone\n3 whole\n");
 }
 
+TEST_CASE("an answer for which its stream does not wait any more is passed over", "[http2][framing]") {
+  Framed framed;
+  framed.take(H2::hello() + H2::post(1, "/x"));
+  framed.notes();
+  SECTION("the client has taken it back: nothing more is sent on it (RFC 9113 6.4)") {
+    framed.framing.put_head(1, 200, {}, Body::follows);
+    framed.framing.take(H2::reset(1));
+    framed.put();
+    CHECK_FALSE(framed.client.at(1).reset);
+  }
+  SECTION("the server has: the client hears why") {
+    framed.framing.reset(1, NGHTTP2_CANCEL);
+    framed.framing.put_head(1, 200, {}, Body::follows);
+    framed.put();
+    CHECK(framed.client.at(1).reset == NGHTTP2_CANCEL);
+  }
+  CHECK(framed.client.at(1).status == 0);
+  CHECK(framed.notes() == "1 over 8\n");
+  framed.take(H2::get(3, "/x"));
+  CHECK(framed.notes() == "3 request\n3 :path=/x\n3 head alone\n3 whole\n");
+}
+
+TEST_CASE("a stream whose head cannot be sent is reset, so that nobody waits for it", "[http2][framing]") {
+  Framed framed;
+  framed.take(H2::hello() + H2::post(1, "/x"));
+  framed.notes();
+  framed.framing.put_head(1, 200, {}, Body::none);
+  framed.framing.put_head(1, 200, {}, Body::follows);  // behind the end
+  framed.put();
+  CHECK(framed.client.at(1).ended);
+  CHECK(framed.client.at(1).reset == NGHTTP2_INTERNAL_ERROR);
+  CHECK(framed.notes() == "1 answered\n1 over 2\n");
+  CHECK_FALSE(framed.framing.is_over());
+}
+
 TEST_CASE("how many streams there may be is told, and is the user's to hold", "[http2][framing]") {
   Framed framed({.max_streams = 2, .max_header_bytes = 1234, .window = 100'000});
   framed.take(H2::hello() + H2::frame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0));

@@ -362,6 +362,24 @@ TEST_CASE("nobody shakes hands a second time") {
   CHECK_THROWS_WITH(pair.client.read(), Catch::Matchers::ContainsSubstring("no renegotiation"));
 }
 
+// OpenSSL forgets a refusal that the socket does not take, and the client could decrypt nothing behind it.
+TEST_CASE("who asks to shake hands again and reads nothing loses the connection") {
+  Pair pair({.max_version = TLS1_2_VERSION});
+  pair.shake_hands();
+  std::error_code error;
+  pair.below.client().limit_room(100);
+  CHECK(pair.write(some_text(1000), error) == 999);
+  REQUIRE(error == asio::error::would_block);
+  REQUIRE(SSL_renegotiate(pair.client.native()) == 1);
+  pair.client.shake_hands();
+  pair.below.client().send(pair.client.output());
+  CHECK(pair.read(error).empty());
+  CHECK(error == std::errc::protocol_error);
+  CHECK(pair.write("lost", error) == 0);
+  CHECK(error == std::errc::protocol_error);
+  CHECK(pair.peer.unacknowledged() == pair.below.client().waiting().size());
+}
+
 TEST_CASE("who does not encrypt is recognised by the first byte") {
   Pair pair;
   pair.below.client().send("GET / HTTP/1.1\r\n\r\n");

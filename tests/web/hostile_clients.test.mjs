@@ -22,7 +22,7 @@ describe("hostile clients", { timeout: 240_000 }, () => {
     hub = await start_hub(...options);
     bystander = await Bystander.start(hub);
     // Connections of the bystander's sends stay as they are kept alive: one more or less is no leak.
-    await until("the bystander to be served", () => bystander.sent > 5);
+    await bystander.until_served(6);
     before = descriptors(hub.program.pid);
   };
   /// That everything was given back: descriptors, users, streams.

@@ -16,7 +16,7 @@ const run_hub = (...options) => start(process.env.HUB, ["--address", `unix:${pat
 async function start_hub(...options) {
   const hub = run_hub(...options);
   const [, where] = await hub.printed(/^listening on (.*)\n/);
-  assert.equal(where, `unix:${path}`);
+  assert.equal(where, `unix:${path}` + (options.includes("--tls-self-signed") ? " with TLS" : ""));
   return hub;
 }
 
@@ -79,6 +79,16 @@ describe("the hub on a Unix socket", { timeout: 120_000 }, () => {
     const guarded = await started("--publish-token", "secret");
     assert.equal(await status_for("hub.example.test"), 200);
     await guarded.stop("SIGTERM");
+  });
+
+  test("it may speak TLS, and says so", async () => {
+    const hub = await started("--tls-self-signed");
+    const { status, body } = await answer("--insecure", "https://localhost/healthz");
+    assert.deepEqual([status, body], [200, "ok"]);
+    const plain = await answer("http://localhost/healthz");
+    assert.equal(plain.status, 400);
+    assert.match(plain.body, /TLS/);
+    assert.equal(await hub.stop("SIGTERM"), 0);
   });
 
   test("nginx in front passes events on, and its connections count as nobody's", async () => {

@@ -49,6 +49,10 @@ class MemoryReplayStore final : public ReplayStore {
   SPATE_DECL std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                                  std::vector<StoredEvent>& events) override;
 
+  SPATE_DECL void fetch_newest(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
+                               std::vector<StoredEvent>& events) override;
+
+  SPATE_DECL std::uint64_t discarded(const Subscriber& subscriber) override;
   SPATE_DECL std::optional<std::uint64_t> fetch_sequences(const Subscriber& subscriber, std::uint64_t after,
                                                           std::size_t max_bytes,
                                                           std::vector<std::uint64_t>& sequences) override;

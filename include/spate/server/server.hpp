@@ -142,7 +142,8 @@ class Server {
   /// Where it listens; after `start`. A Unix socket has neither.
   std::uint16_t port() const;
   asio::ip::tcp::endpoint local_endpoint() const;
-  /// The same for people: "http://127.0.0.1:8080", or "unix:/run/spate.sock".
+  /// The same for people: "http://127.0.0.1:8080" or "unix:/run/spate.sock"; where it encrypts,
+  /// "https://127.0.0.1:8080" or "unix:/run/spate.sock with TLS".
   std::string listens_on() const;
 
   /// One of its loops; empty once it has stopped.

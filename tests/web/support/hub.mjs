@@ -29,6 +29,9 @@ export async function start_hub_on_small_disk(kibibytes, ...options) {
   return hub;
 }
 
+/// One that somebody else has started, to ask it; `ca` says whom to trust where it speaks TLS.
+export const hub_at = (url, ca) => (ca ? new TlsHub(undefined, url, ca) : new Hub(undefined, url));
+
 /// Runs the hub, whatever becomes of it.
 export function run_hub(...options) {
   assert.ok(process.env.HUB, "set HUB to the hub's executable");

@@ -1,27 +1,31 @@
 // MemoryHistory: what a MemoryReplayStore keeps.
+//
+// Each audience has a track, a queue of its own. When there is too much in all, the fullest track loses its oldest
+// entry (FullestTracks). An event to several users or topics stands in the track of each, and is one event as long as
+// it stands in any of them. Entries that expire at a time of their own stand in a heap of these times, and are taken
+// out of the middle of their tracks.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <charconv>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
-#include <stdexcept>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include <spate/config.hpp>
-#include <spate/history/detail/block_queue.hpp>
+#include <spate/history/detail/entry_merge.hpp>
+#include <spate/history/detail/fullest_tracks.hpp>
+#include <spate/history/detail/indexed_heap.hpp>
+#include <spate/history/detail/kept_entry.hpp>
+#include <spate/history/detail/memory_track.hpp>
 #include <spate/history/detail/process_mark.hpp>
-#include <spate/history/detail/split_table.hpp>
-#include <spate/history/detail/watermarks.hpp>
+#include <spate/history/detail/sequence_times.hpp>
+#include <spate/history/detail/track_index.hpp>
 #include <spate/history/replay_limits.hpp>
 #include <spate/history/replay_store.hpp>
 
@@ -30,7 +34,7 @@ namespace spate::detail {
 /// What the members of the store do is said at ReplayStore and MemoryReplayStore. Threads: the Emitter's lock.
 class MemoryHistory {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = HistoryClock;
 
   MemoryHistory(const ReplayLimits& limits, std::function<Clock::time_point()> now);
 
@@ -41,70 +45,39 @@ class MemoryHistory {
 
   std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events);
-
-  std::optional<std::uint64_t> fetch_sequences(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
-                                               std::vector<std::uint64_t>& sequences);
+  void fetch_newest(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
+                    std::vector<StoredEvent>& events);
+  std::uint64_t fetch_sequences(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
+                                std::vector<std::uint64_t>& sequences);
+  std::uint64_t discarded(const Subscriber& subscriber);
 
   bool restart(std::string_view epoch);
 
   void skip(std::uint64_t sequence);
 
-  std::size_t size() const noexcept { return records_.size(); }
-  std::size_t bytes() const noexcept { return bytes_ - remembered_bytes_; }
+  std::size_t size() const noexcept { return size_; }
+  std::size_t bytes() const noexcept { return all_bytes() - index_.remembered_bytes(); }
 
  private:
-  static constexpr std::size_t numbers_in_block = 64;
-  using Numbers = BlockQueue<std::uint64_t, numbers_in_block>;
-  struct Track;
+  using Ages = IndexedHeap<std::uint64_t, MemoryTrack, &MemoryTrack::place_by_age>;
+  using Expiries = IndexedHeap<Clock::time_point, ExpiringEvent, &ExpiringEvent::place>;
 
-  // The kept events of one user, of one group, or of everybody, by the number of their record.
-  struct Track {
-    Numbers numbers;
-    std::uint64_t discarded = 0;        // the sequence number of the newest one, kept before or not
-    const std::string* name = nullptr;  // the key in its map; null for everybody
-    bool is_group = false;
-    // Among those without kept events.
-    Track* emptied_before = nullptr;
-    Track* emptied_behind = nullptr;
-
-    bool empty() const noexcept { return numbers.empty(); }
-    // The place of the first number that is not less.
-    std::size_t first_from(std::uint64_t number) const {
-      return numbers.count_before([number](std::uint64_t each) { return each < number; });
-    }
+  // An event on its way into its tracks.
+  struct Arrival {
+    std::uint64_t sequence;
+    const EncodedEvent& event;
+    SharedEvent* shared;  // null when it is for one track
+    Clock::time_point now;
+    bool expires;  // at a time of its own
   };
-
-  using Tracks = SplitTable<std::unordered_map<std::string, Track, NameHash, SameName>>;
-
-  struct Record {
-    EncodedEvent event;
-    std::uint32_t size = 0;  // of its bytes; kept here, where it is asked for without reading the event
-    Clock::time_point at;
-    std::uint64_t sequence = 0;
-    Track* track = nullptr;      // of a single audience
-    std::vector<Track*> tracks;  // of a set of users
-  };
-
-  using Records = BlockQueue<Record, 128>;
 
   // What is to be destroyed of a history that is no more, some of it with each call.
   struct Remains {
-    Records records;
-    Tracks users;
-    Tracks groups;
-    Track everybody;
-  };
-
-  // Of one length.
-  struct Prefixes {
-    std::size_t groups = 0;  // that have a track
-    bool forgotten = false;  // of some that have none any more, something was discarded
-  };
-
-  struct Run {
-    const Numbers* numbers;
-    std::size_t at;
-    std::uint64_t number;  // there
+    TrackIndex::Tables tables;
+    Entries everybody;
+    FullestTracks fullest;
+    Ages ages;
+    Expiries expiries;
   };
 
   std::string make_epoch() const;
@@ -114,151 +87,85 @@ class MemoryHistory {
     if (process_.forked()) const_cast<MemoryHistory*>(this)->restart(make_epoch());
   }
 
-  static constexpr std::size_t places_within(std::size_t bytes) noexcept {
-    return std::min<std::size_t>(bytes / 512, 32 * 1024);
+  bool needs_time() const noexcept { return limits_.max_age.count() > 0 || !expiries_.empty(); }
+  // Whether an event of its own time to expire does so before it is too old.
+  bool expires(const EncodedEvent& event) const noexcept {
+    return event.kept_for().count() > 0 && (limits_.max_age.count() == 0 || event.kept_for() <= limits_.max_age);
   }
 
   // ---- what things cost ----
 
-  // A piece of memory, with what a common allocator adds to it.
-  static constexpr std::size_t allocated(std::size_t bytes) noexcept {
-    constexpr std::size_t header = sizeof(std::size_t), grain = 16, least = 32;
-    return std::max(least, (bytes + header + grain - 1) / grain * grain);
+  static constexpr std::size_t cost_of_expiry = allocated(sizeof(ExpiringEvent)) + Expiries::cost;
+  static std::size_t cost_of(const Entries& entries) noexcept;
+  // Whether all that keeping it takes would be more than may be kept in all.
+  bool is_too_large(const Audience& audience, const EncodedEvent& event);
+  std::size_t all_bytes() const noexcept {
+    return bytes_ + index_.bytes() + fullest_.bytes() + ages_.size() * Ages::cost + expiries_.size() * cost_of_expiry;
   }
-  static std::size_t cost_of(const Numbers& numbers) noexcept {
-    return cost_of_numbers(numbers.full_blocks(), numbers.capacity());
-  }
-  static std::size_t cost_of_numbers(std::size_t full, std::size_t capacity) noexcept;
-  // Without its numbers: a node of the map, its place in the table, and a name that does not fit into the node.
-  static std::size_t cost_of_track(std::string_view name) noexcept;
-  static std::size_t cost_of(const EncodedEvent& event) noexcept {
-    return sizeof(Record) + sizeof(void*) + allocated(event.footprint());
-  }
-
-  // What keeping `event` will cost. Of one name it is taken for granted that nothing is kept for it yet.
-  std::size_t cost_of(const Audience& audience, const EncodedEvent& event) const;
 
   // ---- keeping ----
 
-  void keep(std::uint64_t sequence, const Audience& audience, const EncodedEvent& event);
+  static MemoryTrackKind kind_of(const Audience& audience) noexcept;
 
-  // Throws before it changes anything, or not at all; so do the two below it.
-  Track& track(Tracks& tracks, std::string_view name);
-
-  void push(Track& of, std::uint64_t number);
-
-  // Puts `number` into the tracks of `audience`, and these into `record`.
-  void enter(Record& record, std::uint64_t number, const Audience& audience);
-
-  void take_back(const Record& record, std::uint64_t number) noexcept;
-
-  static std::size_t cost_of(const Record& record) noexcept;
-
-  // ---- remembering what is not kept ----
+  // All of it throws before it changes anything, or not at all.
+  void keep(const Audience& audience, const Arrival& arrival);
+  void keep_shared(MemoryTrackKind kind, std::span<const std::string> names, Arrival arrival);
+  void enter(MemoryTrack& track, const Arrival& arrival);
 
   // An event that is larger than all that may be kept: its audience alone misses it.
   void discard_at_once(std::uint64_t sequence, const Audience& audience);
+  void discard_at_once(std::uint64_t sequence, MemoryTrackKind kind, std::string_view name);
 
-  void discard_at_once(std::uint64_t sequence, Tracks& tracks, std::string_view name);
+  // ---- letting go ----
 
-  void know_length(std::size_t length) {
-    if (prefixes_.size() <= length) prefixes_.resize(length + 1);
+  // Takes an entry out, as if it had never come: that is no gap. Returns the steps that it took. The track may be
+  // destroyed.
+  std::size_t remove(MemoryTrack& track, Entries::Position position) noexcept;
+  // Takes out the oldest entry, which may be a gap.
+  void discard_oldest(MemoryTrack& track) noexcept;
+  void hold_to_limit(MemoryTrack& track) noexcept {
+    const std::size_t limit = limits_.max_events_per_audience;
+    if (limit > 0 && track.entries.size() > limit) discard_oldest(track);
   }
+  void forget(MemoryTrack& track) noexcept;
 
-  // Notes what was discarded of one that has no track any more.
-  void forget(std::string_view name, bool is_group, std::uint64_t sequence) noexcept;
-
-  bool has_room_to_remember(std::size_t cost) const noexcept {
-    return remembered_ < limits_.max_remembered && remembered_bytes_ + cost <= limits_.max_bytes / 8;
-  }
-
-  // Puts `of`, for which nothing is kept, after the others of its kind.
-  void remember(Track& of) noexcept;
-
-  void no_longer_remember(Track& of) noexcept;
-
-  // The number of the first record whose sequence number is greater than `after`.
-  std::uint64_t first_after(std::uint64_t after) const {
-    return first_ + records_.count_before([after](const Record& record) { return record.sequence <= after; });
-  }
-  // The number of the first record that is not too old.
-  std::uint64_t first_of_age() const;
-  const Record& record(std::uint64_t number) const { return records_[static_cast<std::size_t>(number - first_)]; }
-
-  // Visits the records that `fetch` speaks of, in its order, and returns what it does.
-  template <typename Visit>
-  std::uint64_t for_each_owed(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes, Visit&& visit) {
-    const std::string_view user = subscriber.user;
-    begin();
-    // What is too old counts as discarded, though it may be here yet.
-    const std::uint64_t of_age = trim(0) ? first_ : first_of_age();
-    std::uint64_t discarded = std::max(forgotten_, forgotten_of(user));
-    runs_.clear();
-    const std::uint64_t first = std::max(first_after(after), of_age);
-    for_each_track(user, [&](const Track& of) {
-      discarded = std::max(discarded, of.discarded);
-      if (of_age > first_) {
-        if (const std::size_t old = of.first_from(of_age); old > 0) {
-          discarded = std::max(discarded, record(of.numbers[old - 1]).sequence);
-        }
-      }
-      const std::size_t at = of.first_from(first);
-      if (at < of.numbers.size()) runs_.push_back({&of.numbers, at, of.numbers[at]});
-    });
-    const auto earlier = [](const Run& a, const Run& b) { return a.number < b.number; };
-    // A merge of a few sorted runs; an event to a set of users stands in one of them once, so none comes twice.
-    std::size_t bytes = 0;
-    while (!runs_.empty()) {
-      const auto next = std::min_element(runs_.begin(), runs_.end(), earlier);
-      const Record& found = record(next->number);
-      if (bytes > 0 && bytes + found.size > max_bytes) break;
-      bytes += found.size;
-      visit(found);
-      if (++next->at < next->numbers->size()) {
-        next->number = (*next->numbers)[next->at];
-      } else {
-        *next = runs_.back();
-        runs_.pop_back();
-      }
-    }
-    return discarded;
-  }
-
-  std::uint64_t forgotten_of(std::string_view user) const noexcept;
-
-  template <typename Visit>
-  void for_each_track(std::string_view user, Visit&& visit) {
-    if (const auto* own = users_.find(user)) visit(own->second);
-    for (std::size_t size = 0; size <= user.size() && size < prefixes_.size(); ++size) {
-      if (prefixes_[size].groups == 0) continue;
-      if (const auto* group = groups_.find(user.substr(0, size))) visit(group->second);
-    }
-    visit(everybody_);
-  }
-
-  bool too_old(const Record& record, Clock::time_point now) const;
-
-  static std::size_t work_of(const Audience& audience) {
-    return audience.kind() == Audience::Kind::users ? 1 + audience.names().size() : 1;
-  }
-
-  // Goes back below the limits, with so many steps more than what `brought` took at the most; returns whether it is
-  // there. A step is a name that an event is kept for.
-  bool trim(std::size_t brought);
-
+  // All of these go back below one of the limits, or as far as `steps` go, of which they leave the rest; they return
+  // whether they are there. A step is a name that an event is kept for.
+  bool take_out_passed(std::size_t& steps, Clock::time_point now) noexcept;  // which has expired or is too old
+  bool take_out_expired(std::size_t& steps, Clock::time_point now) noexcept;
+  bool take_out_old(std::size_t& steps, Clock::time_point now) noexcept;
+  bool take_out_excess(std::size_t& steps) noexcept;
+  bool take_out_too_many(std::size_t& steps) noexcept;
+  bool take_out_too_large(std::size_t& steps) noexcept;
+  // Puts some of the tracks into the order by bytes, if they are not all in it; returns whether there is memory for it.
+  bool order_some() noexcept;
   void limit_remembered() noexcept {
-    while (remembered_ > limits_.max_remembered || remembered_bytes_ > limits_.max_bytes / 8) forget(*oldest_emptied_);
+    while (index_.remembers_too_many()) forget(index_.remembered_longest());
   }
-
   // Destroys some of what remains of the histories before.
   void sweep() noexcept;
 
-  // Returns the steps that it took.
-  std::size_t discard_oldest();
+  // ---- what is owed ----
 
-  void discard(Track& of, std::uint64_t sequence);
+  // Goes back below the limits; returns the time when there are still entries that have expired or are too old.
+  std::optional<Clock::time_point> trim_before_reading();
 
-  void forget(Track& of) noexcept;
+  // Begins a merge of what is owed to `subscriber` after one sequence number and up to another. Returns what `fetch`
+  // does.
+  std::uint64_t begin_merge(EntryMerge::Order order, const Subscriber& subscriber, std::uint64_t after,
+                            std::uint64_t up_to);
+  // The newest entry that counts as discarded because it is too old, though it is here yet; 0 when there is none.
+  std::uint64_t newest_too_old(const Entries& entries) const noexcept;
+  // Visits entries of the merge: one, and no more than `max_bytes` otherwise.
+  template <typename Visit>
+  void visit_merged(std::size_t max_bytes, Visit&& visit) {
+    std::size_t bytes = 0;
+    for (; const KeptEntry* entry = merge_.entry(); merge_.next()) {
+      if (bytes > 0 && bytes + entry->size() > max_bytes) break;
+      bytes += entry->size();
+      visit(*entry);
+    }
+  }
 
   static constexpr std::size_t max_steps = 256;
 
@@ -266,24 +173,20 @@ class MemoryHistory {
   const std::function<Clock::time_point()> now_;
   std::string epoch_;
   std::uint64_t newest_ = 0;
-  Records records_;          // numbered without holes, unlike sequence numbers, so that one is found by its number
-  std::uint64_t first_ = 0;  // the number of records_.front()
-  std::size_t bytes_ = 0;    // what all of it costs
-  Tracks users_;
-  Tracks groups_;
-  Track everybody_;
-  std::vector<Prefixes> prefixes_;  // of groups, by length
-  // Named tracks without kept events, the one that lost its last the longest ago first.
-  Track* oldest_emptied_ = nullptr;
-  Track* newest_emptied_ = nullptr;
-  std::size_t remembered_ = 0;  // so many
-  std::size_t remembered_bytes_ = 0;
-  // Of users and groups whose tracks are gone, and of everybody: up to where something may have been discarded.
-  Watermarks forgotten_users_;
-  Watermarks forgotten_groups_;
-  std::uint64_t forgotten_ = 0;
+  std::uint64_t forgotten_ = 0;  // up to where something may have been discarded for anybody
+  std::size_t size_ = 0;         // events
+  std::size_t bytes_ = 0;        // what these and the entries of the tracks cost
+  TrackIndex index_;
+  FullestTracks fullest_;
+  std::size_t ordered_parts_ = 0;  // of the index, in the order by bytes
+  bool all_ordered_ = false;       // by bytes
+  // With a limit of age: what is too old, and tracks by their oldest entry, or one that was before it.
+  SequenceTimes times_;
+  std::uint64_t too_old_ = 0;  // the greatest sequence number that is
+  Ages ages_;
+  Expiries expiries_;  // of the entries that have a time of their own
   ProcessMark process_;
-  std::vector<Run> runs_;       // of one fetch; kept for its capacity
+  EntryMerge merge_;
   std::list<Remains> remains_;  // oldest first
 };
 

@@ -118,6 +118,14 @@ class SplitTable {
     --size_;
   }
 
+  /// What it is made of: so many parts, each of which holds no more than some hundred. What becomes too much for one
+  /// goes to a new one, which is the last.
+  std::size_t parts() const noexcept { return parts_.size(); }
+  template <typename Visit>
+  void for_each_in(std::size_t part, Visit&& visit) {
+    for (Element& each : parts_[part].table) visit(each);
+  }
+
   /// Destroys some of the elements, no more than a part has; returns whether there were any parts left. Then there is
   /// nothing to do with the others but to destroy them as well.
   bool erase_some() noexcept {

@@ -42,6 +42,15 @@ SPATE_DECL std::optional<std::uint64_t> MemoryReplayStore::fetch_sequences(const
   return history_->fetch_sequences(subscriber, after, max_bytes, sequences);
 }
 
+SPATE_DECL void MemoryReplayStore::fetch_newest(const Subscriber& subscriber, std::uint64_t before,
+                                                std::size_t max_bytes, std::vector<StoredEvent>& events) {
+  history_->fetch_newest(subscriber, before, max_bytes, events);
+}
+
+SPATE_DECL std::uint64_t MemoryReplayStore::discarded(const Subscriber& subscriber) {
+  return history_->discarded(subscriber);
+}
+
 SPATE_DECL bool MemoryReplayStore::restart(std::string_view epoch) {
   return history_->restart(epoch);
 }

@@ -94,9 +94,11 @@ struct Http2Framing::Callbacks {
     return 0;
   }
 
-  // It was too large, or its stream has gone meanwhile.
-  static int frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int, void*) {
-    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+  // The head of an answer cannot be sent. Where its stream has gone meanwhile nothing follows (RFC 9113 6.4); otherwise
+  // nobody would end it.
+  static int frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame, int why, void*) {
+    const bool gone = why == NGHTTP2_ERR_STREAM_CLOSED || why == NGHTTP2_ERR_STREAM_CLOSING;
+    if (gone || frame->hd.type != NGHTTP2_HEADERS) return 0;
     const int failed =
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
     return nghttp2_is_fatal(failed) != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;

@@ -139,9 +139,10 @@ SPATE_DECL void ServerImpl::listen_by_tcp(SocketAcceptor& acceptor) {
 }
 
 SPATE_DECL std::string ServerImpl::listens_on() const {
-  if (unix_path_of(core_->options.address)) return core_->options.address;
+  const bool encrypted = core_->options.tls != nullptr;
+  if (unix_path_of(core_->options.address)) return core_->options.address + (encrypted ? " with TLS" : "");
   std::ostringstream text;
-  text << (core_->options.tls ? "https://" : "http://") << endpoint_;
+  text << (encrypted ? "https://" : "http://") << endpoint_;
   return text.str();
 }
 

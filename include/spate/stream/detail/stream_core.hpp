@@ -30,7 +30,7 @@
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
-#include <spate/loop/detail/prefetch.hpp>
+#include <spate/detail/prefetch.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/iframe_rendition.hpp>

@@ -80,9 +80,12 @@ class TlsConnection final : public Resident {
   // records or of alerts. (RFC 8446 4.6.3)
   static constexpr std::uint32_t max_without_data = 17 * 1024;
 
+  // Handshakes that a client of TLS 1.2 may ask for besides the first, all of which are refused.
+  static constexpr std::uint8_t max_refusals = 8;
+
   enum class Writes : std::uint8_t {
     at_once,      // data, or the end: what the socket refuses is kept
-    if_possible,  // what comes of reading: refused while something is kept
+    if_possible,  // what comes of reading: refused while something is kept, or the end of the connection
     later,        // a flight of the handshake: kept, and written whole when OpenSSL has made it
   };
 
@@ -96,6 +99,8 @@ class TlsConnection final : public Resident {
   int attempt(Writes writes, Call call);
 
   void set_bio();
+  // Whether what comes of reading may be written now.
+  bool may_answer();
   // Reads for OpenSSL; would_block and all other errors are left in `socket_error_`.
   std::size_t read_below(char* data, std::size_t size);
   bool write_below(const char* data, std::size_t size);
@@ -122,6 +127,7 @@ class TlsConnection final : public Resident {
   std::uint32_t without_data_ = 0;  // bytes that have come
   Writes writes_ = Writes::at_once;
   std::uint8_t owed_ = 0;      // bytes of the resident's that were encrypted and reported as not taken
+  std::uint8_t refusals_ = 0;  // of another handshake
   bool blocked_ = false;       // the socket has refused what is kept
   bool read_waits_ = false;    // for what is kept to leave
   bool ends_output_ = false;   // when what is kept has left

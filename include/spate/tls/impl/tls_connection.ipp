@@ -280,12 +280,27 @@ SPATE_DECL int TlsConnection::bio_read(BIO* bio, char* data, std::size_t size, s
 SPATE_DECL int TlsConnection::bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* count) {
   TlsConnection& self = *static_cast<TlsConnection*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  if (self.writes_ == Writes::if_possible && self.blocked_) {
+  if (self.writes_ == Writes::if_possible && !self.may_answer()) {
     BIO_set_retry_write(bio);
     return -1;
   }
+  if (self.failure_) return -1;
   *count = size;
   return self.write_below(data, size) ? 1 : -1;
+}
+
+// With TLS 1.2 what comes of reading is the refusal of another handshake. When that finds no place OpenSSL goes on
+// without it, and the client could decrypt nothing behind it; and whoever asks again and again has the server work for
+// nothing.
+SPATE_DECL bool TlsConnection::may_answer() {
+  if (SSL_version(ssl_.get()) == TLS1_3_VERSION) return !blocked_;
+  if (!blocked_ && refusals_ < max_refusals) {
+    ++refusals_;
+    return true;
+  }
+  fail(std::make_error_code(std::errc::protocol_error));
+  SSL_set_shutdown(ssl_.get(), SSL_RECEIVED_SHUTDOWN);  // what came with it OpenSSL throws away, unread
+  return false;
 }
 
 SPATE_DECL long TlsConnection::bio_control(BIO* bio, int command, long, void*) {

@@ -11,5 +11,5 @@ SPATE_DECL void prefetch(const void* address) noexcept;
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)
-#include <spate/loop/impl/prefetch.ipp>
+#include <spate/detail/impl/prefetch.ipp>
 #endif
