@@ -326,23 +326,22 @@ TEST_CASE("a stream that joins late again and again gets all else once and in or
   });
   std::thread sending([&] {
     for (int i = 0; i < count; ++i) {
-      if (i % 3 == 0) {
-        stream.send(Event(std::to_string(i)));
-      } else {
-        i % 3 == 1 ? hub.emitter.broadcast(Event(std::to_string(i)))
-                   : hub.emitter.send("anna", Event(std::to_string(i)));
-      }
+      const std::string number = std::to_string(i);
+      stream.send(Event(number).name("direct"));
+      i % 2 == 0 ? hub.emitter.broadcast(Event(number)) : hub.emitter.send("anna", Event(number));
     }
   });
-  int next = 0;
-  while (next < count) {
+  int direct = 0, next = 0;
+  while (direct < count || next < count) {
     const DecodedEvent event = anna.next();
     if (event.name == "red") continue;
-    if (event.data != std::to_string(next)) break;
-    ++next;
+    int& expected = event.name == "direct" ? direct : next;
+    if (event.data != std::to_string(expected)) break;
+    ++expected;
   }
   done = true;
   joining.join();
   sending.join();
+  CHECK(direct == count);
   CHECK(next == count);
 }
