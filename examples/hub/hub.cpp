@@ -259,7 +259,9 @@ class Hub {
           const TopicChange change = topic_change(request);
           if (listens_to_presence(change.join)) presence_.before([] {});
           spate::ChangeReport report;
-          for (const std::string& topic : change.leave) report = emitter_.leave(name, topic, scope(request));
+          for (const std::string& topic : change.leave) {
+            if (!report.error) report = emitter_.leave(name, topic, scope(request));
+          }
           for (const std::string& topic : change.join) {
             if (!report.error) report = emitter_.join(name, topic, scope(request));
           }

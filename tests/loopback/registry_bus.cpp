@@ -1,11 +1,14 @@
 // An emitter beside a bus: what is delivered when, where a stream resumes, and what it is told.
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <asio/post.hpp>
 
 #include <spate/cluster/in_process_bus.hpp>
 #include <spate/registry/emitter.hpp>
@@ -358,7 +361,8 @@ TEST_CASE("beside a relay whoever awaits a send waits for it and the store, or f
   options.replay = store;
   options.await_relay = await_relay;
   Node a(options);
-  a.bus->hold();
+  std::promise<void> gate;
+  asio::post(cluster.loop.io, [open = gate.get_future().share()] { open.wait(); });
   const Sending kept(a.hub.emitter, Audience::user("anna"), Event("kept"));
   const Sending live(a.hub.emitter, Audience::user("anna"), Event("live").keep(false));
   CHECK_FALSE(kept.done());
@@ -367,14 +371,14 @@ TEST_CASE("beside a relay whoever awaits a send waits for it and the store, or f
     // What is not kept has its answer from the relay, and not from the store that it waits behind.
     CHECK_FALSE(kept.done());
     CHECK_FALSE(live.done());
-    a.bus->release();
+    gate.set_value();
   }
   for (const Sending* sending : {&kept, &live}) {
     REQUIRE(sending->wait());
     CHECK_FALSE(sending->error());
   }
   CHECK(kept.report().id == a.hub.id(1));
-  if (!await_relay) a.bus->release();
+  if (!await_relay) gate.set_value();
 }
 
 TEST_CASE("the users of all nodes are counted together", "[registry][bus][users]") {

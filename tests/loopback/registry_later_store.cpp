@@ -117,6 +117,21 @@ TEST_CASE("who awaits a send when the emitter goes is told", "[registry][later]"
   store->settle_all();
 }
 
+TEST_CASE("a stream that ends and waits for the store ends without it when the emitter goes", "[registry][later]") {
+  const auto store = std::make_shared<LaterStore>();
+  auto emitter = std::make_unique<Emitter>(with(store));
+  const Serving serving([&](Server& server) {
+    server.stream("/anna", [&](const EventStream& stream) { emitter->add("anna", stream); });
+  });
+  EventClient early(serving.port(), "/anna"), late(serving.port(), "/anna");
+  CHECK(eventually([&] { return emitter->stream_count() == 2; }));
+  emitter->send("anna", Event("kept later"));
+  CHECK(emitter->remove("anna") == 2);
+  emitter.reset();
+  CHECK(early.rest().empty());
+  CHECK(late.rest().empty());
+}
+
 TEST_CASE("publishers wait, and then are refused, while a store keeps nothing", "[registry][later]") {
   const auto store = std::make_shared<LaterStore>();
   EmitterServer hub(with(store));

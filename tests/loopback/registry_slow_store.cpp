@@ -217,3 +217,16 @@ TEST_CASE("whoever waited may have gone when the store answers", "[loopback][reg
   }
   CHECK(store->answer() > 0);  // the emitter and its server are gone
 }
+
+TEST_CASE("what is sent while the newest are looked for is heard, also when there are none",
+          "[loopback][registry][slow][newest]") {
+  SlowHub slow;
+  EventClient anna = slow.hub.open("/anna?last=5");
+  CHECK(eventually([&] { return slow.store->waiting() > 0; }));
+  CHECK(slow.hub.emitter.send("anna", Event("meanwhile")).streams == 1);
+  slow.answer_until([&] {
+    CHECK(anna.next().data == "meanwhile");
+    slow.hub.emitter.send("anna", Event("after it"));
+    CHECK(anna.next().data == "after it");
+  });
+}

@@ -1,8 +1,10 @@
 // Topics: what streams join, and hear live and replayed.
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -162,6 +164,22 @@ TEST_CASE("a stream that joins while it is still drawing its history gets the to
   CHECK(anna.next().data == "during");
 }
 
+TEST_CASE("who leaves a topic gets no more of what it was sent before", "[registry][topic]") {
+  EmitterServer hub(with_store(), {}, 1, Serving::small_buffer);
+  const std::string large(4000, 'x');
+  for (int i = 0; i < 500; ++i) hub.emitter.send_topic("red", Event(large));
+  EventClient anna = hub.open("/anna", {}, "HTTP/1.1", Serving::small_buffer);
+  JoinOptions all;
+  all.after = "earliest";
+  CHECK_FALSE(hub.emitter.join(hub.stream(0), "red", all));
+  CHECK(anna.next().data == large);
+  CHECK_FALSE(hub.emitter.leave(hub.stream(0), "red"));
+  hub.emitter.send("anna", Event("end"));
+  int replayed = 1;
+  while (anna.next().data == large) ++replayed;
+  CHECK(replayed < 500);
+}
+
 TEST_CASE("who comes into a topic and goes is told by user", "[registry][topic]") {
   Journal journal;
   EmitterServer hub(noting_topics(journal));
@@ -287,4 +305,43 @@ TEST_CASE("what is not kept reaches a stream that is still catching up, in its p
   hub.emitter.broadcast(Event("all, kept"));
   for (int i = 0; i < 500; ++i) CHECK(anna.next().data == large);
   CHECK(anna.next_data(5) == Texts{"own", "topic", "kept", "all", "all, kept"});
+}
+
+TEST_CASE("a stream that joins late again and again gets all else once and in order", "[registry][topic][race]") {
+  constexpr int count = 2000;
+  StreamOptions streams;
+  streams.max_queued_events = 100'000;  // so that each event is looked at
+  EmitterServer hub(with_store(), streams);
+  for (int i = 0; i < 5; ++i) hub.emitter.send_topic("red", Event("old").name("red"));
+  EventClient anna = hub.open("/anna");
+  const EventStream stream = hub.stream(0);
+  std::atomic<bool> done{false};
+  std::thread joining([&] {
+    JoinOptions newest;
+    newest.last = 3;
+    while (!done) {
+      hub.emitter.join(stream, "red", newest);
+      hub.emitter.leave(stream, "red");
+    }
+  });
+  std::thread sending([&] {
+    for (int i = 0; i < count; ++i) {
+      const std::string number = std::to_string(i);
+      stream.send(Event(number).name("direct"));
+      i % 2 == 0 ? hub.emitter.broadcast(Event(number)) : hub.emitter.send("anna", Event(number));
+    }
+  });
+  int direct = 0, next = 0;
+  while (direct < count || next < count) {
+    const DecodedEvent event = anna.next();
+    if (event.name == "red") continue;
+    int& expected = event.name == "direct" ? direct : next;
+    if (event.data != std::to_string(expected)) break;
+    ++expected;
+  }
+  done = true;
+  joining.join();
+  sending.join();
+  CHECK(direct == count);
+  CHECK(next == count);
 }

@@ -55,6 +55,10 @@ class SlowStore final : public ReplayStore {
     if (!may_fetch_) asked_.push_back({std::move(what), waiter.when_ready()});
     return may_fetch_;
   }
+  bool newest_at_hand(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
+                      const Waiter& waiter) override {
+    return at_hand(subscriber, before, max_bytes, waiter);
+  }
   std::uint64_t fetch(std::string_view user, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) override {
     return fetch(Subscriber(user), after, max_bytes, events);

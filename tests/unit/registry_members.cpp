@@ -191,3 +191,18 @@ TEST_CASE("one that is withdrawn was never there", "[registry]") {
   CHECK_FALSE(parts.members.find(anna->stream()));
   CHECK(bus->told.back() == "anna 0");
 }
+
+TEST_CASE("when another log begins all of it is newer than what was joined, whoever waits", "[registry][topic]") {
+  RegistryParts parts;
+  const Ref<Subscription> live = parts.subscription(), waiting = parts.subscription(), poll = poll_of(parts, "tab");
+  waiting->live = false;
+  for (const Ref<Subscription>& each : {live, waiting, poll}) {
+    parts.insert("anna", each);
+    CHECK(parts.members.join(*each, "red", 1000));
+  }
+  const Ref<Poll> graced = parts.members.begin_grace(*poll);
+  parts.members.begin_generation();
+  CHECK(live->topics().front().since == 0);
+  CHECK(waiting->topics().front().since == 0);
+  CHECK(graced->topics->joined().front().since == 0);
+}

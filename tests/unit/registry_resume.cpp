@@ -268,3 +268,19 @@ TEST_CASE("when another log begins all wait for its end", "[registry][resume][cl
   CHECK(anna->replay.drawn_up_to == 0);
   CHECK_FALSE(anna->live);
 }
+
+TEST_CASE("what comes while the newest are looked for follows, also when none of them passes the filter",
+          "[registry][resume][newest]") {
+  RegistryParts parts;
+  parts.send("anna", "one", "often");
+  PendingResume comer = parts.comer("", {"rare"});
+  comer.cursor = spate::detail::Cursor::newest(5);
+  CHECK_FALSE(parts.resume.plan("anna", comer, patient));
+  comer.search.look(*comer.subscription);
+  const std::uint64_t meanwhile = parts.send("anna", "two", "rare");
+  const std::optional<Resume::Plan> plan = parts.resume.plan("anna", comer, patient);
+  REQUIRE(plan);
+  REQUIRE(plan->start);
+  CHECK(plan->start->next == meanwhile);
+  CHECK(plan->start->position == meanwhile - 1);
+}

@@ -34,7 +34,7 @@ class CatchUp {
     bool waits = false;             // for the store: `Subscription::store_is_ready` comes when that is
     bool unsettled = false;         // for what the store has not settled: likewise
     bool catches_up = false;        // what topics were sent before it joined them is first
-    bool without_ids = false;       // what was drawn is of that kind, and moves no client's position
+    bool without_ids = false;       // what was drawn is of that kind, and is to move no client's position
   };
 
   CatchUp(History& history, const LogMirror& mirror, Departures& departures, Gaps& gaps)

@@ -175,6 +175,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
     return gives_ids_ && sequence == Topics::not_kept ? std::optional(history_.newest()) : std::nullopt;
   }
   void settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) SPATE_REQUIRES(mutex_);
+  void tell_of_settled() SPATE_REQUIRES(mutex_);
   bool owes_unsettled(const Subscription& subscription) const SPATE_REQUIRES(mutex_);
   std::string id_of(std::uint64_t sequence) const;
   bool backlog_awaited() const noexcept SPATE_UNCHECKED { return backlog_.awaited(); }  // any thread may ask that

@@ -56,13 +56,17 @@ class Feed final : public Resident {
     unkept_after_.push_back(newest);
     ++unkept_expected_;
   }
-  /// It is being posted.
-  void unkept_posted() noexcept { --unkept_expected_; }
+  /// It has been posted, or has not, as the shard has stopped.
+  void unkept_posted(bool posted) noexcept {
+    --unkept_expected_;
+    if (!posted) unkept_after_.pop_back();
+  }
   std::uint64_t next_unkept_position() noexcept;
   /// Gives back what was not used.
   void release_posts() noexcept;
   /// Posts an event of `size` bytes to this feed or to a subscription on its shard, into room that was reserved.
-  void post(Message message, std::size_t size) noexcept;
+  /// Returns false when the shard has stopped.
+  bool post(Message message, std::size_t size) noexcept;
 
   /// Shard only.
   void release_backlog(std::size_t bytes);

@@ -110,6 +110,9 @@ class Members {
   void join(User& user, std::string_view topic, std::uint64_t since);
   void leave(User& user, std::string_view topic);
 
+  /// Another log begins, in which all is newer than what anybody has joined.
+  void begin_generation() noexcept;
+
   /// Ends the grace of `poll` before its time.
   void end_grace(Poll& poll);
 

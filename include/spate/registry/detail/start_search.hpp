@@ -29,7 +29,7 @@ struct StartSearch {
 
   std::optional<std::uint32_t> generation;  // of the history that is searched
   std::optional<GapReason> gap;             // what is to be told, whatever is found
-  std::uint64_t after = 0;                  // up to here nothing passes, or the client has it
+  std::uint64_t after = 0;                  // up to here nothing passes, or the client has it; the newest end here
   std::uint64_t found = 0;                  // the first that passes; 0 as long as there is none
   std::uint64_t before = 0;                 // of the newest: looked for up to there
   std::uint64_t left = 0;                   // so many

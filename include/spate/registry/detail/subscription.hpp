@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -50,7 +51,7 @@ class Subscription final : public StreamSource {
 
   bool accepts(std::string_view name) const noexcept;
   /// The names of the events it takes, sorted and each once; null when it takes all.
-  const std::vector<std::string>* filter() const noexcept { return filters() ? &seldom_->names : nullptr; }
+  const std::vector<std::string>* filter() const noexcept { return filters_ ? &seldom_->names : nullptr; }
   StreamCore& stream() const noexcept { return *stream_; }
   Feed& feed() const noexcept { return *feed_; }
   Shard& shard() const noexcept { return stream_->own_shard(); }
@@ -78,6 +79,8 @@ class Subscription final : public StreamSource {
   /// It is live, and will draw again what comes after `newest`: what follows is that it falls behind.
   void go_back_to(std::uint64_t newest) { obtain_seldom().behind_at = newest; }
   void end_topic_catch_up() noexcept { seldom_->catch_ups.erase(seldom_->catch_ups.begin()); }
+  /// It has left `topic`.
+  void forget_topic_catch_up(std::string_view topic) noexcept;
   /// Another log begins, in which all that it is owed is newer than what it has joined.
   void begin_generation() noexcept {
     if (!seldom_) return;
@@ -96,9 +99,11 @@ class Subscription final : public StreamSource {
 
   /// What is sent directly from now on waits until it has drawn what it is owed.
   void hold_sends() noexcept {
-    holds_sends = true;
+    holds_.fetch_add(1, std::memory_order_relaxed);
     stream_->hold_sends();
   }
+  /// Its stream need not hold anything for it any more.
+  void release_all_sends() noexcept;
 
   /// What tells it that the store is ready.
   Ref<StoreBell> bell();
@@ -161,12 +166,11 @@ class Subscription final : public StreamSource {
   std::uint32_t generation = 0;  // under the emitter's lock: of the history in which `replay` counts
 
   // The flags lie together: ten thousand streams have ten thousand of these.
-  bool live = true;        // under the emitter's lock: events are posted to it; otherwise it draws them from the store
-  bool pending = false;    // under the emitter's lock: it waits until it can be said where it begins
-  bool departed = false;   // under the emitter's lock: it has left the registry and draws what is owed to it
-  bool replaying = false;  // there may be more to draw
-  bool holds_sends = false;              // it counts among those for which its stream holds what is sent directly
-  bool joined : 1 = false;               // in one of the feed's lists
+  bool live = true;         // under the emitter's lock: events are posted to it; otherwise it draws them from the store
+  bool pending = false;     // under the emitter's lock: it waits until it can be said where it begins
+  bool departed = false;    // under the emitter's lock: it has left the registry and draws what is owed to it
+  bool replaying = false;   // there may be more to draw
+  bool joined : 1 = false;  // in one of the feed's lists
   bool reads_broadcast_log : 1 = false;  // which one
   bool drawing : 1 = false;              // in the feed's list of those who draw, and then in none of the others
 
@@ -185,14 +189,16 @@ class Subscription final : public StreamSource {
   Seldom& obtain_seldom();
 
   bool draws(std::uint64_t up_to) const noexcept { return replaying && (catches_up_ || replay.drawn_up_to < up_to); }
-  bool filters() const noexcept { return seldom_ && !seldom_->names.empty(); }
   void end_wait();
-  void release_sends();
 
   // Draws of which nothing passed the filter, until others have their turn.
   static constexpr int max_draws = 8;
   static constexpr int budget_of_step = 4;
 
+  // How often it counts among those for which its stream holds what is sent directly: one that is about to be live may
+  // have to draw again already.
+  std::atomic<std::uint8_t> holds_{0};
+  const bool filters_;            // any thread: then `seldom_` is there from the beginning; else only under the lock
   bool attached_ : 1 = false;     // it is among its stream's sources
   bool waiting_ : 1 = false;      // until it is known where it resumes
   bool searching_ : 1 = false;    // for where it resumes: what it waits for is its own next step

@@ -126,7 +126,7 @@ class Topics {
     for (const std::string& name : audience.names()) visit_members(name);
   }
 
-  /// The users who have joined, sorted by bytes.
+  /// The users who have joined, each as often as with streams.
   std::vector<std::string> users(std::string_view name) const;
 
   std::size_t size() const noexcept { return topics_.size(); }

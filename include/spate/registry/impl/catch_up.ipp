@@ -80,6 +80,7 @@ SPATE_DECL const ReplayPacker::Piece* CatchUp::find_packed(const Subscription& s
 SPATE_DECL void CatchUp::draw_topic(Subscription& subscription, TopicCatchUp& topic, Drawn& drawn,
                                     std::vector<StoredEvent>& batch) {
   drawn.catches_up = drawn.without_ids = true;
+  if (drawn.gap) return;  // that first
   const Subscriber of_topic({}, {&topic.topic, 1});
   const StoreWaiter waiter(subscription);
   drawn.waits = topic.left > 0 ? !history_.newest_at_hand(of_topic, topic.before, StartSearch::step, waiter)
@@ -94,7 +95,6 @@ SPATE_DECL void CatchUp::draw_topic(Subscription& subscription, TopicCatchUp& to
   while (!batch.empty() && batch.back().sequence > topic.last) batch.pop_back();
   if (!batch.empty()) {
     topic.topic.since = batch.back().sequence;
-    for (StoredEvent& stored : batch) stored.event = stored.event.without_id();
     return;
   }
   subscription.end_topic_catch_up();
@@ -161,7 +161,7 @@ SPATE_DECL EncodedEvent CatchUp::gap_among(Subscription& subscription, const std
 SPATE_DECL EncodedEvent CatchUp::follow_restart(Subscription& subscription, Departure* departure) {
   if (subscription.generation == history_.generation()) return {};
   subscription.replay.told = 0;
-  subscription.begin_generation();
+  if (departure != nullptr) subscription.begin_generation();  // the others have been told
   if (mirror_.closed()) {
     // The store is another emitter's, and what is still owed cannot be had any more.
     subscription.generation = history_.generation();

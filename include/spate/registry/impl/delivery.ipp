@@ -25,8 +25,7 @@ SPATE_DECL std::size_t Delivery::post(const EncodedEvent& event) noexcept {
   if (to_everybody_) {
     for (const Ref<Feed>& feed : feeds_) {
       if (unkept_after_) {
-        feed->unkept_posted();
-        feed->post(call<&Feed::take_unkept_broadcast>(feed, event), size);
+        feed->unkept_posted(feed->post(call<&Feed::take_unkept_broadcast>(feed, event), size));
       } else {
         feed->post(call<&Feed::take_broadcast>(feed, event), size);
       }
@@ -36,8 +35,8 @@ SPATE_DECL std::size_t Delivery::post(const EncodedEvent& event) noexcept {
     if (each->live) {
       each->feed().post(call<&Subscription::take_event>(Ref<Subscription>(each), event), size);
     } else {
-      each->feed().unkept_posted();
-      each->feed().post(call<&Subscription::take_unkept>(Ref<Subscription>(each), event), size);
+      Feed& feed = each->feed();
+      feed.unkept_posted(feed.post(call<&Subscription::take_unkept>(Ref<Subscription>(each), event), size));
     }
   }
   return streams_;

@@ -91,7 +91,6 @@ SPATE_DECL void tell_of_restart(const Members& members, const History& history, 
   members.for_each_live([&](Subscription& each) {
     if (each.generation == history.generation()) return;
     each.generation = history.generation();
-    each.begin_generation();
     if (!mirror.is_first() || mirror.begins_at() > 0) {
       return gaps.tell_live(each, mirror.position_before(), GapReason::unknown);
     }
@@ -106,6 +105,7 @@ SPATE_DECL void EmitterCore::restarted(std::string_view epoch) {
   const Lock lock(mutex_);
   if (members_.closed()) return;
   const bool goes_on = mirror_.restarted(epoch);
+  members_.begin_generation();  // at once: the new numbers are those that topics are joined at from now on
   resume_.wait_for_the_end();
   if (goes_on) tell_of_restart(members_, history_, mirror_, gaps_);
 }

@@ -175,7 +175,7 @@ SPATE_DECL SendReport EmitterCore::publish_later(const Audience& audience, const
   if (keep) report.id = history_.id_of(sequence);
   const EncodedEvent encoded = keep ? std::move(encoder).finish(report.id) : std::move(encoder).finish();
   std::optional<Delivery> delivery;
-  if (history_.delivers_first())
+  if (keep && history_.delivers_first())
     delivery.emplace(members_, backlog_.feeds(), receivers_, audience, event.name(), sequence);
   // Of one that is not kept nobody awaits what becomes of it here.
   const Awaited receipt = keep ? awaited : nullptr;
@@ -217,14 +217,19 @@ SPATE_DECL void EmitterCore::settled() {
     settled_.clear();
     backlog_.wait_for_store(unsettled_.bytes() > max_unsettled_bytes);
     waiters = backlog_.take_if_room();
-    for (const Ref<Subscription>& subscription : unsettled_.take_waiting()) {
-      insist([&] { subscription->shard().post(call<&Subscription::store_is_ready>(subscription)); });
-    }
+    tell_of_settled();
   }
   tell(waiters, {});
   // Each has its error.
   for (const Unsettled::Item& item : answered) {
     insist([&] { item.receipt->answer(item.error, item.error ? 0 : item.sequence); });
+  }
+}
+
+// Those who have drawn all that was settled draw again.
+SPATE_DECL void EmitterCore::tell_of_settled() {
+  for (const Ref<Subscription>& subscription : unsettled_.take_waiting()) {
+    insist([&] { subscription->shard().post(call<&Subscription::store_is_ready>(subscription)); });
   }
 }
 
@@ -304,7 +309,12 @@ SPATE_DECL CatchUp::Drawn EmitterCore::draw(Subscription& subscription, std::uin
                                             std::vector<StoredEvent>& batch) {
   const Lock lock(mutex_);
   CatchUp::Drawn drawn = catch_up_.draw(subscription, up_to, packed, batch);
-  if (drawn.unsettled && batch.empty() && !drawn.gap) {
+  if (!drawn.unsettled || !batch.empty() || drawn.gap) return drawn;
+  if (members_.closed()) {
+    // Nobody would tell it: its client asks again for what is kept yet.
+    drawn.departed = true;
+    drawn.more = false;
+  } else {
     unsettled_.wait(subscription);
     drawn.waits = true;
   }

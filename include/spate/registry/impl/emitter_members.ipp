@@ -1,6 +1,7 @@
 // The part of EmitterCore that has to do with who is there: how a stream comes into the registry and out of it.
 #pragma once
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
@@ -104,7 +105,7 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   try {
     enter(std::move(user_id), std::move(comer), *plan, wanted, leave);
   } catch (...) {
-    if (std::exchange(subscription->holds_sends, false)) stream->release_sends();
+    subscription->release_all_sends();
     members_.undo_insert(user, *subscription, std::move(leave));
     resume_.forget(*subscription);
     throw;
@@ -196,6 +197,7 @@ SPATE_DECL void EmitterCore::close() {
   {
     const Lock lock(mutex_);
     members_.close();
+    tell_of_settled();
     unsettled = unsettled_.close();
     mirror_.close();
     history_.release();
@@ -365,8 +367,14 @@ SPATE_DECL std::size_t EmitterCore::carry_out(const UserCommand& command) {
 }
 
 SPATE_DECL std::vector<std::string> EmitterCore::topic_users(std::string_view topic) const {
-  const Lock lock(mutex_);
-  return members_.topics().users(topic);
+  std::vector<std::string> users;
+  {
+    const Lock lock(mutex_);
+    users = members_.topics().users(topic);
+  }
+  std::sort(users.begin(), users.end());
+  users.erase(std::unique(users.begin(), users.end()), users.end());
+  return users;
 }
 
 // ---- who is there ----

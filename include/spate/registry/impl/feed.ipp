@@ -12,11 +12,13 @@ SPATE_DECL void Feed::release_posts() noexcept {
   if (const std::size_t unused = std::exchange(reserved_, 0); unused > 0) shard_->release_posts(unused);
 }
 
-SPATE_DECL void Feed::post(Message message, std::size_t size) noexcept {
-  if (reserved_ == 0) return;  // the shard has stopped
+SPATE_DECL bool Feed::post(Message message, std::size_t size) noexcept {
+  if (reserved_ == 0) return false;
   --reserved_;
   backlog_.fetch_add(size, std::memory_order_relaxed);
-  if (!shard_->post_reserved(std::move(message))) backlog_.fetch_sub(size, std::memory_order_relaxed);
+  const bool posted = shard_->post_reserved(std::move(message));
+  if (!posted) backlog_.fetch_sub(size, std::memory_order_relaxed);
+  return posted;
 }
 
 SPATE_DECL void Feed::join(Subscription& subscription) {
@@ -77,10 +79,15 @@ SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
 
 SPATE_DECL void Feed::take_unkept_broadcast(EncodedEvent&& event) {
   const std::uint64_t newest = take_unkept_position();
-  drawing_.restart();
-  while (!drawing_.round_over()) {
-    Subscription& each = drawing_.next();
-    if (each.accepts(event.name())) each.stream().take_after(EncodedEvent(event), {Ref<StreamSource>(&each), newest});
+  try {
+    drawing_.restart();
+    while (!drawing_.round_over()) {
+      Subscription& each = drawing_.next();
+      if (each.accepts(event.name())) each.stream().take_after(EncodedEvent(event), {Ref<StreamSource>(&each), newest});
+    }
+  } catch (...) {
+    release_backlog(event.chunk().size());
+    throw;
   }
   take_broadcast(std::move(event));
 }

@@ -210,6 +210,16 @@ SPATE_DECL void Members::after_leaving(User& user, Shard& shard, HookQueue::Hook
 
 // ---- topics ----
 
+SPATE_DECL void Members::begin_generation() noexcept {
+  index_.for_each(std::string_view(), [](const User& user) {
+    user.for_each([](Subscription& each) { each.begin_generation(); });
+    if (user.polls() == nullptr) return;
+    user.polls()->for_each_graced([](Poll& poll) {
+      if (poll.topics) poll.topics->forget_since();
+    });
+  });
+}
+
 SPATE_DECL Topics::Told Members::teller(const SharedHook<const std::string&, const std::string&>& function,
                                         const std::string& user, HookQueue::Hooks& hooks) const {
   return [&hooks, &user, &function](const std::string& topic) {
@@ -231,7 +241,9 @@ SPATE_DECL bool Members::join(TopicMember& member, const User& user, Shard& shar
 
 SPATE_DECL bool Members::leave(Subscription& subscription, std::string_view topic) {
   TopicMember* const member = subscription.topic_member();
-  return member != nullptr && leave(*member, subscription.shard(), topic);
+  if (member == nullptr || !leave(*member, subscription.shard(), topic)) return false;
+  subscription.forget_topic_catch_up(topic);
+  return true;
 }
 
 SPATE_DECL bool Members::leave(TopicMember& member, Shard& shard, std::string_view topic) {

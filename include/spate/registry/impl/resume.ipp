@@ -38,7 +38,7 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_start(const Subscriber& sub
     search = StartSearch();
     search.generation = history_.generation();
     if (pending.cursor.kind() == Cursor::Kind::newest) {
-      search.before = newest;
+      search.after = search.before = newest;
       search.left = pending.cursor.count();
     }
     search.begins = true;
@@ -90,7 +90,10 @@ SPATE_DECL std::optional<Resume::Start> Resume::find_newest(const Subscriber& su
     if (!search.batch.empty()) return std::nullopt;
     search.left = 0;
   }
-  return Start{history_.position_before(search.found), search.found, std::nullopt, history_.discarded(subscriber)};
+  // What came while they were looked for is owed as well.
+  const std::uint64_t newer = search.after < history_.newest() ? search.after + 1 : 0;
+  const std::uint64_t next = search.found > 0 ? search.found : newer;
+  return Start{next > 0 ? next - 1 : search.after, next, std::nullopt, history_.discarded(subscriber)};
 }
 
 SPATE_DECL FirstEvents Resume::begin(Subscription& subscription, const Cursor& cursor, Greeting&& greeting,

@@ -7,7 +7,7 @@
 namespace spate::detail {
 
 SPATE_DECL bool Subscription::accepts(std::string_view name) const noexcept {
-  if (!filters()) return true;
+  if (!filters_) return true;
   if (name.empty()) name = "message";
   return std::binary_search(seldom_->names.begin(), seldom_->names.end(), name);
 }
@@ -15,6 +15,10 @@ SPATE_DECL bool Subscription::accepts(std::string_view name) const noexcept {
 SPATE_DECL Subscription::Seldom& Subscription::obtain_seldom() {
   if (!seldom_) seldom_ = std::make_unique<Seldom>();
   return *seldom_;
+}
+
+SPATE_DECL void Subscription::forget_topic_catch_up(std::string_view topic) noexcept {
+  std::erase_if(seldom_->catch_ups, [topic](const TopicCatchUp& each) { return each.topic.name == topic; });
 }
 
 SPATE_DECL TopicMember& Subscription::obtain_topic_member() {

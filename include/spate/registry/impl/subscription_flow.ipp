@@ -87,8 +87,8 @@ SPATE_DECL std::size_t Poll::on_cut() {
 
 SPATE_DECL Subscription::Subscription(Ref<Feed> feed, Ref<StreamCore> stream, std::vector<std::string> events,
                                       const std::vector<std::string>& topics)
-    : feed_(std::move(feed)), stream_(std::move(stream)) {
-  if (!events.empty()) {
+    : filters_(!events.empty()), feed_(std::move(feed)), stream_(std::move(stream)) {
+  if (filters_) {
     std::sort(events.begin(), events.end());
     events.erase(std::unique(events.begin(), events.end()), events.end());
     seldom_ = std::make_unique<Seldom>(std::move(events));
@@ -208,7 +208,11 @@ SPATE_DECL void Subscription::go_live() {
     feed_->leave(*this);
     feed_->join(*this);
   }
-  release_sends();
+  // Once: it may have to draw again already, which is the next that it is told. After its end there is none.
+  if (holds_.load(std::memory_order_relaxed) == 0) return;
+  holds_.fetch_sub(1, std::memory_order_relaxed);
+  stream_->release_sends();
+  stream_->mark_dirty();
 }
 
 SPATE_DECL void Subscription::take_event(EncodedEvent&& event) {
@@ -232,7 +236,7 @@ SPATE_DECL void Subscription::detach() {
   attached_ = false;
   replaying = false;
   end_wait();
-  release_sends();
+  release_all_sends();
   feed_->emitter().end_departure(*this);
   stream_->remove_source(*this);
 }
@@ -260,11 +264,8 @@ SPATE_DECL void Subscription::end_wait() {
   waiting_ = searching_ = awaits_pull_ = reading_ = false;
 }
 
-// Its stream need not hold anything for it any more.
-SPATE_DECL void Subscription::release_sends() {
-  if (!std::exchange(holds_sends, false)) return;
-  stream_->release_sends();
-  stream_->mark_dirty();
+SPATE_DECL void Subscription::release_all_sends() noexcept {
+  for (unsigned holds = holds_.exchange(0, std::memory_order_relaxed); holds > 0; --holds) stream_->release_sends();
 }
 
 SPATE_DECL std::uint64_t Subscription::accepted() const {
@@ -291,16 +292,18 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
       break;
     }
     batch.clear();
-    const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filters() ? &packer : nullptr, batch);
+    const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filters_ ? &packer : nullptr, batch);
     const ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
     catches_up_ = drawn.catches_up;
     reading_ = drawn.waits;
     replay.drawn_up_to = drawn.drawn_up_to;
-    if (!replaying) release_sends();
     if (drawn.departed) feed_->shard().post(call<&Subscription::detach>(Ref<Subscription>(this)));
     if (drawn.gap) stream_->push_gap(drawn.gap);
     std::erase_if(batch, [&](const StoredEvent& stored) { return !accepts(stored.event.name()); });
+    if (drawn.without_ids) {
+      for (StoredEvent& stored : batch) stored.event = stored.event.without_id();
+    }
     if (packs && !drawn.without_ids && batch.size() > 1) piece = &packer.pack(drawn.generation, batch);
     if (piece != nullptr) {
       stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
@@ -322,7 +325,7 @@ SPATE_DECL void Subscription::stream_ended(EndReason reason) {
   end_wait();
   attached_ = false;
   replaying = false;
-  release_sends();
+  release_all_sends();
   Ref<Poll> poll;
   insist([&] { poll = feed_->emitter().remove_ended(*this, reason); });  // nobody would do it later
   if (poll) poll->begin_grace();

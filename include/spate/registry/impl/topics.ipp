@@ -68,8 +68,6 @@ SPATE_DECL std::vector<std::string> Topics::users(std::string_view name) const {
   if (const Topic* const topic = topics_.find(name)) {
     for (const Topic::Member& each : topic->members) users.push_back(each.member->user());
   }
-  std::sort(users.begin(), users.end());
-  users.erase(std::unique(users.begin(), users.end()), users.end());
   return users;
 }
 

@@ -17,7 +17,7 @@ namespace spate::detail {
 
 SPATE_DECL void StreamCore::take_sent(EncodedEvent&& event) {
   if (held() != nullptr || holding_sources_.load(std::memory_order_relaxed) > 0) {
-    return take(std::move(event), {}, accepted_position());
+    return take(std::move(event), {}, {});
   }
   // It has been counted when it was posted: a sender neither counts it twice nor, meanwhile, not at all.
   queue_.arrive(event.chunk().size());
@@ -109,6 +109,9 @@ SPATE_DECL void StreamCore::take_after(EncodedEvent&& event, SourcePosition afte
 
 // Queues what was sent directly, or holds it until what was accepted before it has been queued.
 SPATE_DECL void StreamCore::take(EncodedEvent&& event, Ref<SendWaiter> waiter, SourcePosition after) {
+  // When it was sent nothing was held: it comes before all that is owed by now, and follows only what is owed to go
+  // back.
+  if (!after.source) after.source = registration();
   const bool counted = event && !waiter;  // by the sender, among what waits
   const std::size_t size = event ? event.chunk().size() : 0;
   if (!takes_events() || ending()) {
