@@ -589,6 +589,25 @@ TEST_CASE("a client of TLS 1.3 that comes back gets a ticket for the next time")
   }
 }
 
+TEST_CASE("of the ciphers that both have the client chooses") {
+  const bool modern = GENERATE(true, false);
+  const std::vector<std::string> names =
+      modern
+          ? std::vector<std::string>{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
+          : std::vector<std::string>{"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                     "ECDHE-ECDSA-CHACHA20-POLY1305"};
+  for (std::size_t wanted = 0; wanted < names.size(); ++wanted) {
+    std::string offered = names[wanted];
+    for (std::size_t i = 1; i < names.size(); ++i) offered += ":" + names[(wanted + i) % names.size()];
+    Pair pair({.max_version = modern ? TLS1_3_VERSION : TLS1_2_VERSION});
+    SSL* const client = pair.client.native();
+    REQUIRE((modern ? SSL_set_ciphersuites(client, offered.c_str()) : SSL_set_cipher_list(client, offered.c_str())) ==
+            1);
+    pair.shake_hands();
+    CHECK(SSL_get_cipher_name(client) == names[wanted]);
+  }
+}
+
 TEST_CASE("a connection takes little besides what OpenSSL holds") {
   CHECK(sizeof(detail::TlsConnection) <= 144);
 }
