@@ -83,7 +83,7 @@ class TlsConnection final : public Resident {
   enum class Writes : std::uint8_t {
     at_once,      // data, or the end: what the socket refuses is kept
     if_possible,  // what comes of reading: refused while something is kept
-    later,        // a flight of the handshake: kept, and written whole when OpenSSL has made it
+    later,        // a flight of the handshake: kept, to be written whole
   };
 
   // How OpenSSL reads and writes; see BIO_meth_new(3).
