@@ -60,6 +60,7 @@ class TlsConnection final : public Resident {
   PeerIdentity identity() const;
   std::size_t read(char* data, std::size_t size, std::error_code& error);
   std::size_t write(const asio::const_buffer* buffers, std::size_t size, std::error_code& error);
+  void prefetch() const noexcept;
   void await_readable();
   std::size_t unacknowledged() const;
   std::error_code broken();

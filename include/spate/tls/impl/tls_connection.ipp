@@ -11,6 +11,7 @@
 
 #include <spate/config.hpp>
 #include <spate/loop/detail/loop.hpp>
+#include <spate/loop/detail/prefetch.hpp>
 #include <spate/tls/detail/certificates.hpp>
 #include <spate/tls/detail/tls_config.hpp>
 #include <spate/tls/detail/tls_connection.hpp>
@@ -233,6 +234,11 @@ SPATE_DECL std::size_t TlsConnection::write(const asio::const_buffer* buffers, s
     return taken - owed_;
   }
   return taken;
+}
+
+SPATE_DECL void TlsConnection::prefetch() const noexcept {
+  detail::prefetch(&transport_);
+  detail::prefetch(&blocked_);
 }
 
 SPATE_DECL void TlsConnection::await_readable() {
