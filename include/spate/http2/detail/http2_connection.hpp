@@ -47,7 +47,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
                   std::uint32_t max_streams);
   SPATE_DECL ~Http2Connection() override;
 
-  /// Begins with `peer`, of whom `read` was read already.
+  /// Begins with `peer`, of whom `read` was read already: all that there is, or more is told of; without it, reads by
+  /// itself.
   void start(Peer&& peer, std::string_view read);
 
   // ---- for its exchanges ----
