@@ -87,6 +87,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   SPATE_DECL std::size_t write(int channel, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                                std::error_code& error) override;
   SPATE_DECL int cost_of_write(std::size_t size) noexcept override;
+  SPATE_DECL void prefetch(int channel) const noexcept override;
   SPATE_DECL void await_writable(int channel) override;
   void await_readable(int) override {}  // all of a request has been read before anybody else has its channel
   std::size_t unacknowledged(int) const override { return 0; }
