@@ -302,6 +302,8 @@ class Churn {
 
   /// Connections whose session was resumed.
   std::uint64_t resumed() const noexcept { return resumed_; }
+  /// And those of them that were given a ticket to come back with once more.
+  std::uint64_t renewed() const noexcept { return renewed_; }
 
  private:
   struct Slot {
@@ -372,8 +374,12 @@ class Churn {
 
   void finish(Slot& slot) {
     Transport& transport = transport_of(slot);
+    if (options_.resume) {
+      TlsTicket newest = transport.tls().ticket();
+      if (transport.tls().resumed() && newest.get() != slot.ticket.get()) ++renewed_;
+      slot.ticket = std::move(newest);
+    }
     if (transport.tls().resumed()) ++resumed_;
-    if (options_.resume) slot.ticket = transport.tls().ticket();
     if (options_.reset) {
       const linger at_once{1, 0};
       ::setsockopt(transport.fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -387,7 +393,7 @@ class Churn {
   std::unique_ptr<TlsSettings> tls_;
   int epoll_;
   std::vector<Slot> slots_;
-  std::uint64_t resumed_ = 0;
+  std::uint64_t resumed_ = 0, renewed_ = 0;
 };
 
 bool churn_mode(const Options& options, const Server& server, Report& report) {
@@ -411,6 +417,7 @@ bool churn_mode(const Options& options, const Server& server, Report& report) {
   report.add("rss_growth_kib", (to.server.resident - empty.resident) / 1024);
   if (!options.tls) return true;
   report.add("resumed", static_cast<double>(churn.resumed()));
+  if (options.resume) report.add("renewed", static_cast<double>(churn.renewed()));
   // The first connection of each slot has nothing to resume.
   return churn.resumed() == (options.resume ? done - std::min<std::uint64_t>(done, options.streams) : 0);
 }

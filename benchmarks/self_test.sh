@@ -86,6 +86,7 @@ if [ -x "$build/floor_tls" ]; then
   check "new sessions are new" is resumed 0
   measure "" --mode churn --resume --streams 8 --events 500 --seconds 0
   check "all are resumed but the first of each slot" [ "$(figure resumed) $status" = "492 0" ]
+  check "and each of them is given a new ticket" is renewed 492
   measure "--no-tickets" --mode churn --resume --streams 8 --events 500 --seconds 0
   check "a server that gives no tickets is found out" [ "$(figure resumed) $status" = "0 1" ]
   protocol="--tls --http2"

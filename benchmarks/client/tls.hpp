@@ -126,7 +126,10 @@ class TlsLayer {
 
 #else
 
-class TlsTicket {};
+class TlsTicket {
+ public:
+  const void* get() const noexcept { return nullptr; }
+};
 
 class TlsSettings {
  public:

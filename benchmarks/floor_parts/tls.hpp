@@ -54,7 +54,8 @@ inline SSL_CTX* make_tls_context(const Options& options, const char* protocol) {
   std::signal(SIGPIPE, SIG_IGN);
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  // One ticket is what a client needs to come back, and the ticket is all that there is of a session.
+  // One ticket is what a client needs to come back, and the ticket is all that there is of a session. Whoever comes
+  // back gets another, as OpenSSL does by itself with TLS 1.3: a client uses each only once. (RFC 8446 C.4)
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, options.no_tickets ? 0 : 1);
   // One read takes all records that have come, instead of two reads for each.

@@ -126,6 +126,18 @@ TEST_CASE("HTTP/1.1 goes on beside it on the same port", "[loopback][http2]") {
   }
 }
 
+TEST_CASE("a request is read to its end whose first bytes told the protocol", "[loopback][http2]") {
+  Http2Serving with;
+  const std::size_t size = GENERATE(3'000u, 5'000u, 30'000u);
+  const std::string body(size, 'b');
+  Client client(with.serving.port());
+  // The server waits when all of it comes: the socket tells of it once.
+  CHECK(eventually([&] { return with.serving.server().stats().connections == 1; }));
+  with.serving.loop.settle();
+  client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n" + body);
+  CHECK(client.read_reply().body == body);
+}
+
 TEST_CASE("a client of HTTP/2 may send its preface byte by byte", "[loopback][http2]") {
   Http2Serving with;
   Http2Client client = Http2Client::silent(std::make_unique<Client>(with.serving.port()));

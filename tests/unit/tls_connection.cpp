@@ -104,6 +104,8 @@ struct Pair {
     pump(split);
     REQUIRE(done);
     REQUIRE(client.shake_hands());
+    REQUIRE(read().empty());  // as whatever begins then does
+    pump();
     told->take();
   }
 
@@ -604,6 +606,87 @@ TEST_CASE("a client of TLS 1.3 that comes back gets a ticket for the next time")
     CHECK(pair.received().empty());
     REQUIRE(pair.client.tickets().size() == 1);
     ticket = pair.client.tickets().front();
+  }
+}
+
+TEST_CASE("a ticket leaves with the first answer, or when there is nothing to read") {
+  Pair pair({.min_version = TLS1_3_VERSION});
+  pair.client.shake_hands();
+  pair.below.client().send(pair.client.output());
+  pair.step();
+  pair.client.input(pair.below.client().take());
+  REQUIRE(pair.client.shake_hands());
+  const std::size_t writes = pair.below.client().writes();
+  std::error_code error;
+  const auto begin = [&] {
+    pair.below.client().send(pair.client.output());
+    pair.step();
+    REQUIRE(pair.done);
+    REQUIRE(pair.below.client().writes() == writes);
+  };
+  SECTION("with the answer, whenever that comes") {
+    pair.client.write("asked");
+    begin();
+    CHECK(pair.read() == "asked");
+    CHECK(pair.below.client().waiting().empty());
+    CHECK(pair.write("answered", error) == 8);
+    CHECK(pair.below.client().writes() == writes + 1);
+    CHECK(pair.received() == "answered");
+  }
+  SECTION("by itself when nothing was asked") {
+    begin();
+    CHECK(pair.read().empty());
+    CHECK(pair.below.client().writes() == writes + 1);
+    CHECK(pair.received().empty());
+  }
+  SECTION("in pieces, before the answer") {
+    const std::size_t room = GENERATE(0u, 1u, 100u);
+    pair.client.write("asked");
+    begin();
+    CHECK(pair.read() == "asked");
+    pair.below.client().limit_room(room);
+    CHECK(pair.write("answered", error) == 7);
+    CHECK(error == asio::error::would_block);
+    pair.below.client().limit_room(unsplit);
+    CHECK(pair.write("d", error) == 1);
+    CHECK(pair.received() == "answered");
+  }
+  SECTION("before the end") {
+    begin();
+    pair.peer.close();
+    CHECK(pair.received().empty());
+    CHECK(pair.client.saw_close_notify());
+  }
+  CHECK(pair.client.tickets().size() == 1);
+}
+
+TEST_CASE("a ticket that the socket does not take is a failure like any other") {
+  Pair pair({.min_version = TLS1_3_VERSION});
+  pair.client.shake_hands();
+  pair.pump();
+  REQUIRE(pair.done);
+  pair.below.client().fail_write(0, std::make_error_code(std::errc::host_unreachable));
+  std::error_code error;
+  CHECK(pair.read(error).empty());
+  CHECK(error == std::errc::host_unreachable);
+}
+
+TEST_CASE("of the ciphers that both have the client chooses") {
+  const bool modern = GENERATE(true, false);
+  const std::vector<std::string> names =
+      modern
+          ? std::vector<std::string>{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
+          : std::vector<std::string>{"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                     "ECDHE-ECDSA-CHACHA20-POLY1305"};
+  for (std::size_t wanted = 0; wanted < names.size(); ++wanted) {
+    std::string offered = names[wanted];
+    for (std::size_t i = 1; i < names.size(); ++i) offered += ":" + names[(wanted + i) % names.size()];
+    Pair pair({.max_version = modern ? TLS1_3_VERSION : TLS1_2_VERSION});
+    SSL* const client = pair.client.native();
+    REQUIRE((modern ? SSL_set_ciphersuites(client, offered.c_str()) : SSL_set_cipher_list(client, offered.c_str())) ==
+            1);
+    pair.shake_hands();
+    CHECK(SSL_get_cipher_name(client) == names[wanted]);
   }
 }
 

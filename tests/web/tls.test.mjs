@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { closeSync, copyFileSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import http2 from "node:http2";
+import net from "node:net";
 import { once } from "node:events";
 import tls from "node:tls";
 import { after, afterEach, beforeEach, describe, test } from "node:test";
@@ -13,6 +14,7 @@ import { ask } from "./support/ask.mjs";
 import { Authority, openssl } from "./support/certificates.mjs";
 import { Http1Client, Http2Client } from "./support/event_clients.mjs";
 import { run_hub, start_hub, start_tls_hub } from "./support/hub.mjs";
+import { resident_bytes } from "./support/process_use.mjs";
 import { start } from "./support/program.mjs";
 import { assert_same_events } from "./support/same_events.mjs";
 import { until, within } from "./support/until.mjs";
@@ -306,6 +308,22 @@ describe("limits over TLS", { timeout: 120_000 }, () => {
       }
       assert.deepEqual(resumed, Array(11).fill(true), maxVersion);
     }
+  });
+
+  test("who connects and says nothing costs a fraction of a handshake that has begun", async (t) => {
+    if (process.env.SANITIZE) return t.skip("a sanitizer takes memory of its own");
+    hub = await start_tls_hub(authority, first);
+    const SILENT = 400;
+    const arrived = async (count) => (await hub.metric(open_by("http/1.1", 1))) === count + 1; // and who asks
+    const come = (count) => Array.from({ length: count }, () => net.connect(hub.port, "127.0.0.1").on("error", () => {}));
+    const sockets = come(10);
+    await until("the first to arrive", () => arrived(10));
+    const before = resident_bytes(hub.program.pid);
+    sockets.push(...come(SILENT));
+    await until("all to arrive", () => arrived(SILENT + 10));
+    const each = (resident_bytes(hub.program.pid) - before) / SILENT;
+    assert.ok(each < 16 * 1024, `${each} bytes for each`);
+    for (const socket of sockets) socket.destroy();
   });
 
   test("--request-timeout-ms: a connection without a request is ended, over both protocols", async () => {

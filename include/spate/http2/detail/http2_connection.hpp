@@ -47,7 +47,8 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
                   std::uint32_t max_streams);
   SPATE_DECL ~Http2Connection() override;
 
-  /// Begins with `peer`, of whom `read` was read already.
+  /// Begins with `peer`, of whom `read` was read already: all that there is, or more is told of; without it, reads by
+  /// itself.
   void start(Peer&& peer, std::string_view read);
 
   // ---- for its exchanges ----
@@ -86,6 +87,7 @@ class Http2Connection final : public Resident, public ByteTransport, private Htt
   SPATE_DECL std::size_t write(int channel, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                                std::error_code& error) override;
   SPATE_DECL int cost_of_write(std::size_t size) noexcept override;
+  SPATE_DECL void prefetch(int channel) const noexcept override;
   SPATE_DECL void await_writable(int channel) override;
   void await_readable(int) override {}  // all of a request has been read before anybody else has its channel
   std::size_t unacknowledged(int) const override { return 0; }

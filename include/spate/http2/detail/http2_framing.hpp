@@ -104,6 +104,9 @@ class Http2Framing {
   void put_head(Stream stream, int status, const HeaderFields& fields, Body body,
                 std::uint32_t urgency = default_urgency);
 
+  /// Asks the processor for what nghttp2 keeps for a stream, while it does something else.
+  void prefetch(Stream stream) const noexcept;
+
   /// There is something to send of a body: `on_piece` is asked for it, until it says Piece::Then::later. What nghttp2
   /// keeps for a body it keeps only so long, and not for the thousands of streams that have nothing to send.
   void resume(Stream stream, Channel channel);

@@ -75,6 +75,10 @@ SPATE_DECL std::size_t Http2Connection::offer(Channel channel, const asio::const
   return std::exchange(offered_, {}).taken;
 }
 
+SPATE_DECL void Http2Connection::prefetch(int channel) const noexcept {
+  framing_.prefetch(slots_[static_cast<std::size_t>(channel)].stream);
+}
+
 SPATE_DECL void Http2Connection::await_writable(int channel) {
   Slot& at = slot(channel);
   if (at.over || at.waits) return;

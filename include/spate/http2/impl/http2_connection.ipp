@@ -42,8 +42,7 @@ SPATE_DECL void Http2Connection::start(Peer&& peer, std::string_view read_alread
   idle_since_ = shard_->now();
   shard_->set_timer(*this, next_moment());
   mark_dirty();
-  if (!read_already.empty()) take(read_already);
-  read();
+  read_already.empty() ? read() : take(read_already);
 }
 
 // ---- for its exchanges ----

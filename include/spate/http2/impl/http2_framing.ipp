@@ -13,6 +13,7 @@
 #include <spate/config.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http2/detail/http2_framing.hpp>
+#include <spate/loop/detail/prefetch.hpp>
 
 namespace spate::detail {
 
@@ -336,6 +337,13 @@ SPATE_DECL void Http2Framing::put_head(Stream stream, int status, const HeaderFi
                                                                  all.data(), all.size(), nullptr);
   if (failed == NGHTTP2_ERR_NOMEM) throw std::bad_alloc();
   if (status >= 200) share(stream, urgency);
+}
+
+SPATE_DECL void Http2Framing::prefetch(Stream stream) const noexcept {
+  constexpr std::size_t size_of_stream = 256, size_of_line = 64;
+  const auto* const kept = reinterpret_cast<const char*>(nghttp2_session_find_stream(session_, stream));
+  if (kept == nullptr) return;
+  for (std::size_t at = 0; at < size_of_stream; at += size_of_line) detail::prefetch(kept + at);
 }
 
 SPATE_DECL void Http2Framing::resume(Stream stream, Channel channel) {

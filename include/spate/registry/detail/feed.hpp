@@ -139,7 +139,7 @@ class Feed final : public Resident {
   void end_hold();
 
   // Of ten thousand members none is in a cache when its turn comes. They are on their way there while the kernel works
-  // for the one before: first the subscription, a turn later the stream that it points to.
+  // for those before: first the subscription, a turn later the stream that it points to, and then what its peer has.
   static void prefetch_next(const Lane& lane) noexcept;
 
   // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.

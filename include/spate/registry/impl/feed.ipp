@@ -164,8 +164,9 @@ SPATE_DECL void Feed::end_lap(Lane& lane) {
 }
 
 SPATE_DECL void Feed::prefetch_next(const Lane& lane) noexcept {
-  if (const Subscription* second = lane.members.ahead(1)) second->prefetch();
-  if (const Subscription* first = lane.members.ahead(0)) first->stream().prefetch();
+  if (const Subscription* third = lane.members.ahead(2)) third->prefetch();
+  if (const Subscription* second = lane.members.ahead(1)) second->stream().prefetch();
+  if (const Subscription* first = lane.members.ahead(0)) first->stream().prefetch_peer();
 }
 
 SPATE_DECL void Feed::give(Lane& lane, Subscription& member, int& budget) {

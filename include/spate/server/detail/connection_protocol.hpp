@@ -23,7 +23,8 @@ class ConnectionProtocol {
   /// What a client sends first that has not shaken hands, and knows that the server speaks this.
   virtual std::string_view preface() const noexcept = 0;
 
-  /// Begins with `peer`, of whom `read` was read already. Shard only. It has the peer when nothing was thrown.
+  /// Begins with `peer`, of whom `read` was read already: all that there is, or more is told of. Shard only. It has the
+  /// peer when nothing was thrown.
   virtual void begin(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts, Peer&& peer,
                      ConnectionFacts facts, std::string_view read) = 0;
 };

@@ -24,7 +24,8 @@ class Handshake final : public Resident {
 
   static bool is_possible(const ServerCore& server) noexcept;
 
-  /// Begins with the `peer` at the other end of the socket, as the shard's secure transport has accepted them.
+  /// Begins with the `peer` at the other end of the socket, as the shard's secure transport has accepted them. Nothing
+  /// is done before the client has said something: who only connects makes OpenSSL hold none of its buffers.
   void start(Peer&& peer);
 
   bool on_readable() override {

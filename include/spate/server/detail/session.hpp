@@ -41,7 +41,8 @@ class Session final : public VerdictSink {
   Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer,
           std::shared_ptr<const std::string> client_subject = nullptr);
 
-  /// Begins, with what was `read` already. The transport holds the session from now on.
+  /// Begins, with what was `read` already: all that there is, or more is told of; without it, reads by itself. The
+  /// transport holds the session from now on.
   void start(std::string_view read = {});
 
   /// Begins with a request that was parsed elsewhere.

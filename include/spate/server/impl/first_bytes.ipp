@@ -31,6 +31,7 @@ SPATE_DECL bool FirstBytes::on_readable() {
     std::string_view bytes(buffer, size);
     if (!read_.empty()) bytes = read_.append(bytes);
     if (bytes.size() >= preface.size() || bytes != preface.substr(0, bytes.size())) {
+      if (size == sizeof buffer) peer_.await_readable();  // there may be more
       begin(bytes);
       return false;
     }

@@ -23,7 +23,6 @@ SPATE_DECL void Handshake::start(Peer&& peer) {
   peer_.set_resident(Ref<Resident>(this));
   const auto wait = server_->options.request_timeout;
   if (wait.count() > 0) shard_->set_timer(*this, shard_->now() + wait);
-  advance();
 }
 
 SPATE_DECL Remaining Handshake::flush(int& budget) {

@@ -20,8 +20,7 @@ SPATE_DECL void Session::start(std::string_view read_already) {
   peer_.set_resident(alive);
   set_deadline(server_->options.request_timeout);
   int budget = 1;
-  if (!read_already.empty()) take(read_already, budget);
-  read();
+  read_already.empty() ? read() : take(read_already, budget);
 }
 
 SPATE_DECL void Session::start(Request request) {

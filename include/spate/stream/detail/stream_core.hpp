@@ -173,6 +173,8 @@ class StreamCore final : public Resident {
 
   /// Asks the processor for what write_through needs, while it does something else.
   void prefetch() const noexcept;
+  /// And for what the peer needs then; the stream itself has to be there already.
+  void prefetch_peer() const noexcept;
 
   /// Ends the stream with Errc::queue_overflow when more waits than it may. `newest` is the size of the event queued
   /// last: when no more than that waits, it found nothing waiting and is taken, whatever its size.

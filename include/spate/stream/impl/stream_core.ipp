@@ -176,6 +176,10 @@ SPATE_DECL void StreamCore::prefetch() const noexcept {
   detail::prefetch(&queue_);
 }
 
+SPATE_DECL void StreamCore::prefetch_peer() const noexcept {
+  if (peer_) peer_.prefetch();
+}
+
 SPATE_DECL void StreamCore::push_gap(const EncodedEvent& gap) {
   shard_->counters().gaps.add(1);
   push(QueueNode::Kind::notice, gap, 0);

@@ -60,6 +60,7 @@ class TlsConnection final : public Resident {
   PeerIdentity identity() const;
   std::size_t read(char* data, std::size_t size, std::error_code& error);
   std::size_t write(const asio::const_buffer* buffers, std::size_t size, std::error_code& error);
+  void prefetch() const noexcept;
   void await_readable();
   std::size_t unacknowledged() const;
   std::error_code broken();
@@ -86,7 +87,7 @@ class TlsConnection final : public Resident {
   enum class Writes : std::uint8_t {
     at_once,      // data, or the end: what the socket refuses is kept
     if_possible,  // what comes of reading: refused while something is kept, or the end of the connection
-    later,        // a flight of the handshake: kept, and written whole when OpenSSL has made it
+    later,        // a flight of the handshake: kept, to be written whole
   };
 
   // How OpenSSL reads and writes; see BIO_meth_new(3).

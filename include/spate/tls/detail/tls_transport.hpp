@@ -44,6 +44,7 @@ class TlsTransport final : public SecureTransport {
   SPATE_DECL std::size_t read(int peer, char* data, std::size_t size, std::error_code& error) override;
   SPATE_DECL std::size_t write(int peer, const asio::const_buffer* buffers, std::size_t count, std::size_t size,
                                std::error_code& error) override;
+  SPATE_DECL void prefetch(int peer) const noexcept override;
   SPATE_DECL void await_writable(int peer) override;
   SPATE_DECL void await_readable(int peer) override;
   SPATE_DECL std::size_t unacknowledged(int peer) const override;

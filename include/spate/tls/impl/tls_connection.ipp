@@ -11,6 +11,7 @@
 
 #include <spate/config.hpp>
 #include <spate/loop/detail/loop.hpp>
+#include <spate/loop/detail/prefetch.hpp>
 #include <spate/tls/detail/certificates.hpp>
 #include <spate/tls/detail/tls_config.hpp>
 #include <spate/tls/detail/tls_connection.hpp>
@@ -123,7 +124,10 @@ SPATE_DECL SecureTransport::Handshake TlsConnection::shake_hands() {
   ERR_clear_error();
   if (plain_text_) return Outcome::plain_text;
   const bool done = outcome == SSL_ERROR_NONE;
-  if (kept_ && !blocked_ && !push_out()) return Outcome::failed;
+  // After the handshake of TLS 1.3 this is a ticket, for which no client waits: it leaves with the first answer, or as
+  // soon as there is nothing to read.
+  const bool waits = done && SSL_version(ssl_.get()) == TLS1_3_VERSION;
+  if (kept_ && !waits && !blocked_ && !push_out()) return Outcome::failed;
   if (outcome == SSL_ERROR_WANT_READ) return Outcome::under_way;
   if (!done) {
     fail(std::make_error_code(std::errc::protocol_error));
@@ -172,6 +176,7 @@ SPATE_DECL std::size_t TlsConnection::read(char* data, std::size_t size, std::er
     if (ended_ || failure_) wake();
     return taken;
   }
+  if (kept_ && !blocked_ && !ended_ && !failure_ && !push_out()) fail(socket_error_);
   error = failure_ ? failure_ : ended_ ? std::error_code(asio::error::eof) : asio::error::would_block;
   return 0;
 }
@@ -229,6 +234,11 @@ SPATE_DECL std::size_t TlsConnection::write(const asio::const_buffer* buffers, s
     return taken - owed_;
   }
   return taken;
+}
+
+SPATE_DECL void TlsConnection::prefetch() const noexcept {
+  detail::prefetch(&transport_);
+  detail::prefetch(&blocked_);
 }
 
 SPATE_DECL void TlsConnection::await_readable() {

@@ -50,6 +50,9 @@ SPATE_DECL std::size_t TlsTransport::write(int peer, const asio::const_buffer* b
                                            std::error_code& error) {
   return at(peer).write(buffers, size, error);
 }
+SPATE_DECL void TlsTransport::prefetch(int peer) const noexcept {
+  at(peer).prefetch();
+}
 SPATE_DECL void TlsTransport::await_writable(int peer) {
   below_.await_writable(peer);
 }

@@ -50,6 +50,9 @@ class ByteTransport {
   /// What a write that took `size` bytes costs of a turn's budget: as a rule it was a system call.
   virtual int cost_of_write(std::size_t size) noexcept { return 1 + static_cast<int>(size / bytes_per_budget); }
 
+  /// Asks the processor for what a write to the peer needs, while it does something else.
+  virtual void prefetch(int) const noexcept {}
+
   /// Asks for one on_writable, after would_block.
   virtual void await_writable(int peer) = 0;
 

@@ -49,6 +49,7 @@ class Peer {
     return write(&buffer, 1, buffer.size(), error);
   }
   int cost_of_write(std::size_t size) const noexcept { return transport_->cost_of_write(size); }
+  void prefetch() const noexcept { transport_->prefetch(number_); }
   void await_writable() const { transport_->await_writable(number_); }
   void await_readable() const { transport_->await_readable(number_); }
   std::size_t unacknowledged() const { return transport_->unacknowledged(number_); }
