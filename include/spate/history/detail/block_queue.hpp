@@ -154,6 +154,9 @@ class BlockQueue {
  private:
   using Elements = std::unique_ptr<T[]>;
 
+  // Of the array behind a block that has become full: many queues may come to that with one event.
+  static constexpr std::size_t first_capacity = std::max<std::size_t>(1, block_size / 8);
+
   struct Block {
     Elements elements;
     Mark mark{};
@@ -252,6 +255,7 @@ class BlockQueue {
       newest_ = std::move(last.elements);
       begin_ = last.begin;
       end_ = last.end;
+      capacity_ = block_size;
       if (older_->count() == 0) older_.reset();
       return true;
     }
@@ -264,7 +268,7 @@ class BlockQueue {
   void make_room(MarkOf& mark_of) {
     if (begin_ * 4 >= capacity_ && capacity_ > 0) return move_to_begin(newest_.get(), begin_, end_);
     if (capacity_ < block_size) return reallocate(std::min(block_size, std::max<std::size_t>(1, 2 * capacity_)));
-    Elements fresh = empty_block(block_size);
+    Elements fresh = empty_block(first_capacity);
     auto first = older_ == nullptr ? std::make_unique<Blocks>() : nullptr;
     (older_ == nullptr ? first : older_)->reserve_one();
     if (first) older_ = std::move(first);
@@ -272,6 +276,7 @@ class BlockQueue {
     for (std::size_t at = begin_ + std::size_t{1}; at < end_; ++at) mark = std::max(mark, mark_of(newest_[at]));
     older_->add({std::exchange(newest_, std::move(fresh)), mark, begin_, end_});
     begin_ = end_ = 0;
+    capacity_ = first_capacity;
   }
 
   void reallocate(std::size_t capacity) {

@@ -13,7 +13,7 @@ namespace spate::detail {
 enum class MemoryTrackKind : std::uint8_t { user, group, topic, everybody };
 
 /// The entries of one track, oldest first. The mark of a block says when the last of its entries expires.
-using Entries = BlockQueue<KeptEntry, 128, HistoryClock::time_point>;
+using Entries = BlockQueue<KeptEntry, 32, HistoryClock::time_point>;
 
 struct MemoryTrack {
   Entries entries;
