@@ -32,6 +32,12 @@ class Audience {
   /// Who has joined several of them gets the event once.
   static Audience topics(std::span<const std::string> names) noexcept { return {Kind::topics, {}, names}; }
 
+  /// One of any kind, of the names that it has: none for everybody.
+  static Audience of(Kind kind, std::span<const std::string> names) noexcept {
+    if (kind == Kind::users || kind == Kind::topics) return {kind, {}, names};
+    return {kind, names.empty() ? std::string_view() : names.front(), {}};
+  }
+
   // Two names in braces would be taken for the two ends of one text.
   static Audience user(std::initializer_list<std::string_view> ids) = delete;
   static Audience group(std::initializer_list<std::string_view> prefixes) = delete;

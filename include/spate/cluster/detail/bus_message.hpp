@@ -79,17 +79,7 @@ struct BusMessage {
   }
 
   /// Lives no longer than this.
-  Audience audience() const noexcept {
-    switch (kind) {
-      case Audience::Kind::user: return Audience::user(names.front());
-      case Audience::Kind::users: return Audience::users(names);
-      case Audience::Kind::group: return Audience::group(names.front());
-      case Audience::Kind::topic: return Audience::topic(names.front());
-      case Audience::Kind::topics: return Audience::topics(names);
-      case Audience::Kind::everybody: break;
-    }
-    return Audience::everybody();
-  }
+  Audience audience() const noexcept { return Audience::of(kind, names); }
 };
 
 class BusMessageCodec {

@@ -181,11 +181,11 @@ SPATE_DECL void MemoryHistory::keep_shared(MemoryTrackKind kind, std::span<const
     }
   } catch (...) {
     // Without memory for all of it, all is as before.
-    if (!entered.empty()) shared.release();  // the last entry takes it along
+    if (!entered.empty()) static_cast<void>(shared.release());  // the last entry takes it along
     for (MemoryTrack* track : entered) remove(*track, track->entries.before(track->entries.end()));
     throw;
   }
-  shared.release();
+  static_cast<void>(shared.release());  // the entries hold it
   for (MemoryTrack* track : entered) hold_to_limit(*track);
 }
 

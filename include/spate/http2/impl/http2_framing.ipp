@@ -11,9 +11,9 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/detail/prefetch.hpp>
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http2/detail/http2_framing.hpp>
-#include <spate/loop/detail/prefetch.hpp>
 
 namespace spate::detail {
 

@@ -31,7 +31,7 @@ class Unsettled {
     std::error_code error;             // why it is not kept, once that is known
 
     /// Lives no longer than this.
-    Audience audience() const noexcept;
+    Audience audience() const noexcept { return Audience::of(kind, names); }
   };
 
   bool empty() const noexcept { return items_.empty(); }

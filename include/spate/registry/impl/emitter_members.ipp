@@ -100,13 +100,12 @@ SPATE_DECL std::optional<std::error_code> EmitterCore::try_to_add(std::string& u
   const std::optional<Resume::Plan> plan = resume_.plan(user_id, comer, patient);
   if (!plan) return std::nullopt;
   const Ref<Subscription> subscription = comer.subscription;
-  const std::string user = user_id;
   HookQueue::Hooks leave;
   try {
-    enter(std::move(user_id), std::move(comer), *plan, wanted, leave);
+    enter(user_id, std::move(comer), *plan, wanted, leave);
   } catch (...) {
     subscription->release_all_sends();
-    members_.undo_insert(user, *subscription, std::move(leave));
+    members_.undo_insert(user_id, *subscription, std::move(leave));
     resume_.forget(*subscription);
     throw;
   }

@@ -8,18 +8,6 @@
 
 namespace spate::detail {
 
-SPATE_DECL Audience Unsettled::Item::audience() const noexcept {
-  switch (kind) {
-    case Audience::Kind::user: return Audience::user(names.front());
-    case Audience::Kind::users: return Audience::users(names);
-    case Audience::Kind::group: return Audience::group(names.front());
-    case Audience::Kind::topic: return Audience::topic(names.front());
-    case Audience::Kind::topics: return Audience::topics(names);
-    case Audience::Kind::everybody: break;
-  }
-  return Audience::everybody();
-}
-
 SPATE_DECL void Unsettled::push(Item&& item, const Audience& audience) {
   item.kind = audience.kind();
   item.names.assign(audience.names().begin(), audience.names().end());

@@ -10,8 +10,8 @@
 #include <asio/error.hpp>
 
 #include <spate/config.hpp>
+#include <spate/detail/prefetch.hpp>
 #include <spate/loop/detail/loop.hpp>
-#include <spate/loop/detail/prefetch.hpp>
 #include <spate/tls/detail/certificates.hpp>
 #include <spate/tls/detail/tls_config.hpp>
 #include <spate/tls/detail/tls_connection.hpp>

@@ -87,8 +87,8 @@ struct PendingEvent {
   }
 
   std::size_t footprint() const noexcept {
-    std::size_t bytes = sizeof *this + event.event.footprint() + track.name.size();
-    for (const std::string& name : names) bytes += sizeof name + name.size();
+    std::size_t bytes = sizeof(PendingEvent) + event.event.footprint() + track.name.size();
+    for (const std::string& name : names) bytes += sizeof(std::string) + name.size();
     return bytes;
   }
 };

@@ -116,13 +116,14 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   const std::uint64_t sequence = pending.sequence();
   const bool first = said_first_ ? *said_first_ : delivers_first();
   const bool may_be_read = pending.what == PendingEvent::What::keep && cache_.size() > 0;
-  bool refused = false;
+  std::optional<PendingEvent> read;
   {
     const Lock lock(mutex_);
-    refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
+    const bool refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
     if (!refused) {
       const std::size_t bytes = pending.footprint();
-      may_be_read ? pending_.push_back(pending) : pending_.push_back(std::move(pending));
+      if (may_be_read) read = pending;
+      pending_.push_back(std::move(pending));
       pending_bytes_ += bytes;
     } else if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
       pending_.back().event.sequence = sequence;
@@ -136,10 +137,10 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   newest_given_ = sequence;
   if (first) visible_ = sequence;
   said_first_.reset();
-  if (!may_be_read || refused) return;
+  if (!read) return;
   // It is put into the tracks that somebody reads, where it is not seen before its time.
   try {
-    pending.for_each_track([&](TrackName name) { cache_.append(name, pending.event); });
+    read->for_each_track([&](TrackName name) { cache_.append(name, read->event); });
   } catch (const std::bad_alloc&) {
     cache_.clear();  // they are read again
   }
