@@ -5,8 +5,8 @@
 //       spate::TlsOptions{.certificate_file = "chain.pem", .key_file = "key.pem"});
 //   spate::Server server(io, options);      // https, on the same port and with the same routes
 //
-// TLS 1.2 and 1.3, without renegotiation, compression and early data. Of the ciphers, all of which are forward secret and
-// authenticated, the client chooses. Several servers, and all their loops, may share one. Needs OpenSSL 3: link
+// TLS 1.2 and 1.3, without renegotiation, compression and early data. Of the ciphers, all of which are forward secret
+// and authenticated, the client chooses. Several servers, and all their loops, may share one. Needs OpenSSL 3: link
 // spate::tls.
 //
 // Threads: any. Lifetime: servers share it, so it lives as long as they do.
