@@ -33,6 +33,7 @@ class StoreUser {
 
     std::vector<std::uint64_t> sequences() const {
       std::vector<std::uint64_t> all;
+      all.reserve(events.size());
       for (const StoredEvent& each : events) all.push_back(each.sequence);
       return all;
     }
