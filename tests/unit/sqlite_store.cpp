@@ -2,10 +2,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
@@ -267,6 +270,66 @@ TEST_CASE("a cache that is too small for what is read is read again", "[history]
     }
   }
   CHECK(open.user.waits() > users);
+}
+
+TEST_CASE("many who come back at once are all answered, though their tracks find no room together",
+          "[history][sqlite]") {
+  const bool same_track = GENERATE(false, true);
+  CAPTURE(same_track);
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  options.max_cache_bytes = 0;  // which is a mebibyte
+  const std::size_t users = same_track ? 1000 : 5000;
+  {
+    Open open(options);
+    for (std::size_t i = 0; i < users; ++i) {
+      const std::string user = "u" + std::to_string(i);
+      open.user.send(same_track ? Audience::everybody() : Audience::user(user),
+                     Event(std::string(same_track ? 2000 : 100, 'x')));
+    }
+    open.user.settle_all();
+  }
+  SqliteReplayStore store(options);
+  // Whoever is told asks again, each in their turn.
+  struct Told final : spate::ReplayStore::Waiter {
+    std::function<void()> when_ready() const override {
+      return [this, who = who] {
+        const std::lock_guard lock(mutex);
+        all.push_back(who);
+      };
+    }
+    std::size_t who = 0;
+    mutable std::mutex mutex;
+    mutable std::deque<std::size_t> all;
+  };
+  Told told;
+  std::size_t asked = 0, answered = 0;
+  const auto ask = [&](std::size_t user) {
+    ++asked;
+    told.who = user;
+    const std::uint64_t after = same_track ? user * 7 % users : 0;
+    if (!store.at_hand(Subscriber("u" + std::to_string(user)), after, 1000, told)) return;
+    ++answered;
+    std::vector<spate::StoredEvent> events;
+    if (store.fetch("u" + std::to_string(user), after, 1000, events) != 0) FAIL("a gap");
+    if (events.empty() || events.front().sequence != (same_track ? after + 1 : user + 1)) FAIL("not what comes next");
+  };
+  for (std::size_t i = 0; i < users; ++i) ask(i);
+  CHECK(spate::test::eventually([&] {
+    for (;;) {
+      std::size_t next = 0;
+      {
+        const std::lock_guard lock(told.mutex);
+        if (told.all.empty()) break;
+        next = told.all.front();
+        told.all.pop_front();
+      }
+      ask(next);
+    }
+    return answered == users || asked > 100 * users;
+  }));
+  CHECK(answered == users);
+  if (!same_track) CHECK(asked < 4 * users);
 }
 
 // ---- limits ----
