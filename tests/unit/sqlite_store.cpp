@@ -735,10 +735,60 @@ TEST_CASE("a file that is none of ours is refused, and left as it is", "[history
     SqliteOptions nameless = options;
     nameless.file.clear();
     CHECK_THROWS_AS(SqliteReplayStore(nameless), std::invalid_argument);
+    nameless.file = options.file + std::string(1, '\0');
+    CHECK_THROWS_AS(SqliteReplayStore(nameless), std::invalid_argument);
   }
   SECTION("in use") {
     const SqliteReplayStore store(options);
     CHECK(message_of(options).find("is in use by process " + std::to_string(::getpid())) != std::string::npos);
+  }
+}
+
+TEST_CASE("a file is one store's, whichever link leads to it, and stays that when the process changes its folder",
+          "[history][sqlite]") {
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  SqliteOptions linked = options;
+  linked.file = (folder.path() / "link.db").string();
+  const bool is_there = GENERATE(true, false);
+  if (is_there) {
+    const SqliteReplayStore store(options);
+  }
+  std::filesystem::create_symlink("history.db", linked.file);
+
+  SECTION("two links") {
+    const SqliteReplayStore store(linked);
+    CHECK(message_of(options).find("is in use") != std::string::npos);
+    CHECK(message_of(linked).find("is in use") != std::string::npos);
+    const auto rights = std::filesystem::status(options.file).permissions();
+    CHECK((rights & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) ==
+          std::filesystem::perms::none);
+  }
+  SECTION("a link to itself") {
+    SqliteOptions round = options;
+    round.file = (folder.path() / "round.db").string();
+    std::filesystem::create_symlink("round.db", round.file);
+    CHECK(message_of(round).find("is a link to itself") != std::string::npos);
+  }
+  SECTION("another folder") {
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(folder.path());
+    options.file = "history.db";
+    {
+      Open open(options);
+      std::filesystem::current_path(before);
+      open.user.send(Audience::user("alice"), Event("text"));
+      open.user.settle_all();
+      CHECK(open.user.fetch(Subscriber("alice"), 0).sequences() == Numbers{1});
+    }
+    CHECK(std::filesystem::exists(folder.path() / "history.db"));
+  }
+  SECTION("what lies beside it is no link either") {
+    std::ofstream(folder.path() / "precious") << "text";
+    std::filesystem::remove(options.file + "-lock");
+    std::filesystem::create_symlink("precious", options.file + "-lock");
+    CHECK(message_of(options).find("-lock") != std::string::npos);
+    CHECK(text_of(folder.path() / "precious") == "text");
   }
 }
 

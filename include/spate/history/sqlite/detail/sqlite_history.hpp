@@ -192,7 +192,7 @@ class SqliteHistory {
   void wait_for_room() SPATE_REQUIRES(mutex_);
   void tell_found(const std::shared_ptr<Question>& question, std::vector<std::function<void()>>& ready);
 
-  const SqliteOptions options_;
+  SqliteOptions options_;  // constant, once it is made
   const ProcessMark process_;
 
   // Under the emitter's lock.

@@ -14,12 +14,15 @@ namespace spate::detail {
 
 SPATE_DECL const SqliteOptions& SqliteHistory::checked(const SqliteOptions& options) {
   if (options.file.empty()) throw std::invalid_argument("spate::SqliteOptions::file is empty: name a file");
+  if (options.file.find('\0') != std::string::npos)
+    throw std::invalid_argument("spate::SqliteOptions::file has a zero byte: name another file");
   require_not_negative("spate::ReplayLimits::max_age", options.limits.max_age);
   return options;
 }
 
 SPATE_DECL SqliteHistory::SqliteHistory(SqliteOptions&& options)
     : options_(std::move(options)), cache_(std::max<std::size_t>(checked(options_).max_cache_bytes, 1024 * 1024)) {
+  options_.file = real_name(options_.file);
   HistoryWriter::Opened opened;
   writer_ = std::make_unique<HistoryWriter>(options_, opened);
   reader_ = std::make_unique<HistoryReader>(options_.file, options_.limits.max_age.count());

@@ -219,8 +219,8 @@ SPATE_DECL void SqliteHistory::read() {
     {
       const Lock lock(mutex_);
       for (;;) {
-        if (stopping_) return;
         insist([this]() SPATE_UNCHECKED { wait_for_room(); });
+        if (stopping_) return;
         // They take turns: while there are always questions the log must not grow for ever.
         if (!log_is_long_ || moved) question = next_question();
         if (question != nullptr || log_is_long_) break;
