@@ -445,6 +445,18 @@ TEST_CASE("what expires is no longer there, and no gap", "[history][sqlite]") {
   CHECK(got.discarded == 0);
 }
 
+TEST_CASE("what is kept for ever has no end", "[history][sqlite]") {
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  options.limits.max_age = std::chrono::milliseconds::max();
+  Open open(options);
+  open.user.send(Audience::user("alice"), Event("one"));
+  open.user.send(Audience::user("alice"), Event("two").keep_for(Event::max_keep_for));
+  open.user.settle_all();
+  CHECK(open.user.fetch(Subscriber("alice"), 0).sequences() == Numbers{1, 2});
+  CHECK(open.store.status().kept == 2);
+}
+
 TEST_CASE("what is too old is a gap", "[history][sqlite]") {
   const TemporaryFolder folder;
   SqliteOptions options = options_in(folder);

@@ -9,6 +9,7 @@
 // only then: so it is there when it is wanted, however many others ask. The reader does not read much beyond that.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -216,16 +217,16 @@ class SqliteHistory {
   std::size_t applied_ = 0;  // of these
   std::vector<std::shared_ptr<Question>> let_go_;
 
-  // What the threads share.
+  // What the threads share. These two are changed under the lock, and read without it.
+  std::atomic<std::size_t> pending_bytes_{0};
+  std::atomic<std::uint64_t> reserved_{0};
   mutable Mutex mutex_;
   std::condition_variable_any appended_, asked_for_;  // what the writer and the reader wait for
   std::vector<PendingEvent> pending_ SPATE_GUARDED_BY(mutex_);
-  std::size_t pending_bytes_ SPATE_GUARDED_BY(mutex_) = 0;
   bool writer_waits_ SPATE_GUARDED_BY(mutex_) = false;
   bool stopping_ SPATE_GUARDED_BY(mutex_) = false;
-  bool log_is_long_ SPATE_GUARDED_BY(mutex_) = false;   // the reader is to move it
-  bool log_is_moved_ SPATE_GUARDED_BY(mutex_) = false;  // it has
-  std::uint64_t reserved_ SPATE_GUARDED_BY(mutex_) = 0;
+  bool log_is_long_ SPATE_GUARDED_BY(mutex_) = false;         // the reader is to move it
+  bool log_is_moved_ SPATE_GUARDED_BY(mutex_) = false;        // it has
   std::uint64_t written_up_to_ SPATE_GUARDED_BY(mutex_) = 0;  // or failed
   std::vector<Done> done_ SPATE_GUARDED_BY(mutex_);
   std::list<std::shared_ptr<Question>> found_ SPATE_GUARDED_BY(mutex_);  // the oldest answers first

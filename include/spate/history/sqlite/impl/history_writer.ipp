@@ -291,7 +291,7 @@ SPATE_DECL std::int64_t HistoryWriter::insert(const PendingEvent& pending) {
   totals_.bytes += cost + owners * entry_cost;
   const UnixMilliseconds max_age = options_.limits.max_age.count();
   if (event.expires != 0 && (!tidy_at_ || event.expires < *tidy_at_)) tidy_at_ = event.expires;
-  if (max_age > 0 && !tidy_at_) tidy_at_ = event.at + max_age;
+  if (max_age > 0 && !tidy_at_) tidy_at_ = later(event.at, max_age);
   return owners;
 }
 
@@ -314,7 +314,7 @@ SPATE_DECL void HistoryWriter::write_totals() {
 
 SPATE_DECL void HistoryWriter::report(std::vector<Trimmed>& trimmed) {
   statements_->audiences.settle([&](const AudienceRow& row) {
-    if (row.discarded > 0) trimmed.push_back({{row.kind, row.name}, row.trimmed, row.discarded});
+    trimmed.push_back({{row.kind, row.name}, row.trimmed, row.discarded});
   });
 }
 

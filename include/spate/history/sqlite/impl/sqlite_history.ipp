@@ -66,7 +66,7 @@ SPATE_DECL bool SqliteHistory::has_given(std::uint64_t sequence) const noexcept 
 
 SPATE_DECL bool SqliteHistory::delivers_first() const noexcept {
   if (options_.sync != SqliteOptions::Sync::deliver_first || forked()) return false;
-  const Lock lock(mutex_);
+  // Meanwhile what is reserved only grows, and what waits only shrinks.
   const bool first =
       visible_ == newest_given_ && newest_given_ < reserved_ && pending_bytes_ < options_.max_pending_bytes;
   said_first_ = first;
@@ -85,7 +85,7 @@ SPATE_DECL void SqliteHistory::append(std::uint64_t sequence, const Audience& au
   // The clock may be set back: of two events the later one is never older.
   newest_at_ = std::max(newest_at_, now);
   pending.event = {sequence, newest_at_, 0, event};
-  if (event.kept_for().count() > 0) pending.event.expires = now + event.kept_for().count();
+  if (event.kept_for().count() > 0) pending.event.expires = later(now, event.kept_for().count());
   for_each_track(audience, [&](TrackName name) {
     pending.track.kind = name.kind;
     if (name.kind != TrackKind::group) return;
@@ -126,7 +126,11 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   {
     const Lock lock(mutex_);
     refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
-    if (!refused) {
+    const bool skips_on = pending.what == PendingEvent::What::skip && !pending_.empty() &&
+                          pending_.back().what == PendingEvent::What::skip;
+    if (skips_on) {
+      pending_.back().event.sequence = sequence;
+    } else if (!refused) {
       const std::size_t bytes = pending.footprint();
       may_be_read ? pending_.push_back(pending) : pending_.push_back(std::move(pending));
       pending_bytes_ += bytes;
