@@ -4,7 +4,8 @@
 //
 // A publisher sends an event of 200 bytes of data to a user of its own, and awaits that it is kept before it sends the
 // next (`awaited`), or does not (`flowing`: all that the store takes, less than a mebibyte of it on its way). They
-// share the emitter's lock. CPU is that of the whole process, for each event. Replays: 1,000 events to everybody, drawn
+// share the emitter's lock. CPU is that of the whole process, for each event, and of it that of the publishers: who
+// sends has no other. Replays: 1,000 events to everybody, drawn
 // by 1,000 users in steps of 32 KiB, after the store was opened anew.
 #include <sys/resource.h>
 
@@ -118,12 +119,13 @@ void publish(const char* name, const std::string& file, int publishers, bool awa
   limits.max_bytes = std::size_t{4} << 30;
   const auto store = open_store(name, file, limits);
   std::uint64_t events = 0;
-  double wall = 0, cpu = 0;
+  double wall = 0, cpu = 0, senders = 0;
   const std::uint64_t before = bytes_written();
   {
     Sender sender(*store);
     std::atomic<bool> stop{false};
     std::atomic<std::uint64_t> sent{0};
+    std::atomic<std::uint64_t> sending{0};  // in microseconds of CPU
     const auto begin = Clock::now();
     const double cpu_begin = cpu_seconds();
     std::vector<std::thread> threads;
@@ -132,6 +134,7 @@ void publish(const char* name, const std::string& file, int publishers, bool awa
         std::uint64_t own = 0;
         for (; !stop; ++own) sender.send(user, awaits);
         sent += own;
+        sending += static_cast<std::uint64_t>(cpu_seconds(RUSAGE_THREAD) * 1e6);
       });
     }
     std::this_thread::sleep_for(std::chrono::seconds(seconds));
@@ -141,12 +144,14 @@ void publish(const char* name, const std::string& file, int publishers, bool awa
     wall = std::chrono::duration<double>(Clock::now() - begin).count();
     cpu = cpu_seconds() - cpu_begin;
     events = sent;
+    senders = static_cast<double>(sending) / 1e6;
   }
   std::uint64_t commits = 0;
   if (const auto* sqlite = dynamic_cast<spate::SqliteReplayStore*>(store.get())) commits = sqlite->status().commits;
   const double count = static_cast<double>(events);
-  std::printf("%-14s %3d %-8s %10zu %12.0f %10.2f %14.1f %12.0f\n", name, publishers, awaits ? "awaited" : "flowing",
-              max_events, count / wall, cpu / count * 1e6, commits == 0 ? 0 : count / static_cast<double>(commits),
+  std::printf("%-14s %3d %-8s %10zu %12.0f %10.2f %10.2f %14.1f %12.0f\n", name, publishers,
+              awaits ? "awaited" : "flowing", max_events, count / wall, cpu / count * 1e6, senders / count * 1e6,
+              commits == 0 ? 0 : count / static_cast<double>(commits),
               static_cast<double>(bytes_written() - before) / count);
   std::fflush(stdout);
 }
@@ -258,8 +263,8 @@ int main(int count, char** arguments) {
   const std::string folder = count > 1 ? arguments[1] : ".";
   const int seconds = count > 2 ? std::atoi(arguments[2]) : 2;
   const std::string file = folder + "/history-benchmark.db";
-  std::printf("%-14s %3s %-8s %10s %12s %10s %14s %12s\n", "store", "pub", "", "max_events", "events/s", "CPU us/ev",
-              "events/commit", "bytes/event");
+  std::printf("%-14s %3s %-8s %10s %12s %10s %10s %14s %12s\n", "store", "pub", "", "max_events", "events/s",
+              "CPU us/ev", "of sending", "events/commit", "bytes/event");
   for (const char* name : {"memory", "deliver_first", "normal", "full"}) {
     if (seconds == 0 || (count > 3 && name != std::string(arguments[3]))) continue;
     publish(name, file, 1, true, seconds, 10'000'000);

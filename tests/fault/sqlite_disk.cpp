@@ -105,6 +105,29 @@ TEST_CASE("a disk that fails is told, and afterwards all goes on", "[fault][sqli
   CHECK(open.store.newest() == 4);
 }
 
+TEST_CASE("what was seen and not kept is a gap in the next process, too, though nothing was sent any more",
+          "[fault][sqlite]") {
+  const bool skips = GENERATE(false, true);
+  CAPTURE(skips);
+  FaultyDisk disk;
+  const TemporaryFolder folder;
+  const SqliteOptions options = options_in(folder, skips ? Sync::normal : Sync::deliver_first);
+  {
+    Open open(options);
+    open.send();
+    disk.fail(Call::write, 1, SQLITE_FULL);
+    if (skips) {
+      open.store.skip(2);
+      CHECK(spate::test::eventually([&] { return !open.store.status().well; }));
+    } else {
+      CHECK(open.send() == 0);
+    }
+    disk.mend();
+  }
+  Open open(options);
+  CHECK(open.user.fetch(anybody, 1).discarded == 2);
+}
+
 TEST_CASE("with deliver_first, what was seen and not kept is a gap for whoever was away", "[fault][sqlite]") {
   FaultyDisk disk;
   const TemporaryFolder folder;

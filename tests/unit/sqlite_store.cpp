@@ -2,10 +2,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
@@ -269,6 +272,66 @@ TEST_CASE("a cache that is too small for what is read is read again", "[history]
   CHECK(open.user.waits() > users);
 }
 
+TEST_CASE("many who come back at once are all answered, though their tracks find no room together",
+          "[history][sqlite]") {
+  const bool same_track = GENERATE(false, true);
+  CAPTURE(same_track);
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  options.max_cache_bytes = 0;  // which is a mebibyte
+  const std::size_t users = same_track ? 1000 : 5000;
+  {
+    Open open(options);
+    for (std::size_t i = 0; i < users; ++i) {
+      const std::string user = "u" + std::to_string(i);
+      open.user.send(same_track ? Audience::everybody() : Audience::user(user),
+                     Event(std::string(same_track ? 2000 : 100, 'x')));
+    }
+    open.user.settle_all();
+  }
+  SqliteReplayStore store(options);
+  // Whoever is told asks again, each in their turn.
+  struct Told final : spate::ReplayStore::Waiter {
+    std::function<void()> when_ready() const override {
+      return [this, who = who] {
+        const std::lock_guard lock(mutex);
+        all.push_back(who);
+      };
+    }
+    std::size_t who = 0;
+    mutable std::mutex mutex;
+    mutable std::deque<std::size_t> all;
+  };
+  Told told;
+  std::size_t asked = 0, answered = 0;
+  const auto ask = [&](std::size_t user) {
+    ++asked;
+    told.who = user;
+    const std::uint64_t after = same_track ? user * 7 % users : 0;
+    if (!store.at_hand(Subscriber("u" + std::to_string(user)), after, 1000, told)) return;
+    ++answered;
+    std::vector<spate::StoredEvent> events;
+    if (store.fetch("u" + std::to_string(user), after, 1000, events) != 0) FAIL("a gap");
+    if (events.empty() || events.front().sequence != (same_track ? after + 1 : user + 1)) FAIL("not what comes next");
+  };
+  for (std::size_t i = 0; i < users; ++i) ask(i);
+  CHECK(spate::test::eventually([&] {
+    for (;;) {
+      std::size_t next = 0;
+      {
+        const std::lock_guard lock(told.mutex);
+        if (told.all.empty()) break;
+        next = told.all.front();
+        told.all.pop_front();
+      }
+      ask(next);
+    }
+    return answered == users || asked > 100 * users;
+  }));
+  CHECK(answered == users);
+  if (!same_track) CHECK(asked < 4 * users);
+}
+
 // ---- limits ----
 
 TEST_CASE("each audience keeps its newest", "[history][sqlite]") {
@@ -380,6 +443,18 @@ TEST_CASE("what expires is no longer there, and no gap", "[history][sqlite]") {
   const StoreUser::Got got = open.user.fetch(Subscriber("alice"), 0);
   CHECK(got.sequences() == Numbers{2});
   CHECK(got.discarded == 0);
+}
+
+TEST_CASE("what is kept for ever has no end", "[history][sqlite]") {
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  options.limits.max_age = std::chrono::milliseconds::max();
+  Open open(options);
+  open.user.send(Audience::user("alice"), Event("one"));
+  open.user.send(Audience::user("alice"), Event("two").keep_for(Event::max_keep_for));
+  open.user.settle_all();
+  CHECK(open.user.fetch(Subscriber("alice"), 0).sequences() == Numbers{1, 2});
+  CHECK(open.store.status().kept == 2);
 }
 
 TEST_CASE("what is too old is a gap", "[history][sqlite]") {
@@ -672,10 +747,60 @@ TEST_CASE("a file that is none of ours is refused, and left as it is", "[history
     SqliteOptions nameless = options;
     nameless.file.clear();
     CHECK_THROWS_AS(SqliteReplayStore(nameless), std::invalid_argument);
+    nameless.file = options.file + std::string(1, '\0');
+    CHECK_THROWS_AS(SqliteReplayStore(nameless), std::invalid_argument);
   }
   SECTION("in use") {
     const SqliteReplayStore store(options);
     CHECK(message_of(options).find("is in use by process " + std::to_string(::getpid())) != std::string::npos);
+  }
+}
+
+TEST_CASE("a file is one store's, whichever link leads to it, and stays that when the process changes its folder",
+          "[history][sqlite]") {
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  SqliteOptions linked = options;
+  linked.file = (folder.path() / "link.db").string();
+  const bool is_there = GENERATE(true, false);
+  if (is_there) {
+    const SqliteReplayStore store(options);
+  }
+  std::filesystem::create_symlink("history.db", linked.file);
+
+  SECTION("two links") {
+    const SqliteReplayStore store(linked);
+    CHECK(message_of(options).find("is in use") != std::string::npos);
+    CHECK(message_of(linked).find("is in use") != std::string::npos);
+    const auto rights = std::filesystem::status(options.file).permissions();
+    CHECK((rights & (std::filesystem::perms::group_all | std::filesystem::perms::others_all)) ==
+          std::filesystem::perms::none);
+  }
+  SECTION("a link to itself") {
+    SqliteOptions round = options;
+    round.file = (folder.path() / "round.db").string();
+    std::filesystem::create_symlink("round.db", round.file);
+    CHECK(message_of(round).find("is a link to itself") != std::string::npos);
+  }
+  SECTION("another folder") {
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(folder.path());
+    options.file = "history.db";
+    {
+      Open open(options);
+      std::filesystem::current_path(before);
+      open.user.send(Audience::user("alice"), Event("text"));
+      open.user.settle_all();
+      CHECK(open.user.fetch(Subscriber("alice"), 0).sequences() == Numbers{1});
+    }
+    CHECK(std::filesystem::exists(folder.path() / "history.db"));
+  }
+  SECTION("what lies beside it is no link either") {
+    std::ofstream(folder.path() / "precious") << "text";
+    std::filesystem::remove(options.file + "-lock");
+    std::filesystem::create_symlink("precious", options.file + "-lock");
+    CHECK(message_of(options).find("-lock") != std::string::npos);
+    CHECK(text_of(folder.path() / "precious") == "text");
   }
 }
 

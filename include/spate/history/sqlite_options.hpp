@@ -25,7 +25,7 @@ struct SqliteOptions {
     deliver_first,
   };
 
-  /// The database; made when there is none.
+  /// The database; made when there is none, for this user alone to read and write.
   std::string file;
   Sync sync = Sync::full;
   /// Those of the database. `max_bytes` counts what it takes in the file, some 100 bytes for each event besides its

@@ -42,7 +42,7 @@ class SqliteReplayStore final : public ReplayStore {
  public:
   /// Opens the file, or makes it. Throws SqliteFileError when it cannot be read and written, is no history of this
   /// library or one of a newer version, is damaged, or is in use; it is never overwritten. Throws std::invalid_argument
-  /// when `file` is empty or a limit is negative.
+  /// when `file` is empty or has a zero byte, or a limit is negative.
   SPATE_DECL explicit SqliteReplayStore(SqliteOptions options);
   SPATE_DECL ~SqliteReplayStore() override;
 

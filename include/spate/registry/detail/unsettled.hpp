@@ -55,7 +55,7 @@ class Unsettled {
   std::deque<Item> close() noexcept;
 
  private:
-  static std::size_t size_of(const Item& item) noexcept { return sizeof(Item) + item.event.footprint(); }
+  static std::size_t size_of(const Item& item) noexcept;
 
   std::deque<Item> items_;
   std::size_t bytes_ = 0;

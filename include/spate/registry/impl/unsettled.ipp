@@ -19,6 +19,12 @@ SPATE_DECL void Unsettled::push(Item&& item, const Audience& audience) {
   bytes_ += size;
 }
 
+SPATE_DECL std::size_t Unsettled::size_of(const Item& item) noexcept {
+  std::size_t size = sizeof item + item.event.footprint();
+  for (const std::string& name : item.names) size += sizeof name + name.size();
+  return size;
+}
+
 SPATE_DECL void Unsettled::pop_front() noexcept {
   bytes_ -= size_of(items_.front());
   items_.pop_front();

@@ -23,6 +23,7 @@ struct AudienceRow {
   std::int64_t events = 0;
   std::int64_t bytes = 0;
   std::uint64_t discarded = 0;
+  std::uint64_t said = 0;     // of `discarded`, to those who have not read it
   std::uint64_t trimmed = 0;  // in this transaction: nothing up to there is kept
   bool stored = false;        // it is in the table
   bool was_empty = false;     // there, and without events
@@ -50,11 +51,12 @@ class AudienceRows {
   /// Puts up to `count` rows without events into `marks`. Returns how many.
   std::int64_t forget_empty(std::int64_t count);
 
-  /// Visits what has changed since this was last called, and forgets most when there is much.
+  /// Visits those of which something was discarded since this was last called, and forgets most when there is much.
   template <typename Visit>
   void settle(Visit&& visit) {
     for (AudienceRow* row : written_) {
-      visit(*row);
+      if (row->trimmed > 0 || row->discarded > row->said) visit(*row);
+      row->said = row->discarded;
       row->trimmed = 0;
     }
     written_.clear();

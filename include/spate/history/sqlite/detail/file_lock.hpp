@@ -10,6 +10,13 @@
 
 namespace spate::detail {
 
+/// The same file by the one name that all who open it come to, whatever links lead to it, and wherever the process goes
+/// meanwhile. Throws SqliteFileError when there are too many links.
+SPATE_DECL std::string real_name(const std::string& file);
+
+/// Makes the file for this user alone, unless there is one: SQLite lets everybody read what it makes.
+SPATE_DECL void make_private(const std::string& file) noexcept;
+
 class FileLock {
  public:
   /// Throws SqliteFileError when another has it, or the lock cannot be made.

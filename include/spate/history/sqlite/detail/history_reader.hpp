@@ -46,7 +46,7 @@ class HistoryReader {
   std::int64_t find_audience(TrackName name, TrackCache::Found& found);
   void read_rows(const Question& question, TrackCache::Found& found);
   void read_one_by_one(const Question& question, TrackCache::Found& found);
-  bool take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now, TrackCache::Found& found) const;
+  void take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now, TrackCache::Found& found) const;
 
   const std::string file_;
   const UnixMilliseconds max_age_;

@@ -100,7 +100,9 @@ class HistoryWriter {
   static constexpr std::int64_t event_cost = 64;
   static constexpr std::int64_t entry_cost = 32;
   static std::int64_t cost_of(std::int64_t size) noexcept { return size + event_cost; }
-  static constexpr std::uint64_t block = 65'536;  // numbers that are reserved at a time
+  // Numbers that are reserved at a time. Half of them are more than there are events that wait: an emitter refuses
+  // more.
+  static constexpr std::uint64_t block = 4 * 1024 * 1024;
 
   // What one transaction may still take out.
   class Budget {
@@ -152,6 +154,7 @@ class HistoryWriter {
   const SqliteOptions options_;
   const FileLock lock_;
   SqliteConnection connection_;
+  std::string epoch_;
   std::optional<Statements> statements_;
   Totals totals_;
   std::uint64_t reserved_ = 0;

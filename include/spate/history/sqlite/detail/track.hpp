@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,12 @@ using UnixMilliseconds = std::int64_t;
 inline UnixMilliseconds wall_time() noexcept {
   using std::chrono::milliseconds;
   return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// `by` after `at`, or the end of all time.
+inline UnixMilliseconds later(UnixMilliseconds at, UnixMilliseconds by) noexcept {
+  constexpr UnixMilliseconds end = std::numeric_limits<UnixMilliseconds>::max();
+  return at > end - by ? end : at + by;
 }
 
 /// An event of a track.

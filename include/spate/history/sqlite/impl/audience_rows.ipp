@@ -31,6 +31,7 @@ SPATE_DECL std::string AudienceRows::key_of(TrackName name) {
 
 SPATE_DECL AudienceRow& AudienceRows::insert(AudienceRow&& row) {
   std::string key = key_of({row.kind, row.name});
+  row.said = row.discarded;
   AudienceRow& made = rows_[std::move(key)] = std::move(row);
   by_id_[made.id] = &made;
   return made;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <string_view>
 #include <system_error>
 
@@ -17,8 +18,28 @@
 
 namespace spate::detail {
 
+SPATE_DECL std::string real_name(const std::string& file) {
+  namespace fs = std::filesystem;
+  // The last part is followed by hand: what it leads to need not be there yet.
+  fs::path path(file);
+  std::error_code error;
+  constexpr int most_links = 40;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(path, error)); ++links) {
+    if (links == most_links) throw SqliteFileError("the history file " + quote(file) + " is a link to itself");
+    path = path.parent_path() / fs::read_symlink(path, error);
+  }
+  const fs::path name = path.filename();
+  const fs::path folder = fs::canonical(path.has_parent_path() ? path.parent_path() : fs::path("."), error);
+  return error ? file : (folder / name).string();
+}
+
+SPATE_DECL void make_private(const std::string& file) noexcept {
+  const int made = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (made >= 0) ::close(made);
+}
+
 SPATE_DECL FileLock::FileLock(const std::string& file)
-    : descriptor_(::open((file + "-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
+    : descriptor_(::open((file + "-lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
   const auto refuse = [&](const std::string& why) {
     if (descriptor_ >= 0) ::close(descriptor_);
     throw SqliteFileError("the history file " + quote(file) + " " + why);

@@ -107,7 +107,9 @@ SPATE_DECL void HistoryReader::read_rows(const Question& question, TrackCache::F
       }
       break;
     }
-    if (take({sequence, each.integer(1), each.integer(2), {}}, stored, now, found)) bytes += stored.size();
+    // What is not taken has been read all the same: of that there may be much, and others wait.
+    bytes += stored.size();
+    take({sequence, each.integer(1), each.integer(2), {}}, stored, now, found);
   }
   if (question.newest_first) std::reverse(found.events.begin(), found.events.end());
 }
@@ -138,23 +140,22 @@ SPATE_DECL void HistoryReader::read_one_by_one(const Question& question, TrackCa
   }
 }
 
-// Returns whether it is one to replay.
-SPATE_DECL bool HistoryReader::take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now,
+// Takes it if it is one to replay.
+SPATE_DECL void HistoryReader::take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now,
                                     TrackCache::Found& found) const {
-  if (event.expired(now)) return false;
+  if (event.expired(now)) return;
   if (max_age_ > 0 && now - event.at >= max_age_) {
     // Still here, and too old: as if it had been taken out.
     found.unreadable = std::max(found.unreadable, event.sequence);
-    return false;
+    return;
   }
   try {
     event.event = EncodedEvent::from_bytes(bytes);
   } catch (const std::invalid_argument&) {
     found.unreadable = std::max(found.unreadable, event.sequence);
-    return false;
+    return;
   }
   found.events.push_back(std::move(event));
-  return true;
 }
 
 }  // namespace spate::detail

@@ -14,6 +14,7 @@ namespace spate::detail {
 SPATE_DECL HistoryWriter::HistoryWriter(const SqliteOptions& options, Opened& opened)
     : options_(options), lock_(options.file) {
   try {
+    make_private(options_.file);
     connection_ = SqliteConnection(options_.file, SqliteConnection::Use::make);
     if (sqlite3_db_readonly(connection_.get(), "main") != 0) throw SqliteError(SQLITE_READONLY);
     prepare_schema(connection_, options_.file, sqlite_schema_steps());
@@ -97,7 +98,7 @@ SPATE_DECL void HistoryWriter::open(Opened& opened) {
   SqliteStatement state =
       connection_.prepare("SELECT CAST(epoch AS TEXT), newest, reserved, open, sync, boot, discarded_all FROM state");
   if (!state.step()) throw SqliteError(SQLITE_CORRUPT);
-  opened.epoch = state.bytes(0);
+  opened.epoch = epoch_ = state.bytes(0);
   std::uint64_t newest = state.number(1), discarded_all = state.number(6);
   const std::uint64_t reserved = state.number(2);
   const auto last_sync = static_cast<Sync>(state.integer(4));
@@ -151,6 +152,9 @@ SPATE_DECL void HistoryWriter::connect() {
   try {
     // A file that is another one now, or none, is not taken for this one.
     if (connection_.integer("PRAGMA application_id") != sqlite_application_id) throw SqliteError(SQLITE_NOTADB);
+    SqliteStatement state = connection_.prepare("SELECT CAST(epoch AS TEXT) FROM state");
+    if (!state.step() || state.bytes(0) != epoch_) throw SqliteError(SQLITE_NOTADB);
+    state.reset();
     prepare();
   } catch (...) {
     roll_back();
@@ -209,7 +213,7 @@ SPATE_DECL bool HistoryWriter::keep(std::span<const PendingEvent> events, std::v
       write_totals();
       commit();
       undo_.reset();
-    } catch (const SqliteError&) {
+    } catch (...) {
       roll_back();  // with the next transaction, then
     }
     throw;
@@ -287,7 +291,7 @@ SPATE_DECL std::int64_t HistoryWriter::insert(const PendingEvent& pending) {
   totals_.bytes += cost + owners * entry_cost;
   const UnixMilliseconds max_age = options_.limits.max_age.count();
   if (event.expires != 0 && (!tidy_at_ || event.expires < *tidy_at_)) tidy_at_ = event.expires;
-  if (max_age > 0 && !tidy_at_) tidy_at_ = event.at + max_age;
+  if (max_age > 0 && !tidy_at_) tidy_at_ = later(event.at, max_age);
   return owners;
 }
 
@@ -310,13 +314,16 @@ SPATE_DECL void HistoryWriter::write_totals() {
 
 SPATE_DECL void HistoryWriter::report(std::vector<Trimmed>& trimmed) {
   statements_->audiences.settle([&](const AudienceRow& row) {
-    if (row.discarded > 0) trimmed.push_back({{row.kind, row.name}, row.trimmed, row.discarded});
+    trimmed.push_back({{row.kind, row.name}, row.trimmed, row.discarded});
   });
 }
 
 SPATE_DECL void HistoryWriter::close(std::uint64_t newest) {
   begin(true);
-  connection_.prepare("UPDATE state SET newest = ?1, open = 0").bind(1, newest).run();
+  undo();
+  totals_.newest = newest;
+  write_totals();
+  connection_.run("UPDATE state SET open = 0");
   commit();
   statements_.reset();
   connection_ = SqliteConnection();

@@ -79,7 +79,7 @@ SPATE_DECL bool HistoryWriter::trim_old(Budget& budget) {
   for (;;) {
     SqliteStatement& oldest = statements_->oldest_event;
     std::uint64_t sequence = 0;
-    if (SqliteRows rows(oldest); rows.next() && oldest.integer(1) + max_age <= now) sequence = oldest.number(0);
+    if (SqliteRows rows(oldest); rows.next() && later(oldest.integer(1), max_age) <= now) sequence = oldest.number(0);
     if (sequence == 0) return false;
     const EventRow event = read_event(sequence);
     drop(event, !(event.expires != 0 && event.expires <= now));
@@ -234,7 +234,7 @@ SPATE_DECL void HistoryWriter::find_next_moment() {
   if (max_age == 0) return;
   SqliteStatement& oldest = statements_->oldest_event;
   if (SqliteRows rows(oldest); rows.next()) {
-    const UnixMilliseconds due = oldest.integer(1) + max_age;
+    const UnixMilliseconds due = later(oldest.integer(1), max_age);
     tidy_at_ = tidy_at_ ? std::min(*tidy_at_, due) : due;
   }
 }

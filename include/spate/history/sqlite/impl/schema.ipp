@@ -57,7 +57,10 @@ SPATE_DECL void prepare_schema(SqliteConnection& connection, const std::string& 
     // Both take effect in a file that has nothing yet.
     connection.run("PRAGMA auto_vacuum = INCREMENTAL");
   }
-  connection.run("PRAGMA journal_mode = WAL");
+  SqliteStatement mode = connection.prepare("PRAGMA journal_mode = WAL");
+  // Where it cannot, SQLite goes on without it: then who reads and who writes would stop each other.
+  if (!mode.step() || mode.bytes(0) != "wal") refuse("can have no write-ahead log: name a file on a local disk");
+  mode.reset();
   connection.run("PRAGMA synchronous = FULL");
   for (; version < newest; ++version) {
     connection.run("BEGIN IMMEDIATE");

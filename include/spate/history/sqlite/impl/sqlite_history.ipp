@@ -14,12 +14,15 @@ namespace spate::detail {
 
 SPATE_DECL const SqliteOptions& SqliteHistory::checked(const SqliteOptions& options) {
   if (options.file.empty()) throw std::invalid_argument("spate::SqliteOptions::file is empty: name a file");
+  if (options.file.find('\0') != std::string::npos)
+    throw std::invalid_argument("spate::SqliteOptions::file has a zero byte: name another file");
   require_not_negative("spate::ReplayLimits::max_age", options.limits.max_age);
   return options;
 }
 
 SPATE_DECL SqliteHistory::SqliteHistory(SqliteOptions&& options)
     : options_(std::move(options)), cache_(std::max<std::size_t>(checked(options_).max_cache_bytes, 1024 * 1024)) {
+  options_.file = real_name(options_.file);
   HistoryWriter::Opened opened;
   writer_ = std::make_unique<HistoryWriter>(options_, opened);
   reader_ = std::make_unique<HistoryReader>(options_.file, options_.limits.max_age.count());
@@ -63,7 +66,7 @@ SPATE_DECL bool SqliteHistory::has_given(std::uint64_t sequence) const noexcept 
 
 SPATE_DECL bool SqliteHistory::delivers_first() const noexcept {
   if (options_.sync != SqliteOptions::Sync::deliver_first || forked()) return false;
-  const Lock lock(mutex_);
+  // Meanwhile what is reserved only grows, and what waits only shrinks.
   const bool first =
       visible_ == newest_given_ && newest_given_ < reserved_ && pending_bytes_ < options_.max_pending_bytes;
   said_first_ = first;
@@ -78,8 +81,11 @@ SPATE_DECL void SqliteHistory::append(std::uint64_t sequence, const Audience& au
     return;
   }
   PendingEvent pending;
-  pending.event = {sequence, wall_time(), 0, event};
-  if (event.kept_for().count() > 0) pending.event.expires = pending.event.at + event.kept_for().count();
+  const UnixMilliseconds now = wall_time();
+  // The clock may be set back: of two events the later one is never older.
+  newest_at_ = std::max(newest_at_, now);
+  pending.event = {sequence, newest_at_, 0, event};
+  if (event.kept_for().count() > 0) pending.event.expires = later(now, event.kept_for().count());
   for_each_track(audience, [&](TrackName name) {
     pending.track.kind = name.kind;
     if (name.kind != TrackKind::group) return;
@@ -120,7 +126,11 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   {
     const Lock lock(mutex_);
     const bool refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
-    if (!refused) {
+    const bool skips_on = pending.what == PendingEvent::What::skip && !pending_.empty() &&
+                          pending_.back().what == PendingEvent::What::skip;
+    if (skips_on) {
+      pending_.back().event.sequence = sequence;
+    } else if (!refused) {
       const std::size_t bytes = pending.footprint();
       if (may_be_read) read = pending;
       pending_.push_back(std::move(pending));
@@ -150,6 +160,8 @@ SPATE_DECL void SqliteHistory::on_settled(std::function<void()>&& settled) {
   if (forked()) return;
   const Lock lock(settled_mutex_);
   on_settled_ = std::move(settled);
+  // What was settled when nobody listened.
+  if (on_settled_) on_settled_();
 }
 
 SPATE_DECL void SqliteHistory::settle(std::vector<Settled>& settled) {
@@ -163,32 +175,66 @@ SPATE_DECL void SqliteHistory::settle(std::vector<Settled>& settled) {
 
 // Takes what the threads have done.
 SPATE_DECL void SqliteHistory::take_done() {
-  std::vector<Done> done;
-  std::vector<std::shared_ptr<Question>> found;
+  apply_taken();
   {
     const Lock lock(mutex_);
-    done.swap(done_);
-    found.swap(found_);
+    taken_.swap(done_);
+    let_go_.swap(dropped_);
+    status_.cached_bytes = cache_.bytes();
   }
-  for (Done& each : done) apply(each);
-  if (!found.empty()) {
-    const UnixMilliseconds now = wall_time();
-    for (const auto& question : found) {
-      const auto name = static_cast<TrackName>(question->what.track);
-      const TrackCache::Track* const track = cache_.find(name);
-      if (track != nullptr && track->stay == question->stay) cache_.insert(name, std::move(question->found), now);
-      const auto asked = asked_.find(key_of(name));
-      std::erase(asked->second, question);
-      if (asked->second.empty()) asked_.erase(asked);
-    }
-  }
+  apply_taken();
   cache_.evict(newest_given_);
-  if (found.empty() && done.empty()) return;
-  const Lock lock(mutex_);
-  status_.cached_bytes = cache_.bytes();
 }
 
+// When memory fails, what is left is left for the next time: it tells what nobody else would.
+SPATE_DECL void SqliteHistory::apply_taken() {
+  for (; applied_ < taken_.size(); ++applied_) apply(taken_[applied_]);
+  taken_.clear();
+  applied_ = 0;
+  for (const std::shared_ptr<Question>& question : let_go_) let_go(*question);
+  let_go_.clear();
+}
+
+// Nobody asks for it any more.
+SPATE_DECL void SqliteHistory::let_go(Question& question) {
+  const auto asked = asked_.find(question.key);
+  if (asked == asked_.end()) return;
+  const auto [begin, end] = asked->second.equal_range(question.place);
+  const auto at = std::find_if(begin, end, [&](const auto& each) { return each.second.get() == &question; });
+  if (at == end) return;
+  TrackCache::Track* const track = cache_.find(static_cast<TrackName>(question.what.track));
+  if (track != nullptr && track->stay == question.stay) cache_.answered(*track);
+  asked->second.erase(at);
+  if (asked->second.empty()) asked_.erase(asked);
+}
+
+// Puts the answer where it belongs, for one of those who waited for it.
+SPATE_DECL void SqliteHistory::take_answer(Question& question) {
+  TrackCache::Found found;
+  {
+    const Lock lock(mutex_);
+    if (question.bytes == 0) return;  // it was dropped
+    if (--question.takers > 0) {
+      found = question.found;
+    } else {
+      found = std::move(question.found);
+      found_.erase(question.at);
+      found_bytes_ -= std::exchange(question.bytes, 0);
+      asked_for_.notify_one();
+      let_go(question);
+    }
+  }
+  try {
+    // Whoever finds an answer has seen that its track is still here.
+    cache_.insert(static_cast<TrackName>(question.what.track), found, wall_time());
+  } catch (const std::bad_alloc&) {
+    cache_.clear();  // it is read again
+  }
+}
+
+// Throws before it changes anything.
 SPATE_DECL void SqliteHistory::apply(Done& done) {
+  settled_.insert(settled_.end(), done.settled.begin(), done.settled.end());
   for (const HistoryWriter::Trimmed& each : done.trimmed) {
     discarded_ = std::max(discarded_, each.discarded);
     cache_.trim(static_cast<TrackName>(each.track), each.trimmed, each.discarded);
@@ -203,7 +249,6 @@ SPATE_DECL void SqliteHistory::apply(Done& done) {
     if (options_.sync == SqliteOptions::Sync::deliver_first)
       discarded_all_ = std::max(discarded_all_, failed.sequence());
   }
-  settled_.insert(settled_.end(), done.settled.begin(), done.settled.end());
 }
 
 SPATE_DECL UnixMilliseconds SqliteHistory::moment() {
@@ -234,6 +279,8 @@ SPATE_DECL bool SqliteHistory::ask(TrackMerge::Direction direction, const Subscr
                                    std::size_t max_bytes, const Waiter& waiter) {
   if (forked()) return true;
   constexpr std::size_t least_bytes = 64 * 1024;
+  // Of those who have much to ask for at once it must all find room.
+  const std::size_t most_bytes = std::max<std::size_t>(options_.max_cache_bytes, 1024 * 1024) / 8;
   take_done();
   for (;;) {
     asked_at_ = wall_time();
@@ -245,60 +292,94 @@ SPATE_DECL bool SqliteHistory::ask(TrackMerge::Direction direction, const Subscr
     merge_.for_each_missing([&](TrackName name, std::uint64_t from, std::uint64_t to) {
       const TrackCache::Track& track = cache_.watch(name, newest_given_);
       if (to == TrackCache::no_end) to = track.end_of_unknown(from);
-      wanted.push_back({{name.kind, std::string(name.name)},
-                        from,
-                        to,
-                        std::max(max_bytes, least_bytes),
-                        direction == TrackMerge::Direction::backward});
+      wanted.push_back(
+          {{name.kind, std::string(name.name)}, from, to, 0, direction == TrackMerge::Direction::backward});
     });
+    const std::size_t bytes =
+        std::min(std::max(max_bytes, least_bytes), most_bytes / std::max<std::size_t>(wanted.size(), 1));
     // One more than the questions, so that whoever asks is not told before all of them have been put.
     const auto waiting = std::make_shared<Waiting>(Waiting{1, waiter.when_ready()});
+    std::vector<std::shared_ptr<Question>> answers;
     for (HistoryReader::Question& each : wanted) {
-      const std::string key = key_of(static_cast<TrackName>(each.track));
-      const std::uint64_t stay = cache_.watch(static_cast<TrackName>(each.track), newest_given_).stay;
-      std::shared_ptr<Question> question = find_asked(key, each, stay);
-      const bool is_fresh = question == nullptr;
-      if (is_fresh) {
-        question = std::make_shared<Question>();
-        question->what = std::move(each);
-        question->stay = stay;
-        asked_[key].push_back(question);
-      }
-      const Lock lock(mutex_);
-      if (question->answered) continue;
-      question->waiting.push_back(waiting);
-      ++waiting->left;
-      if (is_fresh) questions_.push_back(std::move(question));
+      cache_.watch(static_cast<TrackName>(each.track), newest_given_);
+      const Known known = find_asked(each, waiting);
+      if (known.answered) answers.push_back(known.question);
+      if (known.question != nullptr) continue;
+      each.bytes = bytes;
+      put(std::move(each), waiting);
     }
-    {
-      const Lock lock(mutex_);
-      asked_for_.notify_one();
-      if (--waiting->left > 0) return false;
+    // Answers are left where nothing takes them away until the last of them is there.
+    if (answers.size() == wanted.size()) {
+      for (const std::shared_ptr<Question>& each : answers) take_answer(*each);
+      continue;
     }
+    const Lock lock(mutex_);
+    asked_for_.notify_one();
+    if (--waiting->left > 0) return false;
     // All of it has been answered meanwhile.
-    take_done();
   }
 }
 
-SPATE_DECL std::string SqliteHistory::key_of(TrackName name) {
-  std::string key(1, static_cast<char>(name.kind));
+SPATE_DECL void SqliteHistory::put(HistoryReader::Question&& what, const std::shared_ptr<Waiting>& waiting) {
+  TrackCache::Track& track = *cache_.find(static_cast<TrackName>(what.track));
+  const auto question = std::make_shared<Question>();
+  question->key = key_of(static_cast<TrackName>(what.track), what.newest_first);
+  question->place = what.newest_first ? what.to : what.from;
+  question->what = std::move(what);
+  question->stay = track.stay;
+  question->waiting.push_back(waiting);
+  std::multimap<std::uint64_t, std::shared_ptr<Question>>& asked = asked_[question->key];
+  const auto at = asked.emplace(question->place, question);
+  // Last what the reader sees: of one that cannot be put for want of memory nobody waits for the answer.
+  try {
+    const Lock lock(mutex_);
+    questions_.push_back(question);
+    ++waiting->left;
+  } catch (...) {
+    asked.erase(at);
+    throw;
+  }
+  cache_.asked(track);
+}
+
+SPATE_DECL std::string SqliteHistory::key_of(TrackName name, bool newest_first) {
+  std::string key(1, static_cast<char>(2 * static_cast<int>(name.kind) + static_cast<int>(newest_first)));
   return key.append(name.name);
 }
 
-// One that will say something of what is asked; null when there is none.
-SPATE_DECL std::shared_ptr<SqliteHistory::Question> SqliteHistory::find_asked(const std::string& key,
-                                                                              const HistoryReader::Question& question,
-                                                                              std::uint64_t stay) const {
-  const auto asked = asked_.find(key);
-  if (asked == asked_.end()) return nullptr;
-  for (const auto& each : asked->second) {
-    const HistoryReader::Question& what = each->what;
-    if (each->stay != stay || what.newest_first != question.newest_first) continue;
-    if (question.newest_first ? what.from < question.to && question.to <= what.to
-                              : what.from <= question.from && question.from < what.to)
-      return each;
+// One whose answer holds what comes first of what is asked, or is likely to, as it begins with the same number, or a
+// little before: then `waiting` waits for it as well.
+SPATE_DECL SqliteHistory::Known SqliteHistory::find_asked(const HistoryReader::Question& wanted,
+                                                          const std::shared_ptr<Waiting>& waiting) {
+  constexpr std::uint64_t near = 64;
+  const auto name = static_cast<TrackName>(wanted.track);
+  const auto asked = asked_.find(key_of(name, wanted.newest_first));
+  if (asked == asked_.end()) return {};
+  const std::uint64_t stay = cache_.find(name)->stay;
+  const auto& all = asked->second;
+  const Lock lock(mutex_);
+  const auto fits = [&](const std::shared_ptr<Question>& each) SPATE_REQUIRES(mutex_) {
+    const std::uint64_t from = each->answered ? each->found.from : each->what.from;
+    const std::uint64_t to = each->answered ? each->found.to : each->what.to;
+    if (each->stay != stay) return false;
+    if (wanted.newest_first ? wanted.to <= from : wanted.from >= to) return false;
+    if (each->answered) return true;
+    each->waiting.push_back(waiting);
+    ++each->takers;
+    ++waiting->left;
+    return true;
+  };
+  if (wanted.newest_first) {
+    for (auto at = all.lower_bound(wanted.to); at != all.end() && at->first - wanted.to <= near; ++at) {
+      if (fits(at->second)) return {at->second, at->second->answered};
+    }
+  } else {
+    for (auto at = all.upper_bound(wanted.from); at != all.begin();) {
+      if (wanted.from - (--at)->first > near) break;
+      if (fits(at->second)) return {at->second, at->second->answered};
+    }
   }
-  return nullptr;
+  return {};
 }
 
 // Up to where something of what the tracks of `subscriber` had was discarded.

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
+#include <functional>
 #include <new>
 #include <utility>
 
 #include <spate/config.hpp>
 #include <spate/history/sqlite/detail/sqlite_history.hpp>
+#include <spate/loop/detail/insist.hpp>
 #include <spate/loop/detail/signals_blocked.hpp>
 
 namespace spate::detail {
@@ -97,46 +98,63 @@ SPATE_DECL void SqliteHistory::write() {
 
 SPATE_DECL void SqliteHistory::write_batch(std::span<PendingEvent> batch) {
   Done done;
-  done.up_to = batch.back().sequence();
+  Batch counted;
+  insist([&] { counted = count(batch, done); });
   std::error_code error;
-  std::size_t kept = 0, bytes = 0;
-  bool writes = false;
-  for (const PendingEvent& each : batch) {
-    const bool refused = each.what == PendingEvent::What::refuse;
-    if (!refused) bytes += each.footprint();
-    if (each.what == PendingEvent::What::keep) ++kept;
-    writes = writes || !(refused || each.what == PendingEvent::What::nothing);
-    const std::error_code its = refused ? make_error_code(SqliteErrc::queue_full) : std::error_code();
-    if (done.settled.empty() || done.settled.back().error != its) done.settled.push_back({0, its});
-    done.settled.back().up_to = each.sequence();
-  }
   try {
-    if (writes) done.unknown = !writer_->keep(batch, done.trimmed);
+    if (counted.writes) done.unknown = !writer_->keep(batch, done.trimmed);
   } catch (const SqliteError& failure) {
     error = failure.code();
   } catch (const std::bad_alloc&) {
     error = std::error_code(SQLITE_NOMEM, sqlite_category());
   }
-  if (error) {
-    done.trimmed.clear();
-    done.settled.assign(1, {done.up_to, error});
-    const auto is_kept = [](const PendingEvent& each) { return each.what == PendingEvent::What::keep; };
-    std::copy_if(std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()),
-                 std::back_inserter(done.failed), is_kept);
-    if (options_.sync == SqliteOptions::Sync::deliver_first) writer_->lost(done.up_to);
-  }
-  {
+  if (error) insist([&] { fail(batch, done, error); });
+  // They are not kept in memory until the last batch of many has been written.
+  for (PendingEvent& each : batch) each.event.event = EncodedEvent();
+  const std::uint64_t up_to = done.up_to;
+  insist([&] {
     const Lock lock(mutex_);
-    pending_bytes_ -= bytes;
-    written_up_to_ = done.up_to;
-    (error ? status_.failed : status_.stored) += kept;
-    if (!error && writes) ++status_.commits;
-    if (writes) keeping_failed_ = error;
-    report(std::move(done), writes ? error : keeping_failed_);
+    const std::error_code& failed = counted.writes ? error : keeping_failed_;
+    report(std::move(done), failed ? failed.message() : std::string());
+    pending_bytes_ -= counted.bytes;
+    written_up_to_ = up_to;
+    (error ? status_.failed : status_.stored) += counted.kept;
+    if (!error && counted.writes) ++status_.commits;
+    if (counted.writes) keeping_failed_ = error;
     asked_for_.notify_one();
-  }
+  });
   tell_settled();
   checkpoint();
+}
+
+// What there is to be told when they are written.
+SPATE_DECL SqliteHistory::Batch SqliteHistory::count(std::span<const PendingEvent> batch, Done& done) {
+  Batch counted;
+  done.up_to = batch.back().sequence();
+  done.settled.clear();
+  for (const PendingEvent& each : batch) {
+    const bool refused = each.what == PendingEvent::What::refuse;
+    if (!refused) counted.bytes += each.footprint();
+    if (each.what == PendingEvent::What::keep) ++counted.kept;
+    counted.writes = counted.writes || !(refused || each.what == PendingEvent::What::nothing);
+    const std::error_code its = refused ? make_error_code(SqliteErrc::queue_full) : std::error_code();
+    if (done.settled.empty() || done.settled.back().error != its) done.settled.push_back({0, its});
+    done.settled.back().up_to = each.sequence();
+  }
+  return counted;
+}
+
+// They could not be.
+SPATE_DECL void SqliteHistory::fail(std::span<PendingEvent> batch, Done& done, const std::error_code& error) {
+  done.trimmed.clear();
+  done.settled.assign(1, {done.up_to, error});
+  done.failed.reserve(batch.size());
+  for (PendingEvent& each : batch) {
+    // What a bus skipped may have been sent to anybody, whether this could be written or not.
+    if (each.what == PendingEvent::What::skip) writer_->lost(each.sequence());
+    if (each.what == PendingEvent::What::keep) done.failed.push_back(std::move(each));
+  }
+  if (options_.sync == SqliteOptions::Sync::deliver_first) writer_->lost(done.up_to);
 }
 
 // The reader moves most of the log into the database, and the writer, who alone can begin it anew, the rest.
@@ -168,37 +186,49 @@ SPATE_DECL bool SqliteHistory::tidy() {
     error = std::error_code(SQLITE_NOMEM, sqlite_category());
   }
   checkpoint();
-  const Lock lock(mutex_);
-  // That it succeeded says little to those whose events could not be kept.
-  report(std::move(done), error ? error : keeping_failed_);
+  insist([&] {
+    const Lock lock(mutex_);
+    // That it succeeded says little to those whose events could not be kept.
+    const std::error_code& failed = error ? error : keeping_failed_;
+    report(std::move(done), failed ? failed.message() : std::string());
+  });
   return !error;
 }
 
-SPATE_DECL void SqliteHistory::report(Done&& done, const std::error_code& error) {
-  status_.well = !error;
-  status_.reason = error ? error.message() : std::string();
+// Throws before it changes anything.
+SPATE_DECL void SqliteHistory::report(Done&& done, std::string&& reason) {
+  done_.push_back(std::move(done));
+  status_.well = reason.empty();
+  status_.reason = std::move(reason);
   status_.kept = writer_->events();
   reserved_ = writer_->reserved();
-  done_.push_back(std::move(done));
 }
 
 SPATE_DECL void SqliteHistory::tell_settled() {
   const Lock lock(settled_mutex_);
-  if (on_settled_) on_settled_();
+  if (on_settled_) insist(std::cref(on_settled_));
 }
 
 // ---- the reader ----
 
 SPATE_DECL void SqliteHistory::read() {
   std::vector<std::function<void()>> ready;
+  bool moved = false;  // the log, and nothing was read since
   for (;;) {
     std::shared_ptr<Question> question;
     {
       const Lock lock(mutex_);
-      while (!stopping_ && (question = next_question()) == nullptr && !log_is_long_) asked_for_.wait(mutex_);
-      if (stopping_) return;
+      for (;;) {
+        insist([this]() SPATE_UNCHECKED { wait_for_room(); });
+        if (stopping_) return;
+        // They take turns: while there are always questions the log must not grow for ever.
+        if (!log_is_long_ || moved) question = next_question();
+        if (question != nullptr || log_is_long_) break;
+        asked_for_.wait(mutex_);
+      }
     }
-    if (question == nullptr) {
+    moved = question == nullptr;
+    if (moved) {
       reader_->checkpoint();
       const Lock lock(mutex_);
       log_is_long_ = false;
@@ -206,18 +236,45 @@ SPATE_DECL void SqliteHistory::read() {
       continue;
     }
     question->found = reader_->read(question->what);
-    {
-      const Lock lock(mutex_);
-      question->answered = true;
-      found_.push_back(question);
-      for (const std::shared_ptr<Waiting>& each : question->waiting) {
-        if (--each->left == 0) ready.push_back(std::move(each->ready));
-      }
-      question->waiting.clear();
-    }
-    for (const std::function<void()>& each : ready) each();
+    insist([&] { tell_found(question, ready); });
+    for (const std::function<void()>& each : ready) insist(std::cref(each));
     ready.clear();
   }
+}
+
+// There is no more that was found and not taken than a part of the cache holds: those who asked for it may be slow, or
+// have gone. What is let go is read again for whoever asks.
+SPATE_DECL void SqliteHistory::wait_for_room() {
+  constexpr std::chrono::milliseconds patience{20};
+  const std::size_t most = std::max<std::size_t>(options_.max_cache_bytes, 1024 * 1024) / 4;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (found_bytes_ > most && !stopping_) {
+    if (asked_for_.wait_until(mutex_, until) != std::cv_status::timeout) continue;
+    for (; found_bytes_ > most / 2; found_.pop_front()) {
+      dropped_.push_back(found_.front());
+      Question& oldest = *found_.front();
+      found_bytes_ -= std::exchange(oldest.bytes, 0);
+      oldest.found = TrackCache::Found();
+      oldest.found.knows_discarded = false;
+    }
+  }
+}
+
+// Throws before it changes anything.
+SPATE_DECL void SqliteHistory::tell_found(const std::shared_ptr<Question>& question,
+                                          std::vector<std::function<void()>>& ready) {
+  std::size_t bytes = 1;
+  for (const TrackEvent& each : question->found.events) bytes += sizeof each + each.event.footprint();
+  const Lock lock(mutex_);
+  ready.reserve(question->waiting.size());
+  question->at = found_.insert(found_.end(), question);
+  question->bytes = bytes;
+  found_bytes_ += bytes;
+  question->answered = true;
+  for (const std::shared_ptr<Waiting>& each : question->waiting) {
+    if (--each->left == 0) ready.push_back(std::move(each->ready));
+  }
+  question->waiting.clear();
 }
 
 // The first that is about nothing which is still to be written; null when there is none.

@@ -132,14 +132,13 @@ SPATE_DECL void TrackCache::trim(TrackName name, std::uint64_t trimmed, std::uin
   }
 }
 
-SPATE_DECL void TrackCache::insert(TrackName name, Found&& found, UnixMilliseconds now) {
+SPATE_DECL void TrackCache::insert(TrackName name, const Found& found, UnixMilliseconds now) {
   Track* const track = find(name);
   if (track == nullptr) return;
   if (found.knows_discarded) {
     track->discarded = std::max(track->discarded, found.discarded);
     track->known = true;
   }
-  constexpr UnixMilliseconds until_tried_again = 1000;
   // What is there already stays: it is the same.
   std::uint64_t from = found.from;
   while (from < found.to) {
@@ -155,8 +154,13 @@ SPATE_DECL void TrackCache::insert(TrackName name, Found&& found, UnixMillisecon
     Piece& piece = make_piece(*track, from, to);
     if (found.lost) piece.lost_until = now + until_tried_again;
     if (found.unreadable > from) piece.discarded = std::min(found.unreadable, to);
-    for (TrackEvent& event : found.events) {
-      if (event.sequence > from && event.sequence <= to && event.sequence > track->trimmed) push(piece, event);
+    try {
+      for (const TrackEvent& event : found.events) {
+        if (event.sequence > from && event.sequence <= to && event.sequence > track->trimmed) push(piece, event);
+      }
+    } catch (...) {
+      erase(piece);  // it says of itself that it has all
+      throw;
     }
     from = to;
   }
@@ -194,44 +198,60 @@ SPATE_DECL void TrackCache::touch(Piece& piece) noexcept {
   if (fresh_ == nullptr) fresh_ = &piece;
 }
 
-SPATE_DECL void TrackCache::erase(Piece& piece) {
+SPATE_DECL void TrackCache::erase(Piece& piece) noexcept {
   unlink(piece);
   bytes_ -= piece.bytes;
   piece.track->pieces.erase(piece.from);
 }
 
-SPATE_DECL void TrackCache::erase(Track& track) {
+SPATE_DECL void TrackCache::erase(Track& track) noexcept {
   while (!track.pieces.empty()) erase(track.pieces.begin()->second);
   --size_;
+  if (track.questions > 0) --awaited_;
   if (track.name == nullptr) {
     bytes_ -= track_cost;
     everybody_ = Track();
     has_everybody_ = false;
   } else {
     bytes_ -= track_cost + track.name->size();
-    table(track.kind).erase(std::string(*track.name));
+    table(track.kind).erase(*track.name);
   }
 }
 
-SPATE_DECL void TrackCache::clear() {
+SPATE_DECL void TrackCache::clear() noexcept {
   while (oldest_ != nullptr) erase(*oldest_->track);
 }
 
 SPATE_DECL void TrackCache::evict(std::uint64_t newest) {
+  const std::size_t most = max_bytes_ + awaited_ * (track_cost + piece_cost);
   // The last piece of a track goes with it, or else begins anew: what is sent must not miss it.
-  while (bytes_ > max_bytes_ && oldest_ != nullptr && oldest_ != fresh_) {
+  while (bytes_ > most && oldest_ != nullptr && oldest_ != fresh_) {
     Piece& piece = *oldest_;
     Track& track = *piece.track;
     if (piece.has_end()) {
       erase(piece);
-    } else if (track.pieces.size() == 1) {
+    } else if (track.questions == 0 && track.pieces.size() == 1) {
       erase(track);
     } else {
-      erase(piece);
-      make_piece(track, newest, no_end);
+      if (track.questions == 0 || piece.bytes > piece_cost) begin_anew(piece, newest);
+      if (&piece == newest_) break;
+      touch(piece);
     }
   }
   fresh_ = nullptr;
+}
+
+// Lets go of what `last` has: from now on it has what is sent after `newest`.
+SPATE_DECL void TrackCache::begin_anew(Piece& last, std::uint64_t newest) noexcept {
+  Track& track = *last.track;
+  bytes_ -= last.bytes - piece_cost;
+  last.bytes = piece_cost;
+  std::vector<TrackEvent>().swap(last.events);
+  last.discarded = 0;
+  last.lost_until = 0;
+  auto node = track.pieces.extract(last.from);
+  node.key() = last.from = newest;
+  track.pieces.insert(std::move(node));
 }
 
 }  // namespace spate::detail

@@ -35,7 +35,7 @@ SPATE_DECL void TrackMerge::add(TrackCache& cache, TrackName name, TrackCache::T
 
 // Whether the piece of `run` can be looked at.
 SPATE_DECL bool TrackMerge::enter(TrackCache& cache, Run& run) {
-  if (run.piece != nullptr && run.piece->lost_until != 0 && run.piece->lost_until <= now_) {
+  if (run.piece != nullptr && run.piece->is_due(now_)) {
     cache.forget(*run.piece);
     run.piece = nullptr;
   }
