@@ -6,6 +6,7 @@
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/cluster_answers.hpp"
+#include "support/free_port.hpp"
 #include "support/redis_nodes.hpp"
 #include "support/redis_server.hpp"
 #include "support/texts.hpp"
@@ -89,7 +90,8 @@ TEST_CASE("a Redis that takes no writes from the start is told", "[cluster][chec
 }
 
 TEST_CASE("a Redis Cluster is refused, and the reason says so", "[cluster][checks]") {
-  const RedisServer redis({"--cluster-enabled", "yes"});
+  // By default it listens on a second port for other servers, which may be anybody's.
+  const RedisServer redis({"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())});
   for (const ClusterMode mode : {ClusterMode::durable, ClusterMode::directed, ClusterMode::broadcast}) {
     RedisNodeServer a(redis_options(redis.url(), mode));
     REQUIRE(a.comes_to([](const BusStatus& status) {
