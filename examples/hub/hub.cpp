@@ -259,12 +259,8 @@ class Hub {
           const TopicChange change = topic_change(request);
           if (listens_to_presence(change.join)) presence_.before([] {});
           spate::ChangeReport report;
-          for (const std::string& topic : change.leave) {
-            if (!report.error) report = emitter_.leave(name, topic, scope(request));
-          }
-          for (const std::string& topic : change.join) {
-            if (!report.error) report = emitter_.join(name, topic, scope(request));
-          }
+          if (!change.leave.empty()) report = emitter_.leave(name, change.leave, scope(request));
+          if (!change.join.empty() && !report.error) report = emitter_.join(name, change.join, scope(request));
           return changed("streams", report);
         },
         guarded(access_.publisher(), check));
@@ -275,6 +271,7 @@ class Hub {
   }
 
   static spate::Response changed(const std::string& what, const spate::ChangeReport& report) {
+    if (report.error == spate::Errc::too_many_topics) return spate::Response::error(409, report.error.message());
     if (report.error) return unavailable(report.error.message());
     return spate::Response::json(200, "{\"" + what + "\":" + std::to_string(report.streams) + "}");
   }

@@ -54,6 +54,9 @@ enum class Errc {
   /// More waits for the replay store than may, because what it writes to is slow or has failed. Returned by sends;
   /// nobody gets the event. Send again later, and look how the store is. (HTTP: 503)
   store_queue_full,
+  /// The stream has joined EmitterOptions::max_topics_per_stream already. Returned by `Emitter::join`. Let it leave
+  /// some, or send to fewer topics. (HTTP: 409)
+  too_many_topics,
 };
 
 namespace detail {

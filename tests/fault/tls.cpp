@@ -42,12 +42,13 @@ class EncryptedScenario {
     is_marked.get();
   }
 
-  /// Everything once, as often as it takes. Returns how often.
+  /// Everything once, as often as it takes, until the server too has closed its side. Returns how often.
   int run() {
+    const std::size_t descriptors = open_descriptors();
     for (int attempts = 1;; ++attempts) {
       try {
         run_once();
-        CHECK(eventually([&] { return open() == 0; }));
+        CHECK(eventually([&] { return open() == 0 && open_descriptors() <= descriptors; }));
         return attempts;
       } catch (const Failure&) {
         if (attempts == 5) throw;

@@ -4,6 +4,7 @@
 #include <system_error>
 #include <vector>
 
+#include <spate/cluster/in_process_bus.hpp>
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
 #include "support/emitter_server.hpp"
@@ -11,6 +12,7 @@
 #include "support/eventually.hpp"
 #include "support/later_store.hpp"
 #include "support/sending.hpp"
+#include "support/serving.hpp"
 #include "support/texts.hpp"
 
 using namespace spate;
@@ -105,6 +107,75 @@ TEST_CASE("who is removed gets first what was sent before, when it is kept", "[r
   hub.emitter.send("anna", Event("too late"));
   store->settle_all();
   CHECK(anna.rest() == Texts{"farewell"});
+}
+
+TEST_CASE("a stream that completes gets first what was sent before, when it is kept", "[registry][later]") {
+  const auto store = std::make_shared<LaterStore>();
+  EmitterServer hub(with(store));
+  EventClient anna = hub.open("/anna");
+  hub.emitter.send("anna", Event("farewell"));
+  hub.stream(0).complete();
+  CHECK(eventually([&] { return hub.emitter.stream_count() == 0; }));
+  hub.emitter.send("anna", Event("too late"));
+  store->settle_all();
+  CHECK(anna.rest() == Texts{"farewell"});
+}
+
+TEST_CASE("a stream that is taken out gets first what was sent before, when it is kept", "[registry][later]") {
+  const auto store = std::make_shared<LaterStore>();
+  EmitterServer hub(with(store));
+  EventClient anna = hub.open("/anna");
+  hub.emitter.send("anna", Event("farewell"));
+  CHECK(hub.emitter.remove("anna", hub.stream(0)));
+  hub.emitter.send("anna", Event("too late"));
+  hub.stream(0).complete();
+  store->settle_all();
+  CHECK(anna.rest() == Texts{"farewell"});
+}
+
+TEST_CASE("what another node sent and cannot be kept here is told as missing", "[registry][later][bus]") {
+  Loop loop;
+  const auto network = std::make_shared<InProcessNetwork>(loop.io.get_executor(), InProcessNetwork::Kind::relay);
+  EmitterOptions there = with_store();
+  there.bus = network->join();
+  EmitterServer sender(there);
+  const auto store = std::make_shared<LaterStore>();
+  EmitterOptions here = with(store);
+  here.bus = network->join();
+  StreamOptions streams;
+  streams.gap_event = "gap";
+  EmitterServer hub(here, streams);
+  EventClient anna = hub.open("/anna");
+
+  SECTION("because the store fails: once for all that fails at once") {
+    for (int i = 0; i < 3; ++i) sender.emitter.send("anna", Event("lost"));
+    CHECK(eventually([&] { return store->waiting() == 3; }));
+    store->settle_all(disk_full);
+  }
+  SECTION("because too much waits for it: in its place") {
+    const std::string large(16 * 1024 * 1024, 'x');
+    while (!hub.emitter.send(Audience::user("bert"), Event(large), Scope::node).error) continue;
+    for (int i = 0; i < 3; ++i) sender.emitter.send("anna", Event("lost"));
+    CHECK(eventually([&] { return here.bus->status().received == 3; }));
+    loop.run([] {});  // which has told the last of them by now
+    store->settle_all();
+  }
+  const DecodedEvent gap = anna.next();
+  CHECK(gap.name == "gap");
+  CHECK(gap.data.find("trimmed") != std::string::npos);
+  sender.emitter.send("anna", Event("kept"));
+  CHECK(eventually([&] { return store->waiting() == 1; }));
+  store->settle_all();
+  CHECK(anna.next().data == "kept");
+  EventClient back = hub.open("/anna", hub.id(0));
+  CHECK(back.next().name == "gap");
+  CHECK(back.next().data == "kept");
+  // What is sent here and fails is its sender's affair, who is told.
+  hub.emitter.send(Audience::user("anna"), Event("own"), Scope::node);
+  store->settle_all(disk_full);
+  hub.emitter.send(Audience::user("anna"), Event("next"), Scope::node);
+  store->settle_all();
+  CHECK(anna.next().data == "next");
 }
 
 TEST_CASE("who awaits a send when the emitter goes is told", "[registry][later]") {

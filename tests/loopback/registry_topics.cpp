@@ -239,6 +239,49 @@ TEST_CASE("a stream names no more topics than it may", "[registry][topic]") {
   CHECK_THROWS_AS(other.add("anna", hub.stream(0), options), std::invalid_argument);
 }
 
+TEST_CASE("a stream joins no more topics than it may", "[registry][topic]") {
+  EmitterOptions limited = with_store();
+  limited.max_topics_per_stream = 3;
+  EmitterServer hub(limited);
+  EventClient anna = hub.open("/anna?topic=a"), other = hub.open("/anna");
+  CHECK_FALSE(hub.emitter.join("anna", std::vector<std::string>{"b", "c"}).error);
+  CHECK(hub.emitter.join(hub.stream(0), "d") == Errc::too_many_topics);
+  CHECK_FALSE(hub.emitter.join(hub.stream(0), "a"));  // which it has joined
+  const ChangeReport report = hub.emitter.join("anna", std::vector<std::string>{"c", "d"});
+  CHECK(report.error == Errc::too_many_topics);
+  CHECK(report.streams == 2);
+  CHECK(hub.emitter.send_topic("d", Event("d")).streams == 1);
+  CHECK(other.next().data == "d");
+  CHECK(hub.emitter.leave("anna", std::vector<std::string>{"a", "b"}).streams == 2);
+  CHECK_FALSE(hub.emitter.join(hub.stream(0), "d"));
+  CHECK(hub.emitter.send_topic("d", Event("d")).streams == 2);
+  CHECK(anna.next().data == "d");
+  CHECK_FALSE(hub.emitter.join("anna", std::vector<std::string>()).error);
+  CHECK_THROWS_AS(hub.emitter.join("anna", std::vector<std::string>{"e", ""}), std::invalid_argument);
+}
+
+TEST_CASE("what is trimmed while a stream draws a topic that it joined late is told as missing", "[registry][topic]") {
+  ReplayLimits limits;
+  limits.max_events = 1000;
+  StreamOptions streams;
+  streams.gap_event = "gap";
+  EmitterServer hub(with_store(limits), streams, 1, Serving::small_buffer);
+  const std::string large(4000, 'x');
+  for (int i = 0; i < 1000; ++i) hub.emitter.send_topic("red", Event(large));
+  EventClient anna = hub.open("/anna", {}, "HTTP/1.1", Serving::small_buffer);
+  JoinOptions all;
+  all.after = "earliest";
+  CHECK_FALSE(hub.emitter.join(hub.stream(0), "red", all));
+  CHECK(anna.next().data == large);
+  for (int i = 0; i < 900; ++i) hub.emitter.send_topic("red", Event("new"));
+  int replayed = 1, gaps = 0;
+  for (DecodedEvent event = anna.next(); event.data != "new"; event = anna.next()) {
+    event.name == "gap" ? ++gaps : ++replayed;
+  }
+  CHECK(gaps == 1);
+  CHECK(replayed < 1000);
+}
+
 TEST_CASE("a stream begins with the newest events that it is owed", "[registry][newest]") {
   EmitterServer hub;
   for (int i = 1; i <= 300; ++i) {

@@ -5,6 +5,7 @@
 //   store->settle_all();
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -82,7 +83,12 @@ class LaterStore final : public ReplayStore {
   }
   std::uint64_t fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                       std::vector<StoredEvent>& events) override {
-    return kept_.fetch(subscriber, after, max_bytes, events);
+    return std::max(skipped_, kept_.fetch(subscriber, after, max_bytes, events));
+  }
+  void skip(std::uint64_t sequence) override {
+    const std::lock_guard lock(mutex_);
+    skipped_ = sequence;
+    if (given_ < sequence) given_ = decided_ = newest_ = sequence;
   }
 
  private:
@@ -109,6 +115,7 @@ class LaterStore final : public ReplayStore {
   const bool delivers_first_;
   MemoryReplayStore kept_;    // guarded by the emitter's lock, like what is newest
   std::uint64_t newest_ = 0;  // whose fate it has told
+  std::uint64_t skipped_ = 0;
   mutable std::mutex mutex_;
   std::uint64_t given_ = 0;
   std::uint64_t decided_ = 0;

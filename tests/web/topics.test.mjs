@@ -54,6 +54,22 @@ for (const [name, store] of Object.entries(stores)) {
       assert.deepEqual(await hub.users(), ["alice", "bob", "carol"]);
     });
 
+    test("a stream joins a thousand topics and a few, and then no more", async () => {
+      const alice = await listen(hub, "alice", "topic=a");
+      const names = Array.from({ length: 1023 }, (_, i) => "t" + i);
+      for (let at = 0; at < names.length; at += 500) {
+        const join = names.slice(at, at + 500).map((name) => "join=" + name);
+        assert.equal(await status("POST", "/sse/topics/alice?" + join.join("&")), 200);
+      }
+      assert.equal(await status("POST", "/sse/topics/alice?join=t0"), 200);  // which she has joined
+      assert.equal(await status("POST", "/sse/topics/alice?join=b"), 409);
+      assert.equal((await hub.send("/sse/topic/b", "to b")).streams, 0);
+      assert.equal(await status("POST", "/sse/topics/alice?leave=t1"), 200);
+      assert.equal(await status("POST", "/sse/topics/alice?join=b"), 200);
+      await hub.send("/sse/topic/b", "to b");
+      await alice.has("to b");
+    });
+
     test("names are like those of users: any text, percent-decoded, bytes compared", async () => {
       for (const name of ["room 7", "a/b", "zo\u00eb", "%", "?&=#+", "x".repeat(256), "a,b"]) {
         const alice = await listen(hub, "alice", new URLSearchParams({ topic: name }).toString());

@@ -23,6 +23,7 @@ SPATE_DECL std::string ErrorCategory::message(int code) const {
     case Errc::already_added: return "the stream has been added already";
     case Errc::not_added: return "the stream has not been added";
     case Errc::store_queue_full: return "too many events wait for the replay store";
+    case Errc::too_many_topics: return "the stream has joined too many topics";
   }
   return "unknown spate error " + std::to_string(code);
 }

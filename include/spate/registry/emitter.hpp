@@ -174,15 +174,17 @@ class Emitter {
   /// is here, of its history. What it costs does not depend on how many have joined. Nothing happens when it has joined
   /// already.
   ///
-  /// Errors       Errc::not_added
+  /// Errors       Errc::not_added, Errc::too_many_topics
   /// Throws       std::invalid_argument when `topic` is empty
   std::error_code join(const EventStream& stream, std::string_view topic, const JoinOptions& options = {});
   std::error_code leave(const EventStream& stream, std::string_view topic);
 
   /// The same for all streams of `user` that are open, on all nodes by default. What the topic was sent before is not
-  /// replayed to them.
+  /// replayed to them. Of several topics the other nodes are told at once.
   ChangeReport join(std::string_view user, std::string_view topic, Scope scope = Scope::cluster);
+  ChangeReport join(std::string_view user, std::vector<std::string> topics, Scope scope = Scope::cluster);
   ChangeReport leave(std::string_view user, std::string_view topic, Scope scope = Scope::cluster);
+  ChangeReport leave(std::string_view user, std::vector<std::string> topics, Scope scope = Scope::cluster);
 
   /// The users of this process who have joined `topic`, sorted by bytes.
   std::vector<std::string> topic_users(std::string_view topic) const;
@@ -192,6 +194,8 @@ class Emitter {
   void add(Names users, const EventStream& stream, const SubscribeOptions& options = {}) = delete;
   SendReport send_group(Names prefixes, const Event& event) = delete;
   SendReport send_topic(Names topics, const Event& event) = delete;
+  ChangeReport join(std::string_view user, Names topics, Scope scope = Scope::cluster) = delete;
+  ChangeReport leave(std::string_view user, Names topics, Scope scope = Scope::cluster) = delete;
   std::size_t remove(Names users) = delete;
   bool remove(Names users, const EventStream& stream) = delete;
   bool contains(Names users) const = delete;

@@ -59,6 +59,10 @@ struct EmitterOptions {
   /// tab that was forgotten never keeps its user out. Polls within their grace count, and go first. Zero: no limit.
   std::size_t max_streams_per_user = 0;
 
+  /// Topics that one stream may have joined, those that it named when it came included: joining is often the choice of
+  /// a client, and kept as long as its stream.
+  std::size_t max_topics_per_stream = 1024;
+
   /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery.
   /// Bytes that wait for a client do not count, so that slow clients hold nobody back; unless there are 16 or more of
   /// them in a loop with a quarter of their queues full: then the network is too slow for what is published, and they
@@ -154,7 +158,8 @@ enum class Scope : std::uint8_t {
 struct ChangeReport {
   /// The user's streams of this process, polls that are graced among them.
   std::size_t streams = 0;
-  /// With a bus: why it refused to tell the other nodes.
+  /// With a bus: why it refused to tell the other nodes. Else Errc::too_many_topics when a stream of this process has
+  /// no room for a topic; the others have joined.
   std::error_code error;
 };
 

@@ -9,7 +9,8 @@
 //   Unsettled     events that the store has yet to keep
 //
 // One lock orders everything: ids, the store, who is registered, and what is posted to which shard. A publisher holds
-// it for a look-up and a post per shard or receiver; a delivery never takes it. It is the store's, if there is one. Of
+// it for a look-up and a post per shard or receiver; a delivery takes it only for events that are not kept, which have
+// their place among those that are, once a shard. It is the store's, if there is one. Of
 // the parts only Census, which does not need it, is used without it. All members may be called from any thread.
 #pragma once
 
@@ -118,8 +119,11 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   /// It could not be said in time where `subscription` begins: that is unknown, then.
   void stop_waiting(Subscription& subscription);
 
+  /// Whether the store keeps later, so that one that is live may be owed something all the same.
+  bool keeps_later() const noexcept { return keeps_later_; }
   /// The stream of `subscription` ends once it has got what was accepted for it before. One that has to draw that yet
-  /// departs. Returns whether it has departed, by now or before.
+  /// departs; one that is live and waits for the store falls behind, then. Returns whether it has departed, by now or
+  /// before.
   bool depart_unless_live(Subscription& subscription);
   /// `subscription`, which has departed, has drawn all that was owed to it.
   void end_departure(Subscription& subscription);
@@ -174,9 +178,9 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::optional<std::uint64_t> unkept_after(std::uint64_t sequence) const SPATE_REQUIRES(mutex_) {
     return gives_ids_ && sequence == Topics::not_kept ? std::optional(history_.newest()) : std::nullopt;
   }
-  void settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) SPATE_REQUIRES(mutex_);
+  // Returns whether an event of another process is lost.
+  bool settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) SPATE_REQUIRES(mutex_);
   void tell_of_settled() SPATE_REQUIRES(mutex_);
-  bool owes_unsettled(const Subscription& subscription) const SPATE_REQUIRES(mutex_);
   std::string id_of(std::uint64_t sequence) const;
   bool backlog_awaited() const noexcept SPATE_UNCHECKED { return backlog_.awaited(); }  // any thread may ask that
 
@@ -192,6 +196,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
       SPATE_REQUIRES(mutex_);
   void asked_newest(Subscription& subscription, std::uint64_t newest);
   void end_and_remove(const Ref<Subscription>& subscription, EndReason reason) SPATE_REQUIRES(mutex_);
+  void owe_unsettled(const Ref<Subscription>& subscription) SPATE_REQUIRES(mutex_);
   void remove_or_depart(const Ref<Subscription>& subscription) SPATE_REQUIRES(mutex_);
   void depart(Subscription& subscription) SPATE_REQUIRES(mutex_);
   void remove(Subscription& subscription) SPATE_REQUIRES(mutex_);
@@ -199,11 +204,12 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // The bus.
 
   std::shared_ptr<BusListener> link();
+  void tell_missed() SPATE_REQUIRES(mutex_);
 
   // Topics.
 
-  std::size_t carry_out(const UserCommand& command);
-  void join_late(Subscription& subscription, std::string_view topic, const JoinOptions& wanted) SPATE_REQUIRES(mutex_);
+  ChangeReport carry_out(const UserCommand& command);
+  std::optional<TopicCatchUp> late_join(std::string_view topic, const JoinOptions& wanted) SPATE_REQUIRES(mutex_);
   void fall_behind(Subscription& subscription) SPATE_REQUIRES(mutex_);
 
   /// What may wait for the store until publishers wait, and until they are refused.

@@ -105,9 +105,12 @@ class Members {
   /// `subscription`, which is registered, joins `topic`, and is not owed what that was sent up to `since`. Returns
   /// false when it has joined it already. Throws before it changes anything.
   bool join(Subscription& subscription, std::string_view topic, std::uint64_t since);
+  bool has_joined(const Subscription& subscription, std::string_view topic) const;
+  /// Whether it may join one more.
+  bool may_join(const Subscription& subscription) const noexcept { return may_join(subscription.topic_member()); }
   bool leave(Subscription& subscription, std::string_view topic);
-  /// The same for all that is registered of `user`.
-  void join(User& user, std::string_view topic, std::uint64_t since);
+  /// The same for all that is registered of `user`. Returns false when one of them has joined too many already.
+  bool join(User& user, std::string_view topic, std::uint64_t since);
   void leave(User& user, std::string_view topic);
 
   /// Another log begins, in which all is newer than what anybody has joined.
@@ -132,6 +135,9 @@ class Members {
   }
   Topics::Told goes(const std::string& user, HookQueue::Hooks& hooks) const {
     return teller(on_topic_leave_, user, hooks);
+  }
+  bool may_join(const TopicMember* member) const noexcept {
+    return member == nullptr || member->joined().size() < options_.max_topics_per_stream;
   }
   bool join(TopicMember& member, const User& user, Shard& shard, std::string_view topic, std::uint64_t since);
   bool leave(TopicMember& member, Shard& shard, std::string_view topic);

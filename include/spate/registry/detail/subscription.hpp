@@ -38,6 +38,8 @@ struct TopicCatchUp {
   std::uint64_t left = 0;    // so many of the newest are still to be found
   std::uint64_t before = 0;  // among those up to there
   std::uint64_t found = 0;   // the oldest of them so far
+  bool resumes = false;      // after a cursor: then what is missing is told
+  std::uint64_t told = 0;    // up to where that has been done
 };
 
 class Subscription final : public StreamSource {
@@ -141,7 +143,7 @@ class Subscription final : public StreamSource {
 
   // Declared inline here: otherwise the first would make every file that includes this emit all of it.
   SPATE_DECL std::uint64_t accepted() const override;
-  bool owes(std::uint64_t up_to) const override { return waiting_ || draws(up_to); }
+  bool owes(std::uint64_t up_to) const override { return waiting_ || falls_behind_ || draws(up_to); }
   SPATE_DECL bool pull(std::uint64_t up_to) override;
   bool busy() const override { return searching_ || awaits_pull_; }
   bool reads() const override { return reading_; }
@@ -198,13 +200,14 @@ class Subscription final : public StreamSource {
   // How often it counts among those for which its stream holds what is sent directly: one that is about to be live may
   // have to draw again already.
   std::atomic<std::uint8_t> holds_{0};
-  const bool filters_;            // any thread: then `seldom_` is there from the beginning; else only under the lock
-  bool attached_ : 1 = false;     // it is among its stream's sources
-  bool waiting_ : 1 = false;      // until it is known where it resumes
-  bool searching_ : 1 = false;    // for where it resumes: what it waits for is its own next step
-  bool awaits_pull_ : 1 = false;  // until it is pulled again
-  bool reading_ : 1 = false;      // until the store has what it asked for
-  bool catches_up_ : 1 = false;   // with topics that it joined late
+  const bool filters_;             // any thread: then `seldom_` is there from the beginning; else only under the lock
+  bool attached_ : 1 = false;      // it is among its stream's sources
+  bool waiting_ : 1 = false;       // until it is known where it resumes
+  bool searching_ : 1 = false;     // for where it resumes: what it waits for is its own next step
+  bool awaits_pull_ : 1 = false;   // until it is pulled again
+  bool reading_ : 1 = false;       // until the store has what it asked for
+  bool catches_up_ : 1 = false;    // with topics that it joined late
+  bool falls_behind_ : 1 = false;  // it has departed, and will be told to draw what it is owed
   const Ref<Feed> feed_;
   const Ref<StreamCore> stream_;
   std::unique_ptr<Seldom> seldom_;

@@ -108,6 +108,8 @@ class Topics {
   /// Returns false when it has not joined it. `goes` is called before anything changes.
   bool leave(TopicMember& member, std::string_view name, const Told& goes);
 
+  bool has(const TopicMember& member, std::string_view name) const { return find(member, name) != nowhere; }
+
   /// Visits those who have joined a topic of `audience` before the event `sequence`, each once.
   template <typename Visit>
   void for_each(const Audience& audience, std::uint64_t sequence, Visit&& visit) const {

@@ -28,10 +28,13 @@ class Unsettled {
     std::vector<std::string> names;
     EncodedEvent event;                // empty when it has been delivered
     std::shared_ptr<Receipt> receipt;  // null when nobody awaits it
+    bool relayed = false;              // another process sent it, and others have it: here it is missing if it is lost
     std::error_code error;             // why it is not kept, once that is known
 
     /// Lives no longer than this.
     Audience audience() const noexcept { return Audience::of(kind, names); }
+    /// Whether it stands for events of other processes that could not wait.
+    bool is_lost() const noexcept { return relayed && sequence == 0 && !event; }
   };
 
   bool empty() const noexcept { return items_.empty(); }
@@ -46,6 +49,10 @@ class Unsettled {
   void pop_front() noexcept;
   /// The event that was pushed last is not to come after all.
   void pop_back() noexcept;
+  /// The event `sequence`, if it waits, comes from another process.
+  void note_relayed(std::uint64_t sequence) noexcept;
+  /// One from another process, after `after`, cannot wait: it is lost.
+  void push_lost(std::uint64_t after);
 
   /// `subscription` has drawn all that is settled, and is to be told when more is.
   void wait(Subscription& subscription) { waiting_.push_back(Ref<Subscription>(&subscription)); }

@@ -91,8 +91,13 @@ SPATE_DECL void CatchUp::draw_topic(Subscription& subscription, TopicCatchUp& to
     drawn.gap = begin_topic(subscription, topic);
     return;
   }
-  history_.fetch(of_topic, topic.topic.since, max_bytes_per_draw, batch);
+  const std::uint64_t discarded = history_.fetch(of_topic, topic.topic.since, max_bytes_per_draw, batch);
   while (!batch.empty() && batch.back().sequence > topic.last) batch.pop_back();
+  if (topic.resumes && std::min(discarded, topic.last) > std::max(topic.topic.since, topic.told)) {
+    topic.told = discarded;
+    drawn.gap = gaps_.tell(subscription, history_.id_of(topic.topic.since), batch.empty() ? 0 : batch.front().sequence,
+                           subscription.replay.drawn_up_to, GapReason::trimmed);
+  }
   if (!batch.empty()) {
     topic.topic.since = batch.back().sequence;
     return;
@@ -118,15 +123,17 @@ SPATE_DECL void CatchUp::find_newest(Subscription& subscription, TopicCatchUp& t
 // Looks where `topic` is asked for from, and returns what tells the client when something after that is missing.
 SPATE_DECL EncodedEvent CatchUp::begin_topic(Subscription& subscription, TopicCatchUp& topic) {
   const Cursor requested = std::exchange(topic.requested, Cursor());
-  if (requested.kind() == Cursor::Kind::earliest) return {};
   const Subscriber of_topic({}, {&topic.topic, 1});
+  topic.resumes = true;
+  topic.told = history_.discarded(of_topic);
+  if (requested.kind() == Cursor::Kind::earliest) return {};
   std::optional<GapReason> gap;
   const std::optional<std::uint64_t> sequence = history_.sequence_of(requested);
   if (!sequence || *sequence > history_.newest()) {
     gap = GapReason::unknown;
   } else {
     topic.topic.since = *sequence;
-    if (history_.discarded(of_topic) > *sequence) gap = GapReason::trimmed;
+    if (topic.told > *sequence) gap = GapReason::trimmed;
   }
   if (!gap) return {};
   const std::uint64_t next = history_.first_after(of_topic, topic.topic.since);

@@ -91,8 +91,16 @@ SPATE_DECL ChangeReport Emitter::join(std::string_view user, std::string_view to
   return core_->change({UserCommand::Kind::join, std::string(user), {std::string(topic)}}, scope);
 }
 
+SPATE_DECL ChangeReport Emitter::join(std::string_view user, std::vector<std::string> topics, Scope scope) {
+  return core_->change({UserCommand::Kind::join, std::string(user), std::move(topics)}, scope);
+}
+
 SPATE_DECL ChangeReport Emitter::leave(std::string_view user, std::string_view topic, Scope scope) {
   return core_->change({UserCommand::Kind::leave, std::string(user), {std::string(topic)}}, scope);
+}
+
+SPATE_DECL ChangeReport Emitter::leave(std::string_view user, std::vector<std::string> topics, Scope scope) {
+  return core_->change({UserCommand::Kind::leave, std::string(user), std::move(topics)}, scope);
 }
 
 SPATE_DECL std::vector<std::string> Emitter::topic_users(std::string_view topic) const {

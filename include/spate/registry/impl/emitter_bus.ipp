@@ -57,7 +57,11 @@ SPATE_DECL void EmitterCore::relayed(const Audience& audience, const Event& even
   if (members_.closed()) return;
   // One with an id of its own comes from a node without a store: it can be given no other, nor be kept. Nor is one
   // without data, wherever it comes from.
-  publish(audience, event, std::move(encoder), is_kept(event) && !event.id(), nullptr);
+  const bool keep = is_kept(event) && !event.id();
+  const SendReport report = publish(audience, event, std::move(encoder), keep, nullptr);
+  // Other nodes have it: where it is not to be had here, that is told in its place.
+  if (report.error) return unsettled_.push_lost(history_.newest_given());
+  if (keep) unsettled_.note_relayed(history_.newest_given());
 }
 
 SPATE_DECL void EmitterCore::commanded(const UserCommand& command) {
@@ -73,10 +77,13 @@ SPATE_DECL void tell_of_gap(const Members& members, Gaps& gaps, const std::strin
   members.for_each_live([&](Subscription& each) { gaps.tell_live(each, requested, GapReason::trimmed); });
 }
 
-// What was lost has no number of its own here, so it is given one: who resumes from before it is told as well.
 SPATE_DECL void EmitterCore::missed() {
   const Lock lock(mutex_);
-  if (members_.closed()) return;
+  if (!members_.closed()) tell_missed();
+}
+
+// What was lost has no number of its own here, so it is given one: who resumes from before it is told as well.
+SPATE_DECL void EmitterCore::tell_missed() {
   const std::uint64_t before = history_.newest();
   if (gives_ids_) history_.skip(before + 1);
   const std::string requested = history_.id_of(before);

@@ -213,8 +213,10 @@ SPATE_DECL void EmitterCore::settled() {
     // In one hold of the lock: who resumes draws all that is settled, and is not to get it again.
     const Lock lock(mutex_);
     insist([&]() SPATE_UNCHECKED { history_.settle(settled_); });
-    for (const ReplayStore::Settled& each : settled_) settle(each, answered);
+    bool lost = false;
+    for (const ReplayStore::Settled& each : settled_) lost = settle(each, answered) || lost;
     settled_.clear();
+    if (lost) insist([&]() SPATE_UNCHECKED { tell_missed(); });
     backlog_.wait_for_store(unsettled_.bytes() > max_unsettled_bytes);
     waiters = backlog_.take_if_room();
     tell_of_settled();
@@ -234,9 +236,11 @@ SPATE_DECL void EmitterCore::tell_of_settled() {
 }
 
 // Nobody would do later what fails for want of memory.
-SPATE_DECL void EmitterCore::settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) {
+SPATE_DECL bool EmitterCore::settle(const ReplayStore::Settled& settled, std::vector<Unsettled::Item>& answered) {
+  bool lost = false;
   for (; unsettled_.has(settled.up_to); unsettled_.pop_front()) {
     Unsettled::Item& item = unsettled_.front();
+    if (item.is_lost() || (item.relayed && settled.error)) lost = true;
     const bool is_kept = item.sequence > 0;
     if (item.event && !(is_kept && settled.error)) {
       insist([&]() SPATE_UNCHECKED {
@@ -249,10 +253,7 @@ SPATE_DECL void EmitterCore::settle(const ReplayStore::Settled& settled, std::ve
     item.error = settled.error;
     insist([&] { answered.push_back(item); });
   }
-}
-
-SPATE_DECL bool EmitterCore::owes_unsettled(const Subscription& subscription) const {
-  return subscription.live && !unsettled_.empty() && !history_.delivers_first();
+  return lost;
 }
 
 SPATE_DECL bool EmitterCore::has_room() const {

@@ -182,6 +182,7 @@ SPATE_DECL bool EmitterCore::remove(std::string_view user_id, const StreamCore& 
   const Lock lock(mutex_);
   const Ref<Subscription> subscription = members_.find(stream);
   if (!subscription || subscription->user->id != user_id) return false;
+  owe_unsettled(subscription);
   remove_or_depart(subscription);
   return true;
 }
@@ -224,7 +225,10 @@ SPATE_DECL void EmitterCore::close() {
 
 SPATE_DECL bool EmitterCore::depart_unless_live(Subscription& subscription) {
   const Lock lock(mutex_);
-  if (subscription.user != nullptr && !subscription.live) depart(subscription);
+  if (subscription.user != nullptr) {
+    owe_unsettled(Ref<Subscription>(&subscription));
+    if (!subscription.live) depart(subscription);
+  }
   return subscription.departed;
 }
 
@@ -251,12 +255,17 @@ SPATE_DECL void EmitterCore::remove(Poll& poll) {
 }
 
 SPATE_DECL void EmitterCore::end_and_remove(const Ref<Subscription>& subscription, EndReason reason) {
-  if (owes_unsettled(*subscription) && subscription->stream().transport() != Transport::poll) {
-    fall_behind(*subscription);
-  }
+  owe_unsettled(subscription);
   // Whichever of the two fails, nothing is left half done: a stream that ends leaves by itself.
   subscription->stream().end(reason);
   remove_or_depart(subscription);
+}
+
+// `subscription` is about to leave. One that is live draws what waits for the store when that has kept it; a poll asks
+// again.
+SPATE_DECL void EmitterCore::owe_unsettled(const Ref<Subscription>& subscription) {
+  if (!subscription->live || unsettled_.empty() || history_.delivers_first()) return;
+  if (subscription->stream().transport() != Transport::poll) fall_behind(*subscription);
 }
 
 // Removes `subscription` so that nothing accepted for it before is lost. A poll asks again for what it is owed.
@@ -292,7 +301,22 @@ SPATE_DECL std::error_code EmitterCore::join(const StreamCore& stream, std::stri
   const Lock lock(mutex_);
   const Ref<Subscription> subscription = members_.find(stream);
   if (!subscription) return Errc::not_added;
-  if (members_.join(*subscription, topic, history_.newest())) join_late(*subscription, topic, wanted);
+  if (members_.has_joined(*subscription, topic)) return {};
+  if (!members_.may_join(*subscription)) return Errc::too_many_topics;
+  std::optional<TopicCatchUp> late = late_join(topic, wanted);
+  if (!late) {
+    members_.join(*subscription, topic, history_.newest());
+    return {};
+  }
+  // It joins last: whatever fails, it has not joined without what it asked for.
+  subscription->add(std::move(*late));
+  try {
+    if (subscription->live) fall_behind(*subscription);
+    members_.join(*subscription, topic, history_.newest());
+  } catch (...) {
+    subscription->forget_topic_catch_up(topic);
+    throw;
+  }
   return {};
 }
 
@@ -305,9 +329,9 @@ SPATE_DECL std::error_code EmitterCore::leave(const StreamCore& stream, std::str
   return {};
 }
 
-// `subscription` has joined `topic`, and is to get what is `wanted` of what that was sent before.
-SPATE_DECL void EmitterCore::join_late(Subscription& subscription, std::string_view topic, const JoinOptions& wanted) {
-  if (!history_) return;
+// What a stream that joins `topic` is to get of what that was sent before, as it is `wanted`; nothing, by default.
+SPATE_DECL std::optional<TopicCatchUp> EmitterCore::late_join(std::string_view topic, const JoinOptions& wanted) {
+  if (!history_) return std::nullopt;
   TopicCatchUp late{{std::string(topic), 0}, history_.newest(), Cursor()};
   if (wanted.after) late.requested = Cursor::parse(*wanted.after);
   if (const auto sequence = history_.sequence_of(late.requested); sequence && *sequence <= late.last) {
@@ -316,10 +340,9 @@ SPATE_DECL void EmitterCore::join_late(Subscription& subscription, std::string_v
   if (!late.requested) {
     late.left = wanted.last.value_or(0);
     late.before = late.last;
-    if (late.left == 0) return;
+    if (late.left == 0) return std::nullopt;
   }
-  subscription.add(std::move(late));
-  if (subscription.live) fall_behind(subscription);
+  return late;
 }
 
 // `subscription`, which is live, draws from the store again.
@@ -336,33 +359,37 @@ SPATE_DECL ChangeReport EmitterCore::change(const UserCommand& command, Scope sc
   refuse_empty(command.user);
   for (const std::string& topic : command.topics) refuse_empty_topic(topic);
   ChangeReport report;
-  const bool by_bus = scope == Scope::cluster && bus_ != nullptr;
+  const bool changes = command.kind == UserCommand::Kind::remove || !command.topics.empty();
+  const bool by_bus = scope == Scope::cluster && bus_ != nullptr && changes;
   if (by_bus && mirrors_) {
     // Here, too, it comes in its place among the events.
     const Lock lock(mutex_);
     if (const User* const user = members_.find(command.user)) report.streams = user->streams();
   } else {
-    report.streams = carry_out(command);
+    report = carry_out(command);
   }
-  if (by_bus) report.error = bus_->command(command);
-  if (report.error && mirrors_) report.streams = 0;
+  if (!by_bus) return report;
+  if (const std::error_code refused = bus_->command(command)) {
+    report.error = refused;
+    if (mirrors_) report.streams = 0;
+  }
   return report;
 }
 
-// Returns for how many streams.
-SPATE_DECL std::size_t EmitterCore::carry_out(const UserCommand& command) {
-  if (command.kind == UserCommand::Kind::remove) return remove(command.user);
+SPATE_DECL ChangeReport EmitterCore::carry_out(const UserCommand& command) {
+  if (command.kind == UserCommand::Kind::remove) return {remove(command.user), {}};
   const Lock lock(mutex_);
   User* const user = members_.find(command.user);
-  if (user == nullptr) return 0;
+  if (user == nullptr) return {};
+  ChangeReport report{user->streams(), {}};
   for (const std::string& topic : command.topics) {
-    if (command.kind == UserCommand::Kind::join) {
-      members_.join(*user, topic, history_.newest());
-    } else {
+    if (command.kind == UserCommand::Kind::leave) {
       members_.leave(*user, topic);
+    } else if (!members_.join(*user, topic, history_.newest())) {
+      report.error = Errc::too_many_topics;
     }
   }
-  return user->streams();
+  return report;
 }
 
 SPATE_DECL std::vector<std::string> EmitterCore::topic_users(std::string_view topic) const {

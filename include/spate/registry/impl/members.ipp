@@ -253,11 +253,24 @@ SPATE_DECL bool Members::leave(TopicMember& member, Shard& shard, std::string_vi
   return true;
 }
 
-SPATE_DECL void Members::join(User& user, std::string_view topic, std::uint64_t since) {
-  user.for_each([&](Subscription& each) { join(each, topic, since); });
-  if (user.polls() == nullptr) return;
-  user.polls()->for_each_graced(
-      [&](Poll& poll) { join(poll.obtain_topics(), user, poll.feed().shard(), topic, since); });
+SPATE_DECL bool Members::has_joined(const Subscription& subscription, std::string_view topic) const {
+  const TopicMember* const member = subscription.topic_member();
+  return member != nullptr && topics_.has(*member, topic);
+}
+
+SPATE_DECL bool Members::join(User& user, std::string_view topic, std::uint64_t since) {
+  bool all = true;
+  const auto join_one = [&](TopicMember& member, Shard& shard) {
+    if (!may_join(&member) && !topics_.has(member, topic)) {
+      all = false;
+    } else {
+      join(member, user, shard, topic, since);
+    }
+  };
+  user.for_each([&](Subscription& each) { join_one(each.obtain_topic_member(), each.shard()); });
+  if (user.polls() == nullptr) return all;
+  user.polls()->for_each_graced([&](Poll& poll) { join_one(poll.obtain_topics(), poll.feed().shard()); });
+  return all;
 }
 
 SPATE_DECL void Members::leave(User& user, std::string_view topic) {

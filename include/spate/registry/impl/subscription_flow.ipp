@@ -148,6 +148,7 @@ SPATE_DECL void Subscription::begin_replay() {
 }
 
 SPATE_DECL void Subscription::fall_behind() {
+  falls_behind_ = false;
   if (!attached_) return;
   queue_unread();
   feed_->leave(*this);
@@ -273,7 +274,11 @@ SPATE_DECL std::uint64_t Subscription::accepted() const {
 }
 
 SPATE_DECL bool Subscription::leave() {
-  return (replaying || waiting_) && feed_->emitter().depart_unless_live(*this);
+  if (!replaying && !waiting_ && !feed_->emitter().keeps_later()) return false;
+  if (!feed_->emitter().depart_unless_live(*this)) return false;
+  // One that was live draws as soon as it is told to.
+  falls_behind_ = !replaying && !waiting_;
+  return true;
 }
 
 SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {

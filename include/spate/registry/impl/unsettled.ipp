@@ -35,6 +35,19 @@ SPATE_DECL void Unsettled::pop_back() noexcept {
   items_.pop_back();
 }
 
+SPATE_DECL void Unsettled::note_relayed(std::uint64_t sequence) noexcept {
+  if (!items_.empty() && items_.back().sequence == sequence) items_.back().relayed = true;
+}
+
+SPATE_DECL void Unsettled::push_lost(std::uint64_t after) {
+  if (!items_.empty() && items_.back().is_lost()) return;
+  Item item;
+  item.after = after;
+  item.relayed = true;
+  items_.push_back(std::move(item));
+  bytes_ += size_of(items_.back());
+}
+
 SPATE_DECL std::deque<Unsettled::Item> Unsettled::close() noexcept {
   bytes_ = 0;
   waiting_.clear();
