@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -59,12 +59,12 @@ class Unsettled {
   std::vector<Ref<Subscription>> take_waiting() noexcept { return std::exchange(waiting_, {}); }
 
   /// Nobody is told of anything any more but those who await an event.
-  std::deque<Item> close() noexcept;
+  std::list<Item> close() noexcept;
 
  private:
   static std::size_t size_of(const Item& item) noexcept;
 
-  std::deque<Item> items_;
+  std::list<Item> items_;  // as it is empty without memory
   std::size_t bytes_ = 0;
   std::vector<Ref<Subscription>> waiting_;
 };

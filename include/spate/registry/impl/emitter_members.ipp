@@ -193,7 +193,7 @@ SPATE_DECL void EmitterCore::close() {
   if (bus_ != nullptr) bus_->detach();
   bus_claim_.release();
   Backlog::Waiters waiters;
-  std::deque<Unsettled::Item> unsettled;
+  std::list<Unsettled::Item> unsettled;
   {
     const Lock lock(mutex_);
     members_.close();

@@ -48,7 +48,7 @@ SPATE_DECL void Unsettled::push_lost(std::uint64_t after) {
   bytes_ += size_of(items_.back());
 }
 
-SPATE_DECL std::deque<Unsettled::Item> Unsettled::close() noexcept {
+SPATE_DECL std::list<Unsettled::Item> Unsettled::close() noexcept {
   bytes_ = 0;
   waiting_.clear();
   return std::exchange(items_, {});
