@@ -12,7 +12,9 @@ using namespace spate::test;
 
 TEST_CASE("a topic with one member takes no more than four hundred bytes", "[registry][topic][cost]") {
   constexpr std::size_t topics = 100'000;
-  EmitterServer hub;
+  EmitterOptions options = with_store();
+  options.max_topics_per_stream = topics;
+  EmitterServer hub(options);
   const EventClient anna = hub.open("/anna"), bert = hub.open("/bert");
   const auto joined = [&](std::size_t stream, std::size_t from, std::size_t to) {
     const std::size_t before = live_bytes();

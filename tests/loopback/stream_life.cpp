@@ -496,6 +496,14 @@ TEST_CASE("clients that leave under a rain of events raise no signal", "[loopbac
   std::thread rain([&] {
     while (raining) streams.send(Event("drop"));
   });
+  struct Dry {
+    std::atomic<bool>& raining;
+    std::thread& rain;
+    ~Dry() {
+      raining = false;
+      if (rain.joinable()) rain.join();
+    }
+  } const dry{raining, rain};  // whatever a client meets
   constexpr int clients = 60;
   for (int i = 0; i < clients; ++i) {
     EventClient client(serving.port(), "/events");

@@ -221,6 +221,16 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   std::free(memory);
 }
+// A sanitizer has those for arrays itself, which would not come here.
+void* operator new[](std::size_t size) {
+  return operator new(size);
+}
+void operator delete[](void* memory) noexcept {
+  operator delete(memory);
+}
+void operator delete[](void* memory, std::size_t) noexcept {
+  operator delete(memory);
+}
 
 // What Asio takes for its handlers.
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
