@@ -21,7 +21,7 @@ SPATE_DECL void Unsettled::push(Item&& item, const Audience& audience) {
 
 SPATE_DECL std::size_t Unsettled::size_of(const Item& item) noexcept {
   std::size_t size = sizeof item + item.event.footprint();
-  for (const std::string& name : item.names) size += sizeof name + name.size();
+  for (const std::string& name : item.names) size += sizeof(std::string) + name.size();
   return size;
 }
 
