@@ -27,8 +27,9 @@ class HistoryReader {
 
   HistoryReader(std::string file, UnixMilliseconds max_age) : file_(std::move(file)), max_age_(max_age) {}
 
-  /// Never fails: what cannot be read is said to be lost.
+  /// Never fails: what cannot be read is said to be lost. Until `end` all that is read is of one moment.
   TrackCache::Found read(const Question& question) noexcept;
+  void end() noexcept;
 
   /// Moves what is in the write-ahead log of the database into the database, as far as it was written when this began.
   /// Whoever writes meanwhile does not wait.

@@ -189,9 +189,9 @@ class SqliteHistory {
   void read();
   void start();
   void stop();
-  std::shared_ptr<Question> next_question() SPATE_REQUIRES(mutex_);
+  void take_questions(std::vector<std::shared_ptr<Question>>& questions) SPATE_REQUIRES(mutex_);
   void wait_for_room() SPATE_REQUIRES(mutex_);
-  void tell_found(const std::shared_ptr<Question>& question, std::vector<std::function<void()>>& ready);
+  void tell_found(std::span<const std::shared_ptr<Question>> questions, std::vector<std::function<void()>>& ready);
 
   SqliteOptions options_;  // constant, once it is made
   const ProcessMark process_;
@@ -223,7 +223,9 @@ class SqliteHistory {
   mutable Mutex mutex_;
   std::condition_variable_any appended_, asked_for_;  // what the writer and the reader wait for
   std::vector<PendingEvent> pending_ SPATE_GUARDED_BY(mutex_);
+  // Whether they are to be woken: whoever does so clears it, so that one of many is enough.
   bool writer_waits_ SPATE_GUARDED_BY(mutex_) = false;
+  bool reader_waits_ SPATE_GUARDED_BY(mutex_) = false;
   bool stopping_ SPATE_GUARDED_BY(mutex_) = false;
   bool log_is_long_ SPATE_GUARDED_BY(mutex_) = false;         // the reader is to move it
   bool log_is_moved_ SPATE_GUARDED_BY(mutex_) = false;        // it has

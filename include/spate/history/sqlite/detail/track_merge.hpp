@@ -30,7 +30,10 @@ class TrackMerge {
   void add(TrackCache& cache, TrackName name, TrackCache::Track* track, std::uint64_t start, std::uint64_t floor);
 
   /// The next event; null when none is at hand.
-  const TrackEvent* next();
+  const TrackEvent* next() {
+    const TrackEvent* const following = next_of_only();
+    return following != nullptr ? following : next_of_all();
+  }
 
   /// After null: whether there is none.
   bool complete() const noexcept { return !missing_; }
@@ -74,6 +77,17 @@ class TrackMerge {
     }
   };
 
+  // What follows in the only track that has more, as long as that is within its piece: most clients have one such
+  // track.
+  const TrackEvent* next_of_only() noexcept {
+    if (only_ == nullptr || only_->index + 1 >= only_->piece->events.size()) return nullptr;
+    const TrackEvent& event = only_->piece->events[only_->index + 1];
+    if (event.sequence > visible_ || event.expired(now_) || too_old(event)) return nullptr;
+    ++only_->index;
+    passed_ = event.sequence;
+    return &event;
+  }
+  const TrackEvent* next_of_all();
   bool is_forward() const noexcept { return direction_ == Direction::forward; }
   bool too_old(const TrackEvent& event) const noexcept { return max_age_ > 0 && now_ - event.at >= max_age_; }
   bool enter(TrackCache& cache, Run& run);
@@ -89,6 +103,7 @@ class TrackMerge {
   std::uint64_t passed_ = 0;  // the number that was given last; 0: none
   bool missing_ = false;
   TrackCache* cache_ = nullptr;
+  Run* only_ = nullptr;    // forward, the one that the last event is of, when all others have ended
   std::vector<Run> runs_;  // kept for its capacity
 };
 

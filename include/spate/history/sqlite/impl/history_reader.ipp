@@ -57,10 +57,8 @@ SPATE_DECL TrackCache::Found HistoryReader::read(const Question& question) noexc
     found.to = question.to;
     try {
       connect();
-      connection_.run("BEGIN");
+      if (sqlite3_get_autocommit(connection_.get()) != 0) connection_.run("BEGIN");
       (this->*how)(question, found);
-      // Nothing was changed; and after a damaged page one cannot commit.
-      if (sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK) close();
       return found;
     } catch (const std::exception&) {
       close();
@@ -73,6 +71,12 @@ SPATE_DECL TrackCache::Found HistoryReader::read(const Question& question) noexc
   found.unreadable = question.to;
   found.knows_discarded = false;
   return found;
+}
+
+SPATE_DECL void HistoryReader::end() noexcept {
+  if (!connection_ || sqlite3_get_autocommit(connection_.get()) != 0) return;
+  // Nothing was changed; and after a damaged page one cannot commit.
+  if (sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr) != SQLITE_OK) close();
 }
 
 // Returns 0 when there is none.

@@ -123,6 +123,7 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   const bool first = said_first_ ? *said_first_ : delivers_first();
   const bool may_be_read = pending.what == PendingEvent::What::keep && cache_.size() > 0;
   std::optional<PendingEvent> read;
+  bool wakes = false;
   {
     const Lock lock(mutex_);
     const bool refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
@@ -142,8 +143,9 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
       refusal.what = PendingEvent::What::refuse;
       refusal.event.sequence = sequence;
     }
-    if (writer_waits_) appended_.notify_one();
+    wakes = std::exchange(writer_waits_, false);
   }
+  if (wakes) appended_.notify_one();
   newest_given_ = sequence;
   if (first) visible_ = sequence;
   said_first_.reset();
@@ -211,6 +213,7 @@ SPATE_DECL void SqliteHistory::let_go(Question& question) {
 // Puts the answer where it belongs, for one of those who waited for it.
 SPATE_DECL void SqliteHistory::take_answer(Question& question) {
   TrackCache::Found found;
+  bool wakes = false;
   {
     const Lock lock(mutex_);
     if (question.bytes == 0) return;  // it was dropped
@@ -220,10 +223,11 @@ SPATE_DECL void SqliteHistory::take_answer(Question& question) {
       found = std::move(question.found);
       found_.erase(question.at);
       found_bytes_ -= std::exchange(question.bytes, 0);
-      asked_for_.notify_one();
+      wakes = std::exchange(reader_waits_, false);
       let_go(question);
     }
   }
+  if (wakes) asked_for_.notify_one();
   try {
     // Whoever finds an answer has seen that its track is still here.
     cache_.insert(static_cast<TrackName>(question.what.track), found, wall_time());
@@ -313,9 +317,14 @@ SPATE_DECL bool SqliteHistory::ask(TrackMerge::Direction direction, const Subscr
       for (const std::shared_ptr<Question>& each : answers) take_answer(*each);
       continue;
     }
-    const Lock lock(mutex_);
-    asked_for_.notify_one();
-    if (--waiting->left > 0) return false;
+    bool wakes = false, waits = false;
+    {
+      const Lock lock(mutex_);
+      wakes = std::exchange(reader_waits_, false);
+      waits = --waiting->left > 0;
+    }
+    if (wakes) asked_for_.notify_one();
+    if (waits) return false;
     // All of it has been answered meanwhile.
   }
 }

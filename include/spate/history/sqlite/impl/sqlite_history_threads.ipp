@@ -112,6 +112,7 @@ SPATE_DECL void SqliteHistory::write_batch(std::span<PendingEvent> batch) {
   // They are not kept in memory until the last batch of many has been written.
   for (PendingEvent& each : batch) each.event.event = EncodedEvent();
   const std::uint64_t up_to = done.up_to;
+  bool wakes = false;
   insist([&] {
     const Lock lock(mutex_);
     const std::error_code& failed = counted.writes ? error : keeping_failed_;
@@ -121,8 +122,9 @@ SPATE_DECL void SqliteHistory::write_batch(std::span<PendingEvent> batch) {
     (error ? status_.failed : status_.stored) += counted.kept;
     if (!error && counted.writes) ++status_.commits;
     if (counted.writes) keeping_failed_ = error;
-    asked_for_.notify_one();
+    wakes = !questions_.empty() && std::exchange(reader_waits_, false);
   });
+  if (wakes) asked_for_.notify_one();
   tell_settled();
   checkpoint();
 }
@@ -160,7 +162,7 @@ SPATE_DECL void SqliteHistory::fail(std::span<PendingEvent> batch, Done& done, c
 // The reader moves most of the log into the database, and the writer, who alone can begin it anew, the rest.
 SPATE_DECL void SqliteHistory::checkpoint() {
   constexpr int long_log = 1000, longest_log = 16'000;
-  bool moves = writer_->log_pages() > longest_log;
+  bool moves = writer_->log_pages() > longest_log, wakes = false;
   {
     const Lock lock(mutex_);
     if (log_is_moved_) {
@@ -168,9 +170,10 @@ SPATE_DECL void SqliteHistory::checkpoint() {
       moves = true;
     } else if (!log_is_long_ && writer_->log_pages() > long_log) {
       log_is_long_ = true;
-      asked_for_.notify_one();
+      wakes = std::exchange(reader_waits_, false);
     }
   }
+  if (wakes) asked_for_.notify_one();
   if (moves) writer_->checkpoint();
 }
 
@@ -213,21 +216,24 @@ SPATE_DECL void SqliteHistory::tell_settled() {
 
 SPATE_DECL void SqliteHistory::read() {
   std::vector<std::function<void()>> ready;
+  std::vector<std::shared_ptr<Question>> questions;
   bool moved = false;  // the log, and nothing was read since
   for (;;) {
-    std::shared_ptr<Question> question;
+    questions.clear();
     {
       const Lock lock(mutex_);
       for (;;) {
         insist([this]() SPATE_UNCHECKED { wait_for_room(); });
         if (stopping_) return;
         // They take turns: while there are always questions the log must not grow for ever.
-        if (!log_is_long_ || moved) question = next_question();
-        if (question != nullptr || log_is_long_) break;
+        if (!log_is_long_ || moved) insist([&]() SPATE_UNCHECKED { take_questions(questions); });
+        if (!questions.empty() || log_is_long_) break;
+        reader_waits_ = true;
         asked_for_.wait(mutex_);
+        reader_waits_ = false;
       }
     }
-    moved = question == nullptr;
+    moved = questions.empty();
     if (moved) {
       reader_->checkpoint();
       const Lock lock(mutex_);
@@ -235,8 +241,9 @@ SPATE_DECL void SqliteHistory::read() {
       log_is_moved_ = true;
       continue;
     }
-    question->found = reader_->read(question->what);
-    insist([&] { tell_found(question, ready); });
+    for (const std::shared_ptr<Question>& question : questions) question->found = reader_->read(question->what);
+    reader_->end();
+    insist([&] { tell_found(questions, ready); });
     for (const std::function<void()>& each : ready) insist(std::cref(each));
     ready.clear();
   }
@@ -249,7 +256,10 @@ SPATE_DECL void SqliteHistory::wait_for_room() {
   const std::size_t most = std::max<std::size_t>(options_.max_cache_bytes, 1024 * 1024) / 4;
   const auto until = std::chrono::steady_clock::now() + patience;
   while (found_bytes_ > most && !stopping_) {
-    if (asked_for_.wait_until(mutex_, until) != std::cv_status::timeout) continue;
+    reader_waits_ = true;
+    const std::cv_status status = asked_for_.wait_until(mutex_, until);
+    reader_waits_ = false;
+    if (status != std::cv_status::timeout) continue;
     for (; found_bytes_ > most / 2; found_.pop_front()) {
       dropped_.push_back(found_.front());
       Question& oldest = *found_.front();
@@ -261,31 +271,50 @@ SPATE_DECL void SqliteHistory::wait_for_room() {
 }
 
 // Throws before it changes anything.
-SPATE_DECL void SqliteHistory::tell_found(const std::shared_ptr<Question>& question,
+SPATE_DECL void SqliteHistory::tell_found(std::span<const std::shared_ptr<Question>> questions,
                                           std::vector<std::function<void()>>& ready) {
-  std::size_t bytes = 1;
-  for (const TrackEvent& each : question->found.events) bytes += sizeof each + each.event.footprint();
+  std::list<std::shared_ptr<Question>> found(questions.begin(), questions.end());
+  const auto size_of = [](const Question& question) {
+    std::size_t bytes = 1;
+    for (const TrackEvent& each : question.found.events) bytes += sizeof each + each.event.footprint();
+    return bytes;
+  };
+  // Nobody looks at it before it is answered.
+  for (const std::shared_ptr<Question>& question : questions) question->bytes = size_of(*question);
   const Lock lock(mutex_);
-  ready.reserve(question->waiting.size());
-  question->at = found_.insert(found_.end(), question);
-  question->bytes = bytes;
-  found_bytes_ += bytes;
-  question->answered = true;
-  for (const std::shared_ptr<Waiting>& each : question->waiting) {
-    if (--each->left == 0) ready.push_back(std::move(each->ready));
+  std::size_t waiting = 0;
+  for (const std::shared_ptr<Question>& question : questions) waiting += question->waiting.size();
+  ready.reserve(waiting);
+  while (!found.empty()) {
+    const auto at = found.begin();
+    found_.splice(found_.end(), found, at);
+    Question& question = **at;
+    question.at = at;
+    found_bytes_ += question.bytes;
+    question.answered = true;
+    for (const std::shared_ptr<Waiting>& each : question.waiting) {
+      if (--each->left == 0) ready.push_back(std::move(each->ready));
+    }
+    question.waiting.clear();
   }
-  question->waiting.clear();
 }
 
-// The first that is about nothing which is still to be written; null when there is none.
-SPATE_DECL std::shared_ptr<SqliteHistory::Question> SqliteHistory::next_question() {
-  const auto at = std::find_if(questions_.begin(), questions_.end(), [this](const auto& each) SPATE_REQUIRES(mutex_) {
-    return each->what.to <= written_up_to_;
-  });
-  if (at == questions_.end()) return nullptr;
-  std::shared_ptr<Question> question = std::move(*at);
-  questions_.erase(at);
-  return question;
+// Takes the first of those that are about nothing which is still to be written: some, as waking those who wait for them
+// costs more than reading. Throws before it changes anything.
+SPATE_DECL void SqliteHistory::take_questions(std::vector<std::shared_ptr<Question>>& questions) {
+  constexpr std::size_t most = 16;
+  const std::size_t room = std::max<std::size_t>(options_.max_cache_bytes, 1024 * 1024) / 8;
+  questions.reserve(most);
+  std::size_t bytes = 0;
+  for (auto at = questions_.begin(); at != questions_.end() && questions.size() < most && bytes < room;) {
+    if ((*at)->what.to > written_up_to_) {
+      ++at;
+      continue;
+    }
+    bytes += (*at)->what.bytes;
+    questions.push_back(std::move(*at));
+    at = questions_.erase(at);
+  }
 }
 
 }  // namespace spate::detail

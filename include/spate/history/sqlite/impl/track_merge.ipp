@@ -16,6 +16,7 @@ SPATE_DECL void TrackMerge::begin(Direction direction, std::uint64_t visible, Un
   max_age_ = max_age;
   discarded_ = passed_ = 0;
   missing_ = false;
+  only_ = nullptr;
   runs_.clear();
 }
 
@@ -103,8 +104,11 @@ SPATE_DECL bool TrackMerge::knows_discarded() const noexcept {
   });
 }
 
-SPATE_DECL const TrackEvent* TrackMerge::next() {
+SPATE_DECL const TrackEvent* TrackMerge::next_of_all() {
   const TrackEvent* found = nullptr;
+  Run* at = nullptr;
+  std::size_t others = 0;
+  only_ = nullptr;
   missing_ = false;
   std::uint64_t limit = is_forward() ? TrackCache::no_end : 0;
   for (Run& run : runs_) {
@@ -118,10 +122,13 @@ SPATE_DECL const TrackEvent* TrackMerge::next() {
       limit = is_forward() ? std::min(limit, run.position) : std::max(limit, run.position);
     }
     if (run.state != Run::State::at_event) continue;
+    if (at != nullptr) ++others;
+    at = &run;
     const TrackEvent& event = run.piece->events[is_forward() ? run.index : run.index - 1];
     if (found == nullptr || (is_forward() ? event.sequence < found->sequence : event.sequence > found->sequence))
       found = &event;
   }
+  if (is_forward() && others == 0 && !missing_) only_ = at;
   if (found != nullptr && (!missing_ || (is_forward() ? found->sequence <= limit : found->sequence > limit))) {
     passed_ = found->sequence;
     return found;
