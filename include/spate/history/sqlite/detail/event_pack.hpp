@@ -30,15 +30,18 @@ static_assert(sizeof(EventPart) == 24);
 
 /// A row that is being filled.
 struct EventPack {
-  // Larger events have rows of their own, and a row is about as large as what is cheap to write anew when some of its
-  // events are taken out.
-  static constexpr std::size_t max_event_bytes = 4 * 1024;
-  static constexpr std::size_t full_bytes = 8 * 1024;
+  // A row fits into a page of 4 KiB, which is written anew at any rate when something in it changes: nothing else is
+  // lost with a page that is damaged. Events that do not fit share no row.
+  static constexpr std::size_t max_bytes = 4000;
+  static constexpr std::size_t max_event_bytes = max_bytes - sizeof(EventPart);
 
   AudienceRow* row = nullptr;
   std::vector<EventPart> parts;
   std::string bytes;
 
+  bool has_room_for(std::string_view event) const noexcept {
+    return bytes.size() + event.size() + (parts.size() + 1) * sizeof(EventPart) <= max_bytes;
+  }
   void add(std::uint64_t sequence, UnixMilliseconds at, std::string_view event) {
     parts.push_back({sequence, at, static_cast<std::int64_t>(event.size())});
     bytes.append(event);

@@ -316,7 +316,7 @@ SPATE_DECL void HistoryWriter::insert_packed(const PendingEvent& pending) {
     row.pack = ++open_packs_;
   }
   EventPack& pack = packs_[row.pack - 1];
-  if (pack.bytes.size() + bytes.size() > EventPack::full_bytes) write_pack(row);
+  if (!pack.has_room_for(bytes)) write_pack(row);
   totals_.at = std::max(totals_.at, event.at);
   pack.add(event.sequence, totals_.at, bytes);
   const std::int64_t cost = cost_of(static_cast<std::int64_t>(bytes.size())) + entry_cost;
