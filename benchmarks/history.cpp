@@ -4,9 +4,9 @@
 //
 // A publisher sends an event of 200 bytes of data to a user of its own, and awaits that it is kept before it sends the
 // next (`awaited`), or does not (`flowing`: all that the store takes, less than a mebibyte of it on its way). They
-// share the emitter's lock. CPU is that of the whole process, for each event, and of it that of the publishers: who
-// sends has no other. Replays: 1,000 events to everybody, drawn
-// by 1,000 users in steps of 32 KiB, after the store was opened anew.
+// share the emitter's lock. For each event, `CPU us/ev` is the CPU of the whole process, with what the store's threads
+// use to write, and `of sending` the part of it that the publishers' own threads use: what a send costs whoever sends.
+// Replays: 1,000 events to everybody, drawn by 1,000 users in steps of 32 KiB, after the store was opened anew.
 #include <sys/resource.h>
 
 #include <algorithm>

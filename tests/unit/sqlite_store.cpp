@@ -665,6 +665,8 @@ TEST_CASE("random sends, reads and restarts are those of the model", "[history][
     if (what < 60) {
       const std::vector<std::string> several{name(), name(), name()};
       const std::string one = name();
+      // Some together, which share a transaction, and a row of the file.
+      const unsigned count = random() % 4 == 0 ? 1 + random() % 20 : 1;
       Audience audience = Audience::everybody();
       switch (random() % 6) {
         case 0: audience = Audience::user(one); break;
@@ -674,8 +676,10 @@ TEST_CASE("random sends, reads and restarts are those of the model", "[history][
         case 4: audience = Audience::topics(several); break;
         default: break;
       }
-      newest = open->user.send(audience, Event(std::string(random() % 300, 'x')));
-      model.append(newest, audience);
+      for (unsigned i = 0; i < count; ++i) {
+        newest = open->user.send(audience, Event(std::string(random() % 300, 'x')));
+        model.append(newest, audience);
+      }
     } else if (what < 98) {
       open->user.settle_all();
       std::vector<JoinedTopic> topics;
@@ -702,6 +706,173 @@ TEST_CASE("random sends, reads and restarts are those of the model", "[history][
       REQUIRE(open->store.newest() == newest);
     }
   }
+}
+
+// ---- rows that events share ----
+
+namespace {
+
+using spate::detail::HistoryReader;
+using spate::detail::HistoryWriter;
+using spate::detail::PendingEvent;
+using spate::detail::TrackKind;
+
+PendingEvent pending_for(const std::string& user, std::uint64_t sequence, std::int64_t at, std::size_t size = 100) {
+  PendingEvent pending;
+  pending.track = {TrackKind::user, user};
+  const Event event = Event(std::string(size, 'x')).id(std::to_string(sequence));
+  pending.event = {sequence, at, 0, EncodedEvent(event)};
+  return pending;
+}
+
+std::int64_t rows_of(const SqliteOptions& options) {
+  using spate::detail::SqliteConnection;
+  return SqliteConnection(options.file, SqliteConnection::Use::read).integer("SELECT count(*) FROM events");
+}
+
+Numbers numbers_of(const SqliteOptions& options, const std::string& user) {
+  HistoryReader reader(options.file, 0);
+  Numbers numbers;
+  const auto found = reader.read({{TrackKind::user, user}, 0, 1'000'000, 1'000'000, false});
+  for (const auto& each : found.events) numbers.push_back(each.sequence);
+  return numbers;
+}
+
+void tidy_all(HistoryWriter& writer, std::vector<HistoryWriter::Trimmed>& trimmed) {
+  while (writer.untidy()) writer.tidy(trimmed);
+}
+
+}  // namespace
+
+TEST_CASE("events that share a row are read like those that do not, from any number to any other",
+          "[history][sqlite]") {
+  const TemporaryFolder folder;
+  const SqliteOptions options = options_in(folder);
+  HistoryWriter::Opened opened;
+  HistoryWriter writer(options, opened);
+  const std::int64_t now = spate::detail::wall_time();
+  constexpr std::uint64_t newest = 400;
+  std::map<std::string, Numbers> sent;
+  std::vector<HistoryWriter::Trimmed> trimmed;
+  std::minstd_rand random(1);
+  for (std::uint64_t sequence = 1; sequence <= newest;) {
+    std::vector<PendingEvent> events;
+    for (std::size_t size = 1 + random() % 80; size > 0 && sequence <= newest; --size, ++sequence) {
+      const std::string user = random() % 3 == 0 ? "bob" : "alice";
+      PendingEvent pending = pending_for(user, sequence, now, random() % 20 == 0 ? 5000 : random() % 400);
+      // Those that share no row stand between those that do.
+      if (sequence % 7 == 0) pending.event.expires = now + 3'600'000;
+      if (sequence % 11 == 0) {
+        pending.several = true;
+        pending.names = {"alice", "bob", "alice"};
+        sent["alice"].push_back(sequence);
+        sent["bob"].push_back(sequence);
+      } else {
+        sent[user].push_back(sequence);
+      }
+      events.push_back(std::move(pending));
+    }
+    REQUIRE(writer.keep(events, trimmed));
+  }
+  CHECK(writer.events() == newest);
+  CHECK(rows_of(options) < 300);
+  HistoryReader reader(options.file, 0);
+  for (int i = 0; i < 3000; ++i) {
+    const std::string user = random() % 2 == 0 ? "alice" : "bob";
+    const std::uint64_t from = random() % newest, to = from + random() % (newest + 1 - from);
+    const bool newest_first = random() % 2 == 0;
+    const auto found = reader.read({{TrackKind::user, user}, from, to, random() % 9000, newest_first});
+    if (i % 10 == 0) reader.end();
+    CAPTURE(user, from, to, newest_first);
+    Numbers numbers, expected;
+    for (const auto& each : found.events) {
+      numbers.push_back(each.sequence);
+      REQUIRE(each.event.id() == std::to_string(each.sequence));
+    }
+    bool any = false;
+    for (const std::uint64_t each : sent[user]) {
+      any = any || (each > from && each <= to);
+      if (each > found.from && each <= found.to) expected.push_back(each);
+    }
+    REQUIRE(numbers == expected);
+    REQUIRE(numbers.empty() == !any);
+    REQUIRE((newest_first ? found.to == to : found.from == from));
+  }
+}
+
+TEST_CASE("of a row the oldest events are taken out, and no others", "[history][sqlite]") {
+  const TemporaryFolder folder;
+  SqliteOptions options = options_in(folder);
+  const std::int64_t now = spate::detail::wall_time();
+  std::vector<PendingEvent> events;
+  for (std::uint64_t sequence = 1; sequence <= 20; ++sequence)
+    events.push_back(pending_for("alice", sequence, sequence <= 6 ? now - 7'200'000 : now));
+  events.push_back(pending_for("bob", 21, now));
+  std::vector<HistoryWriter::Trimmed> trimmed;
+  {
+    HistoryWriter::Opened opened;
+    HistoryWriter writer(options, opened);
+    REQUIRE(writer.keep(events, trimmed));
+    REQUIRE(rows_of(options) == 2);
+    REQUIRE(trimmed.empty());
+    writer.close(21);
+  }
+  std::uint64_t last = 0;
+  SECTION("of one audience") {
+    options.limits.max_events_per_audience = 3;
+    last = 17;
+  }
+  SECTION("of the one that has most") {
+    options.limits.max_events = 6;
+    last = 15;
+  }
+  SECTION("that are too large together") {
+    // As each is counted: its bytes, and what it costs besides.
+    const auto bytes = static_cast<std::size_t>(events[10].event.event.bytes().size()) + 96;
+    options.limits.max_bytes = 4 * bytes;
+    last = 17;
+  }
+  SECTION("that are too old") {
+    options.limits.max_age = 1h;
+    last = 6;
+  }
+  HistoryWriter::Opened opened;
+  HistoryWriter writer(options, opened);
+  tidy_all(writer, trimmed);
+  CHECK(writer.events() == 21 - last);
+  REQUIRE(!trimmed.empty());
+  CHECK(trimmed.back().track.name == "alice");
+  CHECK(trimmed.back().trimmed == last);
+  CHECK(trimmed.back().discarded == last);
+  Numbers expected;
+  for (std::uint64_t sequence = last + 1; sequence <= 20; ++sequence) expected.push_back(sequence);
+  CHECK(numbers_of(options, "alice") == expected);
+  CHECK(numbers_of(options, "bob") == Numbers{21});
+}
+
+TEST_CASE("a row whose parts do not fit its bytes is told as a gap", "[history][sqlite]") {
+  const TemporaryFolder folder;
+  const SqliteOptions options = options_in(folder);
+  HistoryWriter::Opened opened;
+  HistoryWriter writer(options, opened);
+  const std::int64_t now = spate::detail::wall_time();
+  std::vector<PendingEvent> first, second;
+  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) first.push_back(pending_for("alice", sequence, now));
+  second.push_back(pending_for("alice", 6, now));
+  std::vector<HistoryWriter::Trimmed> trimmed;
+  REQUIRE(writer.keep(first, trimmed));
+  REQUIRE(writer.keep(second, trimmed));
+  using spate::detail::SqliteConnection;
+  SqliteConnection other(options.file, SqliteConnection::Use::write);
+  const char* const how = GENERATE("parts = substr(parts, 25)", "parts = substr(parts, 2)", "bytes = substr(bytes, 2)",
+                                   "parts = substr(parts, 1, 96)");
+  CAPTURE(how);
+  other.run(("UPDATE events SET " + std::string(how) + " WHERE seq = 5").c_str());
+  HistoryReader reader(options.file, 0);
+  const auto found = reader.read({{TrackKind::user, "alice"}, 0, 6, 100'000, false});
+  REQUIRE(found.events.size() == 1);
+  CHECK(found.events.front().sequence == 6);
+  CHECK(found.unreadable == 5);
 }
 
 // ---- files ----

@@ -28,6 +28,7 @@ struct AudienceRow {
   bool stored = false;        // it is in the table
   bool was_empty = false;     // there, and without events
   bool changed = false;
+  std::size_t pack = 0;  // in this transaction: which row of events is being filled for it, counted from 1
 };
 
 class AudienceRows {

@@ -7,8 +7,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <spate/config.hpp>
+#include <spate/history/sqlite/detail/event_pack.hpp>
 #include <spate/history/sqlite/detail/sqlite_connection.hpp>
 #include <spate/history/sqlite/detail/track_cache.hpp>
 
@@ -47,6 +50,24 @@ class HistoryReader {
   std::int64_t find_audience(TrackName name, TrackCache::Found& found);
   void read_rows(const Question& question, TrackCache::Found& found);
   void read_one_by_one(const Question& question, TrackCache::Found& found);
+
+  // Visits those events of a row that are asked for, in the order of the question, until it returns false; then this
+  // does, too.
+  template <typename Visit>
+  bool for_each_event(std::uint64_t sequence, UnixMilliseconds at, std::string_view bytes, std::string_view parts,
+                      const Question& question, Visit&& visit) {
+    read_parts(parts, sequence, at, static_cast<std::int64_t>(bytes.size()), parts_);
+    std::size_t offset = question.newest_first ? bytes.size() : 0;
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      const EventPart& part = parts_[question.newest_first ? parts_.size() - 1 - i : i];
+      const auto size = static_cast<std::size_t>(part.size);
+      if (question.newest_first) offset -= size;
+      const bool is_asked_for = part.sequence > question.from && part.sequence <= question.to;
+      if (is_asked_for && !visit(part, bytes.substr(offset, size))) return false;
+      if (!question.newest_first) offset += size;
+    }
+    return true;
+  }
   void take(TrackEvent&& event, std::string_view bytes, UnixMilliseconds now, TrackCache::Found& found) const;
 
   const std::string file_;
@@ -54,6 +75,7 @@ class HistoryReader {
   SqliteConnection connection_;
   SqliteConnection mover_;  // for checkpoints
   std::optional<Statements> statements_;
+  std::vector<EventPart> parts_;  // of one row; kept for its capacity
 };
 
 }  // namespace spate::detail

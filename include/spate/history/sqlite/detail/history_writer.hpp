@@ -20,6 +20,7 @@
 
 #include <spate/config.hpp>
 #include <spate/history/sqlite/detail/audience_rows.hpp>
+#include <spate/history/sqlite/detail/event_pack.hpp>
 #include <spate/history/sqlite/detail/file_lock.hpp>
 #include <spate/history/sqlite/detail/sqlite_connection.hpp>
 #include <spate/history/sqlite/detail/track.hpp>
@@ -93,7 +94,7 @@ class HistoryWriter {
   struct Statements {
     AudienceRows audiences;
     SqliteStatement begin, commit, insert_event, insert_entry, state, oldest_event, expired_event, event, drop_event,
-        drop_owner, drop_entry, drop_entries, oldest_of_track, most_events, most_bytes;
+        drop_parts, drop_owner, drop_entry, drop_entries, oldest_of_track, most_events, most_bytes;
   };
 
   // A track's share in the cost of an event, and what its entry costs besides: indexes and the like.
@@ -118,11 +119,11 @@ class HistoryWriter {
   };
 
   struct EventRow {
-    std::uint64_t sequence;
-    std::int64_t size;
-    std::int64_t owners;
-    UnixMilliseconds expires;
-    std::vector<std::int64_t> audiences;
+    std::uint64_t sequence = 0;  // of the last event
+    std::int64_t owners = 0;
+    UnixMilliseconds expires = 0;
+    std::vector<std::int64_t> audiences;  // of several events it is one
+    std::vector<EventPart> parts;
   };
 
   void connect();
@@ -135,6 +136,9 @@ class HistoryWriter {
   void commit();
   void roll_back() noexcept;
   std::int64_t insert(const PendingEvent& pending);
+  void insert_packed(const PendingEvent& pending);
+  void write_pack(AudienceRow& row);
+  void write_packs();
   void discard(const PendingEvent& pending);
   void write_totals();
   void report(std::vector<Trimmed>& trimmed);
@@ -146,7 +150,10 @@ class HistoryWriter {
   bool trim_track(AudienceRow& row, std::int64_t AudienceRow::*held, std::int64_t down_to, const std::int64_t* total,
                   std::int64_t limit, Budget& budget);
   EventRow read_event(std::uint64_t sequence);
+  std::optional<EventPart> oldest_event();
   void drop(const EventRow& event, bool is_discard);
+  void drop_first(const EventRow& event, std::size_t count);
+  void cut(const EventRow& event, std::size_t count);
   void forget(AudienceRow& row, std::uint64_t sequence, bool is_discard);
   bool vacuum();
   void find_next_moment();
@@ -165,7 +172,10 @@ class HistoryWriter {
   unsigned commits_ = 0;  // since it was looked for room to give back
   int log_pages_ = 0;     // of the write-ahead log
   std::optional<UnixMilliseconds> tidy_at_;
-  // Of one event; kept for their capacity.
+  // Rows of events that are being filled, and how many of them; kept for their capacity, like those below.
+  std::vector<EventPack> packs_;
+  std::size_t open_packs_ = 0;
+  // Of one event.
   std::vector<AudienceRow*> owners_;
   std::vector<std::int64_t> ids_;
 };

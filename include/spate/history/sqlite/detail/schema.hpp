@@ -2,9 +2,9 @@
 //
 //   state       one row: the epoch, what has been given out, totals
 //   events      by sequence number: the bytes of the event, and the audience it was for: the number of one, or those of
-//               several, eight bytes each
+//               several, eight bytes each; or several events of one audience (event_pack.hpp)
 //   audiences   who was sent something: how much of it is kept, and up to where something was discarded
-//   entries     which events stand in the track of which audience
+//   entries     which rows of `events` stand in the track of which audience
 //   marks       for audiences without kept events of which there are too many: up to where something was discarded, by
 //               a hash of the audience
 //   lengths     of the prefixes of groups

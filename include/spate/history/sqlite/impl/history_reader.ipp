@@ -36,16 +36,19 @@ SPATE_DECL void HistoryReader::connect() {
   if (connection_) return;
   connection_ = SqliteConnection(file_, SqliteConnection::Use::read);
   connection_.run("PRAGMA cache_size = -4096");
+  // A row has the number of its last event: that of the last row may be greater than what is asked for.
+  const std::string range =
+      "entries.audience = ?1 AND entries.seq > ?2 AND entries.seq <= ifnull((SELECT seq FROM entries AS last"
+      " WHERE last.audience = ?1 AND last.seq >= ?3 ORDER BY last.seq LIMIT 1), ?3) ORDER BY entries.seq ";
   const std::string rows =
-      "SELECT entries.seq, at, expires, bytes FROM entries CROSS JOIN events ON events.seq = entries.seq"
-      " WHERE entries.audience = ?1 AND entries.seq > ?2 AND entries.seq <= ?3 ORDER BY entries.seq ";
-  statements_.emplace(
-      Statements{connection_.prepare("SELECT id, discarded FROM audiences WHERE kind = ?1 AND name = ?2"),
-                 connection_.prepare("SELECT discarded FROM marks WHERE place = ?1"), connection_.prepare(rows + "ASC"),
-                 connection_.prepare(rows + "DESC"),
-                 connection_.prepare("SELECT seq FROM entries WHERE audience = ?1 AND seq > ?2 AND seq <= ?3"
-                                     " ORDER BY seq LIMIT ?4"),
-                 connection_.prepare("SELECT at, expires, bytes FROM events WHERE seq = ?1")});
+      "SELECT entries.seq, at, expires, bytes, parts FROM entries CROSS JOIN events ON events.seq = entries.seq "
+      "WHERE " +
+      range;
+  statements_.emplace(Statements{
+      connection_.prepare("SELECT id, discarded FROM audiences WHERE kind = ?1 AND name = ?2"),
+      connection_.prepare("SELECT discarded FROM marks WHERE place = ?1"), connection_.prepare(rows + "ASC"),
+      connection_.prepare(rows + "DESC"), connection_.prepare("SELECT seq FROM entries WHERE " + range + "LIMIT ?4"),
+      connection_.prepare("SELECT at, expires, bytes, parts FROM events WHERE seq = ?1")});
 }
 
 SPATE_DECL TrackCache::Found HistoryReader::read(const Question& question) noexcept {
@@ -100,20 +103,24 @@ SPATE_DECL void HistoryReader::read_rows(const Question& question, TrackCache::F
   SqliteStatement& each = question.newest_first ? statements_->backward : statements_->forward;
   each.bind(1, audience).bind(2, question.from).bind(3, question.to);
   std::size_t bytes = 0;
-  for (SqliteRows rows(each); rows.next();) {
-    const std::uint64_t sequence = each.number(0);
-    const std::string_view stored = each.bytes(3);
-    if (bytes > 0 && bytes + stored.size() > question.bytes) {
-      if (question.newest_first) {
-        found.from = sequence;
-      } else {
-        found.to = sequence - 1;
-      }
-      break;
-    }
-    // What is not taken has been read all the same: of that there may be much, and others wait.
-    bytes += stored.size();
-    take({sequence, each.integer(1), each.integer(2), {}}, stored, now, found);
+  bool goes_on = true;
+  for (SqliteRows rows(each); goes_on && rows.next();) {
+    goes_on = for_each_event(each.number(0), each.integer(1), each.bytes(3), each.bytes(4), question,
+                             [&](const EventPart& part, std::string_view stored) {
+                               if (bytes > 0 && bytes + stored.size() > question.bytes) {
+                                 if (question.newest_first) {
+                                   found.from = part.sequence;
+                                 } else {
+                                   found.to = part.sequence - 1;
+                                 }
+                                 return false;
+                               }
+                               // What is not taken has been read all the same: of that there may be much, and others
+                               // wait.
+                               bytes += stored.size();
+                               take({part.sequence, part.at, each.integer(2), {}}, stored, now, found);
+                               return true;
+                             });
   }
   if (question.newest_first) std::reverse(found.events.begin(), found.events.end());
 }
@@ -130,16 +137,20 @@ SPATE_DECL void HistoryReader::read_one_by_one(const Question& question, TrackCa
   // Backwards it begins at the end, and need not end here.
   const bool all = static_cast<std::int64_t>(sequences.size()) < at_a_time;
   if (!all && question.newest_first) throw SqliteError(SQLITE_CORRUPT);
-  if (!all) found.to = sequences.back();
+  if (!all) found.to = std::min(found.to, sequences.back());
   for (const std::uint64_t sequence : sequences) {
     SqliteStatement& event = statements_->event;
     try {
       event.bind(1, sequence);
       SqliteRows rows(event);
       if (!rows.next()) throw SqliteError(SQLITE_CORRUPT);
-      take({sequence, event.integer(0), event.integer(1), {}}, event.bytes(2), now, found);
+      for_each_event(sequence, event.integer(0), event.bytes(2), event.bytes(3), question,
+                     [&](const EventPart& part, std::string_view stored) {
+                       take({part.sequence, part.at, event.integer(1), {}}, stored, now, found);
+                       return true;
+                     });
     } catch (const SqliteError&) {
-      found.unreadable = std::max(found.unreadable, sequence);
+      found.unreadable = std::max(found.unreadable, std::min(sequence, found.to));
     }
   }
 }

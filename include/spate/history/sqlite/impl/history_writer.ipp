@@ -52,18 +52,20 @@ SPATE_DECL void HistoryWriter::prepare() {
       AudienceRows(on),
       on.prepare("BEGIN IMMEDIATE"),
       on.prepare("COMMIT"),
-      on.prepare("INSERT INTO events (seq, audience, owners, at, expires, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+      on.prepare(
+          "INSERT INTO events (seq, audience, owners, at, expires, parts, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
       on.prepare("INSERT OR IGNORE INTO entries (audience, seq) VALUES (?1, ?2)"),
       on.prepare("UPDATE state SET newest = ?1, reserved = ?2, events = ?3, bytes = ?4, empty = ?5, discarded = ?6,"
                  " discarded_all = ?7"),
-      on.prepare("SELECT seq, at FROM events ORDER BY seq LIMIT 1"),
+      on.prepare("SELECT seq, at, length(bytes), parts FROM events ORDER BY seq LIMIT 1"),
       on.prepare("SELECT seq, expires FROM events WHERE expires IS NOT NULL ORDER BY expires LIMIT 1"),
-      on.prepare("SELECT length(bytes), owners, expires, audience FROM events WHERE seq = ?1"),
+      on.prepare("SELECT length(bytes), owners, expires, audience, at, parts FROM events WHERE seq = ?1"),
       on.prepare("DELETE FROM events WHERE seq = ?1"),
+      on.prepare("UPDATE events SET parts = substr(parts, ?2 + 1), bytes = substr(bytes, ?3 + 1) WHERE seq = ?1"),
       on.prepare("UPDATE events SET owners = owners - 1 WHERE seq = ?1"),
       on.prepare("DELETE FROM entries WHERE audience = ?1 AND seq = ?2"),
       on.prepare("DELETE FROM entries WHERE audience = ?1 AND seq <= ?2"),
-      on.prepare("SELECT entries.seq, length(bytes), owners, expires, events.audience FROM entries"
+      on.prepare("SELECT entries.seq, length(bytes), owners, expires, events.audience, at, parts FROM entries"
                  " CROSS JOIN events ON events.seq = entries.seq WHERE entries.audience = ?1"
                  " ORDER BY entries.seq LIMIT ?2"),
       on.prepare("SELECT id, events FROM audiences WHERE events > 1 ORDER BY events DESC LIMIT 2"),
@@ -172,6 +174,7 @@ SPATE_DECL void HistoryWriter::begin(bool full) {
 }
 
 SPATE_DECL void HistoryWriter::roll_back() noexcept {
+  for (; open_packs_ > 0; --open_packs_) packs_[open_packs_ - 1].clear();
   statements_.reset();
   connection_ = SqliteConnection();
 }
@@ -192,6 +195,7 @@ SPATE_DECL bool HistoryWriter::keep(std::span<const PendingEvent> events, std::v
     undo();
     std::int64_t brought = 0;
     for (const PendingEvent& event : events) brought += insert(event);
+    write_packs();
     totals_.newest = newest;
     if (reserves) totals_.reserved = newest + block;
     totals_.empty += statements_->audiences.write();
@@ -260,10 +264,16 @@ SPATE_DECL std::int64_t HistoryWriter::insert(const PendingEvent& pending) {
     case PendingEvent::What::discard: discard(pending); return 1;
     case PendingEvent::What::keep: break;
   }
+  const bool is_small = event.event.bytes().size() <= EventPack::max_event_bytes;
+  if (!pending.several && event.expires == 0 && is_small) {
+    insert_packed(pending);
+    return 1;
+  }
   Statements& use = *statements_;
   owners_.clear();
   pending.for_each_track([&](TrackName name) {
     AudienceRow& row = use.audiences.of(name);
+    write_pack(row);  // what came before it in this track
     use.insert_entry.bind(1, row.id).bind(2, event.sequence).run();
     if (connection_.changes() > 0) owners_.push_back(&row);  // it may be named twice
   });
@@ -277,7 +287,7 @@ SPATE_DECL std::int64_t HistoryWriter::insert(const PendingEvent& pending) {
     use.audiences.change(*row);
   }
   totals_.at = std::max(totals_.at, event.at);
-  use.insert_event.bind(1, event.sequence).bind(3, owners).bind(4, totals_.at).bind(6, bytes);
+  use.insert_event.bind(1, event.sequence).bind(3, owners).bind(4, totals_.at).bind_null(6).bind(7, bytes);
   if (pending.several) {
     ids_.clear();
     for (const AudienceRow* row : owners_) ids_.push_back(row->id);
@@ -293,6 +303,57 @@ SPATE_DECL std::int64_t HistoryWriter::insert(const PendingEvent& pending) {
   if (event.expires != 0 && (!tidy_at_ || event.expires < *tidy_at_)) tidy_at_ = event.expires;
   if (max_age > 0 && !tidy_at_) tidy_at_ = later(event.at, max_age);
   return owners;
+}
+
+// It shares a row with others of its audience, written when that is full, or with the transaction.
+SPATE_DECL void HistoryWriter::insert_packed(const PendingEvent& pending) {
+  const TrackEvent& event = pending.event;
+  const std::string_view bytes = event.event.bytes();
+  AudienceRow& row = statements_->audiences.of(static_cast<TrackName>(pending.track));
+  if (row.pack == 0) {
+    if (open_packs_ == packs_.size()) packs_.emplace_back();
+    packs_[open_packs_].row = &row;
+    row.pack = ++open_packs_;
+  }
+  EventPack& pack = packs_[row.pack - 1];
+  if (!pack.has_room_for(bytes)) write_pack(row);
+  totals_.at = std::max(totals_.at, event.at);
+  pack.add(event.sequence, totals_.at, bytes);
+  const std::int64_t cost = cost_of(static_cast<std::int64_t>(bytes.size())) + entry_cost;
+  row.events += 1;
+  row.bytes += cost;
+  statements_->audiences.change(row);
+  totals_.events += 1;
+  totals_.bytes += cost;
+  const UnixMilliseconds max_age = options_.limits.max_age.count();
+  if (max_age > 0 && !tidy_at_) tidy_at_ = later(event.at, max_age);
+}
+
+SPATE_DECL void HistoryWriter::write_pack(AudienceRow& row) {
+  if (row.pack == 0) return;
+  EventPack& pack = packs_[row.pack - 1];
+  if (pack.parts.empty()) return;
+  Statements& use = *statements_;
+  const EventPart& last = pack.parts.back();
+  use.insert_entry.bind(1, row.id).bind(2, last.sequence).run();
+  use.insert_event.bind(1, last.sequence).bind(2, row.id).bind(3, std::int64_t{1}).bind(4, last.at).bind_null(5);
+  pack.parts.size() == 1 ? use.insert_event.bind_null(6) : use.insert_event.bind(6, pack.part_bytes());
+  use.insert_event.bind(7, std::string_view(pack.bytes)).run();
+  pack.clear();
+}
+
+// In the order of their numbers, so that each is put behind the one before it.
+SPATE_DECL void HistoryWriter::write_packs() {
+  const auto number_of = [](const EventPack& pack) { return pack.parts.empty() ? 0 : pack.parts.back().sequence; };
+  const auto end = packs_.begin() + static_cast<std::ptrdiff_t>(open_packs_);
+  std::sort(packs_.begin(), end, [&](const EventPack& a, const EventPack& b) { return number_of(a) < number_of(b); });
+  for (std::size_t at = 0; at < open_packs_; ++at) {
+    AudienceRow& row = *packs_[at].row;
+    row.pack = at + 1;
+    write_pack(row);
+    row.pack = 0;
+  }
+  open_packs_ = 0;
 }
 
 // An event that is larger than all that may be kept: its audience alone misses it.

@@ -77,14 +77,19 @@ SPATE_DECL bool HistoryWriter::trim_old(Budget& budget) {
   const UnixMilliseconds now = wall_time();
   if (!tidy_at_ || *tidy_at_ > now) return false;
   for (;;) {
-    SqliteStatement& oldest = statements_->oldest_event;
-    std::uint64_t sequence = 0;
-    if (SqliteRows rows(oldest); rows.next() && later(oldest.integer(1), max_age) <= now) sequence = oldest.number(0);
-    if (sequence == 0) return false;
-    const EventRow event = read_event(sequence);
-    drop(event, !(event.expires != 0 && event.expires <= now));
+    const std::optional<EventPart> oldest = oldest_event();
+    const auto is_due = [&](const EventPart& part) { return later(part.at, max_age) <= now; };
+    if (!oldest || !is_due(*oldest)) return false;
+    const EventRow event = read_event(oldest->sequence);
+    const auto due = static_cast<std::size_t>(std::find_if_not(event.parts.begin(), event.parts.end(), is_due) -
+                                              event.parts.begin());
+    if (due < event.parts.size()) {
+      drop_first(event, due);
+    } else {
+      drop(event, !(event.expires != 0 && event.expires <= now));
+    }
     totals_.empty += statements_->audiences.write();
-    if (!budget.take(static_cast<std::int64_t>(event.audiences.size()))) return true;
+    if (!budget.take(static_cast<std::int64_t>(std::max(event.audiences.size(), due)))) return true;
   }
 }
 
@@ -106,11 +111,9 @@ SPATE_DECL bool HistoryWriter::trim_most(SqliteStatement& most, std::int64_t lim
     if (!surplus && (first == 0 || first_held <= each_limit)) return false;
     if (first == 0) {
       // Nobody has more than one, and these are small: the oldest of all goes.
-      SqliteStatement& oldest = statements_->oldest_event;
-      std::uint64_t sequence = 0;
-      if (SqliteRows rows(oldest); rows.next()) sequence = oldest.number(0);
-      if (sequence == 0) return false;
-      const EventRow event = read_event(sequence);
+      const std::optional<EventPart> oldest = oldest_event();
+      if (!oldest) return false;
+      const EventRow event = read_event(oldest->sequence);
       drop(event, true);
       totals_.empty += statements_->audiences.write();
       if (!budget.take(static_cast<std::int64_t>(event.audiences.size()))) return true;
@@ -136,9 +139,12 @@ SPATE_DECL bool HistoryWriter::trim_track(AudienceRow& row, std::int64_t Audienc
     use.oldest_of_track.bind(1, row.id).bind(2, at_a_time);
     for (SqliteRows rows(use.oldest_of_track); rows.next();) {
       const SqliteStatement& each = use.oldest_of_track;
-      events.push_back(
-          {each.number(0), each.integer(1), each.integer(2), each.integer(3),
-           std::vector<std::int64_t>(each.is_integer(4) ? 1 : each.bytes(4).size() / sizeof(std::int64_t))});
+      EventRow& event = events.emplace_back();
+      event.sequence = each.number(0);
+      event.owners = each.integer(2);
+      event.expires = each.integer(3);
+      event.audiences.resize(each.is_integer(4) ? 1 : each.bytes(4).size() / sizeof(std::int64_t));
+      read_parts(each.bytes(6), event.sequence, each.integer(5), each.integer(1), event.parts);
     }
   }
   if (events.empty()) {
@@ -150,23 +156,30 @@ SPATE_DECL bool HistoryWriter::trim_track(AudienceRow& row, std::int64_t Audienc
   }
   bool within = true;
   std::uint64_t last = 0;
-  for (const EventRow& event : events) {
-    if (last != 0 && (row.*held <= down_to || (total != nullptr && *total <= limit))) break;
-    const std::int64_t cost = cost_of(event.size), sharers = static_cast<std::int64_t>(event.audiences.size());
-    row.events -= 1;
-    row.bytes -= cost / sharers + entry_cost;
-    totals_.bytes -= entry_cost;
-    forget(row, event.sequence, !(event.expires != 0 && event.expires <= now));
-    last = event.sequence;
-    if (event.owners <= 1) {
-      use.drop_event.bind(1, event.sequence).run();
+  const auto is_enough = [&] {
+    return !within || (last != 0 && (row.*held <= down_to || (total != nullptr && *total <= limit)));
+  };
+  for (auto event = events.begin(); event != events.end() && !is_enough(); ++event) {
+    const auto sharers = static_cast<std::int64_t>(event->audiences.size());
+    std::size_t count = 0;
+    for (; count < event->parts.size() && !is_enough(); ++count) {
+      const EventPart& part = event->parts[count];
+      const std::int64_t cost = cost_of(part.size);
+      row.events -= 1;
+      row.bytes -= cost / sharers + entry_cost;
+      totals_.bytes -= entry_cost;
+      forget(row, part.sequence, !(event->expires != 0 && event->expires <= now));
+      last = part.sequence;
+      within = budget.take(1);
+      if (event->owners > 1) continue;
       totals_.events -= 1;
       totals_.bytes -= cost;
-    } else {
-      use.drop_owner.bind(1, event.sequence).run();
     }
-    within = budget.take(1);
-    if (!within) break;
+    if (count < event->parts.size()) {
+      cut(*event, count);
+    } else {
+      (event->owners > 1 ? use.drop_owner : use.drop_event).bind(1, event->sequence).run();
+    }
   }
   use.drop_entries.bind(1, row.id).bind(2, last).run();
   totals_.empty += use.audiences.write();
@@ -178,7 +191,11 @@ SPATE_DECL HistoryWriter::EventRow HistoryWriter::read_event(std::uint64_t seque
   find.bind(1, sequence);
   SqliteRows rows(find);
   if (!rows.next()) throw SqliteError(SQLITE_CORRUPT);
-  EventRow event{sequence, find.integer(0), find.integer(1), find.integer(2), {}};
+  EventRow event;
+  event.sequence = sequence;
+  event.owners = find.integer(1);
+  event.expires = find.integer(2);
+  read_parts(find.bytes(5), sequence, find.integer(4), find.integer(0), event.parts);
   if (find.is_integer(3)) {
     event.audiences.push_back(find.integer(3));
   } else {
@@ -189,23 +206,62 @@ SPATE_DECL HistoryWriter::EventRow HistoryWriter::read_event(std::uint64_t seque
   return event;
 }
 
-// Takes an event out of every track in which it stands.
+// What is first in the oldest row; its number is that of the row. Of one transaction other rows may have older ones.
+SPATE_DECL std::optional<EventPart> HistoryWriter::oldest_event() {
+  SqliteStatement& oldest = statements_->oldest_event;
+  SqliteRows rows(oldest);
+  if (!rows.next()) return std::nullopt;
+  std::vector<EventPart> parts;
+  const std::uint64_t sequence = oldest.number(0);
+  read_parts(oldest.bytes(3), sequence, oldest.integer(1), oldest.integer(2), parts);
+  return EventPart{sequence, parts.front().at, parts.front().size};
+}
+
+// Takes a row of events out of every track in which it stands.
 SPATE_DECL void HistoryWriter::drop(const EventRow& event, bool is_discard) {
   Statements& use = *statements_;
-  const std::int64_t cost = cost_of(event.size), sharers = static_cast<std::int64_t>(event.audiences.size());
+  const auto sharers = static_cast<std::int64_t>(event.audiences.size());
+  const auto count = static_cast<std::int64_t>(event.parts.size());
+  std::int64_t cost = 0, share = 0;
+  for (const EventPart& part : event.parts) {
+    cost += cost_of(part.size);
+    share += cost_of(part.size) / sharers;
+  }
   for (const std::int64_t id : event.audiences) {
     use.drop_entry.bind(1, id).bind(2, event.sequence).run();
     if (connection_.changes() == 0) continue;  // it went before
-    totals_.bytes -= entry_cost;
+    totals_.bytes -= count * entry_cost;
     AudienceRow* const row = use.audiences.find(id);
     if (row == nullptr) throw SqliteError(SQLITE_CORRUPT);
-    row->events -= 1;
-    row->bytes -= cost / sharers + entry_cost;
+    row->events -= count;
+    row->bytes -= share + count * entry_cost;
     forget(*row, event.sequence, is_discard);
   }
   use.drop_event.bind(1, event.sequence).run();
-  totals_.events -= 1;
+  totals_.events -= count;
   totals_.bytes -= cost;
+}
+
+// Discards the first `count` of several events.
+SPATE_DECL void HistoryWriter::drop_first(const EventRow& event, std::size_t count) {
+  AudienceRow* const row = statements_->audiences.find(event.audiences.front());
+  if (row == nullptr) throw SqliteError(SQLITE_CORRUPT);
+  for (std::size_t at = 0; at < count; ++at) {
+    const std::int64_t cost = cost_of(event.parts[at].size) + entry_cost;
+    row->events -= 1;
+    row->bytes -= cost;
+    totals_.events -= 1;
+    totals_.bytes -= cost;
+  }
+  forget(*row, event.parts[count - 1].sequence, true);
+  cut(event, count);
+}
+
+SPATE_DECL void HistoryWriter::cut(const EventRow& event, std::size_t count) {
+  std::int64_t size = 0;
+  for (std::size_t at = 0; at < count; ++at) size += event.parts[at].size;
+  SqliteStatement& drop = statements_->drop_parts;
+  drop.bind(1, event.sequence).bind(2, static_cast<std::int64_t>(count * sizeof(EventPart))).bind(3, size).run();
 }
 
 SPATE_DECL void HistoryWriter::forget(AudienceRow& row, std::uint64_t sequence, bool is_discard) {
@@ -232,9 +288,8 @@ SPATE_DECL void HistoryWriter::find_next_moment() {
   if (SqliteRows rows(expired); rows.next()) tidy_at_ = expired.integer(1);
   const UnixMilliseconds max_age = options_.limits.max_age.count();
   if (max_age == 0) return;
-  SqliteStatement& oldest = statements_->oldest_event;
-  if (SqliteRows rows(oldest); rows.next()) {
-    const UnixMilliseconds due = later(oldest.integer(1), max_age);
+  if (const std::optional<EventPart> oldest = oldest_event()) {
+    const UnixMilliseconds due = later(oldest->at, max_age);
     tidy_at_ = tidy_at_ ? std::min(*tidy_at_, due) : due;
   }
 }

@@ -22,7 +22,7 @@ SPATE_DECL std::span<const char* const> sqlite_schema_steps() noexcept {
       " events INTEGER NOT NULL, bytes INTEGER NOT NULL, empty INTEGER NOT NULL, discarded INTEGER NOT NULL,"
       " discarded_all INTEGER NOT NULL);"
       "CREATE TABLE events (seq INTEGER PRIMARY KEY, audience NOT NULL, owners INTEGER NOT NULL, at INTEGER NOT NULL,"
-      " expires INTEGER, bytes BLOB NOT NULL);"
+      " expires INTEGER, parts BLOB, bytes BLOB NOT NULL);"
       "CREATE INDEX events_by_expiry ON events (expires) WHERE expires IS NOT NULL;"
       "CREATE TABLE audiences (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, name BLOB NOT NULL,"
       " events INTEGER NOT NULL, bytes INTEGER NOT NULL, discarded INTEGER NOT NULL);"
