@@ -126,18 +126,17 @@ SPATE_DECL void SqliteHistory::push(PendingEvent&& pending) {
   bool wakes = false;
   {
     const Lock lock(mutex_);
-    const bool refused = pending_bytes_ >= options_.max_pending_bytes && pending.what != PendingEvent::What::skip;
-    const bool skips_on = pending.what == PendingEvent::What::skip && !pending_.empty() &&
-                          pending_.back().what == PendingEvent::What::skip;
-    if (skips_on) {
-      pending_.back().event.sequence = sequence;
+    const bool skips = pending.what == PendingEvent::What::skip;
+    const bool refused = pending_bytes_ >= options_.max_pending_bytes && !skips;
+    const auto last_is = [this](PendingEvent::What what)
+                             SPATE_REQUIRES(mutex_) { return !pending_.empty() && pending_.back().what == what; };
+    if (skips ? last_is(PendingEvent::What::skip) : refused && last_is(PendingEvent::What::refuse)) {
+      pending_.back().event.sequence = sequence;  // they go on
     } else if (!refused) {
       const std::size_t bytes = pending.footprint();
       if (may_be_read) read = pending;
       pending_.push_back(std::move(pending));
       pending_bytes_ += bytes;
-    } else if (!pending_.empty() && pending_.back().what == PendingEvent::What::refuse) {
-      pending_.back().event.sequence = sequence;
     } else {
       PendingEvent& refusal = pending_.emplace_back();
       refusal.what = PendingEvent::What::refuse;
