@@ -209,7 +209,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   // Topics.
 
   ChangeReport carry_out(const UserCommand& command);
-  std::optional<TopicCatchUp> late_join(std::string_view topic, const JoinOptions& wanted) SPATE_REQUIRES(mutex_);
+  bool wants_earlier(const JoinOptions& wanted, TopicCatchUp& late) const SPATE_REQUIRES(mutex_);
   void fall_behind(Subscription& subscription) SPATE_REQUIRES(mutex_);
 
   /// What may wait for the store until publishers wait, and until they are refused.

@@ -33,7 +33,7 @@ struct User;
 /// What a topic was sent before a stream joined it, and the stream is to get all the same.
 struct TopicCatchUp {
   JoinedTopic topic;         // what comes after `since`, which of the newest is looked for first
-  std::uint64_t last;        // no further
+  std::uint64_t last = 0;    // no further
   Cursor requested;          // what was asked for, until it is known where that is
   std::uint64_t left = 0;    // so many of the newest are still to be found
   std::uint64_t before = 0;  // among those up to there

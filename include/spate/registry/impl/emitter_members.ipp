@@ -303,13 +303,15 @@ SPATE_DECL std::error_code EmitterCore::join(const StreamCore& stream, std::stri
   if (!subscription) return Errc::not_added;
   if (members_.has_joined(*subscription, topic)) return {};
   if (!members_.may_join(*subscription)) return Errc::too_many_topics;
-  std::optional<TopicCatchUp> late = late_join(topic, wanted);
-  if (!late) {
+  TopicCatchUp late;
+  late.topic.name = topic;
+  late.last = history_.newest();
+  if (!wants_earlier(wanted, late)) {
     members_.join(*subscription, topic, history_.newest());
     return {};
   }
   // It joins last: whatever fails, it has not joined without what it asked for.
-  subscription->add(std::move(*late));
+  subscription->add(std::move(late));
   try {
     if (subscription->live) fall_behind(*subscription);
     members_.join(*subscription, topic, history_.newest());
@@ -329,10 +331,9 @@ SPATE_DECL std::error_code EmitterCore::leave(const StreamCore& stream, std::str
   return {};
 }
 
-// What a stream that joins `topic` is to get of what that was sent before, as it is `wanted`; nothing, by default.
-SPATE_DECL std::optional<TopicCatchUp> EmitterCore::late_join(std::string_view topic, const JoinOptions& wanted) {
-  if (!history_) return std::nullopt;
-  TopicCatchUp late{{std::string(topic), 0}, history_.newest(), Cursor()};
+// Whether a stream that joins the topic of `late` is to get what that was sent before: then this says what.
+SPATE_DECL bool EmitterCore::wants_earlier(const JoinOptions& wanted, TopicCatchUp& late) const {
+  if (!history_) return false;
   if (wanted.after) late.requested = Cursor::parse(*wanted.after);
   if (const auto sequence = history_.sequence_of(late.requested); sequence && *sequence <= late.last) {
     late.topic.since = *sequence;
@@ -340,9 +341,9 @@ SPATE_DECL std::optional<TopicCatchUp> EmitterCore::late_join(std::string_view t
   if (!late.requested) {
     late.left = wanted.last.value_or(0);
     late.before = late.last;
-    if (late.left == 0) return std::nullopt;
+    if (late.left == 0) return false;
   }
-  return late;
+  return true;
 }
 
 // `subscription`, which is live, draws from the store again.
