@@ -172,7 +172,7 @@ TEST_CASE("a filter that matches nothing is found out in small steps, between wh
   CHECK(anna.next().data == "at last");
   stop = true;
   other.join();
-  CHECK(counted.store->read <= events + 1);
+  CHECK(counted.store->read <= events + 64);  // all of it once, the newest again as they come
   CHECK(counted.store->max_read < 400);
   CHECK(last > first);
   counted.store->tell_fetches(nullptr);
@@ -218,7 +218,7 @@ TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry]
   CHECK(eventually([&] { return stopped.load(); }));
   CHECK(most > 0);
   CHECK(most <= 72);  // of some 500
-  CHECK(counted.store->read <= events + 2);
+  CHECK(counted.store->read <= events + 64);  // all of it once, the newest again as they come
   counted.store->tell_fetches(nullptr);
 }
 
