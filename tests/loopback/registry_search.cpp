@@ -217,7 +217,7 @@ TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry]
   stop = true;
   CHECK(eventually([&] { return stopped.load(); }));
   CHECK(most > 0);
-  CHECK(most <= 72);  // of some 500
+  CHECK(most <= 72);                          // of some 500
   CHECK(counted.store->read <= events + 64);  // all of it once, the newest again as they come
   counted.store->tell_fetches(nullptr);
 }
