@@ -170,10 +170,17 @@ TEST_CASE("a filter that matches nothing is found out in small steps, between wh
   hub.emitter.send("anna", Event("at last").name("nothing"));
   if (cursor == "unknown") CHECK(anna.next().name == "gap");
   CHECK(anna.next().data == "at last");
+  CHECK(counted.store->read <= events + 1);
+  CHECK(counted.store->max_read < 400);
+  // On a busy machine the other one may not have the processor meanwhile: then it is tried again.
+  for (int again = 0; again < 100 && last <= first; ++again) {
+    first = 0;
+    const std::size_t before = counted.store->read;
+    EventClient once_more = hub.open("/anna?event=nothing", cursor == "known" ? hub.id(1) : cursor);
+    CHECK(eventually([&] { return counted.store->read >= before + events - 1; }));
+  }
   stop = true;
   other.join();
-  CHECK(counted.store->read <= events + 64);  // all of it once, the newest again as they come
-  CHECK(counted.store->max_read < 400);
   CHECK(last > first);
   counted.store->tell_fetches(nullptr);
 }
@@ -217,8 +224,9 @@ TEST_CASE("a filter that matches nothing leaves the loop to others", "[registry]
   stop = true;
   CHECK(eventually([&] { return stopped.load(); }));
   CHECK(most > 0);
-  CHECK(most <= 72);                          // of some 500
-  CHECK(counted.store->read <= events + 64);  // all of it once, the newest again as they come
+  CHECK(most <= 72);  // of some 500
+  // All of it once; "at last" by the search that it ends, for the gap that names it, and as it is drawn.
+  CHECK(counted.store->read <= events + 3);
   counted.store->tell_fetches(nullptr);
 }
 
