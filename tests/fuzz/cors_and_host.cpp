@@ -38,6 +38,15 @@ std::string canonical(std::string_view origin) {
   return text.substr(0, colon + 1) + digits.substr(zeros);
 }
 
+// Whether `listed`, a list of one origin, lets `origin` in.
+bool lists(const std::string& listed, std::string_view origin) {
+  if (listed == "*") return true;
+  if (listed == "null") return origin == "null";
+  const auto without_port = [](std::string text) { return text.substr(0, text.rfind(':')); };
+  if (listed.ends_with(":*")) return without_port(lower(listed)) == without_port(canonical(origin));
+  return canonical(listed) == canonical(origin);
+}
+
 void check_cors(const Request& request, const std::string& listed) {
   CorsOptions options;
   if (!listed.empty()) options.allow_origins = {listed};
@@ -56,8 +65,7 @@ void check_cors(const Request& request, const std::string& listed) {
   if (decision.verdict == CorsDecision::refused) require(decision.fields.empty(), "a refusal says nothing", *origin);
   if (decision.verdict == CorsDecision::allowed) {
     require(request.header_count("origin") == 1, "one origin", *origin);
-    require(listed == "*" || (listed == "null" ? *origin == "null" : canonical(listed) == canonical(*origin)),
-            "only who is listed", *origin);
+    require(lists(listed, *origin), "only who is listed", *origin);
   }
   if (decision.verdict == CorsDecision::same_origin) {
     const std::string own(*request.authority());
