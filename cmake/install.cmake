@@ -1,5 +1,5 @@
 # cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis, OpenSSL,
-# nghttp2, SQLite and libjwt, which runs again on the machine of the program that uses them.
+# nghttp2, SQLite, zlib and libjwt, which runs again on the machine of the program that uses them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -24,4 +24,5 @@ install(FILES
   cmake/spate_libjwt.cmake
   cmake/spate_nghttp2.cmake
   cmake/spate_sqlite.cmake
+  cmake/spate_zlib.cmake
   DESTINATION "${spate_package_dir}")

@@ -6,6 +6,7 @@
 #   spate::http2   spate::spate and nghttp2, for <spate/http2/http2.hpp>; exists only where nghttp2 does
 #   spate::tls     spate::spate and OpenSSL, for <spate/tls/tls_context.hpp>; exists only where OpenSSL 3 does
 #   spate::sqlite  spate::spate and SQLite, for <spate/history/sqlite_replay_store.hpp>; exists only where SQLite does
+#   spate::zlib    spate::spate and zlib, for <spate/zlib/gzip.hpp>; exists only where zlib does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
@@ -16,6 +17,7 @@
 #   spate::compiled_http2   spate::http2
 #   spate::compiled_tls     spate::tls
 #   spate::compiled_sqlite  spate::sqlite
+#   spate::compiled_zlib    spate::zlib
 #
 # A program takes all of them in one form or in the other.
 #
@@ -31,6 +33,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/spate_openssl.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_libjwt.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_nghttp2.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_sqlite.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/spate_zlib.cmake")
 
 add_library(spate INTERFACE)
 add_library(spate::spate ALIAS spate)
@@ -62,6 +65,12 @@ if(TARGET spate::sqlite3)
   target_link_libraries(spate_sqlite INTERFACE spate::spate spate::sqlite3)
 endif()
 
+if(TARGET spate::zlib_library)
+  add_library(spate_zlib INTERFACE)
+  add_library(spate::zlib ALIAS spate_zlib)
+  target_link_libraries(spate_zlib INTERFACE spate::spate spate::zlib_library)
+endif()
+
 if(TARGET spate::libjwt)
   add_library(spate_jwt INTERFACE)
   add_library(spate::jwt ALIAS spate_jwt)
@@ -91,4 +100,7 @@ if(TARGET spate::tls)
 endif()
 if(TARGET spate::sqlite)
   spate_add_compiled(spate_compiled_sqlite spate/history/sqlite_src.hpp spate::compiled spate::sqlite)
+endif()
+if(TARGET spate::zlib)
+  spate_add_compiled(spate_compiled_zlib spate/zlib/zlib_src.hpp spate::compiled spate::zlib)
 endif()

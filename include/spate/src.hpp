@@ -7,7 +7,11 @@
 
 #include <spate/connection/impl/answer_buffer.ipp>
 #include <spate/connection/impl/channel.ipp>
+#include <spate/connection/impl/compressed_answer.ipp>
+#include <spate/connection/impl/deflate_tokens.ipp>
 #include <spate/connection/impl/framing.ipp>
+#include <spate/connection/impl/gzip_pieces.ipp>
+#include <spate/connection/impl/gzip_sum.ipp>
 #include <spate/connection/impl/half_closed.ipp>
 #include <spate/connection/impl/http1_head.ipp>
 #include <spate/detail/impl/prefetch.ipp>
@@ -55,6 +59,7 @@
 #include <spate/loop/impl/timer_heap.ipp>
 #include <spate/registry/impl/backlog.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
+#include <spate/registry/impl/broadcast_sequence.ipp>
 #include <spate/registry/impl/catch_up.ipp>
 #include <spate/registry/impl/census.ipp>
 #include <spate/registry/impl/delivery.ipp>
@@ -104,6 +109,7 @@
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
+#include <spate/stream/impl/gzip_body.ipp>
 #include <spate/stream/impl/handler_waiter.ipp>
 #include <spate/stream/impl/held_sends.ipp>
 #include <spate/stream/impl/iframe_rendition.ipp>

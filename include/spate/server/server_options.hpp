@@ -28,6 +28,7 @@
 namespace spate {
 
 namespace detail {
+class Compression;
 class ConnectionProtocol;
 class TransportSecurity;
 }  // namespace detail
@@ -70,6 +71,10 @@ struct ServerOptions {
 
   /// Speaks HTTP/2 as well, with who asks for it: an `Http2`, of <spate/http2/http2.hpp>. Null: HTTP/1 alone.
   std::shared_ptr<detail::ConnectionProtocol> http2;
+
+  /// Compresses streams and answers for the clients that ask for it: a `Gzip`, of <spate/zlib/gzip.hpp>. Several
+  /// servers may share one. Null: nothing is compressed.
+  std::shared_ptr<const detail::Compression> compression;
 
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
   /// socket is closed, so also while the last bytes of an answer may be on their way. Of IPv6 the first 64 bits are
@@ -207,7 +212,7 @@ enum class AuthorizeOn {
 
 /// What can be said of one route.
 struct RouteOptions {
-  /// Whether a request is judged before its route has it.
+  /// Whether something is done for this route that is done for every other.
   enum class Check { on, off };
 
   /// Asked before the handler. Without one every request passes; `all_of` makes one of several.
@@ -233,6 +238,10 @@ struct RouteOptions {
   std::optional<std::vector<std::string>> allow_hosts;
   /// Off: served under every name.
   Check host_check = Check::on;
+
+  /// Off: nothing of this route is compressed, where secrets stand beside text that others choose, in one event or
+  /// answer: by their size together the text betrays the secret (BREACH).
+  Check compress = Check::on;
 
   /// What pages of other sites may have without an `Origin`: a page may be linked to (`CrossSite::navigate`), a script
   /// for all be loaded (`CrossSite::allow`). Without it the server's rule holds, `CorsOptions::cross_site`.

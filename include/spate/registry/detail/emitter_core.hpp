@@ -111,7 +111,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t take_unkept_position(Feed& feed);
 
   /// CatchUp::draw.
-  CatchUp::Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+  CatchUp::Drawn draw(Subscription& subscription, std::uint64_t up_to, ReplayPacker* packed,
                       std::vector<StoredEvent>& batch);
 
   /// One more step of the search for where `subscription` begins.

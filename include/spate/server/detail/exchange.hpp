@@ -95,6 +95,9 @@ class Exchange {
   // The transport that `request` asks for; nothing when it was refused, because there is no such.
   std::optional<TransportChoice> choice_of(const Request& request);
 
+  // Whether the answer may be compressed: what `route` says, and the client of `request`.
+  void note_coding(const Route* route, const Request& request);
+
   bool draining() const noexcept { return server_.draining.load(std::memory_order_relaxed); }
 
   VerdictSink& sink_;
@@ -105,6 +108,8 @@ class Exchange {
   CorsDecision cors_;
   Respondent respondent_;
   const Route* admitted_ = nullptr;  // of the request whose head was looked at and whose body is awaited
+  GzipPieces* gzip_ = nullptr;       // unless nothing is compressed, or not here
+  bool admits_gzip_ = false;         // the client does
   bool body_awaited_ = false;        // by the client's word: what is put now goes before it
 };
 

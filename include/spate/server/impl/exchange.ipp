@@ -2,6 +2,7 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/compressed_answer.hpp>
 #include <spate/detail/access.hpp>
 #include <spate/server/detail/exchange.hpp>
 
@@ -12,6 +13,7 @@ SPATE_DECL void Exchange::begin(Request request) {
   or_fail([&] {
     if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+    note_coding(found.route, request);
     if (found.answer) return put(std::move(*found.answer));
     authorize(*found.route, std::move(request));
   });
@@ -37,6 +39,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
   body_awaited_ = true;
   or_fail([&] {
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+    note_coding(found.route, request);
     if (found.answer) return put(std::move(*found.answer));
     const Route& route = *found.route;
     const AuthorizeHook& hook = route.options.authorize;
@@ -59,6 +62,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
 SPATE_DECL void Exchange::refuse(int status, std::string_view reason) {
   answers_.begin_refusal();
   cors_ = {};
+  gzip_ = nullptr;
   put(Response::error(status, reason));
 }
 
@@ -66,7 +70,15 @@ SPATE_DECL void Exchange::put(Response response) {
   respondent_ = {};
   if (draining() || body_awaited_) answers_.close_after();  // a body may come all the same
   cors_.apply(response);
+  if (gzip_ != nullptr) compress(response, *gzip_, admits_gzip_);
   answers_.put(response);
+}
+
+SPATE_DECL void Exchange::note_coding(const Route* route, const Request& request) {
+  gzip_ = shard_.gzip();
+  if (gzip_ == nullptr) return;
+  if (route != nullptr && route->options.compress == RouteOptions::Check::off) gzip_ = nullptr;
+  admits_gzip_ = admits_gzip(request);
 }
 
 SPATE_DECL bool Exchange::put_head_of_pieces(Response response) {
@@ -122,17 +134,22 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   if (!choice) return;
   const Framing framing = framing_for(request);
   HeaderFields fields = cors_.fields;
+  choice->gzip = gzip_ != nullptr && admits_gzip_;
+  if (gzip_ != nullptr && choice->transport != Transport::poll) fields.emplace_back("Vary", "Accept-Encoding");
   if (choice->transport == Transport::iframe) {
     fields.emplace_back("Content-Security-Policy", (route.cors ? *route.cors : server_.cors).frame_ancestors());
   }
   if (answers_.head_only()) {
     // The same head, and nobody is registered. The connection may go on, as nothing follows. (RFC 9110 9.3.2)
     if (draining()) answers_.close_after();
+    if (choice->gzip && choice->transport != Transport::poll) fields.emplace_back("Content-Encoding", "gzip");
     if (choice->transport != Transport::poll) {
       return answers_.put_stream_head(stream_fields(fields, choice->transport), framing);
     }
     Response response = Response::json(200, {});
     cors_.apply(response);
+    if (gzip_ != nullptr) response.add_missing_headers({{"Vary", "Accept-Encoding"}});
+    if (choice->gzip) response.header("Content-Encoding", "gzip");
     return answers_.put_head(response);
   }
   const auto expiry = request.expiry();

@@ -81,6 +81,9 @@ SPATE_DECL ServerImpl::ServerImpl(const asio::any_io_executor& executor, ServerO
     shards_.push_back(make_ref<Shard>(loop->context.get_executor()));
   }
   if (loops_.empty()) shards_.push_back(make_ref<Shard>(asio::make_strand(executor)));
+  if (core_->options.compression) {
+    for (const auto& shard : shards_) shard->compress(core_->options.compression);
+  }
   if (!core_->options.tls) return;
   std::vector<std::string> protocols{"http/1.1", "http/1.0"};
   if (core_->options.http2) protocols.emplace(protocols.begin(), core_->options.http2->alpn());

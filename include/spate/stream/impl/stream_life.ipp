@@ -22,19 +22,27 @@ SPATE_DECL void StreamCore::do_open() {
   if (framing_ == Framing::none) {
     const Ref<AnswerSink> sink = pending_head()->sink;
     const std::shared_ptr<const Request> request = pending_head()->request;
-    const HeaderFields fields = stream_fields(take_fields(), transport());
+    HeaderFields fields = stream_fields(take_fields(), transport());
+    begin_compressing(fields);
     perform(fsm_.break_off(EndReason::completed, {}));
     return sink->answer_head(*request, fields, transport() == Transport::poll ? Framing::plain : framing_for(*request));
   }
   if (transport() == Transport::poll) return begin_poll();
-  Channel channel =
-      pending_head()->sink->open_channel(*pending_head()->request, stream_fields(take_fields(), transport()));
+  HeaderFields fields = stream_fields(take_fields(), transport());
+  begin_compressing(fields);
+  Channel channel = pending_head()->sink->open_channel(*pending_head()->request, fields);
   peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
   pending_head()->sink = nullptr;  // a coroutine's request stays, but not what has read it
-  queue_.push_text(*shard_, rendition().beginning());
+  if (gzip_ && fallback_) {
+    Rendition::Piece prologue = fallback_->frames->prologue();
+    queue_.push_text(*shard_, shard_->gzip()->rendition(framing_).beginning());
+    queue_.push_piece(*shard_, QueueNode::Kind::raw, std::move(prologue), {}, 0);
+  } else {
+    queue_.push_text(*shard_, rendition().beginning());
+  }
   if (settings_->retry) {
     push_raw(settings_->retry);
   } else if (options().retry_max.count() > 0) {
@@ -51,6 +59,26 @@ SPATE_DECL void StreamCore::do_open() {
   shard_->set_timer(*this, next_moment());
   mark_dirty();
   release_pending_head();
+}
+
+// Unless the program has said itself how the body is coded.
+SPATE_DECL void StreamCore::begin_compressing(HeaderFields& fields) {
+  if (!admits_gzip_ || transport() == Transport::poll || find_field(fields, "Content-Encoding") != nullptr) return;
+  fields.emplace_back("Content-Encoding", "gzip");
+  if (framing_ == Framing::none) return;
+  gzip_ = std::make_unique<GzipBody>();
+  if (fallback_) fallback_->frames->compress(*shard_->gzip());
+}
+
+// Nothing is dropped any more: what waits is what leaves.
+SPATE_DECL void StreamCore::end_body() {
+  if (!gzip_) return queue_.push_constant(*shard_, rendition().end());
+  queue_.resolve_gaps(*shard_, options(), rendition());
+  GzipSum sum = gzip_->sum;
+  queue_.for_each([&](const QueueNode& node) { sum.add(shard_->gzip()->compression(), node.sum); });
+  const std::string end = gzip_end(sum);
+  queue_.push_text(*shard_, framing_ == Framing::chunked ? chunk_of(end) : end);
+  queue_.push_constant(*shard_, rendition_of(framing_).end());
 }
 
 // The fields of the head, which now goes out.
@@ -243,7 +271,7 @@ SPATE_DECL void StreamCore::finish(const EncodedEvent& last) {
   if (last) push_raw(last);
   push_farewell(reason());
   if (fsm_.is_over()) return;  // cut by what the program did there
-  queue_.push_constant(*shard_, rendition().end());
+  end_body();
   mark_dirty();
   if (queue_.empty()) finished();
 }
