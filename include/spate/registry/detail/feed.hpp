@@ -174,6 +174,8 @@ class Feed final : public Resident {
   void rewrite(const Subscription& member, Entries::iterator from);
   // Queues it but for the first `written` bytes, which have left.
   void queue_compressed(Lane& lane, Subscription& member, Entries::iterator from, bool in_step, std::size_t written);
+  // Before `body.from` moves on.
+  static void keep_window(GzipBody& body);
   void trim_sequence() noexcept;
   void watch_silence();
 

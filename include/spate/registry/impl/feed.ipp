@@ -273,6 +273,10 @@ SPATE_DECL Feed::Entries::iterator Feed::first_unread(const Subscription& member
   return entry;
 }
 
+SPATE_DECL void Feed::keep_window(GzipBody& body) {
+  if (!body.window) body.window = std::make_unique<SequenceWindow>(SequenceWindow{body.from, {}});
+}
+
 SPATE_DECL void Feed::settle(const Subscription& member, GzipBody& body) const {
   const auto entry = first_unread(member);
   const bool all = entry == sequence_->entries().end();
@@ -280,7 +284,7 @@ SPATE_DECL void Feed::settle(const Subscription& member, GzipBody& body) const {
   if (place == body.from) return;
   const std::uint32_t sum = all ? sequence_->end_sum() : entry->sum_before;
   const std::uint64_t size = place - body.from;
-  if (!body.window) body.window = std::make_unique<SequenceWindow>(SequenceWindow{body.from, {}});
+  keep_window(body);
   body.sum.crc = shard_->gzip()->compression().shifted(body.sum.crc ^ body.from_sum, size) ^ sum;
   body.sum.size += static_cast<std::uint32_t>(size);
   body.from = place;
@@ -382,6 +386,7 @@ SPATE_DECL void Feed::queue_compressed(Lane& lane, Subscription& member, Entries
     member.position.byte = entry->ends[at];
   }
   settle(member, body);
+  keep_window(body);
   const Ref<Block> block = in_step ? nullptr : make_block(std::string_view(rewritten_).substr(begin));
   const std::size_t block_begin = begin;
   BroadcastLog::Position position = member.position;
