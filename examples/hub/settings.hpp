@@ -10,6 +10,7 @@
 
 #include "hub/access.hpp"
 #include "hub/cluster.hpp"
+#include "hub/compression.hpp"
 #include "hub/encryption.hpp"
 #include "hub/history.hpp"
 
@@ -26,6 +27,7 @@ struct Settings {
   Access access;
   ClusterSettings cluster;
   Encryption encryption;
+  Compression compression;
 
   /// Ends the program when the command line cannot be understood.
   Settings(int argc, char** argv) {
@@ -52,8 +54,10 @@ struct Settings {
     program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
     cluster.add_options(program);
     encryption.add_options(program);
+    compression.add_options(program);
     program.parse(argc, argv);
     encryption.apply(program, server);
+    compression.apply(server);
     history.check(program, cluster.keeps_log());
 
     if (server.request_timeout.count() == 0)

@@ -318,6 +318,7 @@ SPATE_DECL ServerStats ServerImpl::stats() const {
     stats.streams += opened > ended ? opened - ended : 0;  // the two are not read at one moment
     stats.deliveries += counters.deliveries.get();
     stats.bytes_sent += counters.bytes_sent.get();
+    stats.compressed_bytes += counters.compressed_bytes.get();
     stats.dropped_events += counters.dropped.get();
     stats.replayed_events += counters.replayed.get();
     stats.gaps += counters.gaps.get();
