@@ -29,8 +29,8 @@
 namespace spate {
 
 struct GzipOptions {
-  /// How hard is looked for what repeats, from 1 to 9. Costs time once for what many get, and each time for an ordinary
-  /// answer.
+  /// How hard is looked for what repeats, from 1 to 9. Costs time once for what many get. What is long, and for few (a
+  /// replay, a page), is looked through no harder than 2, so that who asks for much does not take the loop's time.
   int level = 6;
   /// The memory that an emitter takes for what it broadcasts, on each loop that has compressed streams of it: from 9,
   /// some 16 KiB, to 15, some 270 KiB, as zlib's `windowBits` does; it looks back so many bytes as a power of two.

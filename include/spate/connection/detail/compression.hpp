@@ -47,6 +47,7 @@ class Compression {
   enum class Use : std::uint8_t {
     sequence,  // for all that many streams are sent: it looks far back
     alone,     // for pieces that refer to nothing: it is small, and restarted each time
+    once,      // for a long text that few get: it is quick, as whoever asks decides how often it is needed
   };
   virtual std::unique_ptr<Deflater> make(Use use) const = 0;
 

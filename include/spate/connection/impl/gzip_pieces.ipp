@@ -74,7 +74,7 @@ SPATE_DECL std::string GzipPieces::body(std::string_view text, const std::vector
     if (part.size() < long_text) {
       append(out, part);
     } else {
-      compression_->make(Compression::Use::sequence)->put(part, Deflater::Codes::best, out);
+      compression_->make(Compression::Use::once)->put(part, Deflater::Codes::best, out);
     }
     begin += part.size();
   };

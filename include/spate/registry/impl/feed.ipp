@@ -438,7 +438,7 @@ SPATE_DECL Rendition::Piece Feed::compressed(ReplayPacker::Piece& piece, Framing
         ++event;
       } while (for_everybody && event != piece.events.end() && event->for_everybody);
       if (for_everybody) {
-        if (!together) together = gzip.compression().make(Compression::Use::sequence);
+        if (!together) together = gzip.compression().make(Compression::Use::once);
         together->restart();
         together->put(text, Deflater::Codes::best, piece_);
       } else {

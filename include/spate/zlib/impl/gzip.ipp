@@ -91,11 +91,12 @@ SPATE_DECL Gzip::Gzip(GzipOptions options) : options_(options) {
 }
 
 SPATE_DECL std::unique_ptr<detail::Deflater> Gzip::make(Use use) const {
-  constexpr int least_memory = 4;
+  constexpr int least_memory = 4, quick_level = 2;
   if (use == Use::alone) return std::make_unique<detail::ZlibDeflater>(options_.level, 12, least_memory);
   // As much for its table as for its window.
   const int memory_level = std::clamp(options_.window_bits - 7, 1, 8);
-  return std::make_unique<detail::ZlibDeflater>(options_.level, options_.window_bits, memory_level);
+  const int level = use == Use::once ? std::min(options_.level, quick_level) : options_.level;
+  return std::make_unique<detail::ZlibDeflater>(level, options_.window_bits, memory_level);
 }
 
 SPATE_DECL std::uint32_t Gzip::sum(std::uint32_t before, std::string_view text) const noexcept {
