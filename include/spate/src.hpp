@@ -86,10 +86,12 @@
 #include <spate/server/impl/first_bytes.ipp>
 #include <spate/server/impl/handlers.ipp>
 #include <spate/server/impl/handshake.ipp>
+#include <spate/server/impl/health.ipp>
 #include <spate/server/impl/listen_address.ipp>
 #include <spate/server/impl/listener.ipp>
 #include <spate/server/impl/pending_core.ipp>
 #include <spate/server/impl/pending_response.ipp>
+#include <spate/server/impl/prometheus.ipp>
 #include <spate/server/impl/respondent.ipp>
 #include <spate/server/impl/router.ipp>
 #include <spate/server/impl/server.ipp>

@@ -192,6 +192,9 @@ class Server {
   /// Idempotent. Not from one of those threads.
   void stop();
 
+  /// Whether it has been told to end, by `shutdown` or `stop`: it answers what it has, and accepts nobody any more.
+  bool is_draining() const;
+
   /// What it has done so far. Counters of several loops are read one after the other.
   ServerStats stats() const;
 

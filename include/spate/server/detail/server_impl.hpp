@@ -51,6 +51,7 @@ class ServerImpl {
 
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
   void stop();
+  bool is_draining() const noexcept { return core_->draining.load(); }
   ServerStats stats() const;
 
  private:

@@ -104,6 +104,10 @@ SPATE_DECL void Server::stop() {
   impl_->stop();
 }
 
+SPATE_DECL bool Server::is_draining() const {
+  return impl_->is_draining();
+}
+
 SPATE_DECL ServerStats Server::stats() const {
   return impl_->stats();
 }
