@@ -33,7 +33,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
-#include <asio/signal_set.hpp>
 
 #include <spate/config.hpp>
 #include <spate/http/cors.hpp>
@@ -86,7 +85,8 @@ class Program {
   /// Ends the program with `status` and one line on standard error.
   [[noreturn]] void refuse(const std::string& why, int status = bad_usage) const;
 
-  /// Starts `server`, says where it listens, and runs `io` until a signal has drained it. Returns the exit status.
+  /// Starts `server`, says where it listens, and runs `io` until a signal has drained it
+  /// (`Server::shutdown_on_signals`). Returns the exit status.
   ///
   /// The first line on standard output is "listening on http://ADDRESS:PORT", or "listening on unix:PATH": what
   /// `Server::listens_on` says.

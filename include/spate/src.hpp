@@ -99,6 +99,7 @@
 #include <spate/server/impl/server_impl.ipp>
 #include <spate/server/impl/server_options.ipp>
 #include <spate/server/impl/session.ipp>
+#include <spate/server/impl/signal_wait.ipp>
 #include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>

@@ -43,6 +43,7 @@
 #include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
+#include <spate/server/signal_options.hpp>
 #include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/require.hpp>
 
@@ -187,6 +188,25 @@ class Server {
   /// Callbacks    `done` runs once on one of the server's loops, never inside the call, also when `stop` comes first; a
   ///              second call is ignored, and so is one after `stop`
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
+
+  /// Shuts down when the process is told to end: on the first SIGTERM or SIGINT as `shutdown` does, with the deadline
+  /// and `done` of `options`; another signal cuts what is left at once.
+  ///
+  ///   server.shutdown_on_signals({.deadline = 10s});
+  ///   io.run();                       // returns when the server has drained, if there is nothing else to do
+  ///
+  /// From now on these signals do not end the process by themselves, until the server has drained or stopped, whoever
+  /// told it to: then they do again what they do by default. Nothing of the wait keeps an io_context running after
+  /// that. A signal that finds the server shutting down already, because the program has called `shutdown`, changes
+  /// nothing; the next one cuts. Several servers of a process may wait for the same signals. After `stop`, or when it
+  /// has drained, this does nothing.
+  ///
+  /// Callbacks    `done` as that of `shutdown`, and only if a signal came first; `again` on `SignalOptions::executor`.
+  ///              Neither runs in a signal handler of the system, so that each may do what it likes
+  /// Throws       std::invalid_argument the second time, or when the deadline is negative; std::system_error when a
+  ///              signal cannot be waited for
+  /// Threads      one at least must not block these signals: those of the server's own do
+  void shutdown_on_signals(SignalOptions options = {});
 
   /// Cuts everything at once; on threads of its own also ends these, when the callbacks that are due have run.
   /// Idempotent. Not from one of those threads.

@@ -23,6 +23,7 @@
 #include <spate/server/detail/begin_connection.hpp>
 #include <spate/server/detail/listener.hpp>
 #include <spate/server/detail/server_core.hpp>
+#include <spate/server/detail/signal_wait.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
 
@@ -50,6 +51,7 @@ class ServerImpl {
   void adopt_native(OwnedSocket::Native socket, DoneBefore before);
 
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
+  void shutdown_on_signals(SignalOptions options);
   void stop();
   bool is_draining() const noexcept { return core_->draining.load(); }
   ServerStats stats() const;
@@ -71,11 +73,13 @@ class ServerImpl {
   void take_over(OwnedSocket owned, DoneBefore before);
   OpenConnections open_connections() const;
   void start_threads() SPATE_REQUIRES(mutex_);
+  void cut_drain();
   const Ref<Shard>& next_shard();
 
   Ref<ServerCore> core_;
   std::vector<std::unique_ptr<OwnLoop>> loops_;
   std::vector<Ref<Shard>> shards_;
+  const Ref<SignalWait> signals_ = make_ref<SignalWait>();
   Mutex mutex_;
   std::vector<Ref<Listener>> listeners_ SPATE_GUARDED_BY(mutex_);
   std::shared_ptr<Drain> drain_ SPATE_GUARDED_BY(mutex_);

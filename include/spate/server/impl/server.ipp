@@ -100,6 +100,10 @@ SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::functi
   impl_->shutdown(deadline, std::move(done));
 }
 
+SPATE_DECL void Server::shutdown_on_signals(SignalOptions options) {
+  impl_->shutdown_on_signals(std::move(options));
+}
+
 SPATE_DECL void Server::stop() {
   impl_->stop();
 }

@@ -25,8 +25,12 @@
 namespace spate::detail {
 
 struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
-  Drain(std::vector<Ref<Shard>> all, std::function<void(std::size_t)> callback)
-      : shards(std::move(all)), done(std::move(callback)), busy(shards.size()), timer(shards.front()->executor()) {}
+  Drain(std::vector<Ref<Shard>> all, Ref<SignalWait> awaited, std::function<void(std::size_t)> callback)
+      : shards(std::move(all)),
+        signals(std::move(awaited)),
+        done(std::move(callback)),
+        busy(shards.size()),
+        timer(shards.front()->executor()) {}
 
   void begin(std::chrono::milliseconds deadline) {
     for (const auto& shard : shards) {
@@ -62,10 +66,12 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
       self->finished = true;
       self->timer.cancel();
     });
+    signals->end();  // before anybody is told: who is told to end now is to end
     if (done) std::exchange(done, nullptr)(cut);
   }
 
   const std::vector<Ref<Shard>> shards;
+  const Ref<SignalWait> signals;
   std::function<void(std::size_t)> done;
   std::atomic<std::size_t> busy;
   std::atomic<std::size_t> cut{0};
@@ -241,11 +247,29 @@ SPATE_DECL void ServerImpl::shutdown(std::chrono::milliseconds deadline, std::fu
   shards_.front()->run([listeners = listeners_] {
     for (const auto& listener : listeners) listener->stop();
   });
-  drain_ = std::make_shared<Drain>(shards_, std::move(done));
+  drain_ = std::make_shared<Drain>(shards_, signals_, std::move(done));
   drain_->begin(deadline);
 }
 
+SPATE_DECL void ServerImpl::cut_drain() {
+  std::shared_ptr<Drain> drain;
+  {
+    const Lock lock(mutex_);
+    drain = drain_;
+  }
+  if (drain) drain->cut_rest();
+}
+
+SPATE_DECL void ServerImpl::shutdown_on_signals(SignalOptions options) {
+  require_not_negative("spate::SignalOptions::deadline", options.deadline);
+  const asio::any_io_executor executor = options.executor ? options.executor : shards_.front()->executor();
+  if (!executor) return;  // it has stopped
+  auto first = [this, deadline = options.deadline, done = options.done] { shutdown(deadline, done); };
+  signals_->begin(executor, std::move(options), {std::move(first), [this] { cut_drain(); }});
+}
+
 SPATE_DECL void ServerImpl::stop() {
+  signals_->end();
   std::vector<Ref<Listener>> listeners;
   std::shared_ptr<Drain> drain;
   {
