@@ -87,6 +87,7 @@
 #include <spate/server/impl/handlers.ipp>
 #include <spate/server/impl/handshake.ipp>
 #include <spate/server/impl/health.ipp>
+#include <spate/server/impl/inherited_sockets.ipp>
 #include <spate/server/impl/listen_address.ipp>
 #include <spate/server/impl/listener.ipp>
 #include <spate/server/impl/pending_core.ipp>

@@ -94,6 +94,12 @@ SPATE_DECL void Program::refuse(const std::string& why, int status) const {
 SPATE_DECL int Program::serve(asio::io_context& io, Server& server) {
   detail::require_not_negative("spate::Program::drain", drain);
   try {
+    if (server.adopt_inherited() > 0) return run(io, server);
+  } catch (const std::system_error& error) {
+    std::cerr << name_ << ": " << error.what() << std::endl;
+    return cannot_serve;
+  }
+  try {
     server.start();
   } catch (const std::system_error& error) {
     const std::string port = unix_path_of(options.address) ? "" : " port " + std::to_string(options.port);
@@ -101,6 +107,10 @@ SPATE_DECL int Program::serve(asio::io_context& io, Server& server) {
               << std::endl;
     return cannot_serve;
   }
+  return run(io, server);
+}
+
+SPATE_DECL int Program::run(asio::io_context& io, Server& server) {
   // Before the line below: whoever reads it may send a signal at once.
   SignalOptions signals;
   signals.deadline = drain;

@@ -34,7 +34,7 @@ using HealthCheck = std::function<std::optional<std::string>()>;
 
 struct HealthOptions {
   /// All of them are asked each time, in their order.
-  std::vector<HealthCheck> checks;
+  std::vector<HealthCheck> checks = {};
   /// The status of the answer while one complains. 200: it serves all the same, as well as it can. 503 tells a load
   /// balancer to ask another one.
   int degraded_status = 200;

@@ -40,6 +40,7 @@
 #include <spate/config.hpp>
 #include <spate/http/request.hpp>
 #include <spate/server/detail/handlers.hpp>
+#include <spate/server/inherited_sockets.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
@@ -140,11 +141,29 @@ class Server {
   /// started, or was stopped, before.
   void start();
 
+  /// In place of `start`: accepts from the sockets that were passed to this process, by systemd for instance. Returns
+  /// how many there are; with none nothing has happened, and `start` may follow.
+  ///
+  ///   if (server.adopt_inherited() == 0) server.start();
+  ///
+  /// All of them are looked at before the first is adopted. From then on they are the server's, which closes them when
+  /// it shuts down; whoever passed them keeps theirs, and so do clients that connect meanwhile. The file of a Unix
+  /// socket stays. The variables of the environment that tell of them are unset, and the descriptors made
+  /// close-on-exec, so that programs which this one starts do not take them for theirs; hence it is called once in a
+  /// process, for one server. `port` and its neighbours tell about the first that is one of TCP, or else about the
+  /// first.
+  ///
+  /// Throws       std::system_error as `inherited_sockets` does; then none is adopted, and all is as it was.
+  ///              std::invalid_argument when it has started, or was stopped, before
+  /// Threads      while no other asks for the environment: at the beginning of main
+  std::size_t adopt_inherited();
+
   /// Where it listens; after `start`. A Unix socket has neither.
   std::uint16_t port() const;
   asio::ip::tcp::endpoint local_endpoint() const;
   /// The same for people: "http://127.0.0.1:8080" or "unix:/run/spate.sock"; where it encrypts,
-  /// "https://127.0.0.1:8080" or "unix:/run/spate.sock with TLS".
+  /// "https://127.0.0.1:8080" or "unix:/run/spate.sock with TLS". One that was passed to it may be in the abstract
+  /// namespace: "unix:@name".
   std::string listens_on() const;
 
   /// One of its loops; empty once it has stopped.

@@ -40,6 +40,10 @@ SPATE_DECL void Server::start() {
   impl_->start();
 }
 
+SPATE_DECL std::size_t Server::adopt_inherited() {
+  return impl_->adopt_inherited();
+}
+
 SPATE_DECL std::uint16_t Server::port() const {
   return impl_->endpoint().port();
 }
