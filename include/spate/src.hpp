@@ -77,6 +77,7 @@
 #include <spate/registry/impl/topics.ipp>
 #include <spate/registry/impl/unsettled.ipp>
 #include <spate/registry/impl/user_index.ipp>
+#include <spate/server/impl/access_log.ipp>
 #include <spate/server/impl/all_of.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/begin_connection.ipp>
@@ -104,6 +105,7 @@
 #include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>
+#include <spate/stream/impl/access_entry.ipp>
 #include <spate/stream/impl/adopted_socket.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>

@@ -50,6 +50,7 @@ SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Re
   const std::uint32_t count = event.has_data() ? 1 : 0;
   if (count > 0 && queue_.take_gap()) push_gap(StreamQueue::gap(options(), event.id()));
   shard_->counters().deliveries.add(count);
+  note_events(count);
   if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
   push(kind, event, 1).waiter = std::move(waiter);
   queue_changed();
@@ -61,9 +62,14 @@ SPATE_DECL void StreamCore::deliver_replay(const PackedChunks& chunks, const Enc
   if (!takes_events()) return;
   if (queue_.take_gap()) push_gap(StreamQueue::gap(options(), first.id()));
   shard_->counters().deliveries.add(events);
+  note_events(events);
   shard_->counters().replayed.add(events);
   queue_.push_packed(*shard_, chunks, first, events);
   mark_dirty();
+}
+
+SPATE_DECL void StreamCore::count_for_log(std::uint64_t events) noexcept {
+  seldom_->access->record.events += events;
 }
 
 SPATE_DECL bool StreamCore::pull() {
@@ -275,6 +281,7 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   const TimePoint now = shard_->now();
   const bool was_blocked = fsm_.blocked();
   if (written > 0) shard_->counters().bytes_sent.add(written);
+  if (logged_) seldom_->access->wrote(written);
   if (!error) {
     fsm_.wrote(now);
   } else {
