@@ -22,6 +22,7 @@
 #include <spate/http/limits.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/access_record.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/stream_options.hpp>
 
@@ -97,6 +98,17 @@ struct ServerOptions {
   /// callback throws it is told on threads of the server's own; on the program's loop that comes out of `run`, which
   /// may be called again.
   std::function<void(std::exception_ptr)> on_exception;
+
+  /// Told of each answer, once, when its last byte has been handed to the transport, or when its connection was given
+  /// up before that; of a stream when it has ended. Requests that got no answer are told with status 0, and those that
+  /// were refused before there was a route with what is known of them. Connections on which nothing was asked are not
+  /// told. Without it nothing is noted, and nothing costs anything. `to_json_line` of <spate/server/access_log.hpp>
+  /// makes a line of it.
+  ///
+  /// Runs on the loop of the connection, later in the turn in which the answer ended, and for several loops at once: it
+  /// must not block. `on_exception` is told of what it throws. When the server is stopped it is told of what was cut
+  /// before `stop` returns, and of nothing afterwards.
+  AccessLog access_log;
 };
 
 namespace detail {

@@ -25,7 +25,9 @@ namespace spate::detail {
 using SocketProtocol = asio::generic::stream_protocol;
 using SocketAcceptor = asio::basic_socket_acceptor<SocketProtocol>;
 
-/// The IP address of `endpoint`; nothing when it is of another kind.
+/// `endpoint` as one of TCP; nothing when it is of another kind.
+SPATE_DECL std::optional<asio::ip::tcp::endpoint> ip_endpoint_of(const SocketProtocol::endpoint& endpoint);
+/// Its IP address.
 SPATE_DECL std::optional<asio::ip::address> ip_address_of(const SocketProtocol::endpoint& endpoint);
 
 /// What `native` is bound to, or its peer, as `get`, which is getsockname or getpeername, tells.

@@ -180,7 +180,9 @@ class Feed final : public Resident {
   void watch_silence();
 
   void count(const Lane& lane, const Subscription& member) noexcept {
-    shard_->counters().deliveries.add(lane.log.end().event - member.position.event);
+    const std::uint64_t events = lane.log.end().event - member.position.event;
+    shard_->counters().deliveries.add(events);
+    member.stream().note_events(events);
   }
 
   const Ref<Shard> shard_;

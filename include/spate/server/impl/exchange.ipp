@@ -4,6 +4,7 @@
 #include <spate/config.hpp>
 #include <spate/connection/detail/compressed_answer.hpp>
 #include <spate/detail/access.hpp>
+#include <spate/http/detail/status.hpp>
 #include <spate/server/detail/exchange.hpp>
 
 namespace spate::detail {
@@ -14,6 +15,7 @@ SPATE_DECL void Exchange::begin(Request request) {
     if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
     note_coding(found.route, request);
+    note(request, found.route);
     if (found.answer) return put(std::move(*found.answer));
     authorize(*found.route, std::move(request));
   });
@@ -40,6 +42,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
   or_fail([&] {
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
     note_coding(found.route, request);
+    note(request, found.route);
     if (found.answer) return put(std::move(*found.answer));
     const Route& route = *found.route;
     const AuthorizeHook& hook = route.options.authorize;
@@ -71,6 +74,8 @@ SPATE_DECL void Exchange::put(Response response) {
   if (draining() || body_awaited_) answers_.close_after();  // a body may come all the same
   cors_.apply(response);
   if (gzip_ != nullptr) compress(response, *gzip_, admits_gzip_);
+  note_status(response.status());
+  note_body(response.body().size());
   answers_.put(response);
 }
 
@@ -85,11 +90,43 @@ SPATE_DECL bool Exchange::put_head_of_pieces(Response response) {
   const std::string first(response.body());
   if (draining() || body_awaited_) answers_.close_after();
   cors_.apply(response);
+  note_status(response.status());
+  note_body(first.size());
   answers_.put_head_of_pieces(response.body({}));
   answers_.put_piece(first);
   if (!answers_.head_only()) return true;
   if (const Respondent asked = std::exchange(respondent_, {}); asked.pieces) asked.pieces->over({});
   return false;
+}
+
+SPATE_DECL void Exchange::begin_entry() {
+  access_ = std::make_shared<AccessEntry>(server_.access, shard_, remote_.get());
+}
+
+SPATE_DECL void Exchange::note(const Request& request, const Route* route) {
+  note_request();
+  if (!access_) return;
+  access_->set_request(request);
+  if (route != nullptr) access_->record.route = route->pattern.text();
+}
+
+SPATE_DECL void Exchange::note_part(const Request& part) {
+  note_request();
+  if (access_) access_->set_first_line(part);
+}
+
+SPATE_DECL void Exchange::note_status(int status) noexcept {
+  if (!access_) return;
+  access_->record.status = status;
+  access_->record.body_bytes = 0;
+}
+
+SPATE_DECL void Exchange::note_body(std::size_t size) noexcept {
+  if (access_ && !answers_.head_only() && allows_body(access_->record.status)) access_->record.body_bytes += size;
+}
+
+SPATE_DECL void Exchange::log_answer(bool complete, std::size_t unsent) {
+  if (const auto entry = std::exchange(access_, nullptr)) entry->end(shard_, complete, unsent);
 }
 
 SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
@@ -143,6 +180,7 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
     // The same head, and nobody is registered. The connection may go on, as nothing follows. (RFC 9110 9.3.2)
     if (draining()) answers_.close_after();
     if (choice->gzip && choice->transport != Transport::poll) fields.emplace_back("Content-Encoding", "gzip");
+    note_status(200);
     if (choice->transport != Transport::poll) {
       return answers_.put_stream_head(stream_fields(fields, choice->transport), framing);
     }

@@ -40,6 +40,10 @@ SPATE_DECL void Server::start() {
   impl_->start();
 }
 
+SPATE_DECL std::size_t Server::adopt_inherited() {
+  return impl_->adopt_inherited();
+}
+
 SPATE_DECL std::uint16_t Server::port() const {
   return impl_->endpoint().port();
 }
@@ -100,8 +104,16 @@ SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::functi
   impl_->shutdown(deadline, std::move(done));
 }
 
+SPATE_DECL void Server::shutdown_on_signals(SignalOptions options) {
+  impl_->shutdown_on_signals(std::move(options));
+}
+
 SPATE_DECL void Server::stop() {
   impl_->stop();
+}
+
+SPATE_DECL bool Server::is_draining() const {
+  return impl_->is_draining();
 }
 
 SPATE_DECL ServerStats Server::stats() const {

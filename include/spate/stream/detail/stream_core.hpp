@@ -31,6 +31,7 @@
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/detail/access_entry.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
 #include <spate/stream/detail/gzip_body.hpp>
 #include <spate/stream/detail/held_sends.hpp>
@@ -178,6 +179,11 @@ class StreamCore final : public Resident {
     return write(buffers, count, size, budget);
   }
 
+  /// That was so many events.
+  void note_events(std::uint64_t count) noexcept {
+    if (logged_) count_for_log(count);
+  }
+
   /// Asks the processor for what write_through needs, while it does something else.
   void prefetch() const noexcept;
   /// And for what the peer needs then; the stream itself has to be there already.
@@ -238,6 +244,7 @@ class StreamCore final : public Resident {
   struct Seldom {
     StreamWatchers watchers;
     std::unique_ptr<Held> held;
+    std::shared_ptr<AccessEntry> access;  // null unless `logged_`
   };
 
   /// When a poll is answered.
@@ -307,6 +314,8 @@ class StreamCore final : public Resident {
   void perform(const StreamFsm::Action& action, const EncodedEvent& last = {});
   void stop(const StreamFsm::Action& action);
   void tell_end();
+  void count_for_log(std::uint64_t events) noexcept;
+  void log_end(EndReason reason);
   void request_stop();
 
   // From an event to the kernel.
@@ -352,6 +361,7 @@ class StreamCore final : public Resident {
   bool dirty_ = false;
   bool admits_gzip_ = false;  // its client does
   bool has_others_ = false;
+  bool logged_ = false;  // in an access log
   bool stopped_ SPATE_GUARDED_BY(shard_->shared_mutex()) = false;
 
   const Ref<StreamSettings> settings_;

@@ -33,6 +33,12 @@ SPATE_DECL void StreamCore::do_open() {
   Channel channel = pending_head()->sink->open_channel(*pending_head()->request, fields);
   peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
+  if (channel.access) {
+    channel.access->head_left = channel.head.size();
+    insist([&] { seldom(); });
+    seldom_->access = std::move(channel.access);
+    logged_ = true;
+  }
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
   pending_head()->sink = nullptr;  // a coroutine's request stays, but not what has read it
@@ -295,6 +301,7 @@ SPATE_DECL void StreamCore::push_farewell(EndReason reason) {
 SPATE_DECL void StreamCore::finished() {
   // Closed in stages, so that the last bytes are not lost to a reset. (RFC 9112 9.6)
   linger(*shard_, std::move(peer_));
+  if (logged_) seldom_->access->whole = true;
   perform(fsm_.finished());
 }
 
@@ -305,7 +312,16 @@ SPATE_DECL void StreamCore::stop(const StreamFsm::Action& action) {
   if (action.error) insist([&] { watchers().blame(action.error); });
   state_.store(State::closed, std::memory_order_release);
   if (fsm_.was_open()) shard_->counters().ended[static_cast<std::size_t>(action.reason)].add(1);
+  if (logged_) log_end(action.reason);
   insist([&] { tell_end(); });
+}
+
+SPATE_DECL void StreamCore::log_end(EndReason reason) {
+  logged_ = false;
+  const std::shared_ptr<AccessEntry> entry = std::move(seldom_->access);
+  entry->record.status = 200;
+  entry->record.stream_end = reason;
+  entry->end(*shard_, entry->whole);
 }
 
 // Every step does what is left of it, so that all can be done again.

@@ -50,6 +50,7 @@ SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Re
   const std::uint32_t count = event.has_data() ? 1 : 0;
   if (count > 0 && queue_.take_gap()) push_gap(StreamQueue::gap(options(), event.id()));
   shard_->counters().deliveries.add(count);
+  note_events(count);
   if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
   push(kind, event, 1).waiter = std::move(waiter);
   queue_changed();
@@ -60,10 +61,15 @@ SPATE_DECL void StreamCore::deliver_replay(Rendition::Piece piece, const Encoded
   if (!takes_events()) return;
   if (queue_.take_gap()) push_gap(StreamQueue::gap(options(), first.id()));
   shard_->counters().deliveries.add(events);
+  note_events(events);
   shard_->counters().replayed.add(events);
   if (gzip_) about_to_queue(piece.sum.size);
   queue_.push_piece(*shard_, QueueNode::Kind::replay, std::move(piece), first, events);
   mark_dirty();
+}
+
+SPATE_DECL void StreamCore::count_for_log(std::uint64_t events) noexcept {
+  seldom_->access->record.events += events;
 }
 
 SPATE_DECL bool StreamCore::pull() {
@@ -286,6 +292,7 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   const bool was_blocked = fsm_.blocked();
   if (written > 0) shard_->counters().bytes_sent.add(written);
   if (gzip_) shard_->counters().compressed_bytes.add(written);
+  if (logged_) seldom_->access->wrote(written);
   if (!error) {
     fsm_.wrote(now);
   } else {
