@@ -41,42 +41,6 @@ target_compile_features(spate INTERFACE cxx_std_20)
 target_include_directories(spate ${spate_headers_system} INTERFACE "${spate_headers}")
 target_link_libraries(spate INTERFACE Threads::Threads spate::asio spate::llhttp)
 
-if(TARGET spate::hiredis)
-  add_library(spate_redis INTERFACE)
-  add_library(spate::redis ALIAS spate_redis)
-  target_link_libraries(spate_redis INTERFACE spate::spate spate::hiredis)
-endif()
-
-if(TARGET spate::nghttp2)
-  add_library(spate_http2 INTERFACE)
-  add_library(spate::http2 ALIAS spate_http2)
-  target_link_libraries(spate_http2 INTERFACE spate::spate spate::nghttp2)
-endif()
-
-if(TARGET spate::openssl)
-  add_library(spate_tls INTERFACE)
-  add_library(spate::tls ALIAS spate_tls)
-  target_link_libraries(spate_tls INTERFACE spate::spate spate::openssl)
-endif()
-
-if(TARGET spate::sqlite3)
-  add_library(spate_sqlite INTERFACE)
-  add_library(spate::sqlite ALIAS spate_sqlite)
-  target_link_libraries(spate_sqlite INTERFACE spate::spate spate::sqlite3)
-endif()
-
-if(TARGET spate::zlib_library)
-  add_library(spate_zlib INTERFACE)
-  add_library(spate::zlib ALIAS spate_zlib)
-  target_link_libraries(spate_zlib INTERFACE spate::spate spate::zlib_library)
-endif()
-
-if(TARGET spate::libjwt)
-  add_library(spate_jwt INTERFACE)
-  add_library(spate::jwt ALIAS spate_jwt)
-  target_link_libraries(spate_jwt INTERFACE spate::spate spate::libjwt)
-endif()
-
 # spate_add_compiled(<name> <header of all functions> <what it needs>...)
 function(spate_add_compiled name header)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp")
@@ -88,19 +52,43 @@ function(spate_add_compiled name header)
   target_link_libraries(${name} PUBLIC ${ARGN})
 endfunction()
 
+# spate_part(<name> HEADERS <regex> [NEEDS <target> FROM <its package> MODULE <of pkg-config>] [FUNCTIONS <header>])
+#
+# Gives the targets of an optional part, where what it needs is there; and tells of it, there or not, to the package, to
+# the single headers and to pkg-config: in the global properties SPATE_PARTS and SPATE_PART_<name>_HEADERS and so on.
+# HEADERS match the names of those that are its own.
+function(spate_part name)
+  cmake_parse_arguments(PARSE_ARGV 1 part "" "HEADERS;NEEDS;FROM;MODULE;FUNCTIONS" "")
+  set_property(GLOBAL APPEND PROPERTY SPATE_PARTS ${name})
+  foreach(what HEADERS NEEDS FROM MODULE FUNCTIONS)
+    set_property(GLOBAL PROPERTY SPATE_PART_${name}_${what} "${part_${what}}")
+  endforeach()
+  set(needed "")
+  if(part_NEEDS)
+    if(NOT TARGET spate::${part_NEEDS})
+      return()
+    endif()
+    set(needed spate::${part_NEEDS})
+  endif()
+  add_library(spate_${name} INTERFACE)
+  add_library(spate::${name} ALIAS spate_${name})
+  target_link_libraries(spate_${name} INTERFACE spate::spate ${needed})
+  if(part_FUNCTIONS)
+    spate_add_compiled(spate_compiled_${name} "${part_FUNCTIONS}" spate::compiled spate::${name})
+  endif()
+endfunction()
+
 spate_add_compiled(spate_compiled spate/src.hpp spate::spate)
-if(TARGET spate::redis)
-  spate_add_compiled(spate_compiled_redis spate/cluster/redis_src.hpp spate::compiled spate::redis)
-endif()
-if(TARGET spate::http2)
-  spate_add_compiled(spate_compiled_http2 spate/http2/http2_src.hpp spate::compiled spate::http2)
-endif()
-if(TARGET spate::tls)
-  spate_add_compiled(spate_compiled_tls spate/tls/tls_src.hpp spate::compiled spate::tls)
-endif()
-if(TARGET spate::sqlite)
-  spate_add_compiled(spate_compiled_sqlite spate/history/sqlite_src.hpp spate::compiled spate::sqlite)
-endif()
-if(TARGET spate::zlib)
-  spate_add_compiled(spate_compiled_zlib spate/zlib/zlib_src.hpp spate::compiled spate::zlib)
-endif()
+
+spate_part(redis HEADERS "spate/cluster/(redis|detail/|impl/)" FUNCTIONS spate/cluster/redis_src.hpp
+  NEEDS hiredis FROM "hiredis 0.14 or newer (Debian: libhiredis-dev)" MODULE "hiredis >= 0.14")
+spate_part(http2 HEADERS "spate/http2/" FUNCTIONS spate/http2/http2_src.hpp
+  NEEDS nghttp2 FROM "nghttp2 1.52 or newer (Debian: libnghttp2-dev)" MODULE "libnghttp2 >= 1.52")
+spate_part(tls HEADERS "spate/tls/" FUNCTIONS spate/tls/tls_src.hpp
+  NEEDS openssl FROM "OpenSSL 3 (Debian: libssl-dev)" MODULE "openssl >= 3")
+spate_part(sqlite HEADERS "spate/history/sqlite" FUNCTIONS spate/history/sqlite_src.hpp
+  NEEDS sqlite3 FROM "SQLite 3.37 or newer (Debian: libsqlite3-dev)" MODULE "sqlite3 >= 3.37")
+spate_part(zlib HEADERS "spate/zlib/" FUNCTIONS spate/zlib/zlib_src.hpp
+  NEEDS zlib_library FROM "zlib 1.2.11 or newer (Debian: zlib1g-dev)" MODULE "zlib >= 1.2.11")
+spate_part(jwt HEADERS "spate/jwt/"
+  NEEDS libjwt FROM "libjwt 1.10 or newer, below 3 (Debian: libjwt-dev)" MODULE "libjwt >= 1.10, libjwt < 3")

@@ -3,6 +3,8 @@
 #
 #   run.sh find_package|add_subdirectory|fetch_content PROJECT BUILD [CMAKE_OPTION...]
 set -euo pipefail
+# shellcheck source=serve.sh
+source "$(dirname "$0")/serve.sh"
 kind=$1
 project=$2
 build=$3
@@ -20,7 +22,7 @@ copy_of_project() {
 
 case $kind in
   find_package)
-    cmake --install "$build" --prefix "$scratch/prefix" >"$scratch/install.log"
+    install_spate "$build" "$scratch/prefix"
     set -- "$@" "-DCMAKE_PREFIX_PATH=$scratch/prefix"
     ;;
   add_subdirectory)
@@ -33,39 +35,40 @@ case $kind in
 esac
 
 # As on a machine without what only parts of it need: a path that is set, though to nothing, is not searched for.
-cmake -S "$scratch/$kind" -B "$scratch/build" -DCMAKE_BUILD_TYPE=Debug -DSPATE_HIREDIS_INCLUDE_DIR= \
-  -DSPATE_NGHTTP2_INCLUDE_DIR= -DSPATE_SQLITE_INCLUDE_DIR= -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON "$@"
+configure() {
+  cmake -S "$1" -B "$2" -DCMAKE_BUILD_TYPE=Debug -DSPATE_HIREDIS_INCLUDE_DIR= -DSPATE_NGHTTP2_INCLUDE_DIR= \
+    -DSPATE_SQLITE_INCLUDE_DIR= -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON "${@:3}"
+}
+configure "$scratch/$kind" "$scratch/build" "$@"
 cmake --build "$scratch/build"
 
-if find "$scratch/build" -name '*.d' -exec cat {} + | grep -E 'hiredis|spate/cluster|openssl|spate/tls|nghttp2|spate/http2|sqlite'; then
-  echo "the program includes what it did not ask for"
-  exit 1
-fi
-if ldd "$scratch/build/server" | grep -iE 'hiredis|libssl|nghttp2|sqlite'; then
-  echo "the program links what it did not ask for"
-  exit 1
-fi
+dependencies() {
+  find "$scratch/build" -name '*.d' -exec cat {} +
+  if [ -f "$scratch/build/build.ninja" ]; then ninja -C "$scratch/build" -t deps; fi
+}
+dependencies >"$scratch/dependencies"
+grep -q 'spate/wire/event.hpp' "$scratch/dependencies"  # or else they would not tell anything
+has_no_parts "the program includes" <"$scratch/dependencies"
+ldd "$scratch/build/server" | has_no_parts "the program links"
 
-# serve PROGRAM runs it, reads an event and stops it.
-serve() {
-  "$1" --port 0 >"$scratch/out" &
-  server=$!
-  for _ in $(seq 100); do
-    grep -q '^listening on ' "$scratch/out" && break
-    kill -0 $server
-    sleep 0.05
-  done
-  url=$(sed -n '1s/^listening on //p' "$scratch/out")
-  curl --silent --no-buffer --max-time 3 "$url/hello" >"$scratch/events" || true
-  if ! grep -q '^data: ' "$scratch/events"; then
-    echo "no event came from $url/hello, but:"
-    cat "$scratch/events"
+if [ "$kind" = find_package ]; then
+  # What lacks is said.
+  mkdir "$scratch/missing"
+  cat >"$scratch/missing/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.22)
+project(missing LANGUAGES CXX)
+find_package(spate 0.2 REQUIRED COMPONENTS tls web)
+END
+  if configure "$scratch/missing" "$scratch/missing/build" "$@" >"$scratch/missing/log" 2>&1; then
+    echo "a program got components that are not there"
     exit 1
   fi
-  kill -TERM $server
-  wait $server
-}
-trap 'kill $server 2>/dev/null || true' EXIT
+  tr -s ' \n' ' ' <"$scratch/missing/log" >"$scratch/missing/words"
+  for words in 'The component tls needs OpenSSL 3' 'There is no component web; there are redis, '; do
+    grep -qF "$words" "$scratch/missing/words" || { cat "$scratch/missing/log"; echo "it does not say: $words"; exit 1; }
+  done
+fi
+
 for program in server server_compiled; do
-  if [ -x "$scratch/build/$program" ]; then serve "$scratch/build/$program"; fi
+  if [ -x "$scratch/build/$program" ]; then serve "$scratch/build/$program" "$scratch/$program"; fi
 done
