@@ -31,6 +31,7 @@ namespace spate {
 
 class RequestParser {
  public:
+  /// How far it has come.
   enum class Progress {
     need_more,      // every byte was consumed and the request goes on
     head_complete,  // said once in a request: call again with the rest, even when there is none
