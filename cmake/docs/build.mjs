@@ -41,6 +41,8 @@ for (const path of pages.files.keys()) {
   write(join(input, "pages", `${page_of(path)}.md`), text);
 }
 
+write(join(input, "namespace.dox"), "/// @namespace spate\n/// What stands beside the classes.\n");
+
 const version = /SPATE_VERSION_STRING "(.*)"/.exec(readFileSync(join(source, "include/spate/version.hpp"), "utf8"))[1];
 const values = { version, input, output: build, here };
 const doxyfile = template("Doxyfile.in").replace(/@(\w+)@/g, (_, name) => values[name]);
@@ -80,13 +82,17 @@ for (const name of readdirSync(site)) {
   const html = readFileSync(file, "utf8")
     .replace(/<div class="ttc"[^\n]*<\/div>\n/g, "")
     .replace(/(<a name="details" id="details"><\/a>)<h2 class="groupheader">[^<]*<\/h2>/, "$1")
+    .replace(/^ *<div class="summary">[^]*?<\/div>/m, "")
+    .replaceAll("spate Namespace Reference", "Functions, enumerations and types beside the classes")
     .replace(/&#160;(<\/td><td class="mem(Item|Templ))/g, "$1");
   writeFileSync(file, with_links(html, names, name));
 }
 
 const errors = [...warnings, ...pages.errors, ...check_site(site)];
 if (errors.length > 0) {
-  console.error(errors.join("\n"));
+  const most = 50;
+  console.error(errors.slice(0, most).join("\n"));
+  if (errors.length > most) console.error(`... and ${errors.length - most} more`);
   process.exit(1);
 }
 console.log(join(site, "index.html"));

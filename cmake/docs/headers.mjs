@@ -1,7 +1,7 @@
 // Makes of a public header what Doxygen understands: its comments keep their own forms in the sources.
 //
-// - What a header opens with becomes the description of the class or struct that it is named after, and its first
-//   sentence that of the file.
+// - What a header opens with becomes the description of the class that it is about, and its first sentence that of the
+//   file.
 // - "Returns", "Throws", "Threads" and the like, in a column of their own, become paragraphs with that heading.
 // - Indented lines become code.
 // - A comment behind an enumerator or a field describes it.
@@ -54,9 +54,18 @@ const spans = (line) =>
 
 const comment = (lines, indent = "") => lines.map((line) => `${indent}/// ${line}`.trimEnd());
 
-/// The name that a header of this path would give its class: event_stream.hpp has EventStream.
-const class_of = (path) =>
-  path.replace(/^.*\/|\.hpp$/g, "").replace(/(^|_)(\w)/g, (_, __, letter) => letter.toUpperCase());
+/// The line that declares what the header is about: the class that its first sentence names first, or the one that is
+/// named like the file, as EventStream is like event_stream.hpp. None: -1.
+function subject_of(path, about, lines) {
+  const like_file = path.replace(/^.*\/|\.hpp$/g, "").replace(/(^|_)(\w)/g, (_, __, letter) => letter.toUpperCase());
+  for (const name of [...about[0].split(/\W+/), like_file]) {
+    if (!/^[A-Z]\w+[a-z]/.test(name)) continue;
+    const declares = new RegExp(`^(class|struct|enum class) ${name}\\b[^;]*$|^using ${name} =`);
+    const at = lines.findIndex((line) => declares.test(line));
+    if (at >= 0) return at;
+  }
+  return -1;
+}
 
 export function header_for_doxygen(path, text) {
   let lines = text.split("\n");
@@ -69,8 +78,7 @@ export function header_for_doxygen(path, text) {
   const unread = /is_error_code_enum|using (Names|Texts) = std::initializer_list/;
   lines = lines.filter((line, index) => !unread.test(line) && !(line === "template <>" && unread.test(lines[index + 1])));
 
-  const own = new RegExp(`^(class|struct|enum class) ${class_of(path)}\\b[^;]*$|^using ${class_of(path)} =`);
-  const at = lines.findIndex((line) => own.test(line));
+  const at = subject_of(path, about, lines);
   const whole = described(about);
   const result = ["/// @file"];
   // All up to the first blank line, when a class has the rest.
@@ -158,5 +166,6 @@ function take(result, lines, from, to, description) {
 
 /// Of enumerators and fields; code within a function keeps its comments.
 function with_trailing_comment(line) {
+  if (/^ *(struct|class) /.test(line)) return line;
   return line.replace(/^( *[^/ ][^"]*?[,;\w)}] {1,})\/\/ (?!NOLINT|namespace)/, "$1///< ");
 }

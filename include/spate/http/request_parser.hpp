@@ -43,6 +43,7 @@ class RequestParser {
   /// methods are told apart by it.
   static bool knows_method(std::string_view method) noexcept;
 
+  /// How far it has come with what it was given, and how many bytes of that it took.
   struct Step {
     Progress progress;
     std::size_t consumed;
