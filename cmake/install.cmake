@@ -1,5 +1,5 @@
-# cmake --install puts: the headers, the guides and examples, the package configuration, and the search for Asio, llhttp,
-# hiredis, OpenSSL, nghttp2, SQLite and libjwt, which runs again on the machine of the program that uses them.
+# cmake --install puts: the headers, the package configuration, and the search for Asio, llhttp, hiredis, OpenSSL,
+# nghttp2, SQLite and libjwt, which runs again on the machine of the program that uses them.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -12,11 +12,12 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/spate-config-version.cma
   COMPATIBILITY SameMinorVersion
   ARCH_INDEPENDENT)
 
-install(DIRECTORY include/spate TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
 # The guides, and what they link to, at the same places relative to each other.
 install(DIRECTORY include/spate/guides DESTINATION "${CMAKE_INSTALL_DOCDIR}/include/spate")
 install(DIRECTORY examples DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(FILES benchmarks/README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}/benchmarks")
+
+install(DIRECTORY include/spate TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp" PATTERN guides EXCLUDE)
 install(FILES
   "${PROJECT_BINARY_DIR}/spate-config.cmake"
   "${PROJECT_BINARY_DIR}/spate-config-version.cmake"

@@ -71,7 +71,7 @@ for (const queue = [...pages.shown]; queue.length > 0; ) {
   const head = template("header.html").replace(/\$(relpath\^|\w+)/g, (_, name) => values[name]);
   write(join(site, page), `${head}</div>\n<h1>${title}</h1>\n${body}\n${template("footer.html")}`);
 }
-if (pictures && existsSync(pictures)) cpSync(pictures, join(site, "pictures"), { recursive: true });
+if (pictures) cpSync(pictures, join(site, "pictures"), { recursive: true });
 
 // What no page uses goes, and what remains is made plainer.
 const names = names_of(join(build, "names.xml"));
@@ -88,7 +88,9 @@ for (const name of readdirSync(site)) {
   writeFileSync(file, with_links(html, names, name));
 }
 
-const errors = [...warnings, ...pages.errors, ...check_site(site)];
+// With pictures, all of them are there.
+const missing = pictures ? [...pages.pictures].filter((name) => !existsSync(join(pictures, `${name}.png`))) : [];
+const errors = [...warnings, ...pages.errors, ...missing.map((name) => `there is no picture ${name}`), ...check_site(site)];
 if (errors.length > 0) {
   const most = 50;
   console.error(errors.slice(0, most).join("\n"));
