@@ -15,9 +15,9 @@ set(spate_picture_folder "")
 set(spate_pictured "")
 if(SPATE_CHROMIUM AND TARGET hub AND EXISTS "${PROJECT_SOURCE_DIR}/tests/web/node_modules/playwright-core")
   set(spate_pictured hub chat memory_monitor)
-  set(spate_pictures COMMAND "${CMAKE_COMMAND}" -E env "HUB=$<TARGET_FILE:hub>" "EXAMPLES=$<TARGET_FILE_DIR:hub>"
-    "CHROMIUM=${SPATE_CHROMIUM}" "${SPATE_NODE}" "${PROJECT_SOURCE_DIR}/cmake/docs/pictures.mjs" "${spate_docs}/pictures")
   set(spate_picture_folder "${spate_docs}/pictures")
+  set(spate_pictures COMMAND "${CMAKE_COMMAND}" -E env "HUB=$<TARGET_FILE:hub>" "EXAMPLES=$<TARGET_FILE_DIR:hub>"
+    "CHROMIUM=${SPATE_CHROMIUM}" "${SPATE_NODE}" "${PROJECT_SOURCE_DIR}/cmake/docs/pictures.mjs" "${spate_picture_folder}")
 endif()
 add_custom_target(spate-docs
   ${spate_pictures}

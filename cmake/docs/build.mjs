@@ -67,7 +67,8 @@ for (const queue = [...pages.shown]; queue.length > 0; ) {
   if (written.has(page)) continue;
   written.add(page);
   queue.push(...more);
-  const values = { title, projectname: "Spate", projectnumber: version, "relpath^": depth_of(page), stylesheet: "site.css" };
+  const values = { title, projectname: "Spate", projectnumber: version, "relpath^": depth_of(page) };
+  values.stylesheet = "site.css";
   const head = template("header.html").replace(/\$(relpath\^|\w+)/g, (_, name) => values[name]);
   write(join(site, page), `${head}</div>\n<h1>${title}</h1>\n${body}\n${template("footer.html")}`);
 }

@@ -92,22 +92,19 @@ export class Pages {
     });
   }
 
-  /// Every relative link of `path` leads somewhere.
-  check(path) {
-    outside_code(this.files.get(path), (line) => this.inline_(path, line));
-  }
-
   inline_(path, line) {
-    return line
-      .split(/(`+[^`]+`+)/)
-      .map((part, index) => {
-        if (index % 2 === 1) return for_doxygen(part.replace(/^`+ ?| ?`+$/g, ""));
-        return part.replace(/@/g, "\\@");
-      })
+    // Every second part is code, and stays as it is.
+    const parts = line.split(/(`+[^`]+`+)/);
+    const made = parts
+      .map((part, index) => (index % 2 === 1 ? for_doxygen(part.replace(/^`+ ?| ?`+$/g, "")) : part.replace(/@/g, "\\@")))
       .join("")
       .replace(/\[((?:[^[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)/g, (_, words, target) => {
         return `<a href="${this.address_(path, target.replace(/\\@/g, "@"))}">${words}</a>`;
       });
+    const text = parts.filter((_, index) => index % 2 === 0).join("code");
+    // Code and links are looked for line by line.
+    if (text.includes("`") || /^[^[]*\]\(|\[[^\]]*$/.test(text)) this.errors.push(`${path}: not closed in its line: ${line}`);
+    return made;
   }
 
   address_(path, target) {
