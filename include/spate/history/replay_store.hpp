@@ -36,6 +36,7 @@ namespace detail {
 class History;
 }
 
+/// An event as a store hands it out.
 struct StoredEvent {
   std::uint64_t sequence = 0;
   EncodedEvent event;

@@ -143,6 +143,7 @@ void spawn_until(const asio::any_io_executor& executor, std::function<Awaitable<
 /// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who has
 ///              only ended their own side may still wait for an answer; a stream ends as it begins
 using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
+/// The same as a coroutine, which may ask others first.
 class AuthorizeCoroutine : public std::function<detail::Awaitable<std::optional<Response>>(Request&)> {
  public:
   AuthorizeCoroutine() = default;
