@@ -117,8 +117,9 @@ class Loop : public RefCounted<Loop> {
   void set_timer(Resident& resident, TimePoint at);
   TimePoint timer_at(const Resident& resident) const noexcept { return timers_.at(resident); }
 
-  /// The earliest moment that is set, or `never`.
-  TimePoint next_moment() const noexcept { return timers_.next(); }
+  /// The moment at which something is due next, or `never`: the earliest that is set, unless the loop was held up and
+  /// lets moments wait.
+  TimePoint next_moment() const noexcept { return held_up_ ? std::max(timers_.next(), goes_on_) : timers_.next(); }
 
   /// The time at which this turn began.
   TimePoint now() const { return in_turn_ ? now_ : clock_now(); }

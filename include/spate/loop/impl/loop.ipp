@@ -281,7 +281,7 @@ SPATE_DECL void Loop::tell_idle() {
 
 SPATE_DECL void Loop::arm() {
   if (!timer_ || !time_runs()) return;
-  const TimePoint next = held_up_ ? std::max(timers_.next(), goes_on_) : timers_.next();
+  const TimePoint next = next_moment();
   if (next == never) {
     if (armed_ != never) timer_->cancel();
     armed_ = never;

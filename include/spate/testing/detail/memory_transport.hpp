@@ -76,6 +76,16 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
       if (const auto resident = resident_) resident->on_readable();
       tell(&Resident::on_hangup);
     }
+    /// The client closes its end altogether. What it is sent from now on is lost, and breaks the connection: then
+    /// `break_if_lost` is to be called, outside of every call of the transport.
+    void leave() {
+      left_ = true;
+      end();
+    }
+    bool has_lost() const noexcept { return lost_ && !closed_; }
+    void break_if_lost() {
+      if (std::exchange(lost_, false)) reset();
+    }
     /// The connection breaks.
     void reset() {
       reset_ = true;
@@ -118,7 +128,7 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
     std::size_t writes_ = 0, largest_write_ = 0;
     std::error_code failure_;
     bool awaits_writable_ = false, awaits_readable_ = false;
-    bool end_sent_ = false, reset_ = false;
+    bool end_sent_ = false, reset_ = false, left_ = false, lost_ = false;
     bool ended_ = false, broken_ = false, closed_ = false;
   };
 
@@ -173,6 +183,10 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
     if (client.reset_) error = asio::error::broken_pipe;
     if (client.writes_left_ == 0) error = client.failure_;
     if (error) return 0;
+    if (client.left_) {
+      client.lost_ = true;
+      return size;
+    }
     if (client.writes_left_ != unlimited) --client.writes_left_;
     std::size_t offered = 0;
     for (std::size_t i = 0; i < count; ++i) offered += buffers[i].size();
