@@ -11,7 +11,7 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  local layers="wire http loop transport connection stream history registry server cluster tls http2 jwt" layer
+  local layers="wire http loop transport connection stream history registry server cluster tls http2 jwt testing" layer
   for layer in $layers; do
     mkdir -p "$scratch/spate/$layer"
     touch "$scratch/spate/$layer/a.hpp"
