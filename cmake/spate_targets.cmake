@@ -8,6 +8,8 @@
 #   spate::sqlite  spate::spate and SQLite, for <spate/history/sqlite_replay_store.hpp>; exists only where SQLite does
 #   spate::zlib    spate::spate and zlib, for <spate/zlib/gzip.hpp>; exists only where zlib does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
+#   spate::testing spate::spate, for <spate/testing/server.hpp>: with which a program tests its own handlers. Its matchers
+#                  for Catch2 need that, which the program links to by itself
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
 # same is compiled once, in a library that is built when something links to it:
@@ -18,6 +20,7 @@
 #   spate::compiled_tls     spate::tls
 #   spate::compiled_sqlite  spate::sqlite
 #   spate::compiled_zlib    spate::zlib
+#   spate::compiled_testing spate::testing
 #
 # A program takes all of them in one form or in the other.
 #
@@ -92,3 +95,4 @@ spate_part(zlib HEADERS "spate/zlib/" FUNCTIONS spate/zlib/zlib_src.hpp
   NEEDS zlib_library FROM "zlib 1.2.11 or newer (Debian: zlib1g-dev)" MODULE "zlib >= 1.2.11")
 spate_part(jwt HEADERS "spate/jwt/"
   NEEDS libjwt FROM "libjwt 1.10 or newer, below 3 (Debian: libjwt-dev)" MODULE "libjwt >= 1.10, libjwt < 3")
+spate_part(testing HEADERS "spate/testing/" FUNCTIONS spate/testing/testing_src.hpp)

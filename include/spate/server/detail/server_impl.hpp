@@ -59,6 +59,16 @@ class ServerImpl {
   bool is_draining() const noexcept { return core_->draining.load(); }
   ServerStats stats() const;
 
+  // ---- for a server without sockets ----
+
+  /// From now on it listens nowhere: `start` only ends the time in which routes are added.
+  void listen_nowhere() noexcept { listens_ = false; }
+  /// That time ends here, too.
+  void serve() noexcept { serving_.store(true, std::memory_order_relaxed); }
+  const Ref<ServerCore>& core() const noexcept { return core_; }
+  /// The first of its loops; without threads of its own the only one.
+  const Ref<Shard>& shard() const noexcept { return shards_.front(); }
+
  private:
   /// One loop on a thread of the server's own.
   struct OwnLoop {
@@ -98,6 +108,7 @@ class ServerImpl {
   asio::ip::tcp::endpoint endpoint_ SPATE_GUARDED_BY(mutex_);
   std::string unix_address_ SPATE_GUARDED_BY(mutex_);  // of the socket that it was passed, if that is one
   std::atomic<bool> serving_{false};
+  bool listens_ = true;
   std::atomic<std::size_t> next_{0};
 };
 

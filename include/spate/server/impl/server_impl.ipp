@@ -40,6 +40,13 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
         });
       });
     }
+    if (const Ref<Shard>& first = shards.front(); !first->time_runs()) {
+      until = make_ref<Until>(*this);
+      first->run([self = shared_from_this(), at = first->clock_now() + deadline] {
+        if (!self->finished) self->shards.front()->set_timer(*self->until, at);
+      });
+      return;
+    }
     post_function(timer.get_executor(), [self = shared_from_this(), deadline] {
       if (self->finished) return;
       self->timer.expires_after(deadline);
@@ -64,10 +71,18 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
     post_function(timer.get_executor(), [self = shared_from_this()] {
       self->finished = true;
       self->timer.cancel();
+      if (self->until) self->shards.front()->set_timer(*self->until, never);
     });
     signals->end();  // before anybody is told: who is told to end now is to end
     if (done) std::exchange(done, nullptr)(cut);
   }
+
+  // The deadline by a clock that does not run by itself.
+  struct Until final : Resident {
+    explicit Until(Drain& of) : drain(of) {}
+    void on_timer(TimePoint) override { drain.cut_rest(); }
+    Drain& drain;  // whose `finish` takes the moment back
+  };
 
   const std::vector<Ref<Shard>> shards;
   const Ref<SignalWait> signals;
@@ -75,6 +90,7 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
   std::atomic<std::size_t> busy;
   std::atomic<std::size_t> cut{0};
   asio::steady_timer timer;
+  Ref<Until> until;
   bool finished = false;
 };
 
@@ -139,6 +155,7 @@ SPATE_DECL void ServerImpl::start() {
 }
 
 SPATE_DECL void ServerImpl::listen_where_told() {
+  if (!listens_) return serve();
   SocketAcceptor acceptor(shards_.front()->executor());
   SocketFile file;
   const auto path = unix_path_of(core_->options.address);
