@@ -12,7 +12,8 @@
 //   CHECK(client.heartbeats() == 1);
 //
 // Routes, hooks that authorize, CORS, hosts, limits, streams and emitters are those of the library: only the bytes go
-// to memory instead of to sockets, as HTTP/1.1 in the clear, whatever `tls`, `http2` and `threads` of the options say.
+// to memory instead of to sockets, as HTTP/1.1 in the clear and not compressed, whatever `tls`, `http2`, `compression`
+// and `threads` of the options say.
 // Every request comes on a connection of its own, to `ServerOptions::address`.
 //
 // Everything runs in the calls of the test, one after the other, in the same order each time. When a call of the server

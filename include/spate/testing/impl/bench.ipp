@@ -32,6 +32,7 @@ SPATE_DECL void ThrownErrors::say_unknown() {
 
 SPATE_DECL std::unique_ptr<ServerImpl> Bench::make_server(ServerOptions options) {
   options.threads = 0;
+  options.compression = nullptr;
   options.on_exception = [thrown = thrown_, told = std::move(options.on_exception)](const std::exception_ptr& error) {
     thrown->add(error);
     if (told) told(error);
