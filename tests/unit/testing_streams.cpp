@@ -16,8 +16,11 @@
 #include <spate/testing/server.hpp>
 
 #include "support/catch.hpp"
+#include "support/held_emitter.hpp"
+#include "support/texts.hpp"
 
 using namespace spate;
+using namespace spate::test;
 using namespace std::chrono_literals;
 using spate::testing::Received;
 using spate::testing::ReceivedExactly;
@@ -25,27 +28,8 @@ using spate::testing::ReceivedNothing;
 
 namespace {
 
-using Texts = std::vector<std::string>;
-
-/// A server whose `/{user}` is a stream of that user.
-struct EmitterBench {
-  explicit EmitterBench(EmitterOptions options = {}, ServerOptions server_options = {})
-      : emitter(std::move(options)), server(std::move(server_options)) {
-    server.stream("/{user}", [this](EventStream stream) {
-      emitter.add(stream.request()->param("user"), stream);
-      last = stream;
-    });
-  }
-
-  Emitter emitter;
-  std::optional<EventStream> last;
-  testing::Server server;
-};
-
 EmitterOptions with_history() {
-  EmitterOptions options;
-  options.replay = std::make_shared<MemoryReplayStore>();
-  return options;
+  return HeldEmitter::with_history();
 }
 
 ServerOptions with(StreamOptions stream) {
@@ -96,7 +80,7 @@ TEST_CASE("a client receives what is sent, as a browser would", "[testing][strea
 }
 
 TEST_CASE("events that were looked at are taken away on demand", "[testing][stream]") {
-  EmitterBench bench;
+  HeldEmitter bench;
   testing::Client anna = bench.server.subscribe("/anna");
   bench.emitter.send("anna", Event("1"));
   CHECK_THAT(anna.take_events(), ReceivedExactly(Event("1")));
@@ -106,11 +90,7 @@ TEST_CASE("events that were looked at are taken away on demand", "[testing][stre
 }
 
 TEST_CASE("an emitter sends to its users, and its hooks run", "[testing][stream]") {
-  Texts hooks;
-  EmitterOptions options;
-  options.on_join = [&](const std::string& user) { hooks.push_back(user + " came"); };
-  options.on_leave = [&](const std::string& user) { hooks.push_back(user + " left"); };
-  EmitterBench bench(options);
+  HeldEmitter bench;
 
   testing::Client anna = bench.server.subscribe("/team-anna");
   const testing::Client ben = bench.server.subscribe("/ben");
@@ -126,11 +106,11 @@ TEST_CASE("an emitter sends to its users, and its hooks run", "[testing][stream]
   CHECK(bench.emitter.remove("ben") == 1);
   CHECK(ben.end_reason() == EndReason::closed);
   bench.server.run();
-  CHECK(hooks == Texts{"team-anna came", "ben came", "team-anna left", "ben left"});
+  CHECK(bench.presence == Texts{"+team-anna", "+ben", "-team-anna", "-ben"});
 }
 
 TEST_CASE("a client that goes out of scope leaves", "[testing][stream]") {
-  EmitterBench bench;
+  HeldEmitter bench;
   {
     const testing::Client anna = bench.server.subscribe("/anna");
     CHECK(bench.emitter.contains("anna"));
@@ -140,7 +120,7 @@ TEST_CASE("a client that goes out of scope leaves", "[testing][stream]") {
 }
 
 TEST_CASE("a client that comes back receives what it missed", "[testing][stream][resume]") {
-  EmitterBench bench(with_history());
+  HeldEmitter bench(with_history());
   testing::Client anna = bench.server.subscribe("/anna");
   bench.emitter.send("anna", Event("1"));
   CHECK_THAT(anna.events(), ReceivedExactly(Event("1")));
@@ -165,7 +145,7 @@ TEST_CASE("a client that comes back receives what it missed", "[testing][stream]
 TEST_CASE("a client that may come back by itself does so after its reconnection time", "[testing][stream][resume]") {
   StreamOptions stream;
   stream.retry = 5s;
-  EmitterBench bench(with_history(), with(stream));
+  HeldEmitter bench(with_history(), with(stream));
   testing::Client anna = bench.server.subscribe("/anna");
   anna.keep_reconnecting();
   CHECK(anna.retry() == 5s);
@@ -214,7 +194,7 @@ TEST_CASE("a client does not come back to who tells it to stop", "[testing][stre
 
 TEST_CASE("heartbeats, a lifetime and a token come at their time", "[testing][stream][time]") {
   SECTION("a heartbeat for each interval") {
-    EmitterBench bench;
+    HeldEmitter bench;
     const testing::Client anna = bench.server.subscribe("/anna");
     bench.server.advance(14s);
     CHECK(anna.heartbeats() == 0);
@@ -228,7 +208,7 @@ TEST_CASE("heartbeats, a lifetime and a token come at their time", "[testing][st
     StreamOptions stream;
     stream.heartbeat = 10s;
     stream.heartbeat_event = "beat";
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     const testing::Client anna = bench.server.subscribe("/anna");
     bench.server.advance(10s);
     CHECK_THAT(anna.events(), ReceivedExactly(Event("").name("beat")));
@@ -238,7 +218,7 @@ TEST_CASE("heartbeats, a lifetime and a token come at their time", "[testing][st
     StreamOptions stream;
     stream.lifetime = 10min;
     stream.farewell = [](EndReason reason) { return Event(std::string(to_string(reason))).name("bye"); };
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     const testing::Client anna = bench.server.subscribe("/anna");
     bench.server.advance(8min - 1ms);
     CHECK(anna.is_open());
@@ -292,7 +272,7 @@ TEST_CASE("a client that reads nothing is dealt with as the options say", "[test
   const std::string text(400, 'x');
 
   SECTION("its stream overflows") {
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     testing::Client slow = bench.server.subscribe("/anna");
     const testing::Client quick = bench.server.subscribe("/anna");
     slow.stall();
@@ -307,7 +287,7 @@ TEST_CASE("a client that reads nothing is dealt with as the options say", "[test
   }
   SECTION("or drops what is oldest, and tells of the gap") {
     stream.overflow = Overflow::drop_oldest;
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     testing::Client slow = bench.server.subscribe("/anna");
     slow.stall();
     for (const char* name : {"a", "b", "c", "d"}) {
@@ -319,7 +299,7 @@ TEST_CASE("a client that reads nothing is dealt with as the options say", "[test
     CHECK_THAT(slow.events(), ReceivedExactly(Event().name("gap"), Event(text).name("c"), Event(text).name("d")));
   }
   SECTION("or is given up after a while") {
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     testing::Client slow = bench.server.subscribe("/anna");
     slow.stall();
     bench.emitter.send("anna", Event(text));
@@ -333,7 +313,7 @@ TEST_CASE("a client that reads nothing is dealt with as the options say", "[test
   SECTION("a slow one that reads enough stays") {
     stream.max_queued_bytes = 1'000'000;
     stream.min_rate = 100;
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     testing::Client slow = bench.server.subscribe("/anna");
     slow.stall();
     for (int i = 0; i < 100; ++i) bench.emitter.send("anna", Event(text));
@@ -349,7 +329,7 @@ TEST_CASE("a client that reads nothing is dealt with as the options say", "[test
     CHECK(slow.events().size() == 100);
   }
   SECTION("room between them is used first") {
-    EmitterBench bench({}, with(stream));
+    HeldEmitter bench({}, with(stream));
     testing::Client slow = bench.server.subscribe("/anna");
     slow.stall(2000);
     for (int i = 0; i < 4; ++i) {
@@ -364,7 +344,7 @@ TEST_CASE("a client that reads nothing is dealt with as the options say", "[test
 }
 
 TEST_CASE("the server sees how a client goes", "[testing][stream]") {
-  EmitterBench bench;
+  HeldEmitter bench;
   testing::Client anna = bench.server.subscribe("/anna");
   Texts notes;
   bench.last->on_error([&](std::error_code) { notes.emplace_back("error"); });
@@ -429,11 +409,7 @@ TEST_CASE("a coroutine waits while its client stalls", "[testing][stream][corout
 }
 
 TEST_CASE("whoever polls gets one answer for each question", "[testing][stream][poll]") {
-  EmitterOptions options = with_history();
-  Texts hooks;
-  options.on_join = [&](const std::string& user) { hooks.push_back(user + " came"); };
-  options.on_leave = [&](const std::string& user) { hooks.push_back(user + " left"); };
-  EmitterBench bench(options);
+  HeldEmitter bench(with_history());
 
   testing::Client poll = bench.server.subscribe("/anna", {Transport::poll});
   CHECK(poll.status() == 0);
@@ -459,11 +435,11 @@ TEST_CASE("whoever polls gets one answer for each question", "[testing][stream][
   CHECK(bench.emitter.contains("anna"));
   bench.server.advance(1s);
   CHECK_FALSE(bench.emitter.contains("anna"));
-  CHECK(hooks == Texts{"anna came", "anna left"});
+  CHECK(bench.presence == Texts{"+anna", "-anna"});
 }
 
 TEST_CASE("whoever polls again and again hears everything", "[testing][stream][poll]") {
-  EmitterBench bench(with_history());
+  HeldEmitter bench(with_history());
   testing::Client poll = bench.server.subscribe("/anna?transport=poll&timeout=5000");
   poll.keep_reconnecting();
   for (const char* text : {"1", "2", "3"}) {
@@ -477,7 +453,7 @@ TEST_CASE("whoever polls again and again hears everything", "[testing][stream][p
 }
 
 TEST_CASE("a page in a frame is told by scripts", "[testing][stream][iframe]") {
-  EmitterBench bench(with_history());
+  HeldEmitter bench(with_history());
   testing::Client frame = bench.server.subscribe("/anna", {Transport::iframe});
   CHECK(frame.header("content-type").value_or("").substr(0, 9) == "text/html");
   bench.emitter.send("anna", Event("</script>").name("note"));
@@ -526,7 +502,7 @@ TEST_CASE("a shutdown says farewell, waits for its deadline, and cuts the rest",
 }
 
 TEST_CASE("a stop cuts everybody at once", "[testing][stream][shutdown]") {
-  EmitterBench bench;
+  HeldEmitter bench;
   const testing::Client anna = bench.server.subscribe("/anna");
   bench.server.stop();
   CHECK_FALSE(anna.is_open());
@@ -545,7 +521,7 @@ TEST_CASE("a route that refuses is an answer like any other", "[testing][stream]
 }
 
 TEST_CASE("what a server has done is counted", "[testing]") {
-  EmitterBench bench;
+  HeldEmitter bench;
   const testing::Client anna = bench.server.subscribe("/anna");
   bench.emitter.send("anna", Event("x"));
   bench.server.run();

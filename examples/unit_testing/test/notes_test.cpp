@@ -4,12 +4,6 @@
 #include <optional>
 #include <string>
 
-#if __has_include(<catch2/catch_test_macros.hpp>)
-#include <catch2/catch_test_macros.hpp>
-#else
-#include <catch2/catch.hpp>
-#endif
-
 #include <spate/testing/catch_matchers.hpp>
 #include <spate/testing/server.hpp>
 

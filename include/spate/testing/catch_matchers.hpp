@@ -1,6 +1,6 @@
 // Matchers for Catch2, version 2.13 or 3: what a client of a testing::Server has received.
 //
-//   #include <spate/testing/catch_matchers.hpp>              // includes what Catch2 needs for matchers
+//   #include <spate/testing/catch_matchers.hpp>              // and what Catch2 has for tests, whichever version it is
 //
 //   CHECK_THAT(client.events(), Received(Event("x").name("note")));          // among others
 //   CHECK_THAT(client.events(), Received(Event("a"), Event("b")));           // in this order, perhaps with others
@@ -18,6 +18,7 @@
 #include <vector>
 
 #if __has_include(<catch2/matchers/catch_matchers.hpp>)
+#include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #else
 #include <catch2/catch.hpp>
