@@ -3,11 +3,7 @@
 #
 #   readme_blocks.sh FILE DIRECTORY
 #
-<<<<<<< HEAD
 # ```cpp blocks become DIRECTORY/block_N.cpp. One with a main function or tests stands as it is; any other is put into a
-=======
-# ```cpp blocks become DIRECTORY/block_N.cpp. One with a main function, or a test, stands as it is; any other is put into a
->>>>>>> kit
 # function, after tests/checks/readme_prelude.hpp, which has what snippets may take for granted. #include lines move to
 # the top. ```cmake blocks become DIRECTORY/block_N.cmake as they are.
 # Files that would not change are left alone, so that nothing is compiled again.
@@ -26,11 +22,7 @@ awk -v directory="$fresh" '
 for raw in "$fresh"/*.raw; do
   [ -e "$raw" ] || continue
   block=${raw%.raw}
-<<<<<<< HEAD
   if [[ $block == *.cpp ]] && ! grep -qE '^int main\(|^TEST_CASE\(' "$raw"; then
-=======
-  if [[ $block == *.cpp ]] && ! grep -qE "int main\(|^TEST_CASE\(" "$raw"; then
->>>>>>> kit
     {
       echo '#include "readme_prelude.hpp"'
       grep '^#include' "$raw" || true
