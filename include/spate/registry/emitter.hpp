@@ -38,8 +38,8 @@
 #include <spate/history/audience.hpp>
 #include <spate/registry/bus.hpp>
 #include <spate/registry/detail/sent_event.hpp>
-#include <spate/registry/emitter_stats.hpp>
 #include <spate/registry/emitter_options.hpp>
+#include <spate/registry/emitter_stats.hpp>
 #include <spate/registry/send_report.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/event_stream.hpp>
