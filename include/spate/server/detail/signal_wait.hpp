@@ -34,7 +34,7 @@ class SignalWait final : public RefCounted<SignalWait> {
   void end();
 
  private:
-  void wait() SPATE_REQUIRES(mutex_);
+  static void wait(asio::signal_set& signals, Ref<SignalWait> self);
   void on_signal();
 
   Mutex mutex_;

@@ -21,7 +21,7 @@ SPATE_DECL void SignalWait::begin(const asio::any_io_executor& executor, SignalO
   options_ = std::move(options);
   steps_ = std::move(steps);
   begun_ = true;
-  wait();
+  wait(*signals_, Ref<SignalWait>(this));
 }
 
 SPATE_DECL void SignalWait::end() {
@@ -33,8 +33,8 @@ SPATE_DECL void SignalWait::end() {
   signals.swap(signals_);
 }
 
-SPATE_DECL void SignalWait::wait() {
-  signals_->async_wait([self = Ref<SignalWait>(this)](const std::error_code& error, int) {
+SPATE_DECL void SignalWait::wait(asio::signal_set& signals, Ref<SignalWait> self) {
+  signals.async_wait([self = std::move(self)](const std::error_code& error, int) {
     if (!error) self->on_signal();
   });
 }
@@ -44,10 +44,13 @@ SPATE_DECL void SignalWait::on_signal() {
   {
     const Lock lock(mutex_);
     if (!signals_) return;
-    insist([&] { wait(); });
-    if (!std::exchange(had_first_, true)) return insist([&] { steps_.first(); });
-    if (!options_.again) return insist([&] { steps_.next(); });
-    insist([&] { again = options_.again; });
+    asio::signal_set& signals = *signals_;
+    const Steps& steps = steps_;
+    const SignalOptions& options = options_;
+    insist([&] { wait(signals, Ref<SignalWait>(this)); });
+    if (!std::exchange(had_first_, true)) return insist([&] { steps.first(); });
+    if (!options.again) return insist([&] { steps.next(); });
+    insist([&] { again = options.again; });
   }
   again();  // which is the program's
 }
