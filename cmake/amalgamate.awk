@@ -39,6 +39,12 @@ function included(line) {
   return line
 }
 
+# Whether another header that is surely there has included `name` where this line stands.
+function is_included(name) {
+  if (("core", "declared", name) in seen || (current, "declared", name) in seen) return 1
+  return half == "functions" && (("core", half, name) in seen || (current, half, name) in seen)
+}
+
 # The line of the #endif that belongs to the #if in line `at`.
 function end_of_block(name, at,    depth) {
   for (; at <= lines[name]; at++) {
@@ -80,8 +86,8 @@ function add(name, prefix, suffix,    at, end, inner, line, nested) {
     inner = included(line)
     if (inner ~ /^spate\//) add(inner, prefix, suffix)
     else if (inner == "" || prefix != "") put(line)
-    else if (!((half, inner) in seen) && !(("declared", inner) in seen)) {
-      seen[half, inner] = 1
+    else if (!is_included(inner)) {
+      seen[current, half, inner] = 1
       put(line)
     }
   }

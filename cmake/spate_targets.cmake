@@ -52,6 +52,9 @@ function(spate_add_compiled name header)
   string(REPLACE "spate_" "spate::" alias ${name})
   add_library(${alias} ALIAS ${name})
   target_compile_definitions(${name} PUBLIC SPATE_SEPARATE_COMPILATION)
+  if(MINGW)
+    target_compile_options(${name} PRIVATE -Wa,-mbig-obj)  # more sections than an object has room for by default
+  endif()
   target_link_libraries(${name} PUBLIC ${ARGN})
 endfunction()
 

@@ -55,7 +55,7 @@ both() {
 both first "$@"
 for part in "${parts[@]}"; do
   printf '#include "spate_%s.hpp"\n' "$part" >"$scratch/alone_$part.cpp"
-  compile alone "alone_$part" "$@" -DSPATE_SEPARATE_COMPILATION -DSPATE_IMPLEMENTATION
+  compile alone "alone_$part" "$@" -fsyntax-only -DSPATE_SEPARATE_COMPILATION -DSPATE_IMPLEMENTATION
 done
 clang=$(compgen -c clang++ | grep -xE 'clang\+\+(-[0-9]+)?' | sort -V | tail -n 1) || true
 if [ -n "$clang" ] && ! "$@" --version | grep -q clang; then both second "$clang"; fi

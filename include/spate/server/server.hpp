@@ -172,17 +172,21 @@ class Server {
   /// Accepts from a socket that listens already, besides its own or in place of `start`. Throws std::system_error when
   /// it does not listen, or cannot be taken from its executor.
   void adopt(asio::ip::tcp::acceptor acceptor);
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
   /// The same for a Unix socket, whose file stays the program's.
   void adopt(asio::local::stream_protocol::acceptor acceptor);
+#endif
   /// Serves a connection that somebody else accepted, like those that it accepts itself: it counts against the limits,
   /// and one that comes after `shutdown` is closed.
   void adopt(asio::ip::tcp::socket socket);
   /// The same for one on which `request` has been read and not answered. Where there is no place for it, and after
   /// `shutdown`, the answer is 503.
   void adopt(asio::ip::tcp::socket socket, Request request);
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
   /// The same for a connection over a Unix socket.
   void adopt(asio::local::stream_protocol::socket socket);
   void adopt(asio::local::stream_protocol::socket socket, Request request);
+#endif
   /// The same for a connected socket of the system, of either kind, as another library knows it. It is the server's
   /// from now on. Throws std::system_error that names the descriptor when that is none, or no connection of such a
   /// kind; it is closed then.
@@ -196,8 +200,10 @@ class Server {
   using EstablishedTls = std::unique_ptr<detail::EstablishedSecurity>;
   void adopt(asio::ip::tcp::socket socket, EstablishedTls tls);
   void adopt(asio::ip::tcp::socket socket, EstablishedTls tls, Request request);
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
   void adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls);
   void adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls, Request request);
+#endif
   void adopt(NativeSocket socket, EstablishedTls tls);
   void adopt(NativeSocket socket, EstablishedTls tls, Request request);
 

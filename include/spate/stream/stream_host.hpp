@@ -58,8 +58,10 @@ class StreamHost {
   ///              socket is still the caller's then
   /// Lifetime     the socket is the stream's from now on, also when it fails: `on_error` tells
   EventStream open(asio::ip::tcp::socket&& socket, Request request, HeaderFields fields = {});
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
   /// The same for a connection over a Unix socket.
   EventStream open(asio::local::stream_protocol::socket&& socket, Request request, HeaderFields fields = {});
+#endif
   /// The same for a connected socket of the system, of either kind, as another library knows it.
   EventStream open(asio::ip::tcp::socket::native_handle_type socket, Request request, HeaderFields fields = {});
 
@@ -67,8 +69,10 @@ class StreamHost {
   /// <spate/tls/tls_session.hpp>.
   using EstablishedTls = std::unique_ptr<detail::EstablishedSecurity>;
   EventStream open(asio::ip::tcp::socket&& socket, EstablishedTls tls, Request request, HeaderFields fields = {});
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
   EventStream open(asio::local::stream_protocol::socket&& socket, EstablishedTls tls, Request request,
                    HeaderFields fields = {});
+#endif
   EventStream open(asio::ip::tcp::socket::native_handle_type socket, EstablishedTls tls, Request request,
                    HeaderFields fields = {});
 

@@ -8,7 +8,7 @@ namespace spate::detail {
 
 SPATE_DECL void AsioRedisSocket::resolve(const std::string& host, std::uint16_t port,
                                          std::function<void(const std::error_code&, const Addresses&)> done) {
-  const SignalsBlocked blocked;  // for the thread in which Asio resolves names
+  [[maybe_unused]] const SignalsBlocked blocked;  // for the thread in which Asio resolves names
   resolver_.async_resolve(host, std::to_string(port), std::move(done));
 }
 

@@ -3,14 +3,27 @@
 // Asked for every event, so it costs no system call where the kernel offers a page that a child process finds empty.
 #pragma once
 
-#include <cstddef>
-
+#if !defined(_WIN32)
 #include <sys/mman.h>
 #include <unistd.h>
+#endif
+
+#include <cstddef>
 
 #include <spate/config.hpp>
 
 namespace spate::detail {
+
+#if defined(_WIN32)
+
+/// No process is forked there.
+class ProcessMark {
+ public:
+  bool forked() const noexcept { return false; }
+  void renew() noexcept {}
+};
+
+#else
 
 class ProcessMark {
  public:
@@ -33,6 +46,8 @@ class ProcessMark {
   pid_t pid_;
   volatile char* mark_ = nullptr;
 };
+
+#endif
 
 }  // namespace spate::detail
 

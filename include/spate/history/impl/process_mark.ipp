@@ -4,6 +4,8 @@
 #include <spate/config.hpp>
 #include <spate/history/detail/process_mark.hpp>
 
+#if !defined(_WIN32)
+
 namespace spate::detail {
 
 SPATE_DECL ProcessMark::ProcessMark() noexcept : pid_(::getpid()) {
@@ -25,3 +27,5 @@ SPATE_DECL void ProcessMark::renew() noexcept {
 }
 
 }  // namespace spate::detail
+
+#endif

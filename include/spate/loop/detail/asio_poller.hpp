@@ -43,9 +43,22 @@ class AsioPoller {
   static void limit_silence(SocketAcceptor&, std::chrono::milliseconds) noexcept {}  // not portable
 
   static OwnedSocket accept(SocketAcceptor& acceptor, SocketProtocol::endpoint& remote, std::error_code& error) {
+#if defined(_WIN32)
+    // Not by Asio, which would bind it to a completion port that not every Windows lets it leave.
+    auto size = static_cast<socklen_t>(remote.capacity());
+    const NativeSocket native = ::accept(acceptor.native_handle(), remote.data(), &size);
+    if (native == static_cast<NativeSocket>(-1)) {
+      error = last_socket_error();
+      return {};
+    }
+    remote.resize(static_cast<std::size_t>(size));
+    ::WSAEventSelect(native, nullptr, 0);  // inherited from the acceptor
+    return OwnedSocket::from(native, error);
+#else
     SocketProtocol::socket socket(acceptor.get_executor());
     acceptor.accept(socket, remote, error);
     return error ? OwnedSocket() : OwnedSocket::from(std::move(socket), error);
+#endif
   }
 
   SocketId attach(OwnedSocket owned, std::error_code& error) {

@@ -11,7 +11,6 @@
 #include <unistd.h>
 #endif
 
-#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -26,7 +25,7 @@ namespace spate::detail {
 
 class OwnedSocket {
  public:
-  using Native = asio::ip::tcp::socket::native_handle_type;
+  using Native = NativeSocket;
 
   OwnedSocket() = default;
   OwnedSocket(Native native, const SocketProtocol& protocol) : native_(native), protocol_(protocol) {}
@@ -43,7 +42,7 @@ class OwnedSocket {
     close_on_exec(socket.native_handle());
     std::error_code ignored;  // a peer that has reset the connection already: reading tells; or no TCP
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-    const Native native = socket.release(error);
+    const auto native = static_cast<Native>(socket.release(error));
     return error ? OwnedSocket() : OwnedSocket(native, protocol);
   }
 

@@ -38,7 +38,12 @@ SPATE_DECL OwnedSocket OwnedSocket::from(Native native, std::error_code& error) 
     return {};
   }
   close_on_exec(native);
+#if defined(_WIN32)
+  unsigned long yes = 1;
+  ::ioctlsocket(native, static_cast<long>(FIONBIO), &yes);
+#else
   ::fcntl(native, F_SETFL, ::fcntl(native, F_GETFL) | O_NONBLOCK);
+#endif
   const int at_once = 1;
   ::setsockopt(native, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&at_once), sizeof at_once);
   return owned;
@@ -54,7 +59,7 @@ SPATE_DECL void OwnedSocket::abort() noexcept {
 SPATE_DECL std::error_code OwnedSocket::option_of(Native native, int name, int& value) noexcept {
   auto size = static_cast<socklen_t>(sizeof value);
   if (::getsockopt(native, SOL_SOCKET, name, reinterpret_cast<char*>(&value), &size) == 0) return {};
-  return {errno, std::system_category()};
+  return last_socket_error();
 }
 
 }  // namespace spate::detail

@@ -4,6 +4,8 @@
 #include <spate/config.hpp>
 #include <spate/loop/detail/signals_blocked.hpp>
 
+#if !defined(_WIN32)
+
 namespace spate::detail {
 
 SPATE_DECL SignalsBlocked::SignalsBlocked() noexcept {
@@ -13,3 +15,5 @@ SPATE_DECL SignalsBlocked::SignalsBlocked() noexcept {
 }
 
 }  // namespace spate::detail
+
+#endif

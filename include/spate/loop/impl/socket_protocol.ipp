@@ -1,6 +1,9 @@
 // The functions of socket_protocol.hpp.
 #pragma once
 
+#include <cerrno>
+#include <cstring>
+
 #include <spate/config.hpp>
 #include <spate/loop/detail/socket_protocol.hpp>
 
@@ -21,17 +24,12 @@ SPATE_DECL std::optional<asio::ip::address> ip_address_of(const SocketProtocol::
   return ip ? std::optional(ip->address()) : std::nullopt;
 }
 
-SPATE_DECL SocketProtocol::endpoint endpoint_of(int native, int (*get)(int, sockaddr*, socklen_t*),
-                                                std::error_code& error) {
-  SocketProtocol::endpoint endpoint;
-  auto size = static_cast<socklen_t>(endpoint.capacity());
-  if (get(native, endpoint.data(), &size) != 0) {
-    error.assign(errno, std::system_category());
-    return {};
-  }
-  error.clear();
-  endpoint.resize(size);
-  return endpoint;
+SPATE_DECL std::error_code last_socket_error() noexcept {
+#if defined(_WIN32)
+  return {::WSAGetLastError(), std::system_category()};
+#else
+  return {errno, std::system_category()};
+#endif
 }
 
 }  // namespace spate::detail

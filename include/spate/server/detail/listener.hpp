@@ -14,6 +14,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/loop/detail/accept_wait.hpp>
 #include <spate/server/detail/begin_connection.hpp>
 #include <spate/server/detail/server_core.hpp>
 #include <spate/server/detail/unix_listener.hpp>
@@ -49,6 +50,7 @@ class Listener final : public RefCounted<Listener> {
   void deal_out(OwnedSocket accepted, const SocketProtocol::endpoint& remote);
 
   SocketAcceptor acceptor_;
+  AcceptWait acceptable_;
   SocketFile file_;
   asio::steady_timer timer_;
   const Ref<ServerCore> server_;

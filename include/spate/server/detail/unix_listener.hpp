@@ -1,11 +1,14 @@
-// Listening on a Unix socket: its file, from bind to the end.
+// Listening on a Unix socket: its file, from bind to the end. On Windows, where an address names none, nothing listens
+// so.
 #pragma once
 
+#if !defined(_WIN32)
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#endif
 
 #include <cerrno>
 #include <chrono>
@@ -20,6 +23,19 @@
 #include <spate/loop/detail/close_on_exec.hpp>
 
 namespace spate::detail {
+
+#if defined(_WIN32)
+
+struct SocketFile {
+  void remove() noexcept {}
+};
+
+template <typename Acceptor>
+SocketFile listen_at(Acceptor&, const std::string&) {
+  throw std::system_error(std::make_error_code(std::errc::address_family_not_supported));
+}
+
+#else
 
 /// The file of a socket that this server has bound. Removes it at its end, unless another has taken its place.
 class SocketFile {
@@ -75,6 +91,8 @@ SocketFile listen_at(Acceptor& acceptor, const std::string& path) {
   acceptor.listen();
   return file;
 }
+
+#endif
 
 }  // namespace spate::detail
 

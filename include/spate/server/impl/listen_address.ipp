@@ -1,7 +1,9 @@
 // The functions of listen_address.hpp.
 #pragma once
 
+#if !defined(_WIN32)
 #include <sys/un.h>
+#endif
 
 #include <cstddef>
 #include <stdexcept>
@@ -31,12 +33,16 @@ SPATE_DECL std::optional<std::string> unix_path_of(const std::string& text) {
   if (path.empty() || path.find('\0') != std::string::npos) {
     throw std::invalid_argument("spate::Server: not the path of a Unix socket: " + detail::quote(text));
   }
+#if defined(_WIN32)
+  throw std::invalid_argument("spate::Server: this system has no Unix sockets: " + detail::quote(text));
+#else
   constexpr std::size_t most = sizeof(sockaddr_un::sun_path) - 1;
   if (path.size() > most) {
     throw std::invalid_argument("spate::Server: the path of a Unix socket has at most " + std::to_string(most) +
                                 " bytes: " + detail::quote(text));
   }
   return path;
+#endif
 }
 
 SPATE_DECL bool is_loopback(const asio::ip::address& address) noexcept {

@@ -18,6 +18,7 @@ SPATE_DECL std::optional<ConnectionLimits::Entry> let_in(ServerCore& server, Own
 SPATE_DECL Listener::Listener(SocketAcceptor acceptor, SocketFile file, Ref<ServerCore> server,
                               std::vector<Ref<Shard>> shards)
     : acceptor_(std::move(acceptor)),
+      acceptable_(acceptor_),
       file_(std::move(file)),
       timer_(acceptor_.get_executor()),
       server_(std::move(server)),
@@ -31,6 +32,7 @@ SPATE_DECL Listener::Listener(SocketAcceptor acceptor, SocketFile file, Ref<Serv
 
 SPATE_DECL void Listener::stop() {
   std::error_code ignored;  // closing is all that can be done
+  acceptable_.cancel();
   acceptor_.close(ignored);
   file_.remove();
   timer_.cancel();
@@ -40,7 +42,7 @@ SPATE_DECL void Listener::wait() {
   const WaitHandler ready = [self = Ref<Listener>(this)](const std::error_code& error) {
     if (!error) self->accept();
   };
-  acceptor_.async_wait(asio::socket_base::wait_read, ready);
+  acceptable_.async_wait(acceptor_, ready);
 }
 
 SPATE_DECL void Listener::accept() {

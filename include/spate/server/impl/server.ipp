@@ -62,9 +62,11 @@ SPATE_DECL asio::any_io_executor Server::get_executor() const {
 SPATE_DECL void Server::adopt(asio::ip::tcp::acceptor acceptor) {
   impl_->adopt_acceptor(std::move(acceptor));
 }
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
 SPATE_DECL void Server::adopt(asio::local::stream_protocol::acceptor acceptor) {
   impl_->adopt_acceptor(std::move(acceptor));
 }
+#endif
 SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket) {
   impl_->adopt_object(std::move(socket), {});
 }
@@ -77,6 +79,7 @@ SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, EstablishedTls tls) 
 SPATE_DECL void Server::adopt(asio::ip::tcp::socket socket, EstablishedTls tls, Request request) {
   impl_->adopt_object(std::move(socket), {std::move(tls), std::move(request)});
 }
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
 SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket) {
   impl_->adopt_object(std::move(socket), {});
 }
@@ -89,6 +92,7 @@ SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, Estab
 SPATE_DECL void Server::adopt(asio::local::stream_protocol::socket socket, EstablishedTls tls, Request request) {
   impl_->adopt_object(std::move(socket), {std::move(tls), std::move(request)});
 }
+#endif
 SPATE_DECL void Server::adopt(NativeSocket socket) {
   impl_->adopt_native(socket, {});
 }

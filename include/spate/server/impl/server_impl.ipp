@@ -234,7 +234,9 @@ SPATE_DECL void ServerImpl::listen_by_tcp(SocketAcceptor& acceptor) {
   std::error_code unopened;
   open_close_on_exec(acceptor, wanted.protocol(), unopened);
   if (unopened) throw std::system_error(unopened);
+#if !defined(_WIN32)  // where it would let others take the port as well
   acceptor.set_option(asio::socket_base::reuse_address(true));
+#endif
   acceptor.bind(wanted);
   acceptor.listen();
   const auto bound = ip_endpoint_of(acceptor.local_endpoint());
@@ -255,10 +257,11 @@ SPATE_DECL std::string ServerImpl::listens_on() const {
 
 template <typename Acceptor>
 void ServerImpl::adopt_acceptor(Acceptor acceptor) {
-  const auto protocol = acceptor.local_endpoint().protocol();
+  const SocketProtocol protocol = acceptor.local_endpoint().protocol();
   const asio::any_io_executor executor = shards_.front()->executor();
   if (!executor) return;  // it has stopped
-  listen({listener_of(SocketAcceptor(executor, protocol, acceptor.release()), {})});
+  const SocketAcceptor::native_handle_type native = static_cast<NativeSocket>(acceptor.release());
+  listen({listener_of(SocketAcceptor(executor, protocol, native), {})});
 }
 
 SPATE_DECL Ref<Listener> ServerImpl::listener_of(SocketAcceptor acceptor, SocketFile file) {
@@ -321,7 +324,7 @@ SPATE_DECL const Ref<Shard>& ServerImpl::next_shard() {
 SPATE_DECL void ServerImpl::start_threads() {
   // What was posted as the loop stopped; nobody who posts again and again may keep it from ending.
   static constexpr int max_left = 100'000;
-  const SignalsBlocked blocked;
+  [[maybe_unused]] const SignalsBlocked blocked;
   for (const auto& loop : loops_) {
     if (loop->thread.joinable()) continue;
     loop->thread = std::thread([&context = loop->context, core = core_] {

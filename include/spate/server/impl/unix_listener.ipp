@@ -4,6 +4,8 @@
 #include <spate/config.hpp>
 #include <spate/server/detail/unix_listener.hpp>
 
+#if !defined(_WIN32)
+
 namespace spate::detail {
 
 SPATE_DECL SocketFile& SocketFile::operator=(SocketFile&& other) noexcept {
@@ -48,3 +50,5 @@ SPATE_DECL bool is_abandoned(const std::string& path) {
 }
 
 }  // namespace spate::detail
+
+#endif

@@ -69,6 +69,7 @@ SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket&& socket, Establis
   return open_on(std::move(request), std::move(fields), std::move(tls),
                  [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
 }
+#if defined(ASIO_HAS_LOCAL_SOCKETS)
 SPATE_DECL EventStream StreamHost::open(asio::local::stream_protocol::socket&& socket, Request request,
                                         HeaderFields fields) {
   return open(std::forward<decltype(socket)>(socket), nullptr, std::move(request), std::move(fields));
@@ -78,6 +79,7 @@ SPATE_DECL EventStream StreamHost::open(asio::local::stream_protocol::socket&& s
   return open_on(std::move(request), std::move(fields), std::move(tls),
                  [&](std::error_code& error) { return detail::OwnedSocket::from(std::move(socket), error); });
 }
+#endif
 SPATE_DECL EventStream StreamHost::open(asio::ip::tcp::socket::native_handle_type socket, Request request,
                                         HeaderFields fields) {
   return open(std::forward<decltype(socket)>(socket), nullptr, std::move(request), std::move(fields));

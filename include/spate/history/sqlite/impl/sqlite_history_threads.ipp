@@ -15,7 +15,7 @@
 namespace spate::detail {
 
 SPATE_DECL void SqliteHistory::start() {
-  const SignalsBlocked blocked;
+  [[maybe_unused]] const SignalsBlocked blocked;
   writer_thread_ = std::thread([this] { write(); });
   try {
     reader_thread_ = std::thread([this] { read(); });
