@@ -1255,6 +1255,8 @@ class BrokenSource final : public StreamSource {
   bool awaits_pull() const override { return false; }
   bool leave() override { return false; }
   void queue_unread() override {}
+  void settle(GzipBody&) override {}
+  void lose_place() noexcept override {}
   void stream_ended(EndReason) override {}
 };
 
