@@ -13,7 +13,12 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/spate-config-version.cma
   COMPATIBILITY SameMinorVersion
   ARCH_INDEPENDENT)
 
-install(DIRECTORY include/spate TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
+# The guides, and what they link to, at the same places relative to each other.
+install(DIRECTORY include/spate/guides DESTINATION "${CMAKE_INSTALL_DOCDIR}/include/spate")
+install(DIRECTORY examples DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES benchmarks/README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}/benchmarks")
+
+install(DIRECTORY include/spate TYPE INCLUDE FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp" PATTERN guides EXCLUDE)
 file(GLOB spate_modules CONFIGURE_DEPENDS cmake/spate_*.cmake)
 install(FILES
   "${PROJECT_BINARY_DIR}/spate-config.cmake"

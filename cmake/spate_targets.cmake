@@ -6,7 +6,10 @@
 #   spate::http2   spate::spate and nghttp2, for <spate/http2/http2.hpp>; exists only where nghttp2 does
 #   spate::tls     spate::spate and OpenSSL, for <spate/tls/tls_context.hpp>; exists only where OpenSSL 3 does
 #   spate::sqlite  spate::spate and SQLite, for <spate/history/sqlite_replay_store.hpp>; exists only where SQLite does
+#   spate::zlib    spate::spate and zlib, for <spate/zlib/gzip.hpp>; exists only where zlib does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
+#   spate::testing spate::spate, for <spate/testing/server.hpp>: with which a program tests its own handlers. Its matchers
+#                  for Catch2 need that, which the program links to by itself
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
 # same is compiled once, in a library that is built when something links to it:
@@ -16,6 +19,8 @@
 #   spate::compiled_http2   spate::http2
 #   spate::compiled_tls     spate::tls
 #   spate::compiled_sqlite  spate::sqlite
+#   spate::compiled_zlib    spate::zlib
+#   spate::compiled_testing spate::testing
 #
 # A program takes all of them in one form or in the other.
 #
@@ -31,6 +36,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/spate_openssl.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_libjwt.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_nghttp2.cmake")
 include("${CMAKE_CURRENT_LIST_DIR}/spate_sqlite.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/spate_zlib.cmake")
 
 add_library(spate INTERFACE)
 add_library(spate::spate ALIAS spate)
@@ -88,5 +94,8 @@ spate_part(tls HEADERS "spate/tls/" FUNCTIONS spate/tls/tls_src.hpp
   NEEDS openssl FROM "OpenSSL 3 (Debian: libssl-dev)" MODULE "openssl >= 3")
 spate_part(sqlite HEADERS "spate/history/sqlite" FUNCTIONS spate/history/sqlite_src.hpp
   NEEDS sqlite3 FROM "SQLite 3.37 or newer (Debian: libsqlite3-dev)" MODULE "sqlite3 >= 3.37")
+spate_part(zlib HEADERS "spate/zlib/" FUNCTIONS spate/zlib/zlib_src.hpp
+  NEEDS zlib_library FROM "zlib 1.2.11 or newer (Debian: zlib1g-dev)" MODULE "zlib >= 1.2.11")
 spate_part(jwt HEADERS "spate/jwt/"
   NEEDS libjwt FROM "libjwt 1.10 or newer, below 3 (Debian: libjwt-dev)" MODULE "libjwt >= 1.10, libjwt < 3")
+spate_part(testing HEADERS "spate/testing/" FUNCTIONS spate/testing/testing_src.hpp)

@@ -29,7 +29,6 @@
 #include "common/pages.hpp"
 #include "hub/access.hpp"
 #include "hub/checks.hpp"
-#include "hub/metrics.hpp"
 #include "hub/presence.hpp"
 #include "hub/settings.hpp"
 #include "pages/hub_index_html.hpp"
@@ -321,15 +320,13 @@ class Hub {
     });
     server_.get("/metrics", [this](const spate::Request&) {
       return spate::Response(200)
-          .content_type("text/plain; version=0.0.4")
-          .body(metrics(server_.stats(), emitter_, bus_.get()));
+          .content_type(spate::prometheus_content_type)
+          .body(spate::prometheus_text(server_.stats(), emitter_.stats()));
     });
-    server_.get("/healthz", [this](const spate::Request&) {
-      std::string reason = bus_ ? bus_->status().reason : "";
-      if (const std::string more = store_reason_(); !more.empty()) reason += (reason.empty() ? "" : "; ") + more;
-      return spate::Response::text(200, reason.empty() ? "ok" : "degraded: " + reason)
-          .header("Cache-Control", "no-store");
-    });
+    spate::HealthOptions checked;
+    if (bus_) checked.checks.emplace_back([this] { return bus_->status().reason; });
+    checked.checks.emplace_back([this] { return store_reason_(); });
+    server_.get("/healthz", spate::health(server_, std::move(checked)));
   }
 
   // The answer waits while delivery is behind: a publisher who waits for answers cannot outrun it. With a log, or a

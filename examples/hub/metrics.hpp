@@ -27,6 +27,7 @@ inline std::string metrics(const spate::ServerStats& stats, const spate::Emitter
   metric("spate_events_total", "counter", "Events sent.", emitter.event_count());
   metric("spate_deliveries_total", "counter", "Events queued for a stream, each stream counted.", stats.deliveries);
   metric("spate_bytes_sent_total", "counter", "Bytes of streams that the kernel took.", stats.bytes_sent);
+  metric("spate_compressed_bytes_total", "counter", "Those of compressed streams among them.", stats.compressed_bytes);
   metric("spate_dropped_events_total", "counter", "Events that an overflow policy dropped.", stats.dropped_events);
 
   // The reasons that an operator tells apart; what the program ends on purpose is one of them.

@@ -4,12 +4,16 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include <spate/program.hpp>
+#include <spate/server/inherited_sockets.hpp>
 #include <spate/wire/text.hpp>
 
 #include "hub/access.hpp"
 #include "hub/cluster.hpp"
+#include "hub/compression.hpp"
 #include "hub/encryption.hpp"
 #include "hub/history.hpp"
 
@@ -26,6 +30,7 @@ struct Settings {
   Access access;
   ClusterSettings cluster;
   Encryption encryption;
+  Compression compression;
 
   /// Ends the program when the command line cannot be understood.
   Settings(int argc, char** argv) {
@@ -52,24 +57,41 @@ struct Settings {
     program.option("--poll-grace-ms", "N", "how long who polls stays online between two polls", poll_grace);
     cluster.add_options(program);
     encryption.add_options(program);
+    compression.add_options(program);
     program.parse(argc, argv);
     encryption.apply(program, server);
+    compression.apply(server);
     history.check(program, cluster.keeps_log());
 
     if (server.request_timeout.count() == 0)
       program.refuse("option --request-timeout-ms: \"0\" would refuse everything");
-    const bool on_unix = spate::unix_path_of(server.address).has_value();
-    if (!access.limits_publishing() && on_unix && server.allow_hosts.empty()) {
-      // Then it trusts whoever reaches it. A proxy lets everybody do that, so its host has to be named, as on loopback.
-      server.allow_hosts = {"localhost"};
+    for (const std::string& address : addresses()) check_reach(address);
+  }
+
+ private:
+  /// Where it will listen: the sockets that it was passed come before --address.
+  std::vector<std::string> addresses() const {
+    std::vector<std::string> all;
+    try {
+      for (const spate::InheritedSocket& socket : spate::inherited_sockets()) all.push_back(socket.address);
+    } catch (const std::system_error& error) {
+      program.refuse(error.what(), spate::Program::cannot_serve);
     }
-    if (!access.limits_publishing() && !on_unix && !spate::is_loopback(spate::parse_listen_address(server.address))) {
-      program.refuse("listening on " + server.address + " without --publish-token would let anybody send",
+    if (all.empty()) all.push_back(program.options.address);
+    return all;
+  }
+
+  void check_reach(const std::string& address) {
+    if (access.limits_publishing()) return;
+    if (address.rfind("unix:", 0) == 0) {
+      // Then it trusts whoever reaches it. A proxy lets everybody do that, so its host has to be named, as on loopback.
+      if (program.options.allow_hosts.empty()) program.options.allow_hosts = {"localhost"};
+    } else if (!spate::is_loopback(spate::parse_listen_address(address))) {
+      program.refuse("listening on " + address + " without --publish-token would let anybody send",
                      spate::Program::cannot_serve);
     }
   }
 
- private:
   static spate::Overflow policy(const std::string& text) {
     if (text == "close") return spate::Overflow::close;
     if (text == "drop-oldest") return spate::Overflow::drop_oldest;

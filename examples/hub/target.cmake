@@ -13,6 +13,11 @@ if(TARGET spate::sqlite)
   target_link_libraries(${example} PRIVATE spate::compiled_sqlite)
   target_compile_definitions(${example} PRIVATE HUB_HAS_SQLITE)
 endif()
+# Without zlib nothing is compressed.
+if(TARGET spate::zlib)
+  target_link_libraries(${example} PRIVATE spate::compiled_zlib)
+  target_compile_definitions(${example} PRIVATE HUB_HAS_ZLIB)
+endif()
 # Without OpenSSL the hub is complete but for TLS, which it refuses.
 if(TARGET spate::tls)
   target_link_libraries(${example} PRIVATE spate::compiled_tls)

@@ -15,6 +15,7 @@
 
 namespace spate {
 
+/// What can go wrong. Each says who sees it, and what to do.
 enum class Errc {
   /// The stream is over. Seen by whoever awaits a send on it. Stop producing.
   stream_closed = 1,

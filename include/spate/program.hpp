@@ -33,7 +33,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
-#include <asio/signal_set.hpp>
 
 #include <spate/config.hpp>
 #include <spate/http/cors.hpp>
@@ -86,7 +85,9 @@ class Program {
   /// Ends the program with `status` and one line on standard error.
   [[noreturn]] void refuse(const std::string& why, int status = bad_usage) const;
 
-  /// Starts `server`, says where it listens, and runs `io` until a signal has drained it. Returns the exit status.
+  /// Starts `server`, or has it adopt the sockets that were passed to the process (`Server::adopt_inherited`), which
+  /// come before --address and --port; says where it listens, and runs `io` until a signal has drained it
+  /// (`Server::shutdown_on_signals`). Returns the exit status.
   ///
   /// The first line on standard output is "listening on http://ADDRESS:PORT", or "listening on unix:PATH": what
   /// `Server::listens_on` says.
@@ -101,6 +102,7 @@ class Program {
   static constexpr std::uint64_t max_milliseconds = 100ull * 366 * 24 * 3600 * 1000;
 
   void allow_header(const std::string& name);
+  int run(asio::io_context& io, Server& server);
 
   struct Option {
     std::string name;

@@ -14,7 +14,9 @@
 #include <spate/http/response.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/all_of.hpp>
+#include <spate/server/health.hpp>
 #include <spate/server/pending_response.hpp>
+#include <spate/server/prometheus.hpp>
 #include <spate/server/server.hpp>
 #include <spate/server/streamed_response.hpp>
 #include <spate/stream/event_stream.hpp>

@@ -7,7 +7,11 @@
 
 #include <spate/connection/impl/answer_buffer.ipp>
 #include <spate/connection/impl/channel.ipp>
+#include <spate/connection/impl/compressed_answer.ipp>
+#include <spate/connection/impl/deflate_tokens.ipp>
 #include <spate/connection/impl/framing.ipp>
+#include <spate/connection/impl/gzip_pieces.ipp>
+#include <spate/connection/impl/gzip_sum.ipp>
 #include <spate/connection/impl/half_closed.ipp>
 #include <spate/connection/impl/http1_head.ipp>
 #include <spate/detail/impl/prefetch.ipp>
@@ -55,6 +59,7 @@
 #include <spate/loop/impl/timer_heap.ipp>
 #include <spate/registry/impl/backlog.ipp>
 #include <spate/registry/impl/broadcast_log.ipp>
+#include <spate/registry/impl/broadcast_sequence.ipp>
 #include <spate/registry/impl/catch_up.ipp>
 #include <spate/registry/impl/census.ipp>
 #include <spate/registry/impl/delivery.ipp>
@@ -77,6 +82,7 @@
 #include <spate/registry/impl/topics.ipp>
 #include <spate/registry/impl/unsettled.ipp>
 #include <spate/registry/impl/user_index.ipp>
+#include <spate/server/impl/access_log.ipp>
 #include <spate/server/impl/all_of.ipp>
 #include <spate/server/impl/authorization.ipp>
 #include <spate/server/impl/begin_connection.ipp>
@@ -86,10 +92,13 @@
 #include <spate/server/impl/first_bytes.ipp>
 #include <spate/server/impl/handlers.ipp>
 #include <spate/server/impl/handshake.ipp>
+#include <spate/server/impl/health.ipp>
+#include <spate/server/impl/inherited_sockets.ipp>
 #include <spate/server/impl/listen_address.ipp>
 #include <spate/server/impl/listener.ipp>
 #include <spate/server/impl/pending_core.ipp>
 #include <spate/server/impl/pending_response.ipp>
+#include <spate/server/impl/prometheus.ipp>
 #include <spate/server/impl/respondent.ipp>
 #include <spate/server/impl/router.ipp>
 #include <spate/server/impl/server.ipp>
@@ -97,13 +106,16 @@
 #include <spate/server/impl/server_impl.ipp>
 #include <spate/server/impl/server_options.ipp>
 #include <spate/server/impl/session.ipp>
+#include <spate/server/impl/signal_wait.ipp>
 #include <spate/server/impl/streamed_core.ipp>
 #include <spate/server/impl/streamed_response.ipp>
 #include <spate/server/impl/unix_listener.ipp>
+#include <spate/stream/impl/access_entry.ipp>
 #include <spate/stream/impl/adopted_socket.ipp>
 #include <spate/stream/impl/event_stream.ipp>
 #include <spate/stream/impl/fallback_format.ipp>
 #include <spate/stream/impl/gap_event.ipp>
+#include <spate/stream/impl/gzip_body.ipp>
 #include <spate/stream/impl/handler_waiter.ipp>
 #include <spate/stream/impl/held_sends.ipp>
 #include <spate/stream/impl/iframe_rendition.ipp>

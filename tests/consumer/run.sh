@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds one of the consumer projects around examples/hello/hello.cpp, runs it and reads its stream.
+# Builds one of the consumer projects around examples/hello/hello.cpp, runs it and reads its stream; find_package also
+# builds and runs the test of examples/unit_testing.
 #
 #   run.sh find_package|add_subdirectory|fetch_content PROJECT BUILD [CMAKE_OPTION...]
 set -euo pipefail
@@ -14,6 +15,10 @@ rm -rf "$scratch"
 mkdir -p "$scratch"
 cp -r "$project/tests/consumer/$kind" "$project/tests/consumer/no_leaks.cmake" "$scratch/"
 cp "$project/examples/hello/hello.cpp" "$scratch/$kind/main.cpp"
+if [ "$kind" = find_package ]; then
+  cp -r "$project/examples/unit_testing" "$project/tests/support/catch_main.cpp" "$scratch/$kind/"
+  mv "$scratch/$kind/unit_testing/test/notes_test.cpp" "$scratch/$kind/"
+fi
 
 # What a clone would have, and not the build directories beside it.
 copy_of_project() {
@@ -72,3 +77,4 @@ fi
 for program in server server_compiled; do
   if [ -x "$scratch/build/$program" ]; then serve "$scratch/build/$program" "$scratch/$program"; fi
 done
+if [ "$kind" = find_package ]; then "$scratch/build/notes_test"; fi

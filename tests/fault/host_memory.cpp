@@ -38,7 +38,7 @@ class Adopted {
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
     client_ = sockets[0];
     const Request request(method, target);
-    const auto sink = make_ref<AdoptedSocket>(*shard_, request, HeaderFields(), settings_);
+    const auto sink = make_ref<AdoptedSocket>(*shard_, request, HeaderFields(), settings_, false);
     const Framing framing = method == "HEAD" ? Framing::none : framing_for(request);
     core_ = make_ref<StreamCore>(shard_, settings_, framing, Ref<AnswerSink>(sink),
                                  std::make_shared<const Request>(request), HeaderFields(), choose_transport(request));

@@ -239,7 +239,7 @@ TEST_CASE("a stream that was ending is told that its log has become another emit
   CHECK(anna.completed());
 }
 
-TEST_CASE("streams that were there before the log was known get positions in it", "[registry][bus]") {
+TEST_CASE("streams that were there before the log was known get positions in it", "[registry][bus][plain]") {
   Cluster cluster(with_log);
   spate::EmitterOptions options = cluster.options();
   const auto bus = std::static_pointer_cast<InProcessBus>(options.bus);

@@ -89,7 +89,8 @@ TEST_CASE("a comment wakes no poll", "[registry][live only][poll]") {
                     "\"last_event_id\":\"" + hub.id(1) + "\"}");
 }
 
-TEST_CASE("a comment takes no event's place in a full queue, and leaves no gap", "[registry][live only][overflow]") {
+TEST_CASE("a comment takes no event's place in a full queue, and leaves no gap",
+          "[registry][live only][overflow][plain]") {
   StreamOptions options;
   options.overflow = GENERATE(Overflow::drop_oldest, Overflow::drop_newest, Overflow::coalesce);
   options.max_queued_events = 3;

@@ -79,7 +79,7 @@ TEST_CASE("a stream begins with its position as the id of its greeting", "[regis
   CHECK(query.next_data(2) == Texts{"1", "3"});
 }
 
-TEST_CASE("without a greeting a frame with only the id tells the position", "[registry][position]") {
+TEST_CASE("without a greeting a frame with only the id tells the position", "[registry][position][plain]") {
   EmitterServer hub;
   hub.emitter.broadcast(Event("one"));
   EventClient fresh = hub.open("/anna"), resumed = hub.open("/anna", hub.id(0));

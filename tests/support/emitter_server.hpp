@@ -27,6 +27,7 @@
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
 #include <spate/stream/detail/stream_core.hpp>
+#include "support/compressed_runs.hpp"
 #include "support/event_client.hpp"
 #include "support/eventually.hpp"
 #include "support/sending.hpp"
@@ -141,6 +142,7 @@ class EmitterServer {
     ServerOptions options;
     options.threads = threads;
     options.stream = std::move(streams);
+    options.compression = compression_of_run();
     return options;
   }
 };

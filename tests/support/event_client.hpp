@@ -1,4 +1,4 @@
-// A client of an event stream.
+// A client of an event stream, compressed or not.
 //
 //   EventClient client(port, "/events");
 //   CHECK(client.next().data == "hello");
@@ -6,8 +6,10 @@
 //   CHECK(client.completed());
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,7 +17,11 @@
 
 #include <spate/wire/decoder.hpp>
 #include "support/client.hpp"
+#include "support/compressed_runs.hpp"
 #include "support/decoded.hpp"
+#if defined(SPATE_TESTS_HAVE_ZLIB)
+#include "support/inflating.hpp"
+#endif
 
 namespace spate::test {
 
@@ -32,9 +38,14 @@ class EventClient {
       throw Failure("no event stream: " + head_.status_line);
     }
     chunked_ = head_.field("Transfer-Encoding") == "chunked";
+#if defined(SPATE_TESTS_HAVE_ZLIB)
+    if (head_.field("Content-Encoding") == "gzip") inflating_ = std::make_unique<Inflating>();
+#endif
   }
 
   const Head& head() const noexcept { return head_; }
+  /// What has come of the body, in bytes.
+  std::size_t body_bytes() const noexcept { return body_bytes_; }
   Client& connection() noexcept { return client_; }
 
   /// The next event. Throws when the stream ends before it.
@@ -76,13 +87,16 @@ class EventClient {
   /// At the end: whether the server had ended the stream. One that was cut has no last chunk. (RFC 9112 7.1)
   bool completed() {
     while (read()) continue;
+#if defined(SPATE_TESTS_HAVE_ZLIB)
+    if (inflating_ && !inflating_->ended()) return false;
+#endif
     return last_chunk_ || (!chunked_ && client_.how_ended() == End::closed);
   }
   const EventDecoder& decoder() const noexcept { return decoder_; }
 
  private:
   static Client asking(Client client, std::string_view target, std::string_view fields, std::string_view version) {
-    client.get(target, fields, version);
+    client.get(target, std::string(fields) + (compressed_run() ? "Accept-Encoding: gzip\r\n" : ""), version);
     return client;
   }
 
@@ -103,6 +117,10 @@ class EventClient {
       if (client_.unread().empty() && !client_.read_more()) return false;
       piece = client_.read_exactly(client_.unread().size());
     }
+    body_bytes_ += piece.size();
+#if defined(SPATE_TESTS_HAVE_ZLIB)
+    if (inflating_) piece = inflating_->feed(piece);
+#endif
     decoder_.feed(
         piece, [&](const DecodedEvent& event) { events_.push_back(event); },
         [&](std::string_view comment) { comments_.emplace_back(comment); });
@@ -113,6 +131,10 @@ class EventClient {
   Head head_;
   bool chunked_ = false;
   bool last_chunk_ = false;
+  std::size_t body_bytes_ = 0;
+#if defined(SPATE_TESTS_HAVE_ZLIB)
+  std::unique_ptr<Inflating> inflating_;  // null unless it is compressed
+#endif
   EventDecoder decoder_;
   std::deque<DecodedEvent> events_;
   std::deque<std::string> comments_;

@@ -33,7 +33,7 @@ needs() {
 # What every build needs.
 build_needs=(
   g++=g++ make=make cmake=cmake ninja=ninja-build ccache=ccache
-  libasio-dev node-llhttp libhiredis-dev libjwt-dev libssl-dev libnghttp2-dev libsqlite3-dev nlohmann-json3-dev libboost-dev
+  libasio-dev node-llhttp libhiredis-dev libjwt-dev libssl-dev libnghttp2-dev libsqlite3-dev zlib1g-dev nlohmann-json3-dev libboost-dev
 )
 
 # configure BUILD OPTION... configures this project into the directory BUILD, with Ninja and ccache where they are.

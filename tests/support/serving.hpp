@@ -24,6 +24,7 @@
 #include <asio/post.hpp>
 
 #include <spate/server/server.hpp>
+#include "support/compressed_runs.hpp"
 
 namespace spate::test {
 
@@ -112,6 +113,7 @@ class Serving {
 
   explicit Serving(const std::function<void(Server&)>& routes, ServerOptions options = {}, int send_buffer = 0) {
     options.port = 0;
+    if (!options.compression) options.compression = compression_of_run();
     server_.emplace(loop.io, std::move(options));
     routes(*server_);
     asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor(), send_buffer);

@@ -52,7 +52,7 @@ TEST_CASE("a piece is found by the numbers of its events alone", "[history][repl
   const auto& piece = packer.pack(0, batch);
   CHECK(packer.find(0, numbers) == &piece);
   CHECK(piece.sequences == numbers);
-  CHECK(piece.first.block().get() == batch[0].event.block().get());
+  CHECK(piece.events.front().event.block().get() == batch[0].event.block().get());
 }
 
 TEST_CASE("in another history the same numbers are other events", "[history][replay]") {

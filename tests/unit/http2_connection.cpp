@@ -1255,6 +1255,8 @@ class BrokenSource final : public StreamSource {
   bool awaits_pull() const override { return false; }
   bool leave() override { return false; }
   void queue_unread() override {}
+  void settle(GzipBody&) override {}
+  void lose_place() noexcept override {}
   void stream_ended(EndReason) override {}
 };
 
@@ -1283,4 +1285,89 @@ TEST_CASE("what is thrown for one stream ends that one alone, and is told to who
   CHECK(one.notes == Texts{"error 0: " + make_error_code(Errc::handler_failed).message(), "complete 0"});
   CHECK_THAT(heard(one, 3), ContainsSubstring("data: y\n\n ..."));
   CHECK(lives(one));
+}
+
+// ---- the access log ----
+
+TEST_CASE("an access log is told of each request of a connection, and of how each stream ended",
+          "[http2][connection][access_log]") {
+  std::vector<AccessRecord> told;
+  ServerOptions options;
+  options.access_log = [&](const AccessRecord& record) { told.push_back(record); };
+  options.request_timeout = 10s;
+  HeldHttp2 one(options);
+  SECTION("an answer") {
+    one.say(H2::get(1, "/hello", {{"user-agent", "a test"}}));
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].protocol == "HTTP/2");
+    CHECK(told[0].method == "GET");
+    CHECK(told[0].target == "/hello");
+    CHECK(told[0].route == "/hello");
+    CHECK(told[0].user_agent == "a test");
+    CHECK(told[0].body_bytes == 5);
+    CHECK(told[0].complete);
+  }
+  SECTION("one whose client gives it room later") {
+    one.say(H2::get(1, "/large"));
+    one.let_pass(3s);
+    CHECK(told.empty());
+    one.say(H2::more_room(0, wide) + H2::more_room(1, wide));
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].body_bytes == 300'000);
+    CHECK(told[0].duration == 3s);
+  }
+  SECTION("one that its client takes back in the middle") {
+    one.say(H2::get(1, "/large"));
+    one.say(H2::reset(1));
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 200);
+    CHECK(told[0].body_bytes == one.client.at(1).body.size());
+    CHECK_FALSE(told[0].complete);
+  }
+  SECTION("one that nobody waited for") {
+    one.say(H2::get(1, "/later"));
+    one.say(H2::reset(1));
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 0);
+  }
+  SECTION("one in pieces") {
+    one.say(H2::get(1, "/pieces"));
+    one.pieces->begin(Response(200));
+    one.pieces->async_write("abc", [](std::error_code) {});
+    one.turn();
+    CHECK(told.empty());
+    one.pieces->finish();
+    one.turn();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].body_bytes == 3);
+    CHECK(told[0].complete);
+  }
+  SECTION("a body that takes too long") {
+    one.say(H2::head(1, H2::request("POST", "/echo"), false));
+    one.let_pass(10s);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 408);
+    CHECK(told[0].target == "/echo");
+  }
+  SECTION("a stream") {
+    one.say(H2::get(1, "/events"));
+    one.streams[0].send(Event("x"));
+    one.turn();
+    CHECK(told.empty());
+    one.streams[0].complete();
+    one.turn();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].stream_end == EndReason::completed);
+    CHECK(told[0].complete);
+    CHECK(told[0].events == 1);
+    CHECK(told[0].body_bytes == one.client.at(1).body.size());
+  }
+  SECTION("and nothing of what was never asked to its end") {
+    one.say(H2::head(1, H2::request("POST", "/echo"), false) + H2::reset(1));
+    one.turn();
+    CHECK(told.empty());
+  }
+  const std::size_t before = told.size();
+  one.let_pass(1h);  // the connection closes as idle
+  CHECK(told.size() == before);
 }

@@ -22,7 +22,7 @@ constexpr std::size_t block = 64 * 1024;
 struct Logged {
   void append(std::size_t size) {
     const EncodedEvent event(Event(std::string(size, static_cast<char>('a' + all_events % 26))));
-    log.append(event, event.chunk());
+    log.append(event.chunk(), event.block(), event.chunk().size(), event.has_data());
     all += event.chunk();
     ++all_events;
     ends.push_back(all.size());

@@ -297,3 +297,197 @@ TEST_CASE("a server that drains closes what is idle, and lets what is going on e
     CHECK(one.client().saw_end());
   }
 }
+
+// ---- the access log ----
+
+namespace {
+
+/// Options of a server that notes what its access log is told.
+ServerOptions logging(std::vector<AccessRecord>& told) {
+  ServerOptions options;
+  options.access_log = [&told](const AccessRecord& record) { told.push_back(record); };
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("an answer is told to the access log once, when its last byte is with the transport",
+          "[server][session][access_log]") {
+  std::vector<AccessRecord> told;
+  HeldSession one(logging(told));
+  one.client().limit_room(4000);
+  one.client().send("GET /large?a=b HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a test\r\n\r\n");
+  one.let_pass(2s);
+  one.client().take();  // which makes room for the second piece
+  one.let_pass(1500ms);
+  CHECK(told.empty());
+  one.client().take();  // and for the last
+  one.turn();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].protocol == "HTTP/1.1");
+  CHECK(told[0].method == "GET");
+  CHECK(told[0].target == "/large?a=b");
+  CHECK(told[0].route == "/large");
+  CHECK(told[0].user_agent == "a test");
+  CHECK(told[0].status == 200);
+  CHECK(told[0].body_bytes == 10'000);
+  CHECK(told[0].complete);
+  CHECK(told[0].duration == 3500ms);
+  CHECK_FALSE(told[0].stream_end);
+  one.let_pass(1h);  // the connection is closed as idle, of which nothing is told
+  CHECK(one.client().is_gone());
+  CHECK(told.size() == 1);
+}
+
+TEST_CASE("each request of a connection is told of by itself, however its bytes come",
+          "[server][session][access_log]") {
+  const std::size_t size = GENERATE(1u, 7u, 1000u);
+  std::vector<AccessRecord> told;
+  HeldSession one(logging(told));
+  const std::string all = std::string(get_hello) +
+                          "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc" +
+                          "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  for (std::size_t at = 0; at < all.size(); at += size) one.ask(std::string_view(all).substr(at, size));
+  REQUIRE(told.size() == 3);
+  CHECK(told[0].target == "/hello");
+  CHECK(told[0].body_bytes == 5);
+  CHECK(told[1].method == "POST");
+  CHECK(told[1].route == "/echo");
+  CHECK(told[1].body_bytes == 3);
+  CHECK(told[2].status == 404);
+  CHECK(told[2].route.empty());
+  for (const AccessRecord& record : told) CHECK(record.complete);
+}
+
+TEST_CASE("what never became a request is told with what came of it", "[server][session][access_log]") {
+  std::vector<AccessRecord> told;
+  ServerOptions options = logging(told);
+  options.request_timeout = 10s;
+  HeldSession one(options);
+  SECTION("one that took too long") {
+    one.ask("GET /hel");
+    one.let_pass(10s);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 408);
+    CHECK(told[0].target == "/hel");
+    CHECK(told[0].duration == 10s);
+  }
+  SECTION("one that is no HTTP") {
+    one.ask("\x16\x03\x01 hello\r\n\r\n");
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 400);
+    CHECK(told[0].protocol.empty());
+    CHECK(told[0].target.empty());
+  }
+  SECTION("one whose head is too large") {
+    std::string fields;
+    for (int i = 0; i < 200; ++i) fields += "X-Much: " + std::string(200, 'x') + "\r\n";
+    one.ask("GET /hello HTTP/1.1\r\nHost: localhost\r\n" + fields + "\r\n");
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 431);
+    CHECK(told[0].target == "/hello");
+  }
+  CHECK(told[0].complete);
+  CHECK(told[0].body_bytes > 0);
+}
+
+TEST_CASE("an answer that was given up is told with what went out of it", "[server][session][access_log]") {
+  std::vector<AccessRecord> told;
+  ServerOptions options = logging(told);
+  options.stream.write_timeout = 20s;
+  HeldSession one(options);
+  SECTION("as its client takes nothing more") {
+    one.client().limit_room(5000);
+    one.client().send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    one.let_pass(20s);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 200);
+    const std::string_view written = one.client().waiting();
+    CHECK(told[0].body_bytes == written.size() - (written.find("\r\n\r\n") + 4));
+  }
+  SECTION("before it was known") {
+    one.ask("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    one.let_pass(3s);
+    CHECK(told.empty());
+    one.client().reset();
+    one.turn();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].status == 0);
+    CHECK(told[0].route == "/later");
+    CHECK(told[0].duration == 3s);
+    // An answer that comes now is nobody's.
+    one.pending->respond(Response::text(200, "late"));
+    one.turn();
+    CHECK(told.size() == 1);
+  }
+  CHECK_FALSE(told[0].complete);
+}
+
+TEST_CASE("nothing is told of a connection on which nothing was asked", "[server][session][access_log]") {
+  std::vector<AccessRecord> told;
+  HeldSession one(logging(told));
+  SECTION("none of it") {
+    one.client().end();
+  }
+  SECTION("not to its end") {
+    one.ask("GET /hello HTTP/1.1\r\n");
+    one.client().reset();
+  }
+  one.turn();
+  CHECK(told.empty());
+}
+
+TEST_CASE("a stream is told of when it has ended", "[server][session][access_log]") {
+  std::vector<AccessRecord> told;
+  HeldSession one(logging(told));
+  const std::string head = one.ask("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  one.stream->send(Event("one"));
+  one.turn();
+  one.stream->comment("no event");
+  one.let_pass(60s);
+  CHECK(told.empty());
+  SECTION("by the program") {
+    one.client().limit_room(1);
+    one.client().take();
+    one.stream->complete(Event("last"));
+    one.let_pass(5s);
+    CHECK(told.empty());  // its last chunk waits for the client
+    one.client().limit_room(MemoryTransport::unlimited);
+    one.turn();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].stream_end == EndReason::completed);
+    CHECK(told[0].complete);
+    CHECK(told[0].duration == 65s);
+  }
+  SECTION("by its client") {
+    const std::string events = one.client().take();
+    one.client().reset();
+    one.turn();
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].stream_end == EndReason::client);
+    CHECK_FALSE(told[0].complete);
+    CHECK(told[0].duration == 60s);
+    // All that came behind the head.
+    CHECK(told[0].body_bytes == head.size() - (head.find("\r\n\r\n") + 4) + events.size());
+  }
+  CHECK(told[0].status == 200);
+  CHECK(told[0].route == "/events");
+  CHECK(told[0].events >= 1);
+}
+
+TEST_CASE("what an access log throws is told to the program, and costs nobody anything",
+          "[server][session][access_log]") {
+  ServerOptions options;
+  Texts reported;
+  options.access_log = [](const AccessRecord&) { throw std::runtime_error("the disk is full"); };
+  options.on_exception = [&](std::exception_ptr exception) {
+    try {
+      std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+      reported.push_back(error.what());
+    }
+  };
+  HeldSession one(options);
+  for (int i = 0; i < 3; ++i) CHECK_THAT(one.ask(get_hello), ContainsSubstring("hello"));
+  CHECK(reported == Texts{"the disk is full", "the disk is full", "the disk is full"});
+}

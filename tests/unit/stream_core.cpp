@@ -374,6 +374,8 @@ class Looking final : public StreamSource {
   bool awaits_pull() const override { return false; }
   bool leave() override { return true; }
   void queue_unread() override {}
+  void settle(GzipBody&) override {}
+  void lose_place() noexcept override {}
   void stream_ended(EndReason) override {}
 };
 

@@ -6,7 +6,6 @@
 #include <random>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -41,7 +40,7 @@ class Line {
   }
   QueueNode& push(Kind kind, const Event& event) {
     const EncodedEvent encoded(event);
-    return queue.push(pool, kind, encoded.bytes(), encoded, nullptr, 1);
+    return queue.push(pool, kind, Rendition::uncompressed(encoded.bytes()), encoded, 1);
   }
 
   /// Writes `most` bytes; returns them.
@@ -49,7 +48,7 @@ class Line {
     queue.resolve_gaps([](std::string_view id) {
       EncodedEvent gap(Event("before " + std::string(id)).name("gap"));
       const std::string_view data = gap.bytes();
-      return std::tuple(std::move(gap), data, Ref<Block>());
+      return std::pair(std::move(gap), Rendition::uncompressed(data));
     });
     asio::const_buffer buffers[8];
     std::string bytes;
@@ -60,7 +59,7 @@ class Line {
       for (std::size_t i = 0; i < count; ++i)
         piece.append(static_cast<const char*>(buffers[i].data()), buffers[i].size());
       piece.resize(std::min(piece.size(), most - bytes.size()));
-      queue.consume(pool, piece.size());
+      queue.consume(pool, piece.size(), [](const QueueNode&) {});
       bytes += piece;
     }
     written += bytes;
@@ -239,7 +238,7 @@ TEST_CASE("a gap is told once, however often it grows", "[stream][overflow]") {
     told += line.queue.resolve_gaps([](std::string_view) {
       EncodedEvent gap(Event("gap"));
       const std::string_view data = gap.bytes();
-      return std::tuple(std::move(gap), data, Ref<Block>());
+      return std::pair(std::move(gap), Rendition::uncompressed(data));
     });
   };
   for (int i = 0; i < 10; ++i) line.send(std::to_string(i));

@@ -96,6 +96,7 @@ class InProcessBus final : public Bus, public std::enable_shared_from_this<InPro
 
 class InProcessNetwork : public std::enable_shared_from_this<InProcessNetwork> {
  public:
+  /// Whether it keeps a log that gives ids, or only relays.
   enum class Kind : std::uint8_t { log, relay };
   using Clock = std::chrono::steady_clock;
 

@@ -21,6 +21,7 @@ namespace spate {
 
 class Audience {
  public:
+  /// Which of them it is.
   enum class Kind : std::uint8_t { user, users, group, everybody, topic, topics };
 
   static Audience user(std::string_view id) noexcept { return {Kind::user, id, {}}; }

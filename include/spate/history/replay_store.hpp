@@ -36,9 +36,13 @@ namespace detail {
 class History;
 }
 
+/// An event as a store hands it out.
 struct StoredEvent {
-  std::uint64_t sequence;
+  std::uint64_t sequence = 0;
   EncodedEvent event;
+  /// Whether it was sent to everybody. Such events are compressed together where several follow one another; others,
+  /// and those of a store that does not say so, each by itself.
+  bool for_everybody = false;
 };
 
 class ReplayStore {

@@ -32,6 +32,7 @@ struct Origin;
 /// Whether pages of a listed origin may send cookies and see the answer.
 enum class Credentials { deny, allow };
 
+/// Which pages of other origins may use a server, or one route, and how.
 struct CorsOptions {
   /// Which request fields pages may set.
   enum class RequestFields {
@@ -58,7 +59,9 @@ struct CorsOptions {
   CrossSite cross_site = CrossSite::navigate;
 };
 
+/// What a policy decided about one request, and what its answer has to carry.
 struct CorsDecision {
+  /// Who asks, as the `Origin` tells.
   enum Verdict {
     no_origin,    // not from a page, or nothing that CORS is about
     same_origin,  // from a page of this server

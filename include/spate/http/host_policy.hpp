@@ -21,6 +21,7 @@
 
 namespace spate {
 
+/// Which hosts pass.
 enum class HostCheck {
   none,      // every host passes
   loopback,  // `localhost`, 127.0.0.0/8 and [::1] pass, however they are spelt, on any port, and what is listed

@@ -27,6 +27,7 @@
 
 namespace spate {
 
+/// Whether a path matches a pattern.
 enum class PathMatch {
   no,
   yes,

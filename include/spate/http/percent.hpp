@@ -14,7 +14,7 @@
 
 namespace spate {
 
-/// `text` with everything escaped but letters, digits, `-`, `.`, `_` and `~`: good for one segment of a path, and for a
+/// `text` with everything escaped but letters, digits, and what is in `-._~`: good for one segment of a path, and for a
 /// name or a value of a query.
 SPATE_DECL std::string percent_encode(std::string_view text);
 

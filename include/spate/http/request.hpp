@@ -189,6 +189,7 @@ class Request {
 /// The header fields of a request: a range of pairs of views. Lives no longer than the request.
 class Request::Fields {
  public:
+  /// Goes over the fields in the order of the request.
   class iterator {
    public:
     using iterator_category = std::input_iterator_tag;

@@ -31,6 +31,7 @@ namespace spate {
 
 class RequestParser {
  public:
+  /// How far it has come.
   enum class Progress {
     need_more,      // every byte was consumed and the request goes on
     head_complete,  // said once in a request: call again with the rest, even when there is none
@@ -42,6 +43,7 @@ class RequestParser {
   /// methods are told apart by it.
   static bool knows_method(std::string_view method) noexcept;
 
+  /// How far it has come with what it was given, and how many bytes of that it took.
   struct Step {
     Progress progress;
     std::size_t consumed;

@@ -67,6 +67,14 @@ class Response {
     return std::move(this->shared_body(std::move(body)));
   }
 
+  /// Where the server compresses, these parts of the body refer to nothing outside of them: they end at `ends`, bytes
+  /// from its beginning, in order. For texts of different audiences in one answer, of which a part that somebody chose
+  /// would betray the others by the size of all (BREACH). Such an answer is compressed however short it is.
+  Response& compress_apart(std::vector<std::size_t> ends) &;
+  Response&& compress_apart(std::vector<std::size_t> ends) && {
+    return std::move(this->compress_apart(std::move(ends)));
+  }
+
   /// Closes the connection after this answer. (RFC 9110 6.6.1)
   Response& close_connection() &;
   Response&& close_connection() && { return std::move(this->close_connection()); }
@@ -78,6 +86,10 @@ class Response {
   std::string_view content_type() const noexcept { return header("Content-Type"); }
   std::string_view body() const noexcept { return shared_body_ ? std::string_view(*shared_body_) : body_; }
   bool closes() const noexcept { return closes_; }
+  /// Null unless the body is shared.
+  const std::shared_ptr<const std::string>& shared_body() const noexcept { return shared_body_; }
+  /// Of `compress_apart`; empty: the body is one.
+  const std::vector<std::size_t>& parts() const noexcept { return parts_; }
 
  private:
   static void check(std::string_view name, std::string_view value);
@@ -89,6 +101,7 @@ class Response {
   std::vector<Field> headers_;
   std::string body_;
   std::shared_ptr<const std::string> shared_body_;
+  std::vector<std::size_t> parts_;
 };
 
 /// What the head of a response depends on besides the response.

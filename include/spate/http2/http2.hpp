@@ -26,6 +26,7 @@
 
 namespace spate {
 
+/// What one connection may have.
 struct Http2Options {
   /// Requests and streams that one connection may have open at once; one more is refused, and may be asked again
   /// (REFUSED_STREAM). At least one. (RFC 9113 5.1.2)

@@ -94,6 +94,12 @@ SPATE_DECL void Program::refuse(const std::string& why, int status) const {
 SPATE_DECL int Program::serve(asio::io_context& io, Server& server) {
   detail::require_not_negative("spate::Program::drain", drain);
   try {
+    if (server.adopt_inherited() > 0) return run(io, server);
+  } catch (const std::system_error& error) {
+    std::cerr << name_ << ": " << error.what() << std::endl;
+    return cannot_serve;
+  }
+  try {
     server.start();
   } catch (const std::system_error& error) {
     const std::string port = unix_path_of(options.address) ? "" : " port " + std::to_string(options.port);
@@ -101,18 +107,21 @@ SPATE_DECL int Program::serve(asio::io_context& io, Server& server) {
               << std::endl;
     return cannot_serve;
   }
+  return run(io, server);
+}
+
+SPATE_DECL int Program::run(asio::io_context& io, Server& server) {
   // Before the line below: whoever reads it may send a signal at once.
-  asio::signal_set signals(io, SIGINT, SIGTERM);
+  SignalOptions signals;
+  signals.deadline = drain;
+  signals.done = [&](std::size_t cut) {
+    if (cut > 0) std::cerr << name_ << ": cut " << cut << " that did not end in time" << std::endl;
+    asio::post(io, [&] { io.stop(); });
+  };
+  signals.again = [] { std::_Exit(EXIT_FAILURE); };  // asked twice: whoever asked does not want to wait
+  signals.executor = io.get_executor();
+  server.shutdown_on_signals(std::move(signals));
   std::cout << "listening on " << server.listens_on() << std::endl;
-  signals.async_wait([&](const std::error_code&, int) {
-    signals.async_wait([](const std::error_code& error, int) {
-      if (!error) std::_Exit(EXIT_FAILURE);  // asked twice: whoever asked does not want to wait
-    });
-    server.shutdown(drain, [&](std::size_t cut) {
-      if (cut > 0) std::cerr << name_ << ": cut " << cut << " that did not end in time" << std::endl;
-      asio::post(io, [&] { io.stop(); });
-    });
-  });
   io.run();
   server.stop();
   return EXIT_SUCCESS;

@@ -38,6 +38,7 @@ using UserStreams = std::pair<std::string, std::size_t>;
 
 /// What all nodes are to do with the streams of one user.
 struct UserCommand {
+  /// Which of them: the streams end, or join topics, or leave them.
   enum class Kind : std::uint8_t { remove, join, leave };
 
   Kind kind = Kind::remove;

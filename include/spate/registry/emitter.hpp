@@ -39,6 +39,7 @@
 #include <spate/registry/bus.hpp>
 #include <spate/registry/detail/sent_event.hpp>
 #include <spate/registry/emitter_options.hpp>
+#include <spate/registry/emitter_stats.hpp>
 #include <spate/registry/send_report.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 #include <spate/stream/event_stream.hpp>
@@ -254,6 +255,8 @@ class Emitter {
   std::string position() const;
   /// Events sent so far.
   std::uint64_t event_count() const;
+  /// All of that at one moment, and how the bus is: for metrics. Costs the same whatever there is.
+  EmitterStats stats() const;
 
  private:
   friend struct detail::access;

@@ -98,6 +98,7 @@ struct EmitterOptions {
   asio::any_io_executor executor;
 };
 
+/// What one subscription asks for.
 struct SubscribeOptions {
   /// The most names that `events` takes, and the most bytes that they take together: what clients ask for is kept as
   /// long as their streams.

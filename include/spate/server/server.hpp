@@ -40,9 +40,11 @@
 #include <spate/config.hpp>
 #include <spate/http/request.hpp>
 #include <spate/server/detail/handlers.hpp>
+#include <spate/server/inherited_sockets.hpp>
 #include <spate/server/listen_address.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
+#include <spate/server/signal_options.hpp>
 #include <spate/wire/detail/quote.hpp>
 #include <spate/wire/detail/require.hpp>
 
@@ -139,11 +141,29 @@ class Server {
   /// started, or was stopped, before.
   void start();
 
+  /// In place of `start`: accepts from the sockets that were passed to this process, by systemd for instance. Returns
+  /// how many there are; with none nothing has happened, and `start` may follow.
+  ///
+  ///   if (server.adopt_inherited() == 0) server.start();
+  ///
+  /// All of them are looked at before the first is adopted. From then on they are the server's, which closes them when
+  /// it shuts down; whoever passed them keeps theirs, and so do clients that connect meanwhile. The file of a Unix
+  /// socket stays. The variables of the environment that tell of them are unset, and the descriptors made
+  /// close-on-exec, so that programs which this one starts do not take them for theirs; hence it is called once in a
+  /// process, for one server. `port` and its neighbours tell about the first that is one of TCP, or else about the
+  /// first.
+  ///
+  /// Throws       std::system_error as `inherited_sockets` does; then none is adopted, and all is as it was.
+  ///              std::invalid_argument when it has started, or was stopped, before
+  /// Threads      while no other asks for the environment: at the beginning of main
+  std::size_t adopt_inherited();
+
   /// Where it listens; after `start`. A Unix socket has neither.
   std::uint16_t port() const;
   asio::ip::tcp::endpoint local_endpoint() const;
   /// The same for people: "http://127.0.0.1:8080" or "unix:/run/spate.sock"; where it encrypts,
-  /// "https://127.0.0.1:8080" or "unix:/run/spate.sock with TLS".
+  /// "https://127.0.0.1:8080" or "unix:/run/spate.sock with TLS". One that was passed to it may be in the abstract
+  /// namespace: "unix:@name".
   std::string listens_on() const;
 
   /// One of its loops; empty once it has stopped.
@@ -194,12 +214,38 @@ class Server {
   ///              second call is ignored, and so is one after `stop`
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
 
+  /// Shuts down when the process is told to end: on the first SIGTERM or SIGINT as `shutdown` does, with the deadline
+  /// and `done` of `options`; another signal cuts what is left at once.
+  ///
+  ///   server.shutdown_on_signals({.deadline = 10s});
+  ///   io.run();                       // returns when the server has drained, if there is nothing else to do
+  ///
+  /// From now on these signals do not end the process by themselves, until the server has drained or stopped, whoever
+  /// told it to: then they do again what they do by default. Nothing of the wait keeps an io_context running after
+  /// that. A signal that finds the server shutting down already, because the program has called `shutdown`, changes
+  /// nothing; the next one cuts. Several servers of a process may wait for the same signals. After `stop`, or when it
+  /// has drained, this does nothing.
+  ///
+  /// Callbacks    `done` as that of `shutdown`, and only if a signal came first; `again` on `SignalOptions::executor`.
+  ///              Neither runs in a signal handler of the system, so that each may do what it likes
+  /// Throws       std::invalid_argument the second time, or when the deadline is negative; std::system_error when a
+  ///              signal cannot be waited for
+  /// Threads      one at least must not block these signals: those of the server's own do
+  void shutdown_on_signals(SignalOptions options = {});
+
   /// Cuts everything at once; on threads of its own also ends these, when the callbacks that are due have run.
   /// Idempotent. Not from one of those threads.
   void stop();
 
+  /// Whether it has been told to end, by `shutdown` or `stop`: it answers what it has, and accepts nobody any more.
+  bool is_draining() const;
+
   /// What it has done so far. Counters of several loops are read one after the other.
   ServerStats stats() const;
+
+ protected:
+  /// One that is there already: for <spate/testing/server.hpp>.
+  explicit Server(std::unique_ptr<detail::ServerImpl> impl) noexcept;
 
  private:
   template <typename Handler>

@@ -22,12 +22,14 @@
 #include <spate/http/limits.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/access_record.hpp>
 #include <spate/stream/detail/language.hpp>
 #include <spate/stream/stream_options.hpp>
 
 namespace spate {
 
 namespace detail {
+class Compression;
 class ConnectionProtocol;
 class TransportSecurity;
 }  // namespace detail
@@ -71,6 +73,10 @@ struct ServerOptions {
   /// Speaks HTTP/2 as well, with who asks for it: an `Http2`, of <spate/http2/http2.hpp>. Null: HTTP/1 alone.
   std::shared_ptr<detail::ConnectionProtocol> http2;
 
+  /// Compresses streams and answers for the clients that ask for it: a `Gzip`, of <spate/zlib/gzip.hpp>. Several
+  /// servers may share one. Null: nothing is compressed.
+  std::shared_ptr<const detail::Compression> compression;
+
   /// Connections in all, and from one address; one more is answered with 503 and closed. A connection counts until its
   /// socket is closed, so also while the last bytes of an answer may be on their way. Of IPv6 the first 64 bits are
   /// what counts as one address; whoever comes by a Unix socket has none. At most 64 that are refused are open besides,
@@ -92,6 +98,17 @@ struct ServerOptions {
   /// callback throws it is told on threads of the server's own; on the program's loop that comes out of `run`, which
   /// may be called again.
   std::function<void(std::exception_ptr)> on_exception;
+
+  /// Told of each answer, once, when its last byte has been handed to the transport, or when its connection was given
+  /// up before that; of a stream when it has ended. Requests that got no answer are told with status 0, and those that
+  /// were refused before there was a route with what is known of them. Connections on which nothing was asked are not
+  /// told. Without it nothing is noted, and nothing costs anything. `to_json_line` of <spate/server/access_log.hpp>
+  /// makes a line of it.
+  ///
+  /// Runs on the loop of the connection, later in the turn in which the answer ended, and for several loops at once: it
+  /// must not block. `on_exception` is told of what it throws. When the server is stopped it is told of what was cut
+  /// before `stop` returns, and of nothing afterwards.
+  AccessLog access_log;
 };
 
 namespace detail {
@@ -126,6 +143,7 @@ void spawn_until(const asio::any_io_executor& executor, std::function<Awaitable<
 /// Cancellation a coroutine whose client has left is cancelled (terminal), and its verdict is not looked at. Who has
 ///              only ended their own side may still wait for an answer; a stream ends as it begins
 using AuthorizeFunction = std::function<std::optional<Response>(Request&)>;
+/// The same as a coroutine, which may ask others first.
 class AuthorizeCoroutine : public std::function<detail::Awaitable<std::optional<Response>>(Request&)> {
  public:
   AuthorizeCoroutine() = default;
@@ -207,7 +225,7 @@ enum class AuthorizeOn {
 
 /// What can be said of one route.
 struct RouteOptions {
-  /// Whether a request is judged before its route has it.
+  /// Whether something is done for this route that is done for every other.
   enum class Check { on, off };
 
   /// Asked before the handler. Without one every request passes; `all_of` makes one of several.
@@ -233,6 +251,10 @@ struct RouteOptions {
   std::optional<std::vector<std::string>> allow_hosts;
   /// Off: served under every name.
   Check host_check = Check::on;
+
+  /// Off: nothing of this route is compressed, where secrets stand beside text that others choose, in one event or
+  /// answer: by their size together the text betrays the secret (BREACH).
+  Check compress = Check::on;
 
   /// What pages of other sites may have without an `Origin`: a page may be linked to (`CrossSite::navigate`), a script
   /// for all be loaded (`CrossSite::allow`). Without it the server's rule holds, `CorsOptions::cross_site`.

@@ -25,6 +25,7 @@ struct ServerStats {
   std::uint64_t streams_opened = 0;                             // heads that went out
   std::uint64_t deliveries = 0;                                 // events queued for a stream, each stream counted
   std::uint64_t bytes_sent = 0;                                 // bytes of streams that the kernel took
+  std::uint64_t compressed_bytes = 0;                           // those among them that were compressed
   std::uint64_t dropped_events = 0;                             // by an overflow policy
   std::uint64_t replayed_events = 0;                            // drawn from a replay store
   std::uint64_t gaps = 0;                                       // told to clients

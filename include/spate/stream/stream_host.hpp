@@ -29,6 +29,7 @@
 namespace spate {
 
 namespace detail {
+class Compression;
 class EstablishedSecurity;
 class Shard;
 struct StreamSettings;
@@ -36,7 +37,10 @@ struct StreamSettings;
 
 class StreamHost {
  public:
-  explicit StreamHost(asio::any_io_executor executor, StreamOptions options = {});
+  /// `compression`, a `Gzip` of <spate/zlib/gzip.hpp>, compresses the streams of those who ask for it. Null: nothing is
+  /// compressed.
+  explicit StreamHost(asio::any_io_executor executor, StreamOptions options = {},
+                      std::shared_ptr<const detail::Compression> compression = nullptr);
 
   StreamHost(const StreamHost&) = delete;
   StreamHost& operator=(const StreamHost&) = delete;

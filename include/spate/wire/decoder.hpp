@@ -36,6 +36,7 @@ struct DecodedEvent {
   std::optional<std::chrono::milliseconds> retry;
 };
 
+/// How much a decoder takes.
 struct DecoderOptions {
   /// Bytes that an unfinished event may take: its data so far and the line being read. Beyond it the stream is
   /// refused, so that a peer which never ends an event can't take all memory.

@@ -102,10 +102,10 @@ class EncodedEvent {
   detail::Ref<detail::Block> block_;
 };
 
-// Encodes in two steps, so that an id can be given out under a lock while the work on the data happens before it.
-//
-//   EventEncoder encoder(event);                 // outside the lock: everything but the id
-//   EncodedEvent encoded = encoder.finish(id);   // under it: some ten bytes
+/// Encodes in two steps, so that an id can be given out under a lock while the work on the data happens before it.
+///
+///   EventEncoder encoder(event);                 // outside the lock: everything but the id
+///   EncodedEvent encoded = encoder.finish(id);   // under it: some ten bytes
 class EventEncoder {
  public:
   /// The longest id that `finish` takes.

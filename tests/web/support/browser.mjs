@@ -13,7 +13,7 @@ export async function launch_browser(options = {}) {
   return chromium.launch({
     executablePath,
     chromiumSandbox: false,
-    args: [...quiet, "--disable-component-update", "--disable-sync"],
     ...options,
+    args: [...quiet, "--disable-component-update", "--disable-sync", ...(options.args ?? [])],
   });
 }

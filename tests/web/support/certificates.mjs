@@ -18,7 +18,7 @@ basicConstraints = critical, CA:true
 subjectKeyIdentifier = hash
 [server]
 basicConstraints = CA:false
-subjectAltName = DNS:localhost, DNS:hub.example.test, IP:127.0.0.1, IP:::1
+subjectAltName = DNS:localhost, DNS:hub.example.test, DNS:events.example.com, IP:127.0.0.1, IP:::1
 `;
 
 /// One that nobody knows but who is told. It signs nothing but the certificate of an intermediate, which signs the rest.

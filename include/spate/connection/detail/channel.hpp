@@ -3,6 +3,7 @@
 // Both belong to one shard. A channel is moved to whoever writes the body, and the connection ends with its peer.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include <spate/config.hpp>
@@ -15,9 +16,12 @@
 
 namespace spate::detail {
 
+class AccessEntry;  // what the layer above tells an access log
+
 struct Channel {
-  Peer peer;         // to whom it is written; nobody when they have gone
-  std::string head;  // what is to be written before the body
+  Peer peer;                                      // to whom it is written; nobody when they have gone
+  std::string head;                               // what is to be written before the body
+  std::shared_ptr<AccessEntry> access = nullptr;  // of the answer; null without a log
 };
 
 /// Takes the answer to one request: as a response, or as the head of a stream, for whose body it gives its channel

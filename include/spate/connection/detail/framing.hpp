@@ -1,6 +1,7 @@
 // Framing: how the body of an answer lies on its connection. (RFC 9112 6, 7)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -23,6 +24,13 @@ inline Framing framing_for(const Request& request) noexcept {
 
 /// `bytes` as one HTTP/1.1 chunk. (RFC 9112 7.1)
 SPATE_DECL std::string chunk_of(std::string_view bytes);
+
+/// The line before a chunk of `size` bytes, into `out`, which has room for 18; returns how long it is. Two bytes, CR
+/// and LF, follow the chunk.
+SPATE_DECL std::size_t write_chunk_head(char* out, std::size_t size) noexcept;
+
+/// Appends `bytes` to `out` as they lie in that framing.
+SPATE_DECL void append_framed(std::string& out, std::string_view bytes, Framing framing);
 
 inline constexpr std::string_view last_chunk = "0\r\n\r\n";
 

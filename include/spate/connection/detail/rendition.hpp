@@ -4,11 +4,14 @@
 // stream, which is the rule, and a plain one cost nothing. Any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <spate/config.hpp>
 #include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/gzip_sum.hpp>
 #include <spate/wire/detail/ref.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -20,6 +23,8 @@ class Rendition {
   struct Piece {
     std::string_view bytes;
     Ref<Block> block;
+    std::uint32_t weight = 0;  // as what they count against the limits of a queue: bytes, uncompressed
+    GzipSum sum;               // of their text, if they are compressed
   };
 
   constexpr Rendition() = default;
@@ -34,6 +39,10 @@ class Rendition {
   /// What follows the last one. It lives for ever.
   virtual std::string_view end() const noexcept { return {}; }
 
+  static Piece uncompressed(std::string_view bytes, Ref<Block> block = nullptr) {
+    return {bytes, std::move(block), static_cast<std::uint32_t>(bytes.size()), {}};
+  }
+
  protected:
   ~Rendition() = default;
 };
@@ -41,13 +50,13 @@ class Rendition {
 /// An event stream as such.
 class PlainRendition final : public Rendition {
  public:
-  Piece of(const EncodedEvent& event) const override { return {event.bytes(), nullptr}; }
+  Piece of(const EncodedEvent& event) const override { return uncompressed(event.bytes()); }
 };
 
 /// An event stream in which each event is a chunk.
 class ChunkedRendition final : public Rendition {
  public:
-  Piece of(const EncodedEvent& event) const override { return {event.chunk(), nullptr}; }
+  Piece of(const EncodedEvent& event) const override { return uncompressed(event.chunk()); }
   std::string_view end() const noexcept override { return last_chunk; }
 };
 

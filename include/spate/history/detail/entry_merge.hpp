@@ -29,6 +29,8 @@ class EntryMerge {
   /// The next; null after the last.
   const KeptEntry* entry() const noexcept { return runs_.empty() ? nullptr : runs_.front().entry; }
   void next() noexcept;
+  /// Whose it is; there must be one.
+  const Entries* entries() const noexcept { return runs_.front().entries; }
 
  private:
   struct Run {

@@ -22,16 +22,19 @@ class ReplayPacker {
   struct Piece {
     std::uint32_t generation = 0;
     std::vector<std::uint64_t> sequences;
-    EncodedEvent first;  // of its events
+    std::vector<StoredEvent> events;
     PackedChunks chunks;
+    // The same compressed, in chunks and without, and the sum and the length of the text: for whoever makes them.
+    PackedChunks compressed[2];
+    std::uint32_t crc = 0, size = 0;
   };
 
   /// The piece that holds the events of these numbers, if there is one still. A number means another event in every
   /// generation of the history. Valid until the next call of `pack`.
-  const Piece* find(std::uint32_t generation, std::span<const std::uint64_t> sequences) const noexcept;
+  Piece* find(std::uint32_t generation, std::span<const std::uint64_t> sequences) noexcept;
 
   /// The piece that holds the events of `batch`, one at least. Valid until the next call.
-  const Piece& pack(std::uint32_t generation, std::span<const StoredEvent> batch);
+  Piece& pack(std::uint32_t generation, std::span<const StoredEvent> batch);
 
  private:
   // A history of a quarter of a mebibyte, at what is drawn at a time.

@@ -52,14 +52,18 @@ SPATE_DECL void MemoryHistory::append(std::uint64_t sequence, const Audience& au
 SPATE_DECL std::uint64_t MemoryHistory::fetch(const Subscriber& subscriber, std::uint64_t after, std::size_t max_bytes,
                                               std::vector<StoredEvent>& events) {
   const std::uint64_t discarded = begin_merge(EntryMerge::Order::oldest_first, subscriber, after, UINT64_MAX);
-  visit_merged(max_bytes, [&](const KeptEntry& entry) { events.push_back({entry.sequence(), entry.event()}); });
+  visit_merged(max_bytes, [&](const KeptEntry& entry) {
+    events.push_back({entry.sequence(), entry.event(), merge_.entries() == &index_.everybody().entries});
+  });
   return discarded;
 }
 
 SPATE_DECL void MemoryHistory::fetch_newest(const Subscriber& subscriber, std::uint64_t before, std::size_t max_bytes,
                                             std::vector<StoredEvent>& events) {
   begin_merge(EntryMerge::Order::newest_first, subscriber, 0, before);
-  visit_merged(max_bytes, [&](const KeptEntry& entry) { events.push_back({entry.sequence(), entry.event()}); });
+  visit_merged(max_bytes, [&](const KeptEntry& entry) {
+    events.push_back({entry.sequence(), entry.event(), merge_.entries() == &index_.everybody().entries});
+  });
 }
 
 SPATE_DECL std::uint64_t MemoryHistory::fetch_sequences(const Subscriber& subscriber, std::uint64_t after,

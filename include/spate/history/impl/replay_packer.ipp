@@ -6,10 +6,10 @@
 
 namespace spate::detail {
 
-SPATE_DECL const ReplayPacker::Piece* ReplayPacker::find(std::uint32_t generation,
-                                                         std::span<const std::uint64_t> sequences) const noexcept {
+SPATE_DECL ReplayPacker::Piece* ReplayPacker::find(std::uint32_t generation,
+                                                   std::span<const std::uint64_t> sequences) noexcept {
   if (sequences.empty()) return nullptr;
-  for (const Piece& piece : pieces_) {
+  for (Piece& piece : pieces_) {
     if (piece.generation == generation &&
         std::equal(sequences.begin(), sequences.end(), piece.sequences.begin(), piece.sequences.end())) {
       return &piece;
@@ -18,10 +18,10 @@ SPATE_DECL const ReplayPacker::Piece* ReplayPacker::find(std::uint32_t generatio
   return nullptr;
 }
 
-SPATE_DECL const ReplayPacker::Piece& ReplayPacker::pack(std::uint32_t generation, std::span<const StoredEvent> batch) {
+SPATE_DECL ReplayPacker::Piece& ReplayPacker::pack(std::uint32_t generation, std::span<const StoredEvent> batch) {
   sequences_.clear();
   for (const StoredEvent& stored : batch) sequences_.push_back(stored.sequence);
-  if (const Piece* kept = find(generation, sequences_)) return *kept;
+  if (Piece* kept = find(generation, sequences_)) return *kept;
   Piece& piece = pieces_[next_];
   next_ = (next_ + 1) % pieces_.size();
   piece.sequences.clear();  // it is nobody's until it is whole
@@ -34,7 +34,8 @@ SPATE_DECL const ReplayPacker::Piece& ReplayPacker::pack(std::uint32_t generatio
     out = std::copy(chunk.begin(), chunk.end(), out);
   }
   piece.generation = generation;
-  piece.first = batch.front().event;
+  piece.events.assign(batch.begin(), batch.end());
+  piece.compressed[0] = piece.compressed[1] = {};
   piece.sequences.assign(sequences_.begin(), sequences_.end());
   return piece;
 }

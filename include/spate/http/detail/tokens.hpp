@@ -148,4 +148,17 @@ constexpr bool accepts(std::string_view accept, std::string_view type) noexcept 
   return admitted;
 }
 
+/// Whether an `Accept-Encoding` field admits the coding `coding`, in any case; the element that names it decides, and
+/// "*" stands for all that are not named. An empty field admits none. (RFC 9110 12.5.3)
+constexpr bool admits_coding(std::string_view accept, std::string_view coding) noexcept {
+  bool admitted = false;
+  while (!accept.empty()) {
+    std::string_view parameters = take_element(accept, ',');
+    const std::string_view name = take_element(parameters, ';');
+    if (iequals(name, coding)) return !weighs_nothing(parameters);
+    if (name == "*") admitted = !weighs_nothing(parameters);
+  }
+  return admitted;
+}
+
 }  // namespace spate::detail

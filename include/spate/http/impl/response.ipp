@@ -57,6 +57,11 @@ SPATE_DECL Response& Response::shared_body(std::shared_ptr<const std::string> bo
   return *this;
 }
 
+SPATE_DECL Response& Response::compress_apart(std::vector<std::size_t> ends) & {
+  parts_ = std::move(ends);
+  return *this;
+}
+
 SPATE_DECL Response& Response::close_connection() & {
   closes_ = true;
   return *this;

@@ -38,6 +38,8 @@ class Http2Request {
   std::string_view reason() const noexcept { return reason_; }
   void refuse(int status, std::string_view reason) noexcept;
 
+  /// Whether its head has come whole, and is good.
+  bool has_head() const noexcept { return request_.has_value(); }
   /// The request, without its body until that has come.
   Request& head() noexcept { return *request_; }
   Request take();

@@ -12,7 +12,9 @@ SPATE_DECL Http2Exchange::Http2Exchange(Ref<Http2Connection> connection, Http2Fr
       channel_(channel),
       peer_(*connection_, channel),
       request_(std::make_unique<Http2Request>(connection_->server().options.limits)),
-      exchange_(*this, connection_->shard(), connection_->server(), connection_->hosts(), answer_) {
+      exchange_(*this, connection_->shard(), connection_->server(), connection_->hosts(), answer_,
+                connection_->facts().remote) {
+  exchange_.note_request();
   set_deadline(connection_->server().options.request_timeout);
 }
 
@@ -110,6 +112,7 @@ SPATE_DECL bool Http2Exchange::judge_head() {
 SPATE_DECL void Http2Exchange::refuse(int status, std::string_view reason) {
   connection_->shard().set_timer(*this, never);
   answer_.set_head_only(request_ && request_->is_head());
+  if (request_ && request_->has_head()) exchange_.note_part(request_->head());
   give_back_window();
   request_.reset();
   state_ = State::handling;
@@ -171,7 +174,7 @@ SPATE_DECL Channel Http2Exchange::open_channel(const Request&, const HeaderField
   state_ = State::over;
   connection_->shard().set_timer(*this, never);
   exchange_.let_go();
-  return {std::move(peer_), {}};
+  return {std::move(peer_), {}, exchange_.take_entry()};
 }
 
 SPATE_DECL void Http2Exchange::answer(Response response) {
@@ -198,6 +201,7 @@ SPATE_DECL void Http2Exchange::write_piece(std::string piece, Ref<SendWaiter> wa
   try {
     waiters_.push_back(waiter);
     answer_.put_piece(piece);
+    exchange_.note_body(piece.size());
   } catch (...) {
     waiter->done(std::make_error_code(std::errc::not_enough_memory));
     close();  // a piece is missing
@@ -256,6 +260,7 @@ SPATE_DECL void Http2Exchange::write() {
   shard.set_timer(*this, never);
   for (const Ref<SendWaiter>& waiter : std::exchange(waiters_, {})) waiter->done({});
   if (in_pieces_) return;
+  exchange_.log_answer(true);
   if (answer_.closes()) connection_->retire();
   state_ = State::over;
   exchange_.end();
@@ -267,10 +272,12 @@ SPATE_DECL void Http2Exchange::close() {
   const Ref<Http2Exchange> alive(this);
   Shard& shard = connection_->shard();
   shard.set_timer(*this, never);
+  const bool asked = state_ == State::handling || state_ == State::answering;
   state_ = State::over;
   if (received_ > 0) give_back_window();
   peer_.close();
   // From here on memory may be needed.
+  asked ? exchange_.log_answer(false, answer_.unsent().size()) : exchange_.forget_request();
   const Respondent left = exchange_.let_go();
   const auto waiters = std::exchange(waiters_, {});
   if (left.hook) insist([&] { cancel(left.hook, shard); });

@@ -36,7 +36,9 @@ using NativeSocket = int;
 /// What the last call of this thread that had to do with sockets failed with.
 SPATE_DECL std::error_code last_socket_error() noexcept;
 
-/// The IP address of `endpoint`; nothing when it is of another kind.
+/// `endpoint` as one of TCP; nothing when it is of another kind.
+SPATE_DECL std::optional<asio::ip::tcp::endpoint> ip_endpoint_of(const SocketProtocol::endpoint& endpoint);
+/// Its IP address.
 SPATE_DECL std::optional<asio::ip::address> ip_address_of(const SocketProtocol::endpoint& endpoint);
 
 /// What `native` is bound to, or its peer, as `get`, which is getsockname or getpeername, tells.

@@ -34,11 +34,12 @@ class BroadcastLog {
 
   Position end() const noexcept { return end_; }
   bool empty() const noexcept { return segments_.empty(); }
-  /// Bytes of the newest event.
+  /// What the newest event counts against the limits of a queue.
   std::size_t newest_size() const noexcept { return newest_size_; }
 
-  /// Appends the `bytes` of `event`, which lie in its own block.
-  void append(const EncodedEvent& event, std::string_view bytes);
+  /// Appends `bytes`, which `block` keeps alive, or nobody: then they are copied. They are of one event, which counts
+  /// `size` bytes, or of none that has data.
+  void append(std::string_view bytes, const Ref<Block>& block, std::size_t size, bool has_data);
 
   /// Visits what stands from `from` on, piece by piece, while `visit(piece)` returns true.
   template <typename Visit>

@@ -25,8 +25,8 @@ namespace spate::detail {
 class CatchUp {
  public:
   struct Drawn {
-    EncodedEvent gap;                            // to tell first: the store has meanwhile lost what was next
-    const ReplayPacker::Piece* piece = nullptr;  // all that was drawn
+    EncodedEvent gap;                      // to tell first: the store has meanwhile lost what was next
+    ReplayPacker::Piece* piece = nullptr;  // all that was drawn
     std::uint32_t generation = 0;
     std::uint64_t drawn_up_to = 0;  // everything up to there has been drawn
     bool more = false;              // there may be more
@@ -42,8 +42,7 @@ class CatchUp {
 
   /// Draws what `subscription` has to get next, up to the event `up_to`: a piece of `packed`, which may be null, or
   /// else into `batch`. When there is nothing more it becomes live.
-  Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
-             std::vector<StoredEvent>& batch);
+  Drawn draw(Subscription& subscription, std::uint64_t up_to, ReplayPacker* packed, std::vector<StoredEvent>& batch);
 
  private:
   // What one stream holds of its history at a time: enough for few system calls, little enough for many slow clients.
@@ -56,8 +55,8 @@ class CatchUp {
     bool all;                 // nothing for it is left below `up_to`
   };
 
-  const ReplayPacker::Piece* find_packed(const Subscription& subscription, const Subscriber& subscriber,
-                                         const ReplayPacker& packed);
+  ReplayPacker::Piece* find_packed(const Subscription& subscription, const Subscriber& subscriber,
+                                   ReplayPacker& packed);
   // One step of what `topic` was sent before `subscription` joined it.
   void draw_topic(Subscription& subscription, TopicCatchUp& topic, Drawn& drawn, std::vector<StoredEvent>& batch);
   void find_newest(Subscription& subscription, TopicCatchUp& topic, std::vector<StoredEvent>& batch);

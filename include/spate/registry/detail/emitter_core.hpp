@@ -44,6 +44,7 @@
 #include <spate/registry/detail/sent_event.hpp>
 #include <spate/registry/detail/unsettled.hpp>
 #include <spate/registry/emitter_options.hpp>
+#include <spate/registry/emitter_stats.hpp>
 #include <spate/registry/send_report.hpp>
 #include <spate/stream/detail/handler_waiter.hpp>
 
@@ -95,6 +96,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::vector<std::string> users(std::string_view prefix) const;
   bool contains(std::string_view user) const;
   UserCounts counts() const;
+  EmitterStats stats() const;
 
   void ask_users(Census::Users::Done done) { census_.ask_users(link(), std::move(done)); }
   void ask_counts(Census::Counts::Done done) { census_.ask_counts(link(), std::move(done)); }
@@ -111,7 +113,7 @@ class EmitterCore final : public RefCounted<EmitterCore> {
   std::uint64_t take_unkept_position(Feed& feed);
 
   /// CatchUp::draw.
-  CatchUp::Drawn draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+  CatchUp::Drawn draw(Subscription& subscription, std::uint64_t up_to, ReplayPacker* packed,
                       std::vector<StoredEvent>& batch);
 
   /// One more step of the search for where `subscription` begins.

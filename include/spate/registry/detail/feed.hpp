@@ -1,10 +1,12 @@
 // Feed: the part of an emitter that lives on one shard.
 //
-// A broadcast is appended to a log once for all members whose streams have the same framing: their lane. The feed then
-// goes round the members of a lane in laps and gives each everything it has not had, in one write. Events that come
-// during a lap reach the members still ahead in the same write as the earlier ones; a further lap follows for the
-// others. Streams that need every event looked at one by one (filters, drop policies, polls, frames) are kept in a list
-// of their own and served as the event arrives.
+// A broadcast is appended to a log once for all members whose streams have the same framing, compressed or not: their
+// lane. The feed then goes round the members of a lane in laps and gives each everything it has not had, in one write.
+// Events that come during a lap reach the members still ahead in the same write as the earlier ones; a further lap
+// follows for the others. The lanes of compressed streams share a sequence
+// (`BroadcastSequence`), of which those who are not in step get their own bytes. Streams that need every event looked
+// at one by one (filters, drop policies, polls, frames) are kept in a list of their own and served as the event
+// arrives.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +15,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -22,6 +26,7 @@
 #include <spate/history/detail/replay_packer.hpp>
 #include <spate/history/replay_store.hpp>
 #include <spate/registry/detail/broadcast_log.hpp>
+#include <spate/registry/detail/broadcast_sequence.hpp>
 #include <spate/registry/detail/roster.hpp>
 #include <spate/registry/detail/subscription.hpp>
 
@@ -109,6 +114,12 @@ class Feed final : public Resident {
   /// Queues for `member` what it has not had, because something is to be queued after it.
   void queue_unread(Subscription& member);
 
+  /// Adds to `body` what `member`, its sharer, has written past the queue.
+  void settle(const Subscription& member, GzipBody& body) const;
+
+  /// What `piece` holds, for compressed streams.
+  Rendition::Piece compressed(ReplayPacker::Piece& piece, Framing framing);
+
  private:
   /// Members who are written the same bytes, and the lap that is under way among them.
   struct Lane {
@@ -118,11 +129,17 @@ class Feed final : public Resident {
     BroadcastLog::Position lap_end;  // what every member will have had, at the least, when this lap ends
     std::size_t appended = 0;        // bytes of the backlog that wait for the next lap
     std::size_t under_way = 0;       // and that this one will have given to all
+    std::uint64_t given = 0;         // byte of the log that all members have had
   };
+  using Entry = BroadcastSequence::Entry;
+  using Entries = std::deque<Entry>;
 
   std::size_t index_of(const Subscription& member) const noexcept {
-    return member.stream().framing() == Framing::plain ? 1 : 0;
+    const StreamCore& stream = member.stream();
+    return (stream.framing() == Framing::plain ? 1U : 0U) + (stream.gzip() != nullptr ? first_compressed : 0U);
   }
+  bool is_compressed(const Lane& lane) const noexcept { return &lane >= lanes_ + first_compressed; }
+  bool has_compressed_members() const noexcept { return !lanes_[2].members.empty() || !lanes_[3].members.empty(); }
   Lane& lane_of(const Subscription& member) noexcept { return lanes_[index_of(member)]; }
   const Lane& lane_of(const Subscription& member) const noexcept { return lanes_[index_of(member)]; }
 
@@ -134,6 +151,8 @@ class Feed final : public Resident {
   // the fewer, the shorter: clients that only seem to read must not stop a publisher.
   static constexpr std::chrono::milliseconds hold_look{5};
   static constexpr std::chrono::duration<double> longest_hold{1};
+  // How often it is looked whether nothing is broadcast any more.
+  static constexpr std::chrono::seconds silence_look{6};
 
   void hold_back();
   void end_hold();
@@ -145,8 +164,25 @@ class Feed final : public Resident {
   // Gives `member` everything up to the log's end: to the kernel when nothing else waits for it, else to its queue.
   void give(Lane& lane, Subscription& member, int& budget);
 
+  void append_compressed(const EncodedEvent& event);
+  void give_compressed(Lane& lane, Subscription& member, int& budget);
+  // The first entry that `member` has not had.
+  Entries::iterator first_unread(const Subscription& member) const noexcept;
+  // Looks whether `member` takes what is in its lane as it is, from `entry` on.
+  bool find_place(Subscription& member, const Entry& entry);
+  // Into `rewritten_`: what `member`, who is not in step, has not had.
+  void rewrite(const Subscription& member, Entries::iterator from);
+  // Queues it but for the first `written` bytes, which have left.
+  void queue_compressed(Lane& lane, Subscription& member, Entries::iterator from, bool in_step, std::size_t written);
+  // Before `body.from` moves on.
+  static void keep_window(GzipBody& body);
+  void trim_sequence() noexcept;
+  void watch_silence();
+
   void count(const Lane& lane, const Subscription& member) noexcept {
-    shard_->counters().deliveries.add(lane.log.end().event - member.position.event);
+    const std::uint64_t events = lane.log.end().event - member.position.event;
+    shard_->counters().deliveries.add(events);
+    member.stream().note_events(events);
   }
 
   const Ref<Shard> shard_;
@@ -160,12 +196,19 @@ class Feed final : public Resident {
   TimePoint held_since_;
   Ref<Feed> self_;  // while the timer is set, as it must not outlive this
 
-  Lane lanes_[2];  // chunked, plain
+  static constexpr std::size_t first_compressed = 2;
+  Lane lanes_[4];  // chunked, plain; and both compressed
+  std::unique_ptr<BroadcastSequence> sequence_;
+  // Kept for their capacity.
+  std::string rewritten_;
+  std::vector<std::size_t> cuts_;  // where each entry ends there
+  std::string piece_;
   Roster<Subscription> others_;
   Roster<Subscription> drawing_;
   std::vector<StoredEvent> batch_;
   ReplayPacker packer_;
   bool dirty_ = false;  // a lap is under way
+  bool in_flush_ = false;
 };
 
 }  // namespace spate::detail

@@ -154,6 +154,8 @@ class Subscription final : public StreamSource {
   SPATE_DECL void on_timer(TimePoint now) override;
   SPATE_DECL Remaining flush(int& budget) override;
   SPATE_DECL void on_failure(std::error_code error) override;
+  SPATE_DECL void settle(GzipBody& body) override;
+  void lose_place() noexcept override { in_step = false; }
 
   struct Replay {
     std::uint64_t drawn_up_to = 0;  // the newest event drawn from the store
@@ -175,6 +177,7 @@ class Subscription final : public StreamSource {
   bool joined : 1 = false;  // in one of the feed's lists
   bool reads_broadcast_log : 1 = false;  // which one
   bool drawing : 1 = false;              // in the feed's list of those who draw, and then in none of the others
+  bool in_step : 1 = false;              // compressed, and has had all that its lane refers to
 
  private:
   /// What few subscriptions need.

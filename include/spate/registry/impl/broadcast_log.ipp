@@ -6,14 +6,15 @@
 
 namespace spate::detail {
 
-SPATE_DECL void BroadcastLog::append(const EncodedEvent& event, std::string_view bytes) {
+SPATE_DECL void BroadcastLog::append(std::string_view bytes, const Ref<Block>& block, std::size_t size, bool has_data) {
   if (bytes.size() > block_size / 2) {
     // Copying a large event would cost more than a piece of its own.
-    segments_.push_back({event.block(), bytes.data(), 0, 0, end_});
+    const Ref<Block> own = block ? block : make_block(bytes);
+    segments_.push_back({own, block ? bytes.data() : own->data(), 0, 0, end_});
     room_ = 0;
   } else if (room_ < bytes.size()) {
-    const Ref<Block> block = Block::make(block_size);
-    segments_.push_back({block, block->data(), 0, 0, end_});
+    const Ref<Block> fresh = Block::make(block_size);
+    segments_.push_back({fresh, fresh->data(), 0, 0, end_});
     room_ = block_size;
   }
   Segment& last = segments_.back();
@@ -22,10 +23,10 @@ SPATE_DECL void BroadcastLog::append(const EncodedEvent& event, std::string_view
     std::memcpy(const_cast<char*>(last.data) + last.size, bytes.data(), bytes.size());
     room_ -= bytes.size();
   }
-  const std::uint32_t count = event.has_data() ? 1 : 0;
+  const std::uint32_t count = has_data ? 1 : 0;
   last.size += static_cast<std::uint32_t>(bytes.size());
   last.events += count;
-  newest_size_ = bytes.size();
+  newest_size_ = size;
   end_.byte += bytes.size();
   end_.event += count;
 }

@@ -12,7 +12,7 @@
 
 namespace spate::detail {
 
-SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_t up_to, ReplayPacker* packed,
                                         std::vector<StoredEvent>& batch) {
   Drawn drawn;
   Departure* const departure = departures_.find(subscription);
@@ -68,8 +68,8 @@ SPATE_DECL CatchUp::Drawn CatchUp::draw(Subscription& subscription, std::uint64_
 }
 
 // The piece that holds all that is next for `subscription`; null when there is none, or something before it is missing.
-SPATE_DECL const ReplayPacker::Piece* CatchUp::find_packed(const Subscription& subscription,
-                                                           const Subscriber& subscriber, const ReplayPacker& packed) {
+SPATE_DECL ReplayPacker::Piece* CatchUp::find_packed(const Subscription& subscription, const Subscriber& subscriber,
+                                                     ReplayPacker& packed) {
   sequences_.clear();
   const auto discarded =
       history_.fetch_sequences(subscriber, subscription.replay.drawn_up_to, max_bytes_per_draw, sequences_);

@@ -127,6 +127,10 @@ SPATE_DECL std::uint64_t Emitter::event_count() const {
   return core_->events();
 }
 
+SPATE_DECL EmitterStats Emitter::stats() const {
+  return core_->stats();
+}
+
 SPATE_DECL const asio::any_io_executor& Emitter::executor_of(const Core& core) {
   return core->options().executor;
 }

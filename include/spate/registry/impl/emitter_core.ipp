@@ -306,7 +306,7 @@ SPATE_DECL std::uint64_t EmitterCore::take_unkept_position(Feed& feed) {
   return feed.next_unkept_position();
 }
 
-SPATE_DECL CatchUp::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, const ReplayPacker* packed,
+SPATE_DECL CatchUp::Drawn EmitterCore::draw(Subscription& subscription, std::uint64_t up_to, ReplayPacker* packed,
                                             std::vector<StoredEvent>& batch) {
   const Lock lock(mutex_);
   CatchUp::Drawn drawn = catch_up_.draw(subscription, up_to, packed, batch);

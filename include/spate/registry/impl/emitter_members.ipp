@@ -421,4 +421,17 @@ SPATE_DECL UserCounts EmitterCore::counts() const {
   return members_.counts();
 }
 
+SPATE_DECL EmitterStats EmitterCore::stats() const {
+  EmitterStats stats;
+  {
+    const Lock lock(mutex_);
+    const UserCounts counts = members_.counts();
+    stats.users = counts.users;
+    stats.streams = counts.streams;
+    stats.events = events_;
+  }
+  if (bus_ != nullptr) stats.bus = bus_->status();  // which takes a lock of its own
+  return stats;
+}
+
 }  // namespace spate::detail

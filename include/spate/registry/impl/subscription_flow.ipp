@@ -103,6 +103,10 @@ SPATE_DECL void Subscription::on_failure(std::error_code error) {
   stream_->on_failure(error);
 }
 
+SPATE_DECL void Subscription::settle(GzipBody& body) {
+  feed_->settle(*this, body);
+}
+
 SPATE_DECL void Subscription::greet(EncodedEvent&& greeting) {
   if (!stream_->takes_events()) return;
   queue_unread();
@@ -289,7 +293,8 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
   }
   std::vector<StoredEvent>& batch = feed_->batch();
   ReplayPacker& packer = feed_->packer();
-  const bool packs = stream_->takes_chunks();
+  const bool is_compressed = stream_->gzip() != nullptr && stream_->takes_events_as_they_are();
+  const bool packs = stream_->takes_chunks() || is_compressed;
   awaits_pull_ = false;
   for (int times = 0; draws(up_to) && !reading_; ++times) {
     if (times == max_draws) {
@@ -298,7 +303,7 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     }
     batch.clear();
     const CatchUp::Drawn drawn = feed_->emitter().draw(*this, up_to, packs && !filters_ ? &packer : nullptr, batch);
-    const ReplayPacker::Piece* piece = drawn.piece;
+    ReplayPacker::Piece* piece = drawn.piece;
     replaying = drawn.more;
     catches_up_ = drawn.catches_up;
     reading_ = drawn.waits;
@@ -311,7 +316,10 @@ SPATE_DECL bool Subscription::pull(std::uint64_t up_to) {
     }
     if (packs && !drawn.without_ids && batch.size() > 1) piece = &packer.pack(drawn.generation, batch);
     if (piece != nullptr) {
-      stream_->deliver_replay(piece->chunks, piece->first, static_cast<std::uint32_t>(piece->sequences.size()));
+      const auto events = static_cast<std::uint32_t>(piece->sequences.size());
+      stream_->deliver_replay(is_compressed ? feed_->compressed(*piece, stream_->framing())
+                                            : Rendition::uncompressed(piece->chunks.bytes(), piece->chunks.block),
+                              piece->events.front().event, events);
     } else {
       for (StoredEvent& stored : batch) stream_->deliver(std::move(stored.event), QueueNode::Kind::replay);
     }

@@ -20,8 +20,10 @@
 
 namespace spate::detail {
 
-/// Answers over HTTP/1 with `refusal` whatever was or will be asked, and lets go of the socket.
-SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, Response refusal);
+/// Answers over HTTP/1 with `refusal` whatever was or will be asked, and lets go of the socket. `asked` is the request,
+/// if one was read.
+SPATE_DECL void refuse_connection(Shard& shard, const ServerCore& server, const ConnectionFacts& facts, Peer& peer,
+                                  Response refusal, const Request* asked = nullptr);
 
 /// Begins HTTP/1 with `peer`, of whom `read` was read already. They are the session's when nothing was thrown.
 SPATE_DECL void begin_http1(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts,

@@ -23,9 +23,13 @@ namespace spate::detail {
 
 class Exchange {
  public:
-  /// All of them outlive this, which is a part of `sink`. `hosts` is the server's policy for the connection.
-  Exchange(VerdictSink& sink, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerWriter& answers)
-      : sink_(sink), shard_(shard), server_(server), hosts_(hosts), answers_(answers) {}
+  using Remote = std::shared_ptr<const asio::ip::tcp::endpoint>;
+
+  /// All of them outlive this, which is a part of `sink`. `hosts` is the server's policy for the connection; `remote`
+  /// is for the access log.
+  Exchange(VerdictSink& sink, Shard& shard, ServerCore& server, const HostPolicy& hosts, AnswerWriter& answers,
+           Remote remote = nullptr)
+      : sink_(sink), shard_(shard), server_(server), hosts_(hosts), answers_(answers), remote_(std::move(remote)) {}
 
   const Respondent& respondent() const noexcept { return respondent_; }
 
@@ -59,6 +63,23 @@ class Exchange {
   /// The client has the answer.
   void end() { cors_ = {}; }
 
+  // ---- for the access log, if there is one ----
+
+  /// A request has begun to come.
+  void note_request() {
+    if (server_.access && !access_) begin_entry();
+  }
+  /// It is refused before it has come whole.
+  void note_part(const Request& part);
+  /// So many bytes more will be the answer's body, unless it has none.
+  void note_body(std::size_t size) noexcept;
+  /// All of the answer is with the transport; or that was given up, with so much of its body left.
+  void log_answer(bool complete, std::size_t unsent = 0);
+  /// Nothing was asked, after all.
+  void forget_request() noexcept { access_.reset(); }
+  /// The answer goes on as a stream.
+  std::shared_ptr<AccessEntry> take_entry() noexcept { return std::move(access_); }
+
   /// The connection goes to the stream, or closes. Returns who had the request.
   Respondent let_go() { return std::exchange(respondent_, {}); }
 
@@ -83,6 +104,10 @@ class Exchange {
     }
   }
 
+  void begin_entry();
+  void note(const Request& request, const Route* route);
+  void note_status(int status) noexcept;
+
   void authorize(const Route& route, Request&& request);
 
   // The request may pass: it is not asked about again. False when it was refused all the same.
@@ -95,6 +120,9 @@ class Exchange {
   // The transport that `request` asks for; nothing when it was refused, because there is no such.
   std::optional<TransportChoice> choice_of(const Request& request);
 
+  // Whether the answer may be compressed: what `route` says, and the client of `request`.
+  void note_coding(const Route* route, const Request& request);
+
   bool draining() const noexcept { return server_.draining.load(std::memory_order_relaxed); }
 
   VerdictSink& sink_;
@@ -102,9 +130,13 @@ class Exchange {
   ServerCore& server_;
   const HostPolicy& hosts_;
   AnswerWriter& answers_;
+  const Remote remote_;
+  std::shared_ptr<AccessEntry> access_;  // of the request that is answered; null without a log
   CorsDecision cors_;
   Respondent respondent_;
   const Route* admitted_ = nullptr;  // of the request whose head was looked at and whose body is awaited
+  GzipPieces* gzip_ = nullptr;       // unless nothing is compressed, or not here
+  bool admits_gzip_ = false;         // the client does
   bool body_awaited_ = false;        // by the client's word: what is put now goes before it
 };
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include <spate/server/detail/connection_limits.hpp>
 #include <spate/server/detail/router.hpp>
 #include <spate/server/listen_address.hpp>
+#include <spate/stream/detail/access_entry.hpp>
 #include <spate/stream/detail/stream_core.hpp>
 
 namespace spate::detail {
@@ -26,7 +28,8 @@ class ServerCore final : public RefCounted<ServerCore> {
   const CorsPolicy cors;
   const Ref<ConnectionLimits> limits;
   const Ref<StreamSettings> stream_settings;
-  Router router;  // changed only before the server starts
+  const std::shared_ptr<const AccessHook> access;  // null without an access log
+  Router router;                                   // changed only before the server starts
 
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> requests{0};

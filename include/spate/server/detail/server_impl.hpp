@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,8 @@
 #include <spate/server/detail/begin_connection.hpp>
 #include <spate/server/detail/listener.hpp>
 #include <spate/server/detail/server_core.hpp>
+#include <spate/server/detail/signal_wait.hpp>
+#include <spate/server/inherited_sockets.hpp>
 #include <spate/server/server_options.hpp>
 #include <spate/server/server_stats.hpp>
 
@@ -39,7 +42,8 @@ class ServerImpl {
   void set_fallback(Handler handler, RouteOptions options);
 
   void start();
-  const asio::ip::tcp::endpoint& endpoint() const noexcept { return endpoint_; }
+  std::size_t adopt_inherited();
+  asio::ip::tcp::endpoint endpoint() const;
   std::string listens_on() const;
   asio::any_io_executor executor() const { return shards_.front()->executor(); }
 
@@ -50,8 +54,20 @@ class ServerImpl {
   void adopt_native(OwnedSocket::Native socket, DoneBefore before);
 
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
+  void shutdown_on_signals(SignalOptions options);
   void stop();
+  bool is_draining() const noexcept { return core_->draining.load(); }
   ServerStats stats() const;
+
+  // ---- for a server without sockets ----
+
+  /// From now on it listens nowhere: `start` only ends the time in which routes are added.
+  void listen_nowhere() noexcept { listens_ = false; }
+  /// That time ends here, too.
+  void serve() noexcept { serving_.store(true, std::memory_order_relaxed); }
+  const Ref<ServerCore>& core() const noexcept { return core_; }
+  /// The first of its loops; without threads of its own the only one.
+  const Ref<Shard>& shard() const noexcept { return shards_.front(); }
 
  private:
   /// One loop on a thread of the server's own.
@@ -65,24 +81,35 @@ class ServerImpl {
   struct Drain;
 
   void require_not_serving(const std::string& what) const;
+  enum class Beginning : std::uint8_t { none, start, inherited };
+  // One of several that begin at once, unless it has begun or stopped before; what fails is given up.
+  void begin(Beginning how);
+  void give_up() noexcept;
+  void listen_where_told();
   void listen_by_tcp(SocketAcceptor& acceptor);
-  void listen(SocketAcceptor acceptor, SocketFile file);
+  std::vector<SocketAcceptor> acceptors_on(const std::vector<InheritedSocket>& sockets);
+  Ref<Listener> listener_of(SocketAcceptor acceptor, SocketFile file);
+  void listen(std::vector<Ref<Listener>> listeners);
   void take_over(OwnedSocket owned, DoneBefore before);
   OpenConnections open_connections() const;
   void start_threads() SPATE_REQUIRES(mutex_);
+  void cut_drain();
   const Ref<Shard>& next_shard();
 
   Ref<ServerCore> core_;
   std::vector<std::unique_ptr<OwnLoop>> loops_;
   std::vector<Ref<Shard>> shards_;
-  Mutex mutex_;
+  const Ref<SignalWait> signals_ = make_ref<SignalWait>();
+  mutable Mutex mutex_;
   std::vector<Ref<Listener>> listeners_ SPATE_GUARDED_BY(mutex_);
   std::shared_ptr<Drain> drain_ SPATE_GUARDED_BY(mutex_);
   bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
-  bool started_ SPATE_GUARDED_BY(mutex_) = false;  // `start` has succeeded
+  Beginning begun_ SPATE_GUARDED_BY(mutex_) = Beginning::none;  // by what it listens, or is about to
+  asio::ip::tcp::endpoint endpoint_ SPATE_GUARDED_BY(mutex_);
+  std::string unix_address_ SPATE_GUARDED_BY(mutex_);  // of the socket that it was passed, if that is one
   std::atomic<bool> serving_{false};
+  bool listens_ = true;
   std::atomic<std::size_t> next_{0};
-  asio::ip::tcp::endpoint endpoint_;
 };
 
 }  // namespace spate::detail

@@ -37,9 +37,10 @@ namespace spate::detail {
 
 class Session final : public VerdictSink {
  public:
-  /// `hosts` is one of `server`; `client_subject` is of the client's certificate, null without one.
+  /// `hosts` is one of `server`; `client_subject` is of the client's certificate, null without one; `remote` is for the
+  /// access log.
   Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer,
-          std::shared_ptr<const std::string> client_subject = nullptr);
+          std::shared_ptr<const std::string> client_subject = nullptr, Exchange::Remote remote = nullptr);
 
   /// Begins, with what was `read` already: all that there is, or more is told of; without it, reads by itself. The
   /// transport holds the session from now on.

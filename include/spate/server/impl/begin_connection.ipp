@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <spate/config.hpp>
@@ -14,15 +15,22 @@
 
 namespace spate::detail {
 
-SPATE_DECL void refuse_connection(Shard& shard, Peer& peer, Response refusal) {
+SPATE_DECL void refuse_connection(Shard& shard, const ServerCore& server, const ConnectionFacts& facts, Peer& peer,
+                                  Response refusal, const Request* asked) {
   std::string answer;
   refusal.close_connection();
   serialize_head(answer, refusal, HeadContext{1, false});
   answer += refusal.body();
   const asio::const_buffer buffer(answer.data(), answer.size());
   std::error_code error;
-  peer.write(buffer, error);  // a fresh socket takes it, or its client has gone
+  const std::size_t written = peer.write(buffer, error);  // a fresh socket takes it, or its client has gone
   linger(shard, std::move(peer));
+  if (!server.access) return;
+  const auto entry = std::make_shared<AccessEntry>(server.access, shard, facts.remote.get());
+  if (asked != nullptr) entry->set_request(*asked);
+  entry->record.status = refusal.status();
+  entry->record.body_bytes = refusal.body().size();
+  entry->end(shard, written == answer.size(), answer.size() - written);
 }
 
 // Nobody else would close what could not start.
@@ -40,8 +48,13 @@ void start_or_cut(const Ref<Begun>& begun, Args&&... args) {
 template <typename Read>
 void start_session(const Ref<Shard>& shard, const Ref<ServerCore>& server, const HostPolicy& hosts, Peer&& peer,
                    ConnectionFacts facts, Read read) {
-  if (!facts.refusal.empty()) return refuse_connection(*shard, peer, Response::error(503, facts.refusal));
-  start_or_cut(make_ref<Session>(shard, server, hosts, std::move(peer), std::move(facts.client_subject)),
+  if (!facts.refusal.empty()) {
+    const Request* asked = nullptr;
+    if constexpr (std::is_same_v<Read, Request>) asked = &read;
+    return refuse_connection(*shard, *server, facts, peer, Response::error(503, facts.refusal), asked);
+  }
+  start_or_cut(make_ref<Session>(shard, server, hosts, std::move(peer), std::move(facts.client_subject),
+                                 std::move(facts.remote)),
                std::move(read));
 }
 
@@ -73,6 +86,11 @@ SPATE_DECL void shake_hands(const Ref<Shard>& shard, const Ref<ServerCore>& serv
 SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>& server, OwnedSocket accepted,
                                  const HostPolicy& hosts, ConnectionLimits::Entry entry, DoneBefore before) {
   std::error_code error;
+  ConnectionFacts facts;
+  if (server->access) {
+    const auto remote = ip_endpoint_of(endpoint_of(accepted.native(), ::getpeername, error));
+    if (remote) facts.remote = std::make_shared<const asio::ip::tcp::endpoint>(*remote);
+  }
   const SocketId socket = shard->poller().attach(std::move(accepted), error);
   if (error) {
     server->accept_errors.fetch_add(1, std::memory_order_relaxed);
@@ -88,10 +106,10 @@ SPATE_DECL void begin_connection(const Ref<Shard>& shard, const Ref<ServerCore>&
     if (server->draining.load(std::memory_order_relaxed)) {
       if (!before.read) return peer.close();
       // Who has asked is answered.
-      return refuse_connection(*shard, peer, Response::error(503, "the server shuts down"));
+      return refuse_connection(*shard, *server, facts, peer, Response::error(503, "the server shuts down"),
+                               &*before.read);
     }
     server->connections.fetch_add(1, std::memory_order_relaxed);
-    ConnectionFacts facts;
     if (entry.verdict == ConnectionLimits::Verdict::refuse) facts.refusal = "too many connections";
     if (entry.permit) shard->poller().hold(socket, std::move(entry.permit));
     facts.encrypted = before.security != nullptr;

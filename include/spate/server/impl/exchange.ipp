@@ -2,7 +2,9 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/compressed_answer.hpp>
 #include <spate/detail/access.hpp>
+#include <spate/http/detail/status.hpp>
 #include <spate/server/detail/exchange.hpp>
 
 namespace spate::detail {
@@ -12,6 +14,8 @@ SPATE_DECL void Exchange::begin(Request request) {
   or_fail([&] {
     if (const Route* admitted = std::exchange(admitted_, nullptr)) return handle(*admitted, std::move(request));
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+    note_coding(found.route, request);
+    note(request, found.route);
     if (found.answer) return put(std::move(*found.answer));
     authorize(*found.route, std::move(request));
   });
@@ -37,6 +41,8 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
   body_awaited_ = true;
   or_fail([&] {
     RouteOrAnswer found = find_route(server_, hosts_, request, cors_);
+    note_coding(found.route, request);
+    note(request, found.route);
     if (found.answer) return put(std::move(*found.answer));
     const Route& route = *found.route;
     const AuthorizeHook& hook = route.options.authorize;
@@ -59,6 +65,7 @@ SPATE_DECL Exchange::AfterHead Exchange::begin_with_head(Request& request) {
 SPATE_DECL void Exchange::refuse(int status, std::string_view reason) {
   answers_.begin_refusal();
   cors_ = {};
+  gzip_ = nullptr;
   put(Response::error(status, reason));
 }
 
@@ -66,18 +73,60 @@ SPATE_DECL void Exchange::put(Response response) {
   respondent_ = {};
   if (draining() || body_awaited_) answers_.close_after();  // a body may come all the same
   cors_.apply(response);
+  if (gzip_ != nullptr) compress(response, *gzip_, admits_gzip_);
+  note_status(response.status());
+  note_body(response.body().size());
   answers_.put(response);
+}
+
+SPATE_DECL void Exchange::note_coding(const Route* route, const Request& request) {
+  gzip_ = shard_.gzip();
+  if (gzip_ == nullptr) return;
+  if (route != nullptr && route->options.compress == RouteOptions::Check::off) gzip_ = nullptr;
+  admits_gzip_ = admits_gzip(request);
 }
 
 SPATE_DECL bool Exchange::put_head_of_pieces(Response response) {
   const std::string first(response.body());
   if (draining() || body_awaited_) answers_.close_after();
   cors_.apply(response);
+  note_status(response.status());
+  note_body(first.size());
   answers_.put_head_of_pieces(response.body({}));
   answers_.put_piece(first);
   if (!answers_.head_only()) return true;
   if (const Respondent asked = std::exchange(respondent_, {}); asked.pieces) asked.pieces->over({});
   return false;
+}
+
+SPATE_DECL void Exchange::begin_entry() {
+  access_ = std::make_shared<AccessEntry>(server_.access, shard_, remote_.get());
+}
+
+SPATE_DECL void Exchange::note(const Request& request, const Route* route) {
+  note_request();
+  if (!access_) return;
+  access_->set_request(request);
+  if (route != nullptr) access_->record.route = route->pattern.text();
+}
+
+SPATE_DECL void Exchange::note_part(const Request& part) {
+  note_request();
+  if (access_) access_->set_first_line(part);
+}
+
+SPATE_DECL void Exchange::note_status(int status) noexcept {
+  if (!access_) return;
+  access_->record.status = status;
+  access_->record.body_bytes = 0;
+}
+
+SPATE_DECL void Exchange::note_body(std::size_t size) noexcept {
+  if (access_ && !answers_.head_only() && allows_body(access_->record.status)) access_->record.body_bytes += size;
+}
+
+SPATE_DECL void Exchange::log_answer(bool complete, std::size_t unsent) {
+  if (const auto entry = std::exchange(access_, nullptr)) entry->end(shard_, complete, unsent);
 }
 
 SPATE_DECL void Exchange::authorize(const Route& route, Request&& request) {
@@ -122,17 +171,23 @@ SPATE_DECL void Exchange::open_stream(const Route& route, Request&& request) {
   if (!choice) return;
   const Framing framing = framing_for(request);
   HeaderFields fields = cors_.fields;
+  choice->gzip = gzip_ != nullptr && admits_gzip_;
+  if (gzip_ != nullptr && choice->transport != Transport::poll) fields.emplace_back("Vary", "Accept-Encoding");
   if (choice->transport == Transport::iframe) {
     fields.emplace_back("Content-Security-Policy", (route.cors ? *route.cors : server_.cors).frame_ancestors());
   }
   if (answers_.head_only()) {
     // The same head, and nobody is registered. The connection may go on, as nothing follows. (RFC 9110 9.3.2)
     if (draining()) answers_.close_after();
+    if (choice->gzip && choice->transport != Transport::poll) fields.emplace_back("Content-Encoding", "gzip");
+    note_status(200);
     if (choice->transport != Transport::poll) {
       return answers_.put_stream_head(stream_fields(fields, choice->transport), framing);
     }
     Response response = Response::json(200, {});
     cors_.apply(response);
+    if (gzip_ != nullptr) response.add_missing_headers({{"Vary", "Accept-Encoding"}});
+    if (choice->gzip) response.header("Content-Encoding", "gzip");
     return answers_.put_head(response);
   }
   const auto expiry = request.expiry();

@@ -69,7 +69,8 @@ SPATE_DECL void Handshake::refuse_plain_text() {
   shard_->set_timer(*this, never);
   shard_->secure()->release(socket_);
   peer_ = shard_->peer(socket_);
-  refuse_connection(*shard_, peer_, Response::error(400, "this port speaks TLS only: ask for https://"));
+  refuse_connection(*shard_, *server_, facts_, peer_,
+                    Response::error(400, "this port speaks TLS only: ask for https://"));
 }
 
 SPATE_DECL void Handshake::fail() {

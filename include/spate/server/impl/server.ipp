@@ -23,6 +23,8 @@ SPATE_DECL Server::Server(ServerOptions options)
         return std::move(options);
       }()) {}
 
+SPATE_DECL Server::Server(std::unique_ptr<detail::ServerImpl> impl) noexcept : impl_(std::move(impl)) {}
+
 SPATE_DECL Server::~Server() {
   stop();
 }
@@ -38,6 +40,10 @@ SPATE_DECL void Server::set_fallback(detail::Handler handler, RouteOptions optio
 
 SPATE_DECL void Server::start() {
   impl_->start();
+}
+
+SPATE_DECL std::size_t Server::adopt_inherited() {
+  return impl_->adopt_inherited();
 }
 
 SPATE_DECL std::uint16_t Server::port() const {
@@ -104,8 +110,16 @@ SPATE_DECL void Server::shutdown(std::chrono::milliseconds deadline, std::functi
   impl_->shutdown(deadline, std::move(done));
 }
 
+SPATE_DECL void Server::shutdown_on_signals(SignalOptions options) {
+  impl_->shutdown_on_signals(std::move(options));
+}
+
 SPATE_DECL void Server::stop() {
   impl_->stop();
+}
+
+SPATE_DECL bool Server::is_draining() const {
+  return impl_->is_draining();
 }
 
 SPATE_DECL ServerStats Server::stats() const {

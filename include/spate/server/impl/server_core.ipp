@@ -11,6 +11,9 @@ SPATE_DECL ServerCore::ServerCore(ServerOptions chosen)
       cors(options.cors),
       limits(make_ref<ConnectionLimits>(options.max_connections, options.max_connections_per_address)),
       stream_settings(make_ref<StreamSettings>(options.stream, options.on_exception)),
+      access(options.access_log
+                 ? std::make_shared<const AccessHook>(AccessHook{options.access_log, options.on_exception})
+                 : nullptr),
       hosts_on_loopback_(HostCheck::loopback, options.allow_hosts),
       hosts_beyond_(options.allow_hosts.empty() ? HostCheck::none : HostCheck::listed, options.allow_hosts) {
   require_not_negative("spate::ServerOptions::request_timeout", options.request_timeout);

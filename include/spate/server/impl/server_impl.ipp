@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 #include <exception>
 #include <sstream>
 #include <stdexcept>
@@ -25,8 +24,12 @@
 namespace spate::detail {
 
 struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
-  Drain(std::vector<Ref<Shard>> all, std::function<void(std::size_t)> callback)
-      : shards(std::move(all)), done(std::move(callback)), busy(shards.size()), timer(shards.front()->executor()) {}
+  Drain(std::vector<Ref<Shard>> all, Ref<SignalWait> awaited, std::function<void(std::size_t)> callback)
+      : shards(std::move(all)),
+        signals(std::move(awaited)),
+        done(std::move(callback)),
+        busy(shards.size()),
+        timer(shards.front()->executor()) {}
 
   void begin(std::chrono::milliseconds deadline) {
     for (const auto& shard : shards) {
@@ -36,6 +39,13 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
           if (self->busy.fetch_sub(1) == 1) self->finish();
         });
       });
+    }
+    if (const Ref<Shard>& first = shards.front(); !first->time_runs()) {
+      until = make_ref<Until>(*this);
+      first->run([self = shared_from_this(), at = first->clock_now() + deadline] {
+        if (!self->finished) self->shards.front()->set_timer(*self->until, at);
+      });
+      return;
     }
     post_function(timer.get_executor(), [self = shared_from_this(), deadline] {
       if (self->finished) return;
@@ -61,15 +71,26 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
     post_function(timer.get_executor(), [self = shared_from_this()] {
       self->finished = true;
       self->timer.cancel();
+      if (self->until) self->shards.front()->set_timer(*self->until, never);
     });
+    signals->end();  // before anybody is told: who is told to end now is to end
     if (done) std::exchange(done, nullptr)(cut);
   }
 
+  // The deadline by a clock that does not run by itself.
+  struct Until final : Resident {
+    explicit Until(Drain& of) : drain(of) {}
+    void on_timer(TimePoint) override { drain.cut_rest(); }
+    Drain& drain;  // whose `finish` takes the moment back
+  };
+
   const std::vector<Ref<Shard>> shards;
+  const Ref<SignalWait> signals;
   std::function<void(std::size_t)> done;
   std::atomic<std::size_t> busy;
   std::atomic<std::size_t> cut{0};
   asio::steady_timer timer;
+  Ref<Until> until;
   bool finished = false;
 };
 
@@ -81,6 +102,9 @@ SPATE_DECL ServerImpl::ServerImpl(const asio::any_io_executor& executor, ServerO
     shards_.push_back(make_ref<Shard>(loop->context.get_executor()));
   }
   if (loops_.empty()) shards_.push_back(make_ref<Shard>(asio::make_strand(executor)));
+  if (core_->options.compression) {
+    for (const auto& shard : shards_) shard->compress(core_->options.compression);
+  }
   if (!core_->options.tls) return;
   std::vector<std::string> protocols{"http/1.1", "http/1.0"};
   if (core_->options.http2) protocols.emplace(protocols.begin(), core_->options.http2->alpn());
@@ -103,12 +127,35 @@ SPATE_DECL void ServerImpl::require_not_serving(const std::string& what) const {
   throw std::invalid_argument("spate::Server: routes are added before it starts, this one came later: " + what);
 }
 
-SPATE_DECL void ServerImpl::start() {
-  {
-    const Lock lock(mutex_);
-    if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
-    if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
+SPATE_DECL void ServerImpl::begin(Beginning how) {
+  constexpr std::string_view names[] = {"", "start()", "adopt_inherited()"};
+  const auto name = [&](Beginning one) { return std::string(names[static_cast<std::size_t>(one)]); };
+  const Lock lock(mutex_);
+  if (begun_ != Beginning::none) {
+    const std::string again = begun_ == how ? " for the second time" : " after " + name(begun_);
+    throw std::invalid_argument("spate::Server: " + name(how) + again);
   }
+  if (stopped_) throw std::invalid_argument("spate::Server: " + name(how) + " after stop()");
+  begun_ = how;
+}
+
+SPATE_DECL void ServerImpl::give_up() noexcept {
+  const Lock lock(mutex_);
+  begun_ = Beginning::none;
+}
+
+SPATE_DECL void ServerImpl::start() {
+  begin(Beginning::start);
+  try {
+    listen_where_told();
+  } catch (...) {
+    give_up();
+    throw;
+  }
+}
+
+SPATE_DECL void ServerImpl::listen_where_told() {
+  if (!listens_) return serve();
   SocketAcceptor acceptor(shards_.front()->executor());
   SocketFile file;
   const auto path = unix_path_of(core_->options.address);
@@ -120,9 +167,66 @@ SPATE_DECL void ServerImpl::start() {
     const std::string port = path ? "" : " port " + std::to_string(core_->options.port);
     throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + port);
   }
-  listen(std::move(acceptor), std::move(file));
+  listen({listener_of(std::move(acceptor), std::move(file))});
+}
+
+SPATE_DECL std::size_t ServerImpl::adopt_inherited() {
+  begin(Beginning::inherited);
+  try {
+    const std::vector<InheritedSocket> sockets = inherited_sockets();
+    if (sockets.empty()) {
+      give_up();
+      return 0;
+    }
+    const auto found =
+        std::find_if(sockets.begin(), sockets.end(), [](const auto& socket) { return socket.port != 0; });
+    const InheritedSocket& told = found == sockets.end() ? sockets.front() : *found;
+    std::vector<SocketAcceptor> acceptors = acceptors_on(sockets);
+    const auto ip = ip_endpoint_of(acceptors[static_cast<std::size_t>(&told - sockets.data())].local_endpoint());
+    std::vector<Ref<Listener>> listeners;
+    for (SocketAcceptor& acceptor : acceptors) listeners.push_back(listener_of(std::move(acceptor), {}));
+    {
+      const Lock lock(mutex_);
+      if (ip) endpoint_ = *ip;
+      if (!ip) unix_address_ = told.address;
+    }
+    listen(std::move(listeners));
+    forget_inherited();
+    return sockets.size();
+  } catch (...) {
+    give_up();
+    throw;
+  }
+}
+
+// The sockets as acceptors on the first loop; or, when one cannot be had, an exception, and all are as they were.
+SPATE_DECL std::vector<SocketAcceptor> ServerImpl::acceptors_on(const std::vector<InheritedSocket>& sockets) {
+  const asio::any_io_executor executor = shards_.front()->executor();
+  if (!executor) throw std::invalid_argument("spate::Server: adopt_inherited() after stop()");
+  std::vector<SocketAcceptor> acceptors;
+  acceptors.reserve(sockets.size());
+  try {
+    for (const InheritedSocket& socket : sockets) {
+      std::error_code error;
+      const auto endpoint = endpoint_of(socket.descriptor, ::getsockname, error);
+      if (error) throw std::system_error(error);
+      acceptors.emplace_back(executor);
+      acceptors.back().assign(endpoint.protocol(), socket.descriptor);
+      acceptors.back().non_blocking(true);
+    }
+  } catch (...) {
+    for (SocketAcceptor& acceptor : acceptors) {
+      std::error_code ignored;
+      if (acceptor.is_open()) acceptor.release(ignored);
+    }
+    throw;
+  }
+  return acceptors;
+}
+
+SPATE_DECL asio::ip::tcp::endpoint ServerImpl::endpoint() const {
   const Lock lock(mutex_);
-  started_ = true;
+  return endpoint_;
 }
 
 SPATE_DECL void ServerImpl::listen_by_tcp(SocketAcceptor& acceptor) {
@@ -135,14 +239,17 @@ SPATE_DECL void ServerImpl::listen_by_tcp(SocketAcceptor& acceptor) {
 #endif
   acceptor.bind(wanted);
   acceptor.listen();
-  const auto bound = acceptor.local_endpoint();
-  endpoint_.resize(bound.size());
-  std::memcpy(endpoint_.data(), bound.data(), bound.size());
+  const auto bound = ip_endpoint_of(acceptor.local_endpoint());
+  const Lock lock(mutex_);
+  endpoint_ = *bound;
 }
 
 SPATE_DECL std::string ServerImpl::listens_on() const {
   const bool encrypted = core_->options.tls != nullptr;
-  if (unix_path_of(core_->options.address)) return core_->options.address + (encrypted ? " with TLS" : "");
+  const Lock lock(mutex_);
+  std::string unix_address = unix_address_;
+  if (begun_ != Beginning::inherited && unix_path_of(core_->options.address)) unix_address = core_->options.address;
+  if (!unix_address.empty()) return unix_address + (encrypted ? " with TLS" : "");
   std::ostringstream text;
   text << (encrypted ? "https://" : "http://") << endpoint_;
   return text.str();
@@ -154,20 +261,25 @@ void ServerImpl::adopt_acceptor(Acceptor acceptor) {
   const asio::any_io_executor executor = shards_.front()->executor();
   if (!executor) return;  // it has stopped
   const SocketAcceptor::native_handle_type native = static_cast<NativeSocket>(acceptor.release());
-  listen(SocketAcceptor(executor, protocol, native), {});
+  listen({listener_of(SocketAcceptor(executor, protocol, native), {})});
 }
 
-SPATE_DECL void ServerImpl::listen(SocketAcceptor acceptor, SocketFile file) {
+SPATE_DECL Ref<Listener> ServerImpl::listener_of(SocketAcceptor acceptor, SocketFile file) {
+  close_on_exec(acceptor.native_handle());
+  return make_ref<Listener>(std::move(acceptor), std::move(file), core_, shards_);
+}
+
+// They are on a loop of this server, whose thread from now on is the only one that has to do with them.
+SPATE_DECL void ServerImpl::listen(std::vector<Ref<Listener>> listeners) {
   const auto& shard = shards_.front();
   const Lock lock(mutex_);
   if (stopped_) return;
-  close_on_exec(acceptor.native_handle());
   serving_.store(true, std::memory_order_relaxed);
-  // It is on a loop of this server, whose thread from now on is the only one that has to do with it.
-  auto listener = make_ref<Listener>(std::move(acceptor), std::move(file), core_, shards_);
-  listeners_.push_back(listener);
+  listeners_.insert(listeners_.end(), listeners.begin(), listeners.end());
   start_threads();
-  shard->run([listener] { listener->start(); });
+  shard->run([listeners = std::move(listeners)] {
+    for (const auto& listener : listeners) listener->start();
+  });
 }
 
 template <typename Socket>
@@ -244,11 +356,29 @@ SPATE_DECL void ServerImpl::shutdown(std::chrono::milliseconds deadline, std::fu
   shards_.front()->run([listeners = listeners_] {
     for (const auto& listener : listeners) listener->stop();
   });
-  drain_ = std::make_shared<Drain>(shards_, std::move(done));
+  drain_ = std::make_shared<Drain>(shards_, signals_, std::move(done));
   drain_->begin(deadline);
 }
 
+SPATE_DECL void ServerImpl::cut_drain() {
+  std::shared_ptr<Drain> drain;
+  {
+    const Lock lock(mutex_);
+    drain = drain_;
+  }
+  if (drain) drain->cut_rest();
+}
+
+SPATE_DECL void ServerImpl::shutdown_on_signals(SignalOptions options) {
+  require_not_negative("spate::SignalOptions::deadline", options.deadline);
+  const asio::any_io_executor executor = options.executor ? options.executor : shards_.front()->executor();
+  if (!executor) return;  // it has stopped
+  auto first = [this, deadline = options.deadline, done = options.done] { shutdown(deadline, done); };
+  signals_->begin(executor, std::move(options), {std::move(first), [this] { cut_drain(); }});
+}
+
 SPATE_DECL void ServerImpl::stop() {
+  signals_->end();
   std::vector<Ref<Listener>> listeners;
   std::shared_ptr<Drain> drain;
   {
@@ -318,6 +448,7 @@ SPATE_DECL ServerStats ServerImpl::stats() const {
     stats.streams += opened > ended ? opened - ended : 0;  // the two are not read at one moment
     stats.deliveries += counters.deliveries.get();
     stats.bytes_sent += counters.bytes_sent.get();
+    stats.compressed_bytes += counters.compressed_bytes.get();
     stats.dropped_events += counters.dropped.get();
     stats.replayed_events += counters.replayed.get();
     stats.gaps += counters.gaps.get();

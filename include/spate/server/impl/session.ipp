@@ -7,10 +7,10 @@
 namespace spate::detail {
 
 SPATE_DECL Session::Session(Ref<Shard> shard, Ref<ServerCore> server, const HostPolicy& hosts, Peer&& peer,
-                            std::shared_ptr<const std::string> client_subject)
+                            std::shared_ptr<const std::string> client_subject, Exchange::Remote remote)
     : shard_(std::move(shard)),
       server_(std::move(server)),
-      exchange_(*this, *shard_, *server_, hosts, answers_),
+      exchange_(*this, *shard_, *server_, hosts, answers_, std::move(remote)),
       client_subject_(std::move(client_subject)) {
   peer_ = std::move(peer);  // when nothing can fail any more: until then it is the caller's
 }
@@ -112,7 +112,7 @@ SPATE_DECL Channel Session::open_channel(const Request& request, const HeaderFie
   exchange_.let_go();
   parser_.reset();
   input_ = {};
-  return {std::move(peer_), std::move(head)};
+  return {std::move(peer_), std::move(head), exchange_.take_entry()};
 }
 
 SPATE_DECL void Session::answer(Response response) {
@@ -141,6 +141,7 @@ SPATE_DECL void Session::write_piece(std::string piece, Ref<SendWaiter> waiter) 
   try {
     pieces_->waiters.push_back(waiter);
     answers_.put_piece(piece);
+    exchange_.note_body(piece.size());
   } catch (...) {
     waiter->done(std::make_error_code(std::errc::not_enough_memory));
     close();  // a piece is missing
@@ -263,6 +264,7 @@ SPATE_DECL std::string_view Session::consume(std::string_view bytes, int& budget
   while (state_ == State::reading && budget > 0) {
     const RequestParser::Step step = parser().parse(bytes);
     bytes.remove_prefix(step.consumed);
+    if (parser().started()) exchange_.note_request();
     switch (step.progress) {
       case RequestParser::Progress::need_more:
         if (ended_) {
@@ -327,6 +329,7 @@ SPATE_DECL std::size_t Session::dispatch(Request request) {
 }
 
 SPATE_DECL void Session::fail(int status, std::string_view reason) {
+  exchange_.note_part(parser().request());
   exchange_.refuse(status, reason);
   write();
 }
@@ -343,6 +346,7 @@ SPATE_DECL void Session::write() {
     if (!pieces_->whole) return shard_->set_timer(*this, never);
     pieces_.reset();
   }
+  exchange_.log_answer(true);
   if (answers_.closes()) {
     shard_->set_timer(*this, never);
     state_ = State::over;
@@ -355,6 +359,7 @@ SPATE_DECL void Session::write() {
 }
 
 SPATE_DECL void Session::close() {
+  const bool asked = state_ == State::handling || state_ == State::answering;
   state_ = State::over;
   const Ref<Session> alive(this);
   // A plain end of the connection would make an answer whole whose end has not been sent.
@@ -364,6 +369,7 @@ SPATE_DECL void Session::close() {
     part_looks_whole ? peer_.abort() : peer_.close();
   }
   // From here on memory may be needed.
+  asked ? exchange_.log_answer(false, answers_.unsent().size()) : exchange_.forget_request();
   const Respondent left = exchange_.let_go();
   const auto pieces = std::move(pieces_);
   if (left.hook) insist([&] { cancel(left.hook, *shard_); });

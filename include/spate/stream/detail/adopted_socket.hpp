@@ -29,7 +29,8 @@ namespace spate::detail {
 class AdoptedSocket final : public AnswerSink {
  public:
   /// `fields` are added to every answer.
-  AdoptedSocket(Shard& shard, const Request& request, HeaderFields fields, Ref<StreamSettings> settings);
+  AdoptedSocket(Shard& shard, const Request& request, HeaderFields fields, Ref<StreamSettings> settings,
+                bool admits_gzip);
 
   /// Begins to watch, on behalf of `stream`. `security` is null for a connection in the clear.
   void begin(OwnedSocket socket, std::unique_ptr<EstablishedSecurity> security, Ref<StreamCore> stream,
@@ -91,6 +92,7 @@ class AdoptedSocket final : public AnswerSink {
   std::size_t sent_ = 0;  // of `answer_`
   TimedWriter writer_;    // of `answer_`
   std::chrono::seconds probe_wait_{0};
+  const bool admits_gzip_;
   bool ended_ = false;  // the client has ended its side
 };
 

@@ -28,6 +28,7 @@ struct ShardCounters {
   Counter opened;            // streams whose head went out
   Counter deliveries;        // events queued for a stream
   Counter bytes_sent;        // bytes that the kernel took, heads and heartbeats included
+  Counter compressed_bytes;  // those among them that were compressed
   Counter dropped;           // events that an overflow policy dropped
   Counter replayed;          // events drawn from a replay store
   Counter gaps;              // gaps told to clients

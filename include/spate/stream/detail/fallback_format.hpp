@@ -3,9 +3,11 @@
 #pragma once
 
 #include <charconv>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <spate/config.hpp>
 #include <spate/stream/detail/write_queue.hpp>
@@ -30,10 +32,13 @@ class PollAnswer {
   std::size_t size() const noexcept { return events_.size(); }
 
   std::string body() const;
+  /// Where its parts end: what is around the events, and each of these, as they may be for different audiences.
+  std::vector<std::size_t> parts() const;
 
  private:
   EventDecoder decoder_;
   std::string events_;
+  std::vector<std::size_t> ends_;  // of each of them there
   std::string position_;
 };
 

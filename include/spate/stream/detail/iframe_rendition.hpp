@@ -7,6 +7,7 @@
 
 #include <spate/config.hpp>
 #include <spate/connection/detail/framing.hpp>
+#include <spate/connection/detail/gzip_pieces.hpp>
 #include <spate/connection/detail/rendition.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -17,10 +18,16 @@ class IframeRendition final : public Rendition {
   /// `callback` names the parent's function.
   IframeRendition(Framing framing, std::string callback) : framing_(framing), callback_(std::move(callback)) {}
 
+  /// Before the first event: compresses by `gzip`, which outlives this.
+  void compress(GzipPieces& gzip) noexcept { gzip_ = &gzip; }
+
   SPATE_DECL Piece of(const EncodedEvent& event) const override;
 
   /// Browsers render, and run scripts, only after the first kilobyte or so.
   SPATE_DECL std::string beginning() const override;
+
+  /// What `beginning` is, when it is compressed.
+  SPATE_DECL Piece prologue() const;
 
   std::string_view end() const noexcept override { return rendition_of(framing_).end(); }
 
@@ -29,6 +36,7 @@ class IframeRendition final : public Rendition {
 
   const Framing framing_;
   const std::string callback_;
+  GzipPieces* gzip_ = nullptr;
 };
 
 }  // namespace spate::detail

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/gzip_pieces.hpp>
 #include <spate/loop/detail/clock.hpp>
 #include <spate/loop/detail/loop.hpp>
 #include <spate/stream/detail/counters.hpp>
@@ -40,6 +41,11 @@ class Shard final : public Loop {
 
   /// The one at the other end of `socket`, which is encrypted already.
   Peer established(EstablishedSecurity& security, SocketId socket);
+
+  /// Before connections come: compresses what streams and answers are compressed by. One of each shard.
+  void compress(std::shared_ptr<const Compression> compression);
+  /// Null where nothing is compressed.
+  GzipPieces* gzip() const noexcept { return gzip_.get(); }
 
   NodePool& nodes() noexcept { return nodes_; }
   ShardCounters& counters() noexcept { return counters_; }
@@ -72,6 +78,7 @@ class Shard final : public Loop {
   SocketTransport sockets_{poller()};
   std::unique_ptr<SecureTransport> own_secure_;
   std::atomic<SecureTransport*> secure_{nullptr};  // the same; set once
+  std::unique_ptr<GzipPieces> gzip_;
   std::unique_ptr<char[]> scratch_;
   NodePool nodes_;
   ShardCounters counters_;

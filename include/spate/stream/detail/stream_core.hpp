@@ -31,7 +31,9 @@
 #include <spate/error.hpp>
 #include <spate/http/request.hpp>
 #include <spate/http/response.hpp>
+#include <spate/stream/detail/access_entry.hpp>
 #include <spate/stream/detail/fallback_format.hpp>
+#include <spate/stream/detail/gzip_body.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include <spate/stream/detail/iframe_rendition.hpp>
 #include <spate/stream/detail/language.hpp>
@@ -49,7 +51,6 @@
 #include <spate/transport/detail/lingering_close.hpp>
 #include <spate/transport/detail/peer.hpp>
 #include <spate/wire/detail/kept_cursor.hpp>
-#include <spate/wire/detail/packed_chunks.hpp>
 
 namespace spate::detail {
 
@@ -134,6 +135,7 @@ class StreamCore final : public Resident {
   void release_sends() noexcept { holding_sources_.fetch_sub(1, std::memory_order_relaxed); }
 
   Shard& own_shard() noexcept { return *shard_; }
+  bool is_over() const noexcept { return fsm_.is_over(); }
   /// Once it has ended: why.
   EndReason reason() const noexcept { return fsm_.reason(); }
   bool takes_events() const noexcept { return fsm_.takes_events(); }
@@ -145,7 +147,12 @@ class StreamCore final : public Resident {
   /// Whether it is written the bytes of events as they are, and nothing around them but its framing.
   bool takes_events_as_they_are() const noexcept { return !fallback_; }
   /// Whether these are chunks: then it takes what is packed for many.
-  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_; }
+  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_ && !gzip_; }
+  /// Its compressed body; null if it has none. From the head on that does not change.
+  GzipBody* gzip() const noexcept { return gzip_.get(); }
+  /// Whether something was queued since the sharer of its body wrote last.
+  bool has_others() const noexcept { return has_others_; }
+  void forget_others() noexcept { has_others_ = false; }
 
   /// The handler has returned, so the stream goes live unless it was rejected, and its request is no longer needed.
   void handler_returned();
@@ -160,15 +167,22 @@ class StreamCore final : public Resident {
   /// Queues `event` under the overflow policy; one with a waiter, or from a store, is exempt from it.
   void deliver(EncodedEvent event, QueueNode::Kind kind, Ref<SendWaiter> waiter = nullptr);
 
-  /// Queues events drawn from a store, of which `first` is the first, in one piece. For chunked event streams.
-  void deliver_replay(const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events);
+  /// Queues events drawn from a store, of which `first` is the first, in one piece. For event streams.
+  void deliver_replay(Rendition::Piece piece, const EncodedEvent& first, std::uint32_t events);
 
   /// Queues neighbouring chunks of `block`: what several streams are owed alike. Only for Overflow::close.
   void deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events);
+  /// The same for a broadcast that is compressed. It is of the sharer of the body, which has settled.
+  void deliver_shared(Rendition::Piece piece, std::uint32_t events);
 
   /// Writes `buffers` past the queue, which must be empty, and returns how many bytes the kernel took.
   std::size_t write_through(const asio::const_buffer* buffers, std::size_t count, std::size_t size, int& budget) {
     return write(buffers, count, size, budget);
+  }
+
+  /// That was so many events.
+  void note_events(std::uint64_t count) noexcept {
+    if (logged_) count_for_log(count);
   }
 
   /// Asks the processor for what write_through needs, while it does something else.
@@ -231,6 +245,7 @@ class StreamCore final : public Resident {
   struct Seldom {
     StreamWatchers watchers;
     std::unique_ptr<Held> held;
+    std::shared_ptr<AccessEntry> access;  // null unless `logged_`
   };
 
   /// When a poll is answered.
@@ -280,6 +295,8 @@ class StreamCore final : public Resident {
 
   void do_open();
   HeaderFields take_fields();
+  void begin_compressing(HeaderFields& fields);
+  void end_body();
   void begin_poll();
   void answer_poll_in_a_turn();
   void do_reject(Response response);
@@ -298,6 +315,8 @@ class StreamCore final : public Resident {
   void perform(const StreamFsm::Action& action, const EncodedEvent& last = {});
   void stop(const StreamFsm::Action& action);
   void tell_end();
+  void count_for_log(std::uint64_t events) noexcept;
+  void log_end(EndReason reason);
   void request_stop();
 
   // From an event to the kernel.
@@ -305,6 +324,7 @@ class StreamCore final : public Resident {
   /// How events leave, unless they are put into the answer to a poll.
   const Rendition& rendition() const noexcept;
   QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
+  void about_to_queue(std::uint32_t size);
   bool make_room(const EncodedEvent& event);
   void queue_changed() noexcept;
   // What it costs that a source found nothing when it was pulled, and lets others have their turn.
@@ -340,10 +360,14 @@ class StreamCore final : public Resident {
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ = false;
   bool dirty_ = false;
+  bool admits_gzip_ = false;  // its client does
+  bool has_others_ = false;
+  bool logged_ = false;  // in an access log
   bool stopped_ SPATE_GUARDED_BY(shard_->shared_mutex()) = false;
 
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
+  std::unique_ptr<GzipBody> gzip_;      // null unless it is compressed
   std::unique_ptr<const std::string> last_event_id_;
   std::unique_ptr<Seldom> seldom_;
   StreamSources sources_;

@@ -13,10 +13,10 @@
 
 #include <spate/config.hpp>
 #include <spate/connection/detail/rendition.hpp>
+#include <spate/stream/detail/gzip_body.hpp>
 #include <spate/stream/detail/shard.hpp>
 #include <spate/stream/detail/write_queue.hpp>
 #include <spate/stream/stream_options.hpp>
-#include <spate/wire/detail/packed_chunks.hpp>
 #include <spate/wire/encoded_event.hpp>
 
 namespace spate::detail {
@@ -74,8 +74,11 @@ class StreamQueue {
   void push_text(Shard& shard, std::string_view text);
   /// The same for bytes that live for ever.
   void push_constant(Shard& shard, std::string_view text);
-  /// Events drawn from a store, of which `first` is the first, in one piece.
-  void push_packed(Shard& shard, const PackedChunks& chunks, const EncodedEvent& first, std::uint32_t events);
+  /// A piece of `events` events, of which `first` is the first, if it says how far the client is.
+  void push_piece(Shard& shard, QueueNode::Kind kind, Rendition::Piece piece, const EncodedEvent& first,
+                  std::uint32_t events) {
+    queue_.push(shard.nodes(), kind, std::move(piece), first, events);
+  }
   /// Neighbouring chunks of `block`.
   void push_range(Shard& shard, const Ref<Block>& block, std::string_view data, std::uint32_t events) {
     queue_.push_range(shard.nodes(), block, data, events);
@@ -89,7 +92,12 @@ class StreamQueue {
   std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t max_bytes) const noexcept {
     return queue_.gather(buffers, most, max_bytes);
   }
-  void consume(Shard& shard, std::size_t written) { queue_.consume(shard.nodes(), written); }
+  /// `written` bytes have left; `body`, which may be null, is the compressed one that they belong to.
+  void consume(Shard& shard, std::size_t written, GzipBody* body) {
+    queue_.consume(shard.nodes(), written, [&](const QueueNode& node) {
+      if (body != nullptr) body->sum.add(shard.gzip()->compression(), node.sum);
+    });
+  }
   void clear(Shard& shard, std::error_code error) { queue_.clear(shard.nodes(), error); }
 
   /// Counts what has changed; to be called after whatever has. `blocked` when the client takes nothing just now.

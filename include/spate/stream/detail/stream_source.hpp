@@ -14,6 +14,8 @@
 
 namespace spate::detail {
 
+class GzipBody;
+
 class StreamSource : public Resident {
  public:
   static constexpr std::uint64_t everything = std::numeric_limits<std::uint64_t>::max();
@@ -35,6 +37,10 @@ class StreamSource : public Resident {
   virtual bool leave() = 0;
   /// Something is about to be queued: queues first what has been accepted and not yet read.
   virtual void queue_unread() = 0;
+  /// Its stream is compressed, and `body` is its place: adds to the sum what it has written past the queue.
+  virtual void settle(GzipBody& body) = 0;
+  /// Another source writes to the stream past the queue, too: what this one knew of the body is forgotten.
+  virtual void lose_place() noexcept = 0;
   /// The stream takes nothing any more.
   virtual void stream_ended(EndReason reason) = 0;
 

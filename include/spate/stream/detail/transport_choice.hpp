@@ -25,6 +25,7 @@ struct TransportChoice {
   std::chrono::milliseconds timeout = std::chrono::seconds(25);  // poll: how long to wait for the first event
   std::string client;                                            // poll: tells apart the clients of one user
   std::string callback = "spate";                                // iframe: the parent's function
+  bool gzip = false;                                             // whether it is to be compressed
 };
 
 /// One JavaScript name: nothing else may stand in the page's scripts unescaped. No path of names: by way of the
@@ -40,6 +41,9 @@ struct TransportRefused : std::invalid_argument {
 /// Throws TransportRefused when a parameter of the query is out of place, or the browser wants the answer for something
 /// that the transport is not for.
 SPATE_DECL TransportChoice choose_transport(const Request& request);
+
+/// Whether the client of `request` asks for gzip.
+SPATE_DECL bool admits_gzip(const Request& request);
 
 }  // namespace spate::detail
 

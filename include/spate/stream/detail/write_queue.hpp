@@ -19,6 +19,7 @@
 #include <asio/buffer.hpp>
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/rendition.hpp>
 #include <spate/stream/detail/send_waiter.hpp>
 #include <spate/wire/encoded_event.hpp>
 
@@ -41,7 +42,9 @@ struct QueueNode {
   const char* data = nullptr;  // what is still to be written
   std::uint32_t size = 0;
   std::uint32_t events = 0;
+  std::uint32_t weight = 0;  // what it counts against the limits, in bytes: uncompressed
   Kind kind = Kind::raw;
+  GzipSum sum;  // of its text, if it is compressed
 
   bool counted() const noexcept { return kind == Kind::event || kind == Kind::range; }
   /// Whether it is one event of the program's own, whose id says how far the client is.
@@ -83,8 +86,8 @@ class WriteQueue {
   std::size_t bytes() const noexcept { return bytes_; }
   std::size_t events() const noexcept { return events_; }
 
-  /// Queues one piece. `owner` or `event` keeps `data` alive.
-  QueueNode& push(NodePool& pool, QueueNode::Kind kind, std::string_view data, EncodedEvent event, Ref<Block> owner,
+  /// Queues one piece. Its block or `event` keeps its bytes alive.
+  QueueNode& push(NodePool& pool, QueueNode::Kind kind, Rendition::Piece piece, EncodedEvent event,
                   std::uint32_t events);
 
   /// Queues neighbouring events of `block`, growing the last range where they follow it.
@@ -93,8 +96,20 @@ class WriteQueue {
   /// Fills `buffers` with what goes out next; returns how many it filled.
   std::size_t gather(asio::const_buffer* buffers, std::size_t most, std::size_t max_bytes) const noexcept;
 
-  /// Takes `written` bytes off the front and tells those who waited for them.
-  void consume(NodePool& pool, std::size_t written);
+  /// Takes `written` bytes off the front and tells those who waited for them; `left(node)` is told of each that has
+  /// left as a whole.
+  template <typename Left>
+  void consume(NodePool& pool, std::size_t written, Left&& left) {
+    while (head_ != nullptr && written >= head_->size) {
+      written -= head_->size;
+      front_started_ = false;
+      left(std::as_const(*head_));
+      const Ref<SendWaiter> waiter = std::move(head_->waiter);
+      drop_front(pool);
+      if (waiter) waiter->done({});
+    }
+    if (written > 0) shorten_front(written);
+  }
 
   /// Drops the oldest event that may be dropped, leaving a gap where it stood. Returns whether there was one.
   bool drop_oldest(NodePool& pool) {
@@ -111,9 +126,8 @@ class WriteQueue {
   /// Takes back a gap at the very end: what was dropped there and what is dropped next are one gap.
   void drop_last_gap(NodePool& pool);
 
-  /// Gives the gaps that drops have left their bytes: `encode(id of the event after)` returns an EncodedEvent, the
-  /// bytes to write, and what keeps them alive if not the event. To be called before `gather`. Returns how many gaps
-  /// got bytes for the first time.
+  /// Gives the gaps that drops have left their bytes: `encode(id of the event after)` returns an EncodedEvent and the
+  /// piece to write. To be called before `gather`. Returns how many gaps got bytes for the first time.
   template <typename Encode>
   std::size_t resolve_gaps(Encode&& encode) {
     std::size_t fresh = 0;
@@ -121,11 +135,12 @@ class WriteQueue {
       if (node->kind != QueueNode::Kind::gap || node->size > 0) continue;
       const QueueNode* after = node->next;
       while (after != nullptr && !after->has_position()) after = after->next;
-      auto [event, data, block] = encode(after == nullptr ? std::string_view() : after->event.id());
-      node->block = std::move(block);
+      auto [event, piece] = encode(after == nullptr ? std::string_view() : after->event.id());
+      node->block = std::move(piece.block);
       node->event = std::move(event);
-      node->data = data.data();
-      node->size = static_cast<std::uint32_t>(data.size());
+      node->data = piece.bytes.data();
+      node->size = static_cast<std::uint32_t>(piece.bytes.size());
+      node->sum = piece.sum;
       if (node->events++ == 0) ++fresh;  // a gap counts no events: here it remembers that it was told
       --unresolved_;
     }
@@ -147,6 +162,8 @@ class WriteQueue {
 
   void drop_front(NodePool& pool) noexcept;
 
+  void shorten_front(std::size_t written) noexcept;
+
   bool started(const QueueNode* node) const noexcept { return node == head_ && front_started_; }
 
   // An event that has begun to go out is never dropped: half an event would corrupt the stream. Nor is one that
@@ -162,7 +179,8 @@ class WriteQueue {
         uncount(*node);
         node->event = EncodedEvent();
         node->block = nullptr;
-        node->size = node->events = 0;
+        node->size = node->events = node->weight = 0;
+        node->sum = {};
         node->kind = QueueNode::Kind::gap;
         ++unresolved_;
       }
@@ -176,6 +194,7 @@ class WriteQueue {
       }
       if (node->size == 0) --unresolved_;
       if (std::exchange(before->size, 0) > 0) ++unresolved_;
+      before->sum = {};
       before->events = std::max(before->events, node->events);
       before->next = next;
       if (tail_ == node) tail_ = before;

@@ -2,16 +2,18 @@
 #pragma once
 
 #include <spate/config.hpp>
+#include <spate/connection/detail/compressed_answer.hpp>
 #include <spate/stream/detail/adopted_socket.hpp>
 
 namespace spate::detail {
 
 SPATE_DECL AdoptedSocket::AdoptedSocket(Shard& shard, const Request& request, HeaderFields fields,
-                                        Ref<StreamSettings> settings)
+                                        Ref<StreamSettings> settings, bool admits_gzip)
     : shard_(shard),
       context_{request.version_minor(), false, request.method() == "HEAD"},
       fields_(std::move(fields)),
-      settings_(std::move(settings)) {}
+      settings_(std::move(settings)),
+      admits_gzip_(admits_gzip) {}
 
 SPATE_DECL void AdoptedSocket::begin(OwnedSocket socket, std::unique_ptr<EstablishedSecurity> security,
                                      Ref<StreamCore> stream, std::error_code error) {
@@ -76,6 +78,7 @@ SPATE_DECL Channel AdoptedSocket::open_channel(const Request& request, const Hea
 SPATE_DECL void AdoptedSocket::answer(Response response) {
   put_or_close([&] {
     response.add_missing_headers(fields_);
+    if (GzipPieces* gzip = shard_.gzip()) compress(response, *gzip, admits_gzip_);
     std::string bytes;
     serialize_head(bytes, response, context_);
     bytes += payload(response, context_);

@@ -29,12 +29,23 @@ SPATE_DECL void PollAnswer::add(const QueueNode& node) {
     if (!listed) return;
     if (!events_.empty()) events_ += ',';
     append_json_event(events_, event, with_id);
+    ends_.push_back(events_.size());
   });
   if (!decoder_.last_event_id().empty()) position_ = decoder_.last_event_id();
 }
 
+inline constexpr std::string_view poll_beginning = "{\"events\":[";
+
+SPATE_DECL std::vector<std::size_t> PollAnswer::parts() const {
+  std::vector<std::size_t> parts{poll_beginning.size()};
+  parts.reserve(1 + ends_.size());
+  for (const std::size_t end : ends_) parts.push_back(poll_beginning.size() + end);
+  return parts;
+}
+
 SPATE_DECL std::string PollAnswer::body() const {
-  std::string json = "{\"events\":[" + events_ + "],\"last_event_id\":";
+  std::string json(poll_beginning);
+  json.append(events_).append("],\"last_event_id\":");
   append_json_string(json, position_);
   return json += '}';
 }

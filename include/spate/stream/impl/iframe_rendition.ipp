@@ -8,13 +8,19 @@
 namespace spate::detail {
 
 SPATE_DECL Rendition::Piece IframeRendition::of(const EncodedEvent& event) const {
+  if (gzip_ != nullptr) return gzip_->of_text(iframe_script(event, callback_), framing_);
   const std::string bytes = framed(iframe_script(event, callback_));
   Ref<Block> block = make_block(bytes);
-  return {std::string_view(block->data(), bytes.size()), std::move(block)};
+  const std::string_view copy(block->data(), bytes.size());
+  return uncompressed(copy, std::move(block));
 }
 
 SPATE_DECL std::string IframeRendition::beginning() const {
   return framed(iframe_prologue());
+}
+
+SPATE_DECL Rendition::Piece IframeRendition::prologue() const {
+  return gzip_->of_text(iframe_prologue(), framing_);
 }
 
 SPATE_DECL std::string IframeRendition::framed(std::string text) const {

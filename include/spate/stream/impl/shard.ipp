@@ -11,6 +11,10 @@ SPATE_DECL Peer Shard::established(EstablishedSecurity& security, SocketId socke
   return security.begin_on(*secure(), socket);
 }
 
+SPATE_DECL void Shard::compress(std::shared_ptr<const Compression> compression) {
+  gzip_ = std::make_unique<GzipPieces>(std::move(compression));
+}
+
 SPATE_DECL void Shard::keep(std::unique_ptr<SecureTransport> transport) noexcept {
   own_secure_ = std::move(transport);
   secure_.store(own_secure_.get(), std::memory_order_release);

@@ -9,7 +9,7 @@ namespace spate::detail {
 SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<AnswerSink> sink,
                                   std::shared_ptr<const Request> request, HeaderFields inherited,
                                   TransportChoice choice)
-    : shard_(std::move(shard)), framing_(framing), settings_(std::move(settings)) {
+    : shard_(std::move(shard)), framing_(framing), admits_gzip_(choice.gzip), settings_(std::move(settings)) {
   const std::string id = request->last_event_id();
   if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
   if (choice.transport != Transport::sse) {
@@ -168,6 +168,11 @@ SPATE_DECL void StreamCore::handler_finished() {
 
 SPATE_DECL void StreamCore::deliver_range(const Ref<Block>& block, std::string_view data, std::uint32_t events) {
   queue_.push_range(*shard_, block, data, events);
+  queue_changed();
+}
+
+SPATE_DECL void StreamCore::deliver_shared(Rendition::Piece piece, std::uint32_t events) {
+  queue_.push_piece(*shard_, QueueNode::Kind::range, std::move(piece), {}, events);
   queue_changed();
 }
 

@@ -17,10 +17,13 @@
 
 namespace spate {
 
-SPATE_DECL StreamHost::StreamHost(asio::any_io_executor executor, StreamOptions options)
+SPATE_DECL StreamHost::StreamHost(asio::any_io_executor executor, StreamOptions options,
+                                  std::shared_ptr<const detail::Compression> compression)
     : shard_(detail::make_ref<detail::Shard>(asio::make_strand(executor))),
       settings_(detail::make_ref<detail::StreamSettings>(std::move(options))),
-      draining_(std::make_shared<std::atomic<bool>>(false)) {}
+      draining_(std::make_shared<std::atomic<bool>>(false)) {
+  if (compression) shard_->compress(std::move(compression));
+}
 
 SPATE_DECL StreamHost::~StreamHost() {
   shard_->stop();
@@ -33,9 +36,11 @@ EventStream StreamHost::open_on(Request request, HeaderFields fields, Establishe
   }
   for (const auto& [name, value] : fields) detail::check_stream_field(name, value);
   detail::TransportChoice choice = detail::choose_transport(request);
+  choice.gzip = shard_->gzip() != nullptr && detail::admits_gzip(request);
   const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
   const auto expiry = request.expiry();
-  auto sink = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_);
+  auto sink = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_, choice.gzip);
+  if (shard_->gzip() != nullptr && choice.transport != Transport::poll) fields.emplace_back("Vary", "Accept-Encoding");
   // In a frame it belongs to pages of its own origin.
   if (choice.transport == Transport::iframe) {
     detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});

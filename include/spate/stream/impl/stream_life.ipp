@@ -22,19 +22,33 @@ SPATE_DECL void StreamCore::do_open() {
   if (framing_ == Framing::none) {
     const Ref<AnswerSink> sink = pending_head()->sink;
     const std::shared_ptr<const Request> request = pending_head()->request;
-    const HeaderFields fields = stream_fields(take_fields(), transport());
+    HeaderFields fields = stream_fields(take_fields(), transport());
+    begin_compressing(fields);
     perform(fsm_.break_off(EndReason::completed, {}));
     return sink->answer_head(*request, fields, transport() == Transport::poll ? Framing::plain : framing_for(*request));
   }
   if (transport() == Transport::poll) return begin_poll();
-  Channel channel =
-      pending_head()->sink->open_channel(*pending_head()->request, stream_fields(take_fields(), transport()));
+  HeaderFields fields = stream_fields(take_fields(), transport());
+  begin_compressing(fields);
+  Channel channel = pending_head()->sink->open_channel(*pending_head()->request, fields);
   peer_ = std::move(channel.peer);
   if (!peer_) return connection_lost({});
+  if (channel.access) {
+    channel.access->head_left = channel.head.size();
+    insist([&] { seldom(); });
+    seldom_->access = std::move(channel.access);
+    logged_ = true;
+  }
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
   pending_head()->sink = nullptr;  // a coroutine's request stays, but not what has read it
-  queue_.push_text(*shard_, rendition().beginning());
+  if (gzip_ && fallback_) {
+    Rendition::Piece prologue = fallback_->frames->prologue();
+    queue_.push_text(*shard_, shard_->gzip()->rendition(framing_).beginning());
+    queue_.push_piece(*shard_, QueueNode::Kind::raw, std::move(prologue), {}, 0);
+  } else {
+    queue_.push_text(*shard_, rendition().beginning());
+  }
   if (settings_->retry) {
     push_raw(settings_->retry);
   } else if (options().retry_max.count() > 0) {
@@ -51,6 +65,26 @@ SPATE_DECL void StreamCore::do_open() {
   shard_->set_timer(*this, next_moment());
   mark_dirty();
   release_pending_head();
+}
+
+// Unless the program has said itself how the body is coded.
+SPATE_DECL void StreamCore::begin_compressing(HeaderFields& fields) {
+  if (!admits_gzip_ || transport() == Transport::poll || find_field(fields, "Content-Encoding") != nullptr) return;
+  fields.emplace_back("Content-Encoding", "gzip");
+  if (framing_ == Framing::none) return;
+  gzip_ = std::make_unique<GzipBody>();
+  if (fallback_) fallback_->frames->compress(*shard_->gzip());
+}
+
+// Nothing is dropped any more: what waits is what leaves.
+SPATE_DECL void StreamCore::end_body() {
+  if (!gzip_) return queue_.push_constant(*shard_, rendition().end());
+  queue_.resolve_gaps(*shard_, options(), rendition());
+  GzipSum sum = gzip_->sum;
+  queue_.for_each([&](const QueueNode& node) { sum.add(shard_->gzip()->compression(), node.sum); });
+  const std::string end = gzip_end(sum);
+  queue_.push_text(*shard_, framing_ == Framing::chunked ? chunk_of(end) : end);
+  queue_.push_constant(*shard_, rendition_of(framing_).end());
 }
 
 // The fields of the head, which now goes out.
@@ -243,7 +277,7 @@ SPATE_DECL void StreamCore::finish(const EncodedEvent& last) {
   if (last) push_raw(last);
   push_farewell(reason());
   if (fsm_.is_over()) return;  // cut by what the program did there
-  queue_.push_constant(*shard_, rendition().end());
+  end_body();
   mark_dirty();
   if (queue_.empty()) finished();
 }
@@ -267,6 +301,7 @@ SPATE_DECL void StreamCore::push_farewell(EndReason reason) {
 SPATE_DECL void StreamCore::finished() {
   // Closed in stages, so that the last bytes are not lost to a reset. (RFC 9112 9.6)
   linger(*shard_, std::move(peer_));
+  if (logged_) seldom_->access->whole = true;
   perform(fsm_.finished());
 }
 
@@ -277,7 +312,16 @@ SPATE_DECL void StreamCore::stop(const StreamFsm::Action& action) {
   if (action.error) insist([&] { watchers().blame(action.error); });
   state_.store(State::closed, std::memory_order_release);
   if (fsm_.was_open()) shard_->counters().ended[static_cast<std::size_t>(action.reason)].add(1);
+  if (logged_) log_end(action.reason);
   insist([&] { tell_end(); });
+}
+
+SPATE_DECL void StreamCore::log_end(EndReason reason) {
+  logged_ = false;
+  const std::shared_ptr<AccessEntry> entry = std::move(seldom_->access);
+  entry->record.status = 200;
+  entry->record.stream_end = reason;
+  entry->end(*shard_, entry->whole);
 }
 
 // Every step does what is left of it, so that all can be done again.

@@ -50,20 +50,26 @@ SPATE_DECL void StreamCore::deliver(EncodedEvent event, QueueNode::Kind kind, Re
   const std::uint32_t count = event.has_data() ? 1 : 0;
   if (count > 0 && queue_.take_gap()) push_gap(StreamQueue::gap(options(), event.id()));
   shard_->counters().deliveries.add(count);
+  note_events(count);
   if (kind == QueueNode::Kind::replay) shard_->counters().replayed.add(count);
   push(kind, event, 1).waiter = std::move(waiter);
   queue_changed();
   mark_dirty();
 }
 
-SPATE_DECL void StreamCore::deliver_replay(const PackedChunks& chunks, const EncodedEvent& first,
-                                           std::uint32_t events) {
+SPATE_DECL void StreamCore::deliver_replay(Rendition::Piece piece, const EncodedEvent& first, std::uint32_t events) {
   if (!takes_events()) return;
   if (queue_.take_gap()) push_gap(StreamQueue::gap(options(), first.id()));
   shard_->counters().deliveries.add(events);
+  note_events(events);
   shard_->counters().replayed.add(events);
-  queue_.push_packed(*shard_, chunks, first, events);
+  if (gzip_) about_to_queue(piece.sum.size);
+  queue_.push_piece(*shard_, QueueNode::Kind::replay, std::move(piece), first, events);
   mark_dirty();
+}
+
+SPATE_DECL void StreamCore::count_for_log(std::uint64_t events) noexcept {
+  seldom_->access->record.events += events;
 }
 
 SPATE_DECL bool StreamCore::pull() {
@@ -181,11 +187,21 @@ SPATE_DECL bool StreamCore::release_held() {
 }
 
 SPATE_DECL const Rendition& StreamCore::rendition() const noexcept {
-  return fallback_ && fallback_->frames ? *fallback_->frames : rendition_of(framing_);
+  if (fallback_ && fallback_->frames) return *fallback_->frames;
+  return gzip_ ? shard_->gzip()->rendition(framing_) : rendition_of(framing_);
 }
 
 SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
-  return queue_.push(*shard_, kind, rendition(), event, count);
+  if (!gzip_) return queue_.push(*shard_, kind, rendition(), event, count);
+  about_to_queue(0);
+  QueueNode& node = queue_.push(*shard_, kind, rendition(), event, count);
+  gzip_->others += node.sum.size;
+  return node;
+}
+
+SPATE_DECL void StreamCore::about_to_queue(std::uint32_t size) {
+  gzip_->about_to_queue(size);
+  has_others_ = true;
 }
 
 // Whether `event` may be queued, after the policy did what it does.
@@ -255,7 +271,7 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
     for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
     const std::size_t written = write(buffers, count, size, budget);
     if (!peer_) return false;
-    queue_.consume(*shard_, written);
+    queue_.consume(*shard_, written, gzip_.get());
     queue_changed();
     if (fsm_.blocked()) return false;
   }
@@ -275,6 +291,8 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   const TimePoint now = shard_->now();
   const bool was_blocked = fsm_.blocked();
   if (written > 0) shard_->counters().bytes_sent.add(written);
+  if (gzip_) shard_->counters().compressed_bytes.add(written);
+  if (logged_) seldom_->access->wrote(written);
   if (!error) {
     fsm_.wrote(now);
   } else {
@@ -313,6 +331,7 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
   }
   const Ref<AnswerSink> sink = pending_head()->sink;
   Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
+  response.compress_apart(fallback_->answer.parts());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
   response.add_missing_headers({{"Cache-Control", "no-store"}});
   perform(fsm_.break_off(EndReason::completed, {}));

@@ -1,7 +1,7 @@
 // The functions of stream_queue.hpp.
 #pragma once
 
-#include <tuple>
+#include <utility>
 
 #include <spate/config.hpp>
 #include <spate/stream/detail/gap_event.hpp>
@@ -43,30 +43,25 @@ SPATE_DECL StreamQueue::Room StreamQueue::make_room(Shard& shard, const StreamOp
 
 SPATE_DECL QueueNode& StreamQueue::push(Shard& shard, QueueNode::Kind kind, const Rendition& rendition,
                                         const EncodedEvent& event, std::uint32_t events) {
-  auto [data, block] = rendition.of(event);
-  return queue_.push(shard.nodes(), kind, data, event, std::move(block), events);
+  return queue_.push(shard.nodes(), kind, rendition.of(event), event, events);
 }
 
 SPATE_DECL void StreamQueue::push_text(Shard& shard, std::string_view text) {
   if (text.empty()) return;
-  const Ref<Block> block = make_block(text);
-  queue_.push(shard.nodes(), QueueNode::Kind::raw, {block->data(), text.size()}, {}, block, 0);
+  Ref<Block> block = make_block(text);
+  const std::string_view copy(block->data(), text.size());
+  queue_.push(shard.nodes(), QueueNode::Kind::raw, Rendition::uncompressed(copy, std::move(block)), {}, 0);
 }
 
 SPATE_DECL void StreamQueue::push_constant(Shard& shard, std::string_view text) {
-  if (!text.empty()) queue_.push(shard.nodes(), QueueNode::Kind::raw, text, {}, nullptr, 0);
-}
-
-SPATE_DECL void StreamQueue::push_packed(Shard& shard, const PackedChunks& chunks, const EncodedEvent& first,
-                                         std::uint32_t events) {
-  queue_.push(shard.nodes(), QueueNode::Kind::replay, chunks.bytes(), first, chunks.block, events);
+  if (!text.empty()) queue_.push(shard.nodes(), QueueNode::Kind::raw, Rendition::uncompressed(text), {}, 0);
 }
 
 SPATE_DECL void StreamQueue::resolve_gaps(Shard& shard, const StreamOptions& limits, const Rendition& rendition) {
   shard.counters().gaps.add(queue_.resolve_gaps([&](std::string_view id) {
     EncodedEvent event = gap(limits, id);
-    auto [data, block] = rendition.of(event);
-    return std::tuple(std::move(event), data, std::move(block));
+    Rendition::Piece piece = rendition.of(event);
+    return std::pair(std::move(event), std::move(piece));
   }));
 }
 

@@ -63,4 +63,9 @@ SPATE_DECL TransportChoice choose_transport(const Request& request) {
   return choice;
 }
 
+SPATE_DECL bool admits_gzip(const Request& request) {
+  const auto codings = request.header_list("accept-encoding");
+  return codings && admits_coding(*codings, "gzip");
+}
+
 }  // namespace spate::detail

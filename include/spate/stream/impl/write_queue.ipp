@@ -26,14 +26,16 @@ SPATE_DECL void NodePool::give(QueueNode* node) noexcept {
   ++kept_;
 }
 
-SPATE_DECL QueueNode& WriteQueue::push(NodePool& pool, QueueNode::Kind kind, std::string_view data, EncodedEvent event,
-                                       Ref<Block> owner, std::uint32_t events) {
+SPATE_DECL QueueNode& WriteQueue::push(NodePool& pool, QueueNode::Kind kind, Rendition::Piece piece, EncodedEvent event,
+                                       std::uint32_t events) {
   QueueNode* node = pool.take();
   node->event = std::move(event);
-  node->block = std::move(owner);
-  node->data = data.data();
-  node->size = static_cast<std::uint32_t>(data.size());
+  node->block = std::move(piece.block);
+  node->data = piece.bytes.data();
+  node->size = static_cast<std::uint32_t>(piece.bytes.size());
   node->events = events;
+  node->weight = piece.weight;
+  node->sum = piece.sum;
   node->kind = kind;
   (tail_ == nullptr ? head_ : tail_->next) = node;
   tail_ = node;
@@ -47,12 +49,13 @@ SPATE_DECL void WriteQueue::push_range(NodePool& pool, const Ref<Block>& block, 
   if (tail_ != nullptr && tail_->kind == QueueNode::Kind::range && tail_->block == block &&
       tail_->data + tail_->size == data.data()) {
     tail_->size += static_cast<std::uint32_t>(data.size());
+    tail_->weight += static_cast<std::uint32_t>(data.size());
     tail_->events += events;
     bytes_ += data.size();
     events_ += events;
     return;
   }
-  push(pool, QueueNode::Kind::range, data, EncodedEvent(), block, events);
+  push(pool, QueueNode::Kind::range, Rendition::uncompressed(data, block), EncodedEvent(), events);
 }
 
 SPATE_DECL std::size_t WriteQueue::gather(asio::const_buffer* buffers, std::size_t most,
@@ -66,18 +69,14 @@ SPATE_DECL std::size_t WriteQueue::gather(asio::const_buffer* buffers, std::size
   return filled;
 }
 
-SPATE_DECL void WriteQueue::consume(NodePool& pool, std::size_t written) {
-  while (head_ != nullptr && written >= head_->size) {
-    written -= head_->size;
-    front_started_ = false;
-    const Ref<SendWaiter> waiter = std::move(head_->waiter);
-    drop_front(pool);
-    if (waiter) waiter->done({});
-  }
-  if (written == 0) return;
+SPATE_DECL void WriteQueue::shorten_front(std::size_t written) noexcept {
+  // What is left of it counts as much less as there is less of it.
+  const std::size_t size = head_->size, left = size - written;
+  const auto weight = static_cast<std::uint32_t>(std::uint64_t{head_->weight} * left / size);
+  if (head_->counted()) bytes_ -= head_->weight - weight;
   head_->data += written;
-  head_->size -= static_cast<std::uint32_t>(written);
-  if (head_->counted()) bytes_ -= written;
+  head_->size = static_cast<std::uint32_t>(left);
+  head_->weight = weight;
   front_started_ = true;
 }
 
@@ -136,13 +135,13 @@ SPATE_DECL void WriteQueue::clear(NodePool& pool, std::error_code error) {
 
 SPATE_DECL void WriteQueue::count(const QueueNode& node) noexcept {
   if (!node.counted()) return;
-  bytes_ += node.size;
+  bytes_ += node.weight;
   events_ += node.events;
 }
 
 SPATE_DECL void WriteQueue::uncount(const QueueNode& node) noexcept {
   if (!node.counted()) return;
-  bytes_ -= node.size;
+  bytes_ -= node.weight;
   events_ -= node.events;
 }
 

@@ -149,7 +149,7 @@ class SqliteHistory {
       if (count > 0 && bytes + size > max_bytes) return true;
       bytes += size;
       ++count;
-      visit(*event);
+      visit(*event, merge_.kind());
     }
     return count > 0 || merge_.complete();
   }

@@ -35,6 +35,9 @@ class TrackMerge {
     return following != nullptr ? following : next_of_all();
   }
 
+  /// After an event: the kind of the track that it was found in.
+  TrackKind kind() const noexcept { return kind_; }
+
   /// After null: whether there is none.
   bool complete() const noexcept { return !missing_; }
 
@@ -102,6 +105,7 @@ class TrackMerge {
   std::uint64_t discarded_ = 0;
   std::uint64_t passed_ = 0;  // the number that was given last; 0: none
   bool missing_ = false;
+  TrackKind kind_ = TrackKind::everybody;
   TrackCache* cache_ = nullptr;
   Run* only_ = nullptr;    // forward, the one that the last event is of, when all others have ended
   std::vector<Run> runs_;  // kept for its capacity

@@ -74,22 +74,23 @@ SPATE_DECL std::uint64_t SqliteReplayStore::fetch(std::string_view user, std::ui
 
 SPATE_DECL std::uint64_t SqliteReplayStore::fetch(const Subscriber& subscriber, std::uint64_t after,
                                                   std::size_t max_bytes, std::vector<StoredEvent>& events) {
-  return history_->fetch(subscriber, after, max_bytes, [&](const detail::TrackEvent& event) {
-    events.push_back({event.sequence, event.event});
+  return history_->fetch(subscriber, after, max_bytes, [&](const detail::TrackEvent& event, detail::TrackKind kind) {
+    events.push_back({event.sequence, event.event, kind == detail::TrackKind::everybody});
   });
 }
 
 SPATE_DECL std::optional<std::uint64_t> SqliteReplayStore::fetch_sequences(const Subscriber& subscriber,
                                                                            std::uint64_t after, std::size_t max_bytes,
                                                                            std::vector<std::uint64_t>& sequences) {
-  return history_->fetch(subscriber, after, max_bytes,
-                         [&](const detail::TrackEvent& event) { sequences.push_back(event.sequence); });
+  return history_->fetch(subscriber, after, max_bytes, [&](const detail::TrackEvent& event, detail::TrackKind) {
+    sequences.push_back(event.sequence);
+  });
 }
 
 SPATE_DECL void SqliteReplayStore::fetch_newest(const Subscriber& subscriber, std::uint64_t before,
                                                 std::size_t max_bytes, std::vector<StoredEvent>& events) {
-  history_->fetch_newest(subscriber, before, max_bytes, [&](const detail::TrackEvent& event) {
-    events.push_back({event.sequence, event.event});
+  history_->fetch_newest(subscriber, before, max_bytes, [&](const detail::TrackEvent& event, detail::TrackKind kind) {
+    events.push_back({event.sequence, event.event, kind == detail::TrackKind::everybody});
   });
 }
 

@@ -125,8 +125,10 @@ SPATE_DECL const TrackEvent* TrackMerge::next_of_all() {
     if (at != nullptr) ++others;
     at = &run;
     const TrackEvent& event = run.piece->events[is_forward() ? run.index : run.index - 1];
-    if (found == nullptr || (is_forward() ? event.sequence < found->sequence : event.sequence > found->sequence))
+    if (found == nullptr || (is_forward() ? event.sequence < found->sequence : event.sequence > found->sequence)) {
       found = &event;
+      kind_ = run.name.kind;
+    }
   }
   if (is_forward() && others == 0 && !missing_) only_ = at;
   if (found != nullptr && (!missing_ || (is_forward() ? found->sequence <= limit : found->sequence > limit))) {

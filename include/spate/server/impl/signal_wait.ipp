@@ -1,0 +1,58 @@
+// The functions of signal_wait.hpp.
+#pragma once
+
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include <spate/config.hpp>
+#include <spate/loop/detail/insist.hpp>
+#include <spate/server/detail/signal_wait.hpp>
+
+namespace spate::detail {
+
+SPATE_DECL void SignalWait::begin(const asio::any_io_executor& executor, SignalOptions options, Steps steps) {
+  const Lock lock(mutex_);
+  if (ended_) return;
+  if (begun_) throw std::invalid_argument("spate::Server: shutdown_on_signals() for the second time");
+  auto signals = std::make_unique<asio::signal_set>(executor);
+  for (const int signal : options.signals) signals->add(signal);
+  signals_ = std::move(signals);
+  options_ = std::move(options);
+  steps_ = std::move(steps);
+  begun_ = true;
+  wait(*signals_, Ref<SignalWait>(this));
+}
+
+SPATE_DECL void SignalWait::end() {
+  std::unique_ptr<asio::signal_set> signals;
+  const Lock lock(mutex_);
+  ended_ = true;
+  steps_ = {};
+  // Its end takes the signals out of the set, which gives them their default meaning back, and cancels the wait.
+  signals.swap(signals_);
+}
+
+SPATE_DECL void SignalWait::wait(asio::signal_set& signals, Ref<SignalWait> self) {
+  signals.async_wait([self = std::move(self)](const std::error_code& error, int) {
+    if (!error) self->on_signal();
+  });
+}
+
+SPATE_DECL void SignalWait::on_signal() {
+  std::function<void()> again;
+  {
+    const Lock lock(mutex_);
+    if (!signals_) return;
+    asio::signal_set& signals = *signals_;
+    const Steps& steps = steps_;
+    const SignalOptions& options = options_;
+    insist([&] { wait(signals, Ref<SignalWait>(this)); });
+    if (!std::exchange(had_first_, true)) return insist([&] { steps.first(); });
+    if (!options.again) return insist([&] { steps.next(); });
+    insist([&] { again = options.again; });
+  }
+  again();  // which is the program's
+}
+
+}  // namespace spate::detail
