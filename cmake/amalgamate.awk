@@ -208,7 +208,7 @@ BEGIN {
     put("#include \"" name_of_core "\"")
     put("")
     for (at = 1; at < ARGC; at++)
-      if (part_of(ARGV[at]) == current && ARGV[at] !~ /src\.hpp$|\.ipp$/) add(ARGV[at], "", "")
+      if (part_of(ARGV[at]) == current && ARGV[at] !~ /src\.hpp$|\.ipp$|\/catch_/) add(ARGV[at], "", "")
     finish()
     for (at = 1; at < ARGC; at++)
       if (part_of(ARGV[at]) == current && ARGV[at] ~ /src\.hpp$/) check(ARGV[at])
