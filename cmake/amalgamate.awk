@@ -4,7 +4,7 @@
 #
 # HEADER... are all .hpp and .ipp below DIRECTORY. OUTPUT gets the public ones that belong to no part, with what they and
 # the parts include; and beside it spate_NAME.hpp gets what belongs to the part whose REGEX matches, after an include of
-# OUTPUT's name.
+# OUTPUT's name. Matchers for a test framework, */catch_*.hpp, are left out, as they would make others need it.
 #
 # Each of these files has two halves: what is declared, and the functions, which come first with what the headers
 # include under SPATE_HEADER_ONLY. A header's text stands once, where it is included first. Conditions stay as they are:
@@ -208,7 +208,7 @@ BEGIN {
     put("#include \"" name_of_core "\"")
     put("")
     for (at = 1; at < ARGC; at++)
-      if (part_of(ARGV[at]) == current && ARGV[at] !~ /src\.hpp$|\.ipp$/) add(ARGV[at], "", "")
+      if (part_of(ARGV[at]) == current && ARGV[at] !~ /src\.hpp$|\.ipp$|\/catch_/) add(ARGV[at], "", "")
     finish()
     for (at = 1; at < ARGC; at++)
       if (part_of(ARGV[at]) == current && ARGV[at] ~ /src\.hpp$/) check(ARGV[at])

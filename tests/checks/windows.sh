@@ -41,7 +41,7 @@ echo "headers"
 (cd include && find spate -name '*.hpp' ! -path '*/detail/*' ! -name '*src.hpp' |
   grep -vE 'cluster/redis|spate/(tls|http2|jwt|zlib|testing)/|history/sqlite' | LC_ALL=C sort | sed 's/.*/#include <&>/') >"$build/all.cpp"
 echo "$(wc -l <"$build/all.cpp") public headers"
-compile "$build/all.cpp" all
+x86_64-w64-mingw32-g++-posix "${flags[@]}" -fsyntax-only "$build/all.cpp"
 for source in api http llhttp; do
   x86_64-w64-mingw32-gcc-posix -O2 -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c "/usr/share/llhttp/$source.c" \
     -o "$build/objects/llhttp_$source.o"

@@ -13,14 +13,15 @@ scratch=$build/consumer/packaging
 rm -rf "$scratch"
 mkdir -p "$scratch"
 
-# The parts are those that Spate has.
+# The parts are those that Spate has and that need something.
 install_spate "$build" "$scratch/prefix"
-parts=$(basename -a -s .pc "$PKG_CONFIG_PATH"/spate-*.pc | sed 's/spate-//' | LC_ALL=C sort | tr '\n' ' ')
+parts=$(grep -l '^Requires: spate .*,' "$PKG_CONFIG_PATH"/spate-*.pc | xargs basename -a -s .pc | sed 's/spate-//' | LC_ALL=C sort | tr '\n' ' ')
 [ "$(python3 -c 'import json, sys; print(*sorted(json.load(open(sys.argv[1]))["features"]), "")' "$packaging/vcpkg/vcpkg.json")" = "$parts" ]
 [ "$(sed -n '/^PARTS/,/^}/s/^ *"\([a-z0-9]*\)".*/\1/p' "$packaging/conan/conanfile.py" | LC_ALL=C sort | tr '\n' ' ')" = "$parts" ]
 
 echo "== vcpkg"
-tar -C "$project" -czf "$scratch/spate.tar.gz" CMakeLists.txt LICENSE README.md .github cmake include
+tar -C "$project" -czf "$scratch/spate.tar.gz" CMakeLists.txt LICENSE README.md .github cmake include examples \
+  benchmarks/README.md
 options=$(IFS=';' && echo "$*")
 SPATE_ARCHIVE=$scratch/spate.tar.gz cmake "-DPORT_DIR=$packaging/vcpkg" "-DWORK=$scratch/vcpkg" "-DOPTIONS=$options" \
   -P "$here/vcpkg_stand_in.cmake"

@@ -35,6 +35,7 @@ for file in "$scratch"/moved/lib*/{,*/}pkgconfig/spate-*.pc; do
   case $part in
     spate-sqlite) header=history/sqlite_replay_store.hpp ;;
     spate-redis) header=cluster/redis_bus.hpp ;;
+    spate-testing) header=testing/server.hpp ;;
     *) header=$(cd "$project/include/spate" && find "${part#spate-}" -maxdepth 1 -name '*.hpp' ! -name '*_src.hpp' | head -n 1) ;;
   esac
   printf '#include <spate/spate.hpp>\n#include <spate/%s>\nint main() {}\n' "$header" >"$scratch/$part.cpp"

@@ -17,6 +17,7 @@ PARTS = {
     "redis": "hiredis/[>=0.14 <2]",
     "sqlite": "sqlite3/[>=3.37 <4]",
     "tls": "openssl/[>=3 <4]",
+    "zlib": "zlib/[>=1.2.11 <2]",
 }
 
 
@@ -34,7 +35,8 @@ class SpateConan(ConanFile):
 
     def export_sources(self):
         root = os.path.join(self.recipe_folder, "..", "..", "..")
-        for pattern in ("CMakeLists.txt", "LICENSE", "README.md", ".github/CHANGELOG.md", "cmake/*", "include/*"):
+        for pattern in ("CMakeLists.txt", "LICENSE", "README.md", ".github/CHANGELOG.md", "cmake/*", "include/*", "examples/*",
+                        "benchmarks/README.md"):
             copy(self, pattern, src=root, dst=self.export_sources_folder, excludes="cmake/packaging/*")
 
     def layout(self):

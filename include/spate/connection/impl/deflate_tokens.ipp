@@ -217,12 +217,12 @@ SPATE_DECL void DeflateWriter::match(std::size_t length, std::size_t distance) {
       code.count + tables.length_extra[symbol]);
   // From 4 on, two symbols share each highest bit.
   const auto back = static_cast<std::uint32_t>(distance - 1);
-  unsigned far = back;
+  unsigned reach = back;
   if (back >= 4) {
     const auto highest = static_cast<unsigned>(std::bit_width(back)) - 1;
-    far = 2 * highest + (back >> (highest - 1) & 1);
+    reach = 2 * highest + (back >> (highest - 1) & 1);
   }
-  put(tables.distance_code[far] | (back - tables.distance_base[far]) << 5, 5U + tables.distance_extra[far]);
+  put(tables.distance_code[reach] | (back - tables.distance_base[reach]) << 5, 5U + tables.distance_extra[reach]);
 }
 
 SPATE_DECL void DeflateWriter::end() {
