@@ -142,9 +142,9 @@ TEST_CASE("a window knows what came in between") {
   CHECK(window.inserted_before(199) == 0);
   CHECK(window.inserted_before(200) == 35);
   CHECK(window.inserted_before(400) == 42);
-  CHECK(window.next_insertion(100) == 200);
-  CHECK(window.next_insertion(200) == 400);
-  CHECK(window.next_insertion(400) > 1'000'000);
+  CHECK(window.stretch_at(100).end == 200);
+  CHECK(window.stretch_at(200).end == 400);
+  CHECK(window.stretch_at(400).end > 1'000'000);
   window.forget_before(200);
   CHECK(window.since == 200);
   CHECK(window.inserted_before(399) == 0);

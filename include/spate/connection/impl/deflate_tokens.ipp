@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include <spate/config.hpp>
@@ -188,40 +189,47 @@ SPATE_DECL DeflateWriter::DeflateWriter(std::string& out, std::size_t text_size)
   put(0b010, 3);  // not the last block; the fixed codes
 }
 
+// At most 31 bits were held before, and four whole bytes leave at once.
 SPATE_DECL void DeflateWriter::put(std::uint32_t bits, unsigned count) noexcept {
   bits_ |= std::uint64_t{bits} << held_;
   held_ += count;
-  while (held_ >= 8) {
-    *at_++ = static_cast<char>(bits_ & 0xff);
-    bits_ >>= 8;
-    held_ -= 8;
-  }
+  if (held_ < 32) return;
+  for (unsigned i = 0; i < 4; ++i) at_[i] = static_cast<char>(bits_ >> (8 * i) & 0xff);
+  at_ += 4;
+  bits_ >>= 32;
+  held_ -= 32;
 }
 
 SPATE_DECL void DeflateWriter::literals(std::string_view text) {
-  for (const char c : text) {
-    const DeflateTables::Code code = deflate_tables.codes[static_cast<unsigned char>(c)];
-    put(code.bits, code.count);
+  const auto code_of = [](char c) { return deflate_tables.codes[static_cast<unsigned char>(c)]; };
+  for (; text.size() >= 2; text.remove_prefix(2)) {
+    const DeflateTables::Code first = code_of(text[0]), second = code_of(text[1]);
+    put(first.bits | std::uint32_t{second.bits} << first.count, first.count + second.count);
   }
+  if (!text.empty()) put(code_of(text[0]).bits, code_of(text[0]).count);
 }
 
 SPATE_DECL void DeflateWriter::match(std::size_t length, std::size_t distance) {
   const DeflateTables& tables = deflate_tables;
   const unsigned symbol = tables.length_symbol[length];
   const DeflateTables::Code code = tables.codes[DeflateTables::first_length + symbol];
-  put(code.bits, code.count);
-  put(static_cast<std::uint32_t>(length - tables.length_base[symbol]), tables.length_extra[symbol]);
-  const auto above = std::upper_bound(tables.distance_base.begin(), tables.distance_base.end(), distance - 1);
-  const auto far = static_cast<std::size_t>(above - tables.distance_base.begin()) - 1;
-  put(tables.distance_code[far], 5);
-  put(static_cast<std::uint32_t>(distance - 1 - tables.distance_base[far]), tables.distance_extra[far]);
+  put(code.bits | static_cast<std::uint32_t>(length - tables.length_base[symbol]) << code.count,
+      code.count + tables.length_extra[symbol]);
+  // From 4 on, two symbols share each highest bit.
+  const auto back = static_cast<std::uint32_t>(distance - 1);
+  unsigned far = back;
+  if (back >= 4) {
+    const auto highest = static_cast<unsigned>(std::bit_width(back)) - 1;
+    far = 2 * highest + (back >> (highest - 1) & 1);
+  }
+  put(tables.distance_code[far] | (back - tables.distance_base[far]) << 5, 5U + tables.distance_extra[far]);
 }
 
 SPATE_DECL void DeflateWriter::end() {
   const DeflateTables::Code code = deflate_tables.codes[DeflateTables::end_of_block];
-  put(code.bits, code.count);
-  put(0, 3);  // an empty stored block
-  if (held_ > 0) put(0, 8 - held_);
+  put(code.bits, code.count + 3U);  // and an empty stored block
+  for (unsigned left = (held_ + 7) / 8; left > 0; --left, bits_ >>= 8) *at_++ = static_cast<char>(bits_ & 0xff);
+  held_ = 0;
   static constexpr char sizes[] = {'\0', '\0', '\xff', '\xff'};
   at_ = std::copy(sizes, sizes + sizeof sizes, at_);
   out_.resize(static_cast<std::size_t>(at_ - out_.data()));

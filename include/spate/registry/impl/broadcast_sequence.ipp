@@ -56,6 +56,8 @@ SPATE_DECL void BroadcastSequence::write_for(Entry& entry, const SequenceWindow&
   }
   DeflateWriter writer(out, text.size());
   std::size_t at = 0;  // in the text
+  // Nothing comes in between inside of an event.
+  const std::uint64_t inserted = window.inserted_before(entry.begin);
   for (const DeflateTokens::Token token : entry.tokens.all()) {
     if (token.distance == 0) {
       writer.literals(text.substr(at, token.length));
@@ -63,15 +65,16 @@ SPATE_DECL void BroadcastSequence::write_for(Entry& entry, const SequenceWindow&
       continue;
     }
     for (std::size_t left = token.length; left > 0;) {
-      const std::uint64_t place = entry.begin + at, source = place - token.distance;
+      const std::uint64_t source = entry.begin + at - token.distance;
       std::size_t size = left;
       std::uint64_t distance = DeflateTokens::max_distance + 1;
       if (source < window.since) {
         size = static_cast<std::size_t>(std::min<std::uint64_t>(left, window.since - source));
       } else {
         // Up to where something else came in between, and over what has come since.
-        size = static_cast<std::size_t>(std::min<std::uint64_t>(left, window.next_insertion(source) - source));
-        distance = token.distance + window.inserted_before(place) - window.inserted_before(source);
+        const SequenceWindow::Stretch stretch = window.stretch_at(source);
+        size = static_cast<std::size_t>(std::min<std::uint64_t>(left, stretch.end - source));
+        distance = token.distance + inserted - stretch.inserted_before;
       }
       if (size < DeflateTokens::min_match || distance > DeflateTokens::max_distance) {
         writer.literals(text.substr(at, size));

@@ -29,9 +29,14 @@ struct SequenceWindow {
   std::vector<Insertion> insertions;  // in their order
 
   /// Bytes of text that are not of the sequence, and came before the byte `at` of it.
-  std::uint64_t inserted_before(std::uint64_t at) const noexcept;
-  /// The first place after `at` where something was inserted; none: a place beyond everything.
-  std::uint64_t next_insertion(std::uint64_t at) const noexcept;
+  std::uint64_t inserted_before(std::uint64_t at) const noexcept { return stretch_at(at).inserted_before; }
+  /// Text in which nothing was inserted.
+  struct Stretch {
+    std::uint64_t inserted_before;
+    std::uint64_t end;  // where something was inserted; none: a place beyond everything
+  };
+  /// The one that the byte `at` lies in.
+  Stretch stretch_at(std::uint64_t at) const noexcept;
 
   /// Notes that `size` bytes come in front of the byte `at`.
   void insert(std::uint64_t at, std::uint64_t size);

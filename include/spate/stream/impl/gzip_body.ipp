@@ -16,16 +16,11 @@ SPATE_DECL void GzipBody::about_to_queue(std::uint32_t size) {
   others += size;
 }
 
-SPATE_DECL std::uint64_t SequenceWindow::inserted_before(std::uint64_t at) const noexcept {
+SPATE_DECL SequenceWindow::Stretch SequenceWindow::stretch_at(std::uint64_t at) const noexcept {
   const auto after = std::upper_bound(insertions.begin(), insertions.end(), at,
                                       [](std::uint64_t place, const Insertion& each) { return place < each.at; });
-  return after == insertions.begin() ? 0 : std::prev(after)->total;
-}
-
-SPATE_DECL std::uint64_t SequenceWindow::next_insertion(std::uint64_t at) const noexcept {
-  const auto after = std::upper_bound(insertions.begin(), insertions.end(), at,
-                                      [](std::uint64_t place, const Insertion& each) { return place < each.at; });
-  return after == insertions.end() ? std::numeric_limits<std::uint64_t>::max() : after->at;
+  return {after == insertions.begin() ? 0 : std::prev(after)->total,
+          after == insertions.end() ? std::numeric_limits<std::uint64_t>::max() : after->at};
 }
 
 SPATE_DECL void SequenceWindow::insert(std::uint64_t at, std::uint64_t size) {
