@@ -7,10 +7,10 @@
 //     servers that take turns, each in a process of its own, and their clients in others: CPU and bytes for each
 //     delivery, with the ratio to the first subject in the same round, and memory of an idle stream
 //
-// Subjects: `plain` and `gzip` are the same server of Spate's, whose clients ask for gzip or do not; `states` is the least
-// that a server can do which has a zlib state for each stream; `node` is Node with its zlib, `node_plain` without; `nginx`
-// compresses what a plain server of Spate's sends, and only its own time and memory count. FOLDER is benchmarks/peers.
-// Exit status 1 when something was decoded to anything else, or a bar was missed.
+// Subjects: `plain` and `gzip` are the same server of Spate's, whose clients ask for gzip or do not; `states` is the
+// least that a server can do which has a zlib state for each stream; `node` is Node with its zlib, `node_plain`
+// without; `nginx` compresses what a plain server of Spate's sends, and only its own time and memory count. FOLDER is
+// benchmarks/peers. Exit status 1 when something was decoded to anything else, or a bar was missed.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
