@@ -122,7 +122,8 @@ class Receiver {
 
   Outcome outcome() const {
     const double count = events_;
-    return {bytes_ / count, rewritten_ == 0 ? 0 : watch_.microseconds() / static_cast<double>(rewritten_), raw_ / count};
+    return {bytes_ / count, rewritten_ == 0 ? 0 : watch_.microseconds() / static_cast<double>(rewritten_),
+            raw_ / count};
   }
 
  private:

@@ -3,7 +3,8 @@
 // Commands on standard input, each of which is answered with a line:
 //   open N ENCODING    opens the streams of users 0 to N-1, which ask for ENCODING
 //   close              closes all
-//   await N            waits until N of them have got something since the command came, and then until nothing more comes.
+//   await N            waits until N of them have got something since the command came, and then until nothing more
+//   comes.
 //                      It is answered twice: with "ready", then with the bytes that came
 //   told               what was decoded: a sum of the data for each of the users in `watched`
 #pragma once
@@ -59,7 +60,8 @@ class Decoded {
       const std::size_t end = held_.find("\r\n\r\n");
       if (end == std::string::npos) return;
       std::string head = held_.substr(0, end);
-      std::transform(head.begin(), head.end(), head.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      std::transform(head.begin(), head.end(), head.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
       if (head.find("content-encoding: gzip") != std::string::npos)
         inflater_ = std::make_unique<Inflater>(Inflater::Format::gzip);
       headed_ = true;
@@ -120,7 +122,8 @@ class Listeners {
       }
       if (verb == "told") {
         std::string sums;
-        for (const std::size_t user : watched(streams_.size())) sums += std::to_string(streams_[user].decoded->sum()) + " ";
+        for (const std::size_t user : watched(streams_.size()))
+          sums += std::to_string(streams_[user].decoded->sum()) + " ";
         write_all(STDOUT_FILENO, sums + "\n");
       }
       if (verb == "open" || verb == "close") write_all(STDOUT_FILENO, "done\n");

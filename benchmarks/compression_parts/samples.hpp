@@ -35,7 +35,8 @@ class Samples {
  public:
   explicit Samples(Kind kind, unsigned seed = 1) : kind_(kind), random_(seed) {
     // Words with the frequencies of a language: the n-th comes 1/n times as often as the first.
-    constexpr std::string_view heads[] = {"b", "br", "c", "ch", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "st", "t", "th", "w"};
+    constexpr std::string_view heads[] = {"b", "br", "c", "ch", "d", "f",  "g", "h",  "l",
+                                          "m", "n",  "p", "r",  "s", "st", "t", "th", "w"};
     constexpr std::string_view vowels[] = {"a", "e", "ea", "i", "o", "ou", "u"};
     constexpr std::string_view tails[] = {"", "ck", "d", "ing", "l", "n", "nd", "r", "s", "t", "tion"};
     double total = 0;
@@ -115,17 +116,18 @@ class Samples {
     prices_[at] += below(61) - 30;
     const std::size_t price = prices_[at], bid = price - 1 - below(4), ask = price + 1 + below(4);
     clock_ += 1 + below(40);
-    return text(R"({"symbol":"%s","price":%zu.%02zu,"bid":%zu.%02zu,"ask":%zu.%02zu,"volume":%zu,"t":%llu})", symbols[at], price / 100,
-                price % 100, bid / 100, bid % 100, ask / 100, ask % 100, 100 * (1 + below(90)),
-                static_cast<unsigned long long>(clock_));
+    return text(R"({"symbol":"%s","price":%zu.%02zu,"bid":%zu.%02zu,"ask":%zu.%02zu,"volume":%zu,"t":%llu})",
+                symbols[at], price / 100, price % 100, bid / 100, bid % 100, ask / 100, ask % 100,
+                100 * (1 + below(90)), static_cast<unsigned long long>(clock_));
   }
 
   std::string message() {
     const std::size_t user = below(40);
     clock_ += 200 + below(9000);
-    return text(R"({"id":%zu,"room":"general","user":{"id":%zu,"name":"%s"},"text":"%s","at":"2026-11-28T%02zu:%02zu:%02zu.%03zuZ"})",
-                700000 + made_, 1000 + 37 * user, words_[900 + user].c_str(), words(9 + below(11)).c_str(),
-                clock_ / 3600000 % 24, clock_ / 60000 % 60, clock_ / 1000 % 60, clock_ % 1000);
+    return text(
+        R"({"id":%zu,"room":"general","user":{"id":%zu,"name":"%s"},"text":"%s","at":"2026-11-28T%02zu:%02zu:%02zu.%03zuZ"})",
+        700000 + made_, 1000 + 37 * user, words_[900 + user].c_str(), words(9 + below(11)).c_str(),
+        clock_ / 3600000 % 24, clock_ / 60000 % 60, clock_ / 1000 % 60, clock_ % 1000);
   }
 
   std::string token() {

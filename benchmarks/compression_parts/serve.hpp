@@ -128,14 +128,17 @@ class Subject {
     clients_ = std::make_unique<Child>(client_core, [port = port_] { Listeners(port).run(); });
     sums_.resize(watched(options.streams).size());
     warm_up();
-    const double before = watched_server_->sample().anonymous;
+    memory_before_ = watched_server_->sample().anonymous;
     open(options_.streams);
-    memory_ = (watched_server_->sample().anonymous - before) / static_cast<double>(options_.streams);
+    idle_memory_ = memory();
   }
 
   const std::string& name() const noexcept { return name_; }
-  /// Bytes that an idle stream takes, and one that has got events.
-  double memory() const noexcept { return memory_; }
+  /// Bytes that a stream takes, now, and before the first event.
+  double memory() const {
+    return (watched_server_->sample().anonymous - memory_before_) / static_cast<double>(options_.streams);
+  }
+  double idle_memory() const noexcept { return idle_memory_; }
 
   struct Round {
     double microseconds = 0, bytes = 0;  // for each delivery
@@ -163,10 +166,6 @@ class Subject {
       if (!(told >> value) || value != sum.value()) return false;
     }
     return true;
-  }
-
-  double grown_memory() const {
-    return watched_server_->sample().anonymous / static_cast<double>(options_.streams);
   }
 
  private:
@@ -251,7 +250,7 @@ class Subject {
   std::unique_ptr<Child> server_, front_, clients_;
   std::unique_ptr<Server> watched_server_;
   std::uint16_t port_ = 0;
-  double memory_ = 0;
+  double memory_before_ = 0, idle_memory_ = 0;
   std::uint64_t deliveries_ = 0, bytes_ = 0, all_bytes_ = 0;
   std::vector<DataSum> sums_;
   std::vector<std::size_t> users_;
@@ -290,11 +289,11 @@ inline bool print_serve(const ServeOptions& options) {
     const bool right = subjects[i]->told_right();
     held = held && right;
     const std::vector<double> ratios = of(i, &Subject::Round::microseconds, true);
-    std::printf("  %-10s %6.2f us (%4.2f; %4.2f to %4.2f)  %6.1f bytes (%4.2f)  %8.0f bytes of memory%s\n",
+    std::printf("  %-10s %6.2f us (%4.2f; %4.2f to %4.2f)  %6.1f bytes (%4.2f)  %7.0f to %7.0f bytes of memory%s\n",
                 subjects[i]->name().c_str(), median(of(i, &Subject::Round::microseconds, false)), median(ratios),
                 *std::min_element(ratios.begin(), ratios.end()), *std::max_element(ratios.begin(), ratios.end()),
                 median(of(i, &Subject::Round::bytes, false)), median(of(i, &Subject::Round::bytes, true)),
-                subjects[i]->memory(), right ? "" : "  WRONG EVENTS");
+                subjects[i]->idle_memory(), subjects[i]->memory(), right ? "" : "  WRONG EVENTS");
   }
   for (std::size_t i = 1; i < subjects.size(); ++i) {
     if (subjects[i]->name() != "gzip" || subjects[0]->name() != "plain") continue;
@@ -307,7 +306,7 @@ inline bool print_serve(const ServeOptions& options) {
           options.mode == "broadcast" ? 1.05 : 1.25);
     }
     if (options.mode == "half") bar("bytes, gzip to plain", median(of(i, &Subject::Round::bytes, true)), 0.75);
-    bar("memory of an idle stream, gzip less plain", subjects[i]->memory() - subjects[0]->memory(), 64);
+    bar("memory of an idle stream, gzip less plain", subjects[i]->idle_memory() - subjects[0]->idle_memory(), 64);
   }
   std::fflush(stdout);
   return held;

@@ -125,7 +125,8 @@ class StatesServer {
     stream->fd = fd;
     stream->user = request.substr(begin, end - begin);
     constexpr int gzip = 16;
-    if (deflateInit2(&stream->deflater, 6, Z_DEFLATED, gzip + 15, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+    if (deflateInit2(&stream->deflater, 6, Z_DEFLATED, gzip + 15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+      throw std::bad_alloc();
     constexpr std::string_view head =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n"
         "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n";
