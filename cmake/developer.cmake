@@ -72,7 +72,8 @@ function(spate_split_into_layers library header)
 endfunction()
 
 # The library that tests, examples and benchmarks link to, compiled as they are.
-foreach(library spate_compiled spate_compiled_redis spate_compiled_tls spate_compiled_http2 spate_compiled_sqlite)
+foreach(library spate_compiled spate_compiled_redis spate_compiled_tls spate_compiled_http2 spate_compiled_sqlite
+    spate_compiled_testing)
   if(NOT TARGET ${library})
     continue()
   endif()

@@ -7,6 +7,8 @@
 #   spate::tls     spate::spate and OpenSSL, for <spate/tls/tls_context.hpp>; exists only where OpenSSL 3 does
 #   spate::sqlite  spate::spate and SQLite, for <spate/history/sqlite_replay_store.hpp>; exists only where SQLite does
 #   spate::jwt     spate::spate and libjwt, for <spate/jwt/jwt_authorize.hpp>; exists only where libjwt does
+#   spate::testing spate::spate, for <spate/testing/server.hpp>: with which a program tests its own handlers. Its matchers
+#                  for Catch2 need that, which the program links to by itself
 #
 # Each of them is headers alone, which every program compiles. Where many sources or programs of one tree use them, the
 # same is compiled once, in a library that is built when something links to it:
@@ -16,6 +18,7 @@
 #   spate::compiled_http2   spate::http2
 #   spate::compiled_tls     spate::tls
 #   spate::compiled_sqlite  spate::sqlite
+#   spate::compiled_testing spate::testing
 #
 # A program takes all of them in one form or in the other.
 #
@@ -68,6 +71,10 @@ if(TARGET spate::libjwt)
   target_link_libraries(spate_jwt INTERFACE spate::spate spate::libjwt)
 endif()
 
+add_library(spate_testing INTERFACE)
+add_library(spate::testing ALIAS spate_testing)
+target_link_libraries(spate_testing INTERFACE spate::spate)
+
 # spate_add_compiled(<name> <header of all functions> <what it needs>...)
 function(spate_add_compiled name header)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/${name}.cpp")
@@ -92,3 +99,4 @@ endif()
 if(TARGET spate::sqlite)
   spate_add_compiled(spate_compiled_sqlite spate/history/sqlite_src.hpp spate::compiled spate::sqlite)
 endif()
+spate_add_compiled(spate_compiled_testing spate/testing/testing_src.hpp spate::compiled spate::testing)

@@ -27,6 +27,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     may["http2"]    = " wire http loop transport connection stream history registry server asio nghttp2 "
     may["tls"]      = " wire http loop transport connection stream registry server asio openssl "
     may["jwt"]      = " wire http loop transport connection stream history registry server asio libjwt "
+    may["testing"]  = " wire http loop transport connection stream history registry server asio catch2 "
     may["root"]     = " "
     may["detail"]   = " "
     may["all"]      = " wire http loop transport connection stream history registry server asio "
@@ -64,6 +65,7 @@ find . -name '*.hpp' -o -name '*.ipp' | sed 's|^\./||' | LC_ALL=C sort | xargs a
     else if (name ~ /^openssl\//) needs = "openssl"
     else if (name == "sqlite3.h") needs = "sqlite3"
     else if (name == "jwt.h") needs = "libjwt"
+    else if (name ~ /^catch2\//) needs = "catch2"
     else if (name ~ /\.hpp$|\//  && name !~ /^(sys|netinet|arpa|linux|net)\//) needs = name
     if (needs != "" && needs != layer && index(may[layer], " " needs " ") == 0) fail("layer " layer " may not include " needs)
   }

@@ -11,7 +11,7 @@ cases=0
 expect() {
   cases=$((cases + 1))
   rm -rf "$scratch/spate"
-  local layers="wire http loop transport connection stream history registry server cluster tls http2 jwt" layer
+  local layers="wire http loop transport connection stream history registry server cluster tls http2 jwt testing" layer
   for layer in $layers; do
     mkdir -p "$scratch/spate/$layer"
     touch "$scratch/spate/$layer/a.hpp"
@@ -38,6 +38,8 @@ expect pass transport/b.hpp '<spate/loop/a.hpp>'
 expect pass stream/b.hpp '<spate/transport/a.hpp>'
 expect pass connection/b.hpp '<spate/http/a.hpp>'
 expect pass stream/b.hpp '<asio/io_context.hpp>'
+expect pass testing/b.hpp '<spate/server/a.hpp>'
+expect pass testing/b.hpp '<catch2/catch.hpp>'
 expect pass wire/b.hpp '<spate/version.hpp>'
 expect pass wire/b.hpp '<spate/detail/lock.hpp>'
 expect fail detail/b.hpp '<spate/wire/event.hpp>'
@@ -78,6 +80,8 @@ expect fail server/b.hpp '<spate/tls/a.hpp>'
 expect fail server/b.hpp '<nghttp2/nghttp2.h>'
 expect fail server/b.hpp '<spate/http2/a.hpp>'
 expect fail http2/b.hpp '<spate/tls/a.hpp>'
+expect fail server/b.hpp '<spate/testing/a.hpp>'
+expect fail server/b.hpp '<catch2/catch.hpp>'
 expect fail server/b.hpp '<jwt.h>'
 expect fail server/b.hpp '<spate/jwt/a.hpp>'
 expect fail server/b.hpp '<sys/epoll.h>'

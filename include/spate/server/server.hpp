@@ -195,6 +195,10 @@ class Server {
   /// What it has done so far. Counters of several loops are read one after the other.
   ServerStats stats() const;
 
+ protected:
+  /// One that is there already: for <spate/testing/server.hpp>.
+  explicit Server(std::unique_ptr<detail::ServerImpl> impl) noexcept;
+
  private:
   template <typename Handler>
   void route_stream(std::vector<std::string> methods, std::string_view pattern, Handler handler, RouteOptions options) {

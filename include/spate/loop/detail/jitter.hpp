@@ -14,6 +14,8 @@ class Jitter {
   Jitter() noexcept
       : state_(static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) ^
                reinterpret_cast<std::uintptr_t>(this)) {}
+  /// The same moments each time.
+  explicit Jitter(std::uint64_t seed) noexcept : state_(seed) {}
 
   std::uint64_t next() noexcept;
 

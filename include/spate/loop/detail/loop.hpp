@@ -43,6 +43,18 @@
 
 namespace spate::detail {
 
+/// Those who live on a loop at the end of something that is no socket of it: of a transport in memory. On the loop's
+/// executor.
+class OtherResidents {
+ public:
+  virtual std::vector<Ref<Resident>> residents() const = 0;
+  /// Connections that are not closed yet.
+  virtual std::size_t count() const = 0;
+
+ protected:
+  ~OtherResidents() = default;
+};
+
 class Loop : public RefCounted<Loop> {
  public:
   /// `executor` runs one handler at a time: that of a single-threaded io_context, or a strand.
@@ -105,8 +117,9 @@ class Loop : public RefCounted<Loop> {
   void set_timer(Resident& resident, TimePoint at);
   TimePoint timer_at(const Resident& resident) const noexcept { return timers_.at(resident); }
 
-  /// The earliest moment that is set, or `never`.
-  TimePoint next_moment() const noexcept { return timers_.next(); }
+  /// The moment at which something is due next, or `never`: the earliest that is set, unless the loop was held up and
+  /// lets moments wait.
+  TimePoint next_moment() const noexcept { return held_up_ ? std::max(timers_.next(), goes_on_) : timers_.next(); }
 
   /// The time at which this turn began.
   TimePoint now() const { return in_turn_ ? now_ : clock_now(); }
@@ -117,6 +130,11 @@ class Loop : public RefCounted<Loop> {
 
   /// From now on `time` is the loop's time. No other thread may ask for it meanwhile.
   void set_time(std::shared_ptr<const TimeSource> time) { time_ = std::move(time); }
+  /// Whether it passes by itself.
+  bool time_runs() const { return !time_ || time_->runs(); }
+
+  /// From now on `others` are drained and cut like those that have a socket, and waited for. They outlive the stop.
+  void set_others(const OtherResidents& others) noexcept { others_ = &others; }
 
   Poller& poller() noexcept { return poller_; }
   const Poller& poller() const noexcept { return poller_; }
@@ -129,12 +147,12 @@ class Loop : public RefCounted<Loop> {
   /// For jitter, not for secrets.
   Jitter& jitter() noexcept { return jitter_; }
 
-  /// Calls `idle` back, once, as soon as no socket is left.
+  /// Calls `idle` back, once, as soon as no socket is left, nor anybody else.
   void when_idle(std::function<void()> idle);
 
   /// Asks everything that has a socket to finish.
   void drain() {
-    for (const Ref<Resident>& resident : poller_.residents()) resident->on_drain();
+    for (const Ref<Resident>& resident : residents()) resident->on_drain();
   }
 
   /// Cuts everything that has a socket; returns how many streams and answers that cost their end. The first of what was
@@ -223,6 +241,9 @@ class Loop : public RefCounted<Loop> {
   // all of them late, and what was drawn for one is still at hand for the next.
   void flush_bulk(std::exception_ptr& failure);
 
+  // Those that have a socket, and the others.
+  std::vector<Ref<Resident>> residents() const;
+
   void tell_idle();
 
   // One timer of the system stands for the earliest moment. It is not moved for a later one: firing early is cheap.
@@ -239,6 +260,7 @@ class Loop : public RefCounted<Loop> {
   std::vector<Message> delivering_;
   std::function<void()> idle_;
   std::shared_ptr<const TimeSource> time_;  // null for the system's
+  const OtherResidents* others_ = nullptr;  // null where there are none
   TimePoint now_{};
   TimePoint heard_{};          // up to when everything that sockets had to tell has been told
   TimePoint looking_since_{};  // up to when it will be after `untold_` more

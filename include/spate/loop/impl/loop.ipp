@@ -72,7 +72,7 @@ SPATE_DECL void Loop::when_idle(std::function<void()> idle) {
 
 SPATE_DECL std::size_t Loop::cut(std::exception_ptr& failure) {
   std::vector<Ref<Resident>> all;
-  insist([&] { all = poller_.residents(); });
+  insist([&] { all = residents(); });
   return cut(all, failure);
 }
 
@@ -266,15 +266,22 @@ SPATE_DECL void Loop::flush_bulk(std::exception_ptr& failure) {
   }
 }
 
+SPATE_DECL std::vector<Ref<Resident>> Loop::residents() const {
+  std::vector<Ref<Resident>> all = poller_.residents();
+  if (others_ == nullptr) return all;
+  for (Ref<Resident>& other : others_->residents()) all.push_back(std::move(other));
+  return all;
+}
+
 SPATE_DECL void Loop::tell_idle() {
-  if (!idle_ || poller_.count() > 0) return;
+  if (!idle_ || poller_.count() > 0 || (others_ != nullptr && others_->count() > 0)) return;
   call_back(idle_);
   idle_ = nullptr;
 }
 
 SPATE_DECL void Loop::arm() {
-  if (!timer_ || (time_ && !time_->runs())) return;
-  const TimePoint next = held_up_ ? std::max(timers_.next(), goes_on_) : timers_.next();
+  if (!timer_ || !time_runs()) return;
+  const TimePoint next = next_moment();
   if (next == never) {
     if (armed_ != never) timer_->cancel();
     armed_ = never;

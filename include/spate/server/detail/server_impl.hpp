@@ -53,6 +53,16 @@ class ServerImpl {
   void stop();
   ServerStats stats() const;
 
+  // ---- for a server without sockets ----
+
+  /// From now on it listens nowhere: `start` only ends the time in which routes are added.
+  void listen_nowhere() noexcept { listens_ = false; }
+  /// That time ends here, too.
+  void serve() noexcept { serving_.store(true, std::memory_order_relaxed); }
+  const Ref<ServerCore>& core() const noexcept { return core_; }
+  /// The first of its loops; without threads of its own the only one.
+  const Ref<Shard>& shard() const noexcept { return shards_.front(); }
+
  private:
   /// One loop on a thread of the server's own.
   struct OwnLoop {
@@ -81,6 +91,7 @@ class ServerImpl {
   bool stopped_ SPATE_GUARDED_BY(mutex_) = false;
   bool started_ SPATE_GUARDED_BY(mutex_) = false;  // `start` has succeeded
   std::atomic<bool> serving_{false};
+  bool listens_ = true;
   std::atomic<std::size_t> next_{0};
   asio::ip::tcp::endpoint endpoint_;
 };

@@ -23,6 +23,8 @@ SPATE_DECL Server::Server(ServerOptions options)
         return std::move(options);
       }()) {}
 
+SPATE_DECL Server::Server(std::unique_ptr<detail::ServerImpl> impl) noexcept : impl_(std::move(impl)) {}
+
 SPATE_DECL Server::~Server() {
   stop();
 }

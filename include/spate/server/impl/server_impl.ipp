@@ -37,6 +37,13 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
         });
       });
     }
+    if (const Ref<Shard>& first = shards.front(); !first->time_runs()) {
+      until = make_ref<Until>(*this);
+      first->run([self = shared_from_this(), at = first->clock_now() + deadline] {
+        if (!self->finished) self->shards.front()->set_timer(*self->until, at);
+      });
+      return;
+    }
     post_function(timer.get_executor(), [self = shared_from_this(), deadline] {
       if (self->finished) return;
       self->timer.expires_after(deadline);
@@ -61,15 +68,24 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
     post_function(timer.get_executor(), [self = shared_from_this()] {
       self->finished = true;
       self->timer.cancel();
+      if (self->until) self->shards.front()->set_timer(*self->until, never);
     });
     if (done) std::exchange(done, nullptr)(cut);
   }
+
+  // The deadline by a clock that does not run by itself.
+  struct Until final : Resident {
+    explicit Until(Drain& of) : drain(of) {}
+    void on_timer(TimePoint) override { drain.cut_rest(); }
+    Drain& drain;  // whose `finish` takes the moment back
+  };
 
   const std::vector<Ref<Shard>> shards;
   std::function<void(std::size_t)> done;
   std::atomic<std::size_t> busy;
   std::atomic<std::size_t> cut{0};
   asio::steady_timer timer;
+  Ref<Until> until;
   bool finished = false;
 };
 
@@ -108,6 +124,12 @@ SPATE_DECL void ServerImpl::start() {
     const Lock lock(mutex_);
     if (started_) throw std::invalid_argument("spate::Server: start() for the second time");
     if (stopped_) throw std::invalid_argument("spate::Server: start() after stop()");
+  }
+  if (!listens_) {
+    serve();
+    const Lock lock(mutex_);
+    started_ = true;
+    return;
   }
   SocketAcceptor acceptor(shards_.front()->executor());
   SocketFile file;

@@ -134,6 +134,7 @@ class StreamCore final : public Resident {
   void release_sends() noexcept { holding_sources_.fetch_sub(1, std::memory_order_relaxed); }
 
   Shard& own_shard() noexcept { return *shard_; }
+  bool is_over() const noexcept { return fsm_.is_over(); }
   /// Once it has ended: why.
   EndReason reason() const noexcept { return fsm_.reason(); }
   bool takes_events() const noexcept { return fsm_.takes_events(); }
