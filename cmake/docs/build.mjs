@@ -32,8 +32,13 @@ function public_headers(folder) {
   });
 }
 
+const namespaces = new Set(["spate"]);
 for (const path of public_headers("include/spate")) {
-  write(join(input, path), header_for_doxygen(path, readFileSync(join(source, path), "utf8")));
+  const text = readFileSync(join(source, path), "utf8");
+  write(join(input, path), header_for_doxygen(path, text));
+  for (const [, name] of text.matchAll(/^namespace (\w+) \{$/gm)) {
+    if (name !== "spate" && name !== "detail") namespaces.add("spate::" + name);
+  }
 }
 const pages = new Pages(source);
 for (const path of pages.files.keys()) {
@@ -41,7 +46,9 @@ for (const path of pages.files.keys()) {
   write(join(input, "pages", `${page_of(path)}.md`), text);
 }
 
-write(join(input, "namespace.dox"), "/// @namespace spate\n/// What stands beside the classes.\n");
+// Only of one that is described is there a page.
+const beside = [...namespaces].map((name) => `/// @namespace ${name}\n/// What stands beside the classes.\n`);
+write(join(input, "namespaces.dox"), beside.join("\n"));
 
 const version = /SPATE_VERSION_STRING "(.*)"/.exec(readFileSync(join(source, "include/spate/version.hpp"), "utf8"))[1];
 const values = { version, input, output: build, here };
@@ -84,7 +91,7 @@ for (const name of readdirSync(site)) {
     .replace(/<div class="ttc"[^\n]*<\/div>\n/g, "")
     .replace(/(<a name="details" id="details"><\/a>)<h2 class="groupheader">[^<]*<\/h2>/, "$1")
     .replace(/^ *<div class="summary">[^]*?<\/div>/m, "")
-    .replaceAll("spate Namespace Reference", "Functions, enumerations and types beside the classes")
+    .replace(/([\w:]+) Namespace Reference/g, "Functions, enumerations and types of $1")
     .replace(/&#160;(<\/td><td class="mem(Item|Templ))/g, "$1");
   writeFileSync(file, with_links(html, names, name));
 }

@@ -3,7 +3,7 @@
 #
 #   readme_blocks.sh FILE DIRECTORY
 #
-# ```cpp blocks become DIRECTORY/block_N.cpp. One with a main function stands as it is; any other is put into a
+# ```cpp blocks become DIRECTORY/block_N.cpp. One with a main function or tests stands as it is; any other is put into a
 # function, after tests/checks/readme_prelude.hpp, which has what snippets may take for granted. #include lines move to
 # the top. ```cmake blocks become DIRECTORY/block_N.cmake as they are.
 # Files that would not change are left alone, so that nothing is compiled again.
@@ -22,7 +22,7 @@ awk -v directory="$fresh" '
 for raw in "$fresh"/*.raw; do
   [ -e "$raw" ] || continue
   block=${raw%.raw}
-  if [[ $block == *.cpp ]] && ! grep -q "int main(" "$raw"; then
+  if [[ $block == *.cpp ]] && ! grep -qE '^int main\(|^TEST_CASE\(' "$raw"; then
     {
       echo '#include "readme_prelude.hpp"'
       grep '^#include' "$raw" || true
