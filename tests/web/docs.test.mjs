@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), "spate-docs-"));
 const script = (name, ...args) =>
   execFileSync(process.execPath, [join(project, "cmake/docs", name), ...args], { stdio: ["ignore", "pipe", "pipe"] });
 
-describe("the site of the documents", { timeout: 200_000 }, () => {
+describe("the site of the documents", { timeout: 500_000 }, () => {
   let browser;
   let pages;
   before(async () => {
