@@ -18,4 +18,10 @@
 #include <asio/use_awaitable.hpp>
 #include <spate/spate.hpp>
 
+#if __has_include(<catch2/catch_test_macros.hpp>)
+#include <catch2/catch_test_macros.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+
 using namespace std::chrono_literals;

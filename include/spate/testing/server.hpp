@@ -66,10 +66,12 @@ struct MadeStream {
   EventStream stream;
   Client client;
 };
+/// The same for an answer that is given later.
 struct MadePendingResponse {
   PendingResponse pending;
   Client client;
 };
+/// The same for one that is written in pieces.
 struct MadeStreamedResponse {
   StreamedResponse response;
   Client client;
