@@ -40,7 +40,8 @@ struct Hub {
               server.stream("/{user}", [this](const EventStream& stream) { add(stream); });
               RouteOptions bare;
               bare.compress = RouteOptions::Check::off;
-              server.stream("/bare/{user}", [this](const EventStream& stream) { add(stream); }, bare);
+              server.stream(
+                  "/bare/{user}", [this](const EventStream& stream) { add(stream); }, bare);
             },
             compressing(std::move(streams)), send_buffer) {}
 
@@ -94,9 +95,9 @@ TEST_CASE("a stream is compressed for a client that asks for it, and each event 
 
 TEST_CASE("who does not ask, or asks not to, gets the stream as it is") {
   Hub hub;
-  const std::string_view fields = GENERATE("", "Accept-Encoding: identity\r\n", "Accept-Encoding: gzip;q=0\r\n",
-                                           "Accept-Encoding: br, zstd\r\n", "Accept-Encoding: *;q=0\r\n",
-                                           "Accept-Encoding:\r\n", "Accept-Encoding: gzip;q=0, *\r\n");
+  const std::string_view fields =
+      GENERATE("", "Accept-Encoding: identity\r\n", "Accept-Encoding: gzip;q=0\r\n", "Accept-Encoding: br, zstd\r\n",
+               "Accept-Encoding: *;q=0\r\n", "Accept-Encoding:\r\n", "Accept-Encoding: gzip;q=0, *\r\n");
   CAPTURE(fields);
   EventClient client = hub.open("/anna", fields);
   CHECK(client.head().count("Content-Encoding") == 0);
@@ -422,19 +423,21 @@ TEST_CASE("ordinary answers are compressed when they are long enough, and of a k
   Serving serving(
       [&](Server& server) {
         server.get("/page", [&](const Request&) { return Response::html(200, page).header("ETag", "\"1\""); });
-        server.get("/shared", [&](const Request&) { return Response(200).content_type("text/html").shared_body(shared); });
+        server.get("/shared",
+                   [&](const Request&) { return Response(200).content_type("text/html").shared_body(shared); });
+        server.get("/long", [&](const Request&) { return Response::text(200, std::string(3'000'000, 'x')); });
         server.get("/short", [&](const Request&) { return Response::text(200, "short"); });
         server.get("/picture", [&](const Request&) { return Response(200).content_type("image/png").body(page); });
-        server.get("/coded", [&](const Request&) {
-          return Response::text(200, page).header("Content-Encoding", "br");
-        });
+        server.get("/coded",
+                   [&](const Request&) { return Response::text(200, page).header("Content-Encoding", "br"); });
         server.get("/same", [&](const Request&) { return Response(304).header("ETag", "\"1\""); });
         server.get("/later", [&](const Request&, const PendingResponse& response) {
           response.respond(Response::html(200, page));
         });
         RouteOptions off;
         off.compress = RouteOptions::Check::off;
-        server.get("/off", [&](const Request&) { return Response::html(200, page); }, off);
+        server.get(
+            "/off", [&](const Request&) { return Response::html(200, page); }, off);
       },
       compressing());
   const auto get = [&](std::string_view target, std::string_view fields = asks) {
@@ -461,6 +464,10 @@ TEST_CASE("ordinary answers are compressed when they are long enough, and of a k
     CHECK(get(target).count("Content-Encoding") == 0);
     CHECK(get(target).count("Vary") == 0);
   }
+  const Reply long_answer = get("/long");
+  CHECK(long_answer.count("Content-Encoding") == 0);
+  CHECK(long_answer.field("Vary") == "Accept-Encoding");
+  CHECK(long_answer.body.size() == 3'000'000);
   CHECK(get("/coded").field("Content-Encoding") == "br");
   CHECK(get("/coded").body == page);
   CHECK(get("/same").field("Vary") == "Accept-Encoding");

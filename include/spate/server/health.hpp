@@ -32,6 +32,7 @@ namespace spate {
 /// Exceptions   as of any handler: the client gets 500, and ServerOptions::on_exception is told
 using HealthCheck = std::function<std::optional<std::string>()>;
 
+/// What a health check looks at besides, and how it answers.
 struct HealthOptions {
   /// All of them are asked each time, in their order.
   std::vector<HealthCheck> checks = {};

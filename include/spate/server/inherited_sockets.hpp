@@ -16,6 +16,7 @@
 
 namespace spate {
 
+/// A socket that the process was passed.
 struct InheritedSocket {
   int descriptor = -1;
   /// As `FileDescriptorName=` of its unit says, else as whoever passes it names it; it may be empty.

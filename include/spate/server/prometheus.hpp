@@ -36,6 +36,7 @@ namespace spate {
 /// The Content-Type of such a text.
 inline constexpr std::string_view prometheus_content_type = "text/plain; version=0.0.4";
 
+/// A text for Prometheus, put together from what servers and emitters count and what a program adds.
 class PrometheusText {
  public:
   /// Names and values. A value may be any text: it is escaped, and ill-formed UTF-8 in it becomes U+FFFD.

@@ -28,6 +28,7 @@
 
 namespace spate {
 
+/// How much work and memory compression may take.
 struct GzipOptions {
   /// How hard is looked for what repeats, from 1 to 9. Costs time once for what many get. What is long, and for few (a
   /// replay, a page), is looked through no harder than 2, so that who asks for much does not take the loop's time.

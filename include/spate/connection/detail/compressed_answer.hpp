@@ -11,6 +11,8 @@ namespace spate::detail {
 
 /// A shorter body is answered as it is: it fits into one packet either way.
 inline constexpr std::size_t least_compressed_body = 1024;
+/// A longer one would take the loop's time from everybody on it; unless it is shared, and compressed once.
+inline constexpr std::size_t most_compressed_body = 2 * 1024 * 1024;
 
 /// Compresses the body of `response` if it is long enough, of a kind that gets shorter by it, and not coded already.
 /// `admitted`: its client asks for it. An answer that depends on that says so, whichever it is.

@@ -51,7 +51,11 @@ SPATE_DECL Rendition::Piece GzipPieces::of(const EncodedEvent& event, Framing fr
 
 SPATE_DECL Rendition::Piece GzipPieces::of_text(std::string_view text, Framing framing) {
   bytes_.clear();
-  append(bytes_, text);
+  if (text.size() < worth_compressing) {
+    append_stored(bytes_, text);
+  } else {
+    append(bytes_, text);
+  }
   Rendition::Piece piece =
       framed(bytes_, framing, {compression_->sum(0, text), static_cast<std::uint32_t>(text.size())});
   piece.weight = static_cast<std::uint32_t>(text.size());
