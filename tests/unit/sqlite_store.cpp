@@ -329,7 +329,8 @@ TEST_CASE("many who come back at once are all answered, though their tracks find
     return answered == users || asked > 100 * users;
   }));
   CHECK(answered == users);
-  if (!same_track) CHECK(asked < 4 * users);
+  // Some times each: more often where the reader gets no processor, never once for each of the others.
+  if (!same_track) CHECK(asked < 20 * users);
 }
 
 // ---- limits ----
