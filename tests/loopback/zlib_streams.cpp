@@ -476,6 +476,74 @@ TEST_CASE("ordinary answers are compressed when they are long enough, and of a k
   CHECK(client.read_reply(Client::Method::head).field("Content-Length") == std::to_string(get("/page").body.size()));
 }
 
+TEST_CASE("bodies that are shared are told apart, and compressed in their parts") {
+  struct Assets {
+    std::string a = "<p>" + std::string(3000, 'a'), b = "<p>" + std::string(3000, 'b');
+  };
+  const auto assets = std::make_shared<const Assets>();
+  std::mt19937 random(9);
+  std::string part(2000, '\0');
+  for (char& c : part) c = static_cast<char>('!' + random() % 90);
+  const auto twice = std::make_shared<const std::string>(part + part);
+  Serving serving(
+      [&](Server& server) {
+        const auto html = [](const std::shared_ptr<const std::string>& body) {
+          return Response(200).content_type("text/html").shared_body(body);
+        };
+        server.get("/a", [&, html](const Request&) { return html({assets, &assets->a}); });
+        server.get("/b", [&, html](const Request&) { return html({assets, &assets->b}); });
+        server.get("/one", [&, html](const Request&) { return html(twice); });
+        server.get("/two", [&, html](const Request&) { return html(twice).compress_apart({part.size()}); });
+      },
+      compressing());
+  const auto get = [&](std::string_view target) {
+    Client client(serving.port());
+    client.get(target, asks);
+    return client.read_reply().body;
+  };
+  CHECK(inflated(get("/a")) == assets->a);
+  CHECK(inflated(get("/b")) == assets->b);
+  CHECK(inflated(get("/a")) == assets->a);
+  CHECK(inflated(get("/two")) == *twice);
+  CHECK(get("/two").size() > get("/one").size() * 3 / 2);
+}
+
+TEST_CASE("a poll that is answered with much that is short is not compressed bit by bit") {
+  Hub hub;
+  for (int i = 0; i < 3000; ++i) hub.emitter.broadcast(Event("x"));
+  const auto answer_of = [&](std::string_view fields) {
+    Client client(hub.serving.port());
+    client.get("/anna?transport=poll&timeout=0", std::string(fields) + "Last-Event-ID: earliest\r\n");
+    return client.read_reply();
+  };
+  const Reply plain = answer_of(""), compressed = answer_of(asks);
+  CHECK(inflated(compressed.body) == plain.body);
+  CHECK(compressed.body.size() < plain.body.size() + 100);
+}
+
+TEST_CASE("an emitter goes with its owner, and does not wait to be told of silence") {
+  std::weak_ptr<ReplayStore> store;
+  std::optional<Emitter> emitter;
+  {
+    EmitterOptions options = with_store();
+    store = options.replay;
+    emitter.emplace(std::move(options));
+  }
+  Serving serving(
+      [&](Server& server) { server.stream("/", [&](const EventStream& stream) { emitter->add("a", stream); }); },
+      compressing());
+  {
+    EventClient client(serving.port(), "/", asks);
+    REQUIRE(eventually([&] { return emitter->stream_count() == 1; }));
+    emitter->broadcast(Event("hello"));
+    CHECK(client.next().data == "hello");
+  }
+  CHECK(eventually([&] { return emitter->stream_count() == 0; }));
+  serving.loop.run([&] { emitter.reset(); });
+  serving.loop.settle();
+  CHECK(store.expired());
+}
+
 TEST_CASE("a host compresses streams on sockets that others accepted") {
   Loop loop;
   std::optional<StreamHost> host;

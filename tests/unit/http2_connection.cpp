@@ -1256,7 +1256,7 @@ class BrokenSource final : public StreamSource {
   bool leave() override { return false; }
   void queue_unread() override {}
   void settle(GzipBody&) override {}
-  void lose_place() noexcept override {}
+  void lose_place(GzipBody&) noexcept override {}
   void stream_ended(EndReason) override {}
 };
 

@@ -375,7 +375,7 @@ class Looking final : public StreamSource {
   bool leave() override { return true; }
   void queue_unread() override {}
   void settle(GzipBody&) override {}
-  void lose_place() noexcept override {}
+  void lose_place(GzipBody&) noexcept override {}
   void stream_ended(EndReason) override {}
 };
 

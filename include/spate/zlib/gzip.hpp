@@ -13,7 +13,8 @@
 // (BREACH). Only broadcasts are compressed together, with what everybody got; an event for one user, a group, or a
 // topic refers to nothing but itself, and answers whose text belongs to different audiences are compressed apart.
 // Inside one event, or one ordinary answer, a program must keep the two apart itself, or have the route not compressed:
-// `RouteOptions::compress`.
+// `RouteOptions::compress`. Who came in the middle gets the broadcasts that follow in bytes whose size says, for a
+// while, how much of them was broadcast before they came.
 //
 // Threads and lifetime: may be shared by several servers and hosts, which hold it. (RFC 1951, RFC 1952, RFC 9110 8.4)
 #pragma once

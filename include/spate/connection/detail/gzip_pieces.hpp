@@ -42,8 +42,11 @@ class GzipPieces {
 
   /// Appends `text` to `out`, compressed by itself.
   void append(std::string& out, std::string_view text);
+  /// The same, unless it is so short that it is not worth it.
+  void append_short(std::string& out, std::string_view text);
 
-  /// A whole body of `text`, whose parts end at `ends` and refer to nothing outside of them.
+  /// A whole body of `text`, whose parts end at `ends` and refer to nothing outside of them. Short ones are left as
+  /// they are: whoever asks decides how many there are.
   std::string body(std::string_view text, const std::vector<std::size_t>& ends);
 
   /// The same of a text that many answers share: made once.
@@ -72,6 +75,7 @@ class GzipPieces {
 
   struct Body {
     std::weak_ptr<const std::string> text;
+    const std::string* address = nullptr;  // of the text, as several may have one owner
     std::shared_ptr<const std::string> made;
   };
 

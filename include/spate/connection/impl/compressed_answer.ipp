@@ -40,7 +40,7 @@ SPATE_DECL void compress(Response& response, GzipPieces& gzip, bool admitted) {
   if (!is_text(response.content_type()) || has_token(response.header("Cache-Control"), "no-transform")) return;
   response.add_missing_headers({{"Vary", "Accept-Encoding"}});
   if (!admitted || (body.size() > most_compressed_body && !response.shared_body())) return;
-  if (const auto& shared = response.shared_body()) {
+  if (const auto& shared = response.shared_body(); shared && !in_parts) {
     auto made = gzip.body(shared);
     response.shared_body(std::move(made));
   } else {

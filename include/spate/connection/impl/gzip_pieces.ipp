@@ -51,11 +51,7 @@ SPATE_DECL Rendition::Piece GzipPieces::of(const EncodedEvent& event, Framing fr
 
 SPATE_DECL Rendition::Piece GzipPieces::of_text(std::string_view text, Framing framing) {
   bytes_.clear();
-  if (text.size() < worth_compressing) {
-    append_stored(bytes_, text);
-  } else {
-    append(bytes_, text);
-  }
+  append_short(bytes_, text);
   Rendition::Piece piece =
       framed(bytes_, framing, {compression_->sum(0, text), static_cast<std::uint32_t>(text.size())});
   piece.weight = static_cast<std::uint32_t>(text.size());
@@ -68,36 +64,51 @@ SPATE_DECL void GzipPieces::append(std::string& out, std::string_view text) {
   deflater_->put(text, Deflater::Codes::best, out);
 }
 
+SPATE_DECL void GzipPieces::append_short(std::string& out, std::string_view text) {
+  text.size() < worth_compressing ? append_stored(out, text) : append(out, text);
+}
+
 SPATE_DECL std::string GzipPieces::body(std::string_view text, const std::vector<std::size_t>& ends) {
   // For a long one it pays to look far back.
   constexpr std::size_t long_text = 8192;
   std::string out(gzip_header);
-  std::size_t begin = 0;
+  std::size_t begin = 0, stored = 0;  // from there to `begin` there are short ones, which go out together
+  const auto flush = [&] {
+    for (; stored < begin; stored += std::min(begin - stored, max_stored))
+      append_stored(out, text.substr(stored, std::min(begin - stored, max_stored)));
+  };
   const auto put = [&](std::size_t end) {
     const std::string_view part = text.substr(begin, end - begin);
-    if (part.size() < long_text) {
-      append(out, part);
-    } else {
-      compression_->make(Compression::Use::once)->put(part, Deflater::Codes::best, out);
+    if (part.size() >= worth_compressing || ends.empty()) {
+      flush();
+      if (part.size() < long_text) {
+        append(out, part);
+      } else {
+        compression_->make(Compression::Use::once)->put(part, Deflater::Codes::best, out);
+      }
+      stored = end;
     }
-    begin += part.size();
+    begin = end;
   };
   for (const std::size_t end : ends) {
-    if (end > begin) put(end);
+    if (end > begin) put(std::min(end, text.size()));
   }
   if (begin < text.size()) put(text.size());
+  flush();
   return out += gzip_end({compression_->sum(0, text), static_cast<std::uint32_t>(text.size())});
 }
 
 SPATE_DECL std::shared_ptr<const std::string> GzipPieces::body(const std::shared_ptr<const std::string>& text) {
-  for (const Body& each : bodies_) {
-    if (each.made && !each.text.owner_before(text) && !text.owner_before(each.text)) return each.made;
+  for (Body& each : bodies_) {
+    if (each.text.expired()) each = {};
+    const bool same_owner = !each.text.owner_before(text) && !text.owner_before(each.text);
+    if (each.made && same_owner && each.address == text.get()) return each.made;
   }
   Body& fresh = bodies_[next_body_];
   next_body_ = (next_body_ + 1) % bodies_.size();
   fresh = {};
   auto made = std::make_shared<const std::string>(body(*text, {}));
-  fresh = {text, made};
+  fresh = {text, text.get(), made};
   return made;
 }
 

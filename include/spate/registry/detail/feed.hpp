@@ -114,8 +114,10 @@ class Feed final : public Resident {
   /// Queues for `member` what it has not had, because something is to be queued after it.
   void queue_unread(Subscription& member);
 
-  /// Adds to `body` what `member`, its sharer, has written past the queue.
+  /// Adds to `body` what `member`, its sharer, has written past the queue, and keeps where something else comes now.
   void settle(const Subscription& member, GzipBody& body) const;
+  /// Adds it alone: `member` has no more to do with the body.
+  void add_sum(const Subscription& member, GzipBody& body) const noexcept;
 
   /// What `piece` holds, for compressed streams.
   Rendition::Piece compressed(ReplayPacker::Piece& piece, Framing framing);
@@ -178,6 +180,7 @@ class Feed final : public Resident {
   static void keep_window(GzipBody& body);
   void trim_sequence() noexcept;
   void watch_silence();
+  void end_sequence() noexcept;
 
   void count(const Lane& lane, const Subscription& member) noexcept {
     const std::uint64_t events = lane.log.end().event - member.position.event;

@@ -155,7 +155,7 @@ class Subscription final : public StreamSource {
   SPATE_DECL Remaining flush(int& budget) override;
   SPATE_DECL void on_failure(std::error_code error) override;
   SPATE_DECL void settle(GzipBody& body) override;
-  void lose_place() noexcept override { in_step = false; }
+  SPATE_DECL void lose_place(GzipBody& body) noexcept override;
 
   struct Replay {
     std::uint64_t drawn_up_to = 0;  // the newest event drawn from the store

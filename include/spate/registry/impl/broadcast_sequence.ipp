@@ -49,7 +49,9 @@ SPATE_DECL void BroadcastSequence::write_for(Entry& entry, const SequenceWindow&
     if (entry.alone.empty()) {
       if (!alone_) alone_ = compression_.make(Compression::Use::alone);
       alone_->restart();
-      alone_->put(text, Deflater::Codes::best, entry.alone);
+      std::string piece;
+      alone_->put(text, Deflater::Codes::best, piece);
+      entry.alone = std::move(piece);
     }
     out += entry.alone;
     return;

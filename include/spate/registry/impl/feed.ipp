@@ -60,15 +60,12 @@ SPATE_DECL void Feed::leave(Subscription& subscription) {
   subscription.joined = false;
   if (!subscription.reads_broadcast_log) return others_.remove(subscription);
   Lane& lane = lane_of(subscription);
-  if (GzipBody* body = subscription.stream().gzip(); body != nullptr && body->sharer == &subscription) {
-    settle(subscription, *body);
-    body->sharer = nullptr;
-  }
-  subscription.in_step = false;
+  if (GzipBody* body = subscription.stream().gzip(); body != nullptr && body->sharer == &subscription)
+    subscription.lose_place(*body);
   lane.members.remove(subscription);
   // A shard that stops flushes no more: nobody is to wait for a lap without members.
   if (lane.members.empty() && lane.in_lap) end_lap(lane);
-  if (!in_flush_ && !has_compressed_members()) sequence_.reset();
+  if (!in_flush_ && !has_compressed_members()) end_sequence();
 }
 
 SPATE_DECL void Feed::take_broadcast(EncodedEvent&& event) {
@@ -136,9 +133,17 @@ SPATE_DECL Remaining Feed::flush(int& budget) {
     }
   }
   dirty_ = false;
-  if (!has_compressed_members()) sequence_.reset();
+  if (!has_compressed_members()) end_sequence();
   if (sequence_) watch_silence();
   return Remaining::nothing;
+}
+
+// Nobody needs it any more, nor to be told of silence: the feed is not to outlive its members for that.
+SPATE_DECL void Feed::end_sequence() noexcept {
+  sequence_.reset();
+  if (!self_ || held_back_.load(std::memory_order_relaxed)) return;
+  shard_->set_timer(*this, never);
+  const Ref<Feed> alive = std::move(self_);
 }
 
 // Without a timer, for want of memory or because the shard stops, the sequence stays awake.
@@ -160,7 +165,9 @@ SPATE_DECL void Feed::on_timer(TimePoint now) {
   }
   const double overrun = shard_->overrun();
   if (now < held_since_ + overrun * longest_hold) return shard_->set_timer(*this, now + hold_look);
+  const Ref<Feed> alive(this);
   end_hold();
+  if (sequence_) watch_silence();
 }
 
 SPATE_DECL std::size_t Feed::on_cut() {
@@ -279,12 +286,18 @@ SPATE_DECL void Feed::keep_window(GzipBody& body) {
 
 SPATE_DECL void Feed::settle(const Subscription& member, GzipBody& body) const {
   const auto entry = first_unread(member);
+  const std::uint64_t place = entry == sequence_->entries().end() ? sequence_->end() : entry->begin;
+  if (place == body.from) return;
+  keep_window(body);
+  add_sum(member, body);
+}
+
+SPATE_DECL void Feed::add_sum(const Subscription& member, GzipBody& body) const noexcept {
+  const auto entry = first_unread(member);
   const bool all = entry == sequence_->entries().end();
   const std::uint64_t place = all ? sequence_->end() : entry->begin;
-  if (place == body.from) return;
   const std::uint32_t sum = all ? sequence_->end_sum() : entry->sum_before;
   const std::uint64_t size = place - body.from;
-  keep_window(body);
   body.sum.crc = shard_->gzip()->compression().shifted(body.sum.crc ^ body.from_sum, size) ^ sum;
   body.sum.size += static_cast<std::uint32_t>(size);
   body.from = place;
@@ -296,10 +309,7 @@ SPATE_DECL bool Feed::find_place(Subscription& member, const Entry& entry) {
   GzipBody& body = *stream.gzip();
   if (member.in_step && !stream.has_others()) return true;
   if (body.sharer != &member) {
-    if (body.sharer != nullptr) {
-      body.sharer->settle(body);
-      body.sharer->lose_place();
-    }
+    if (body.sharer != nullptr) body.sharer->lose_place(body);
     body.sharer = &member;
     body.from = entry.begin;
     body.from_sum = entry.sum_before;
@@ -442,7 +452,7 @@ SPATE_DECL Rendition::Piece Feed::compressed(ReplayPacker::Piece& piece, Framing
         together->restart();
         together->put(text, Deflater::Codes::best, piece_);
       } else {
-        gzip.append(piece_, text);
+        gzip.append_short(piece_, text);
       }
       sum.add(gzip.compression(), {gzip.compression().sum(0, text), static_cast<std::uint32_t>(text.size())});
     }

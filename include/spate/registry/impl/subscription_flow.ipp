@@ -107,6 +107,12 @@ SPATE_DECL void Subscription::settle(GzipBody& body) {
   feed_->settle(*this, body);
 }
 
+SPATE_DECL void Subscription::lose_place(GzipBody& body) noexcept {
+  feed_->add_sum(*this, body);
+  body.sharer = nullptr;
+  in_step = false;
+}
+
 SPATE_DECL void Subscription::greet(EncodedEvent&& greeting) {
   if (!stream_->takes_events()) return;
   queue_unread();

@@ -53,8 +53,8 @@ class GzipBody {
   std::uint64_t from = 0;  // up to there its text is added, or waits in the queue; what came in between came here
   std::unique_ptr<SequenceWindow> window;  // null: what it has of the sequence begins at `from`, and has no insertions
 
-  /// Something of `size` bytes of text is about to be queued.
-  void about_to_queue(std::uint32_t size);
+  /// Something is about to be queued: its text is added to `others` when it has been.
+  void about_to_queue();
 };
 
 }  // namespace spate::detail

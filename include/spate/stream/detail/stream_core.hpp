@@ -324,7 +324,7 @@ class StreamCore final : public Resident {
   /// How events leave, unless they are put into the answer to a poll.
   const Rendition& rendition() const noexcept;
   QueueNode& push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count);
-  void about_to_queue(std::uint32_t size);
+  void about_to_queue();
   bool make_room(const EncodedEvent& event);
   void queue_changed() noexcept;
   // What it costs that a source found nothing when it was pulled, and lets others have their turn.

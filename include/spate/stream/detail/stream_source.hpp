@@ -39,8 +39,8 @@ class StreamSource : public Resident {
   virtual void queue_unread() = 0;
   /// Its stream is compressed, and `body` is its place: adds to the sum what it has written past the queue.
   virtual void settle(GzipBody& body) = 0;
-  /// Another source writes to the stream past the queue, too: what this one knew of the body is forgotten.
-  virtual void lose_place() noexcept = 0;
+  /// The same, and the place is lost: another source writes to the stream past the queue, too.
+  virtual void lose_place(GzipBody& body) noexcept = 0;
   /// The stream takes nothing any more.
   virtual void stream_ended(EndReason reason) = 0;
 

@@ -11,9 +11,8 @@
 
 namespace spate::detail {
 
-SPATE_DECL void GzipBody::about_to_queue(std::uint32_t size) {
+SPATE_DECL void GzipBody::about_to_queue() {
   if (sharer != nullptr) sharer->settle(*this);
-  others += size;
 }
 
 SPATE_DECL SequenceWindow::Stretch SequenceWindow::stretch_at(std::uint64_t at) const noexcept {

@@ -63,8 +63,10 @@ SPATE_DECL void StreamCore::deliver_replay(Rendition::Piece piece, const Encoded
   shard_->counters().deliveries.add(events);
   note_events(events);
   shard_->counters().replayed.add(events);
-  if (gzip_) about_to_queue(piece.sum.size);
+  const std::uint32_t text = piece.sum.size;
+  if (gzip_) about_to_queue();
   queue_.push_piece(*shard_, QueueNode::Kind::replay, std::move(piece), first, events);
+  if (gzip_) gzip_->others += text;
   mark_dirty();
 }
 
@@ -193,14 +195,14 @@ SPATE_DECL const Rendition& StreamCore::rendition() const noexcept {
 
 SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
   if (!gzip_) return queue_.push(*shard_, kind, rendition(), event, count);
-  about_to_queue(0);
+  about_to_queue();
   QueueNode& node = queue_.push(*shard_, kind, rendition(), event, count);
   gzip_->others += node.sum.size;
   return node;
 }
 
-SPATE_DECL void StreamCore::about_to_queue(std::uint32_t size) {
-  gzip_->about_to_queue(size);
+SPATE_DECL void StreamCore::about_to_queue() {
+  gzip_->about_to_queue();
   has_others_ = true;
 }
 

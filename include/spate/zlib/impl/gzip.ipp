@@ -93,8 +93,9 @@ SPATE_DECL Gzip::Gzip(GzipOptions options) : options_(options) {
 SPATE_DECL std::unique_ptr<detail::Deflater> Gzip::make(Use use) const {
   constexpr int least_memory = 4, quick_level = 2;
   if (use == Use::alone) return std::make_unique<detail::ZlibDeflater>(options_.level, 12, least_memory);
-  // As much for its table as for its window.
-  const int memory_level = std::clamp(options_.window_bits - 7, 1, 8);
+  // As much for its table as for its window; and room for each byte of the longest event with fixed codes, of which
+  // zlib before 1.2.12 could write too many.
+  const int memory_level = std::clamp(options_.window_bits - 7, 5, 8);
   const int level = use == Use::once ? std::min(options_.level, quick_level) : options_.level;
   return std::make_unique<detail::ZlibDeflater>(level, options_.window_bits, memory_level);
 }
