@@ -47,8 +47,8 @@ inline constexpr std::array<std::uint8_t, 256> char_classes = [] {
     if (byte == '\t' || (byte >= 0x20 && byte != 0x7F)) classes[byte] |= field_char;
   }
   // tchar = "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA
-  for (const unsigned char mark : std::string_view("!#$%&'*+-.^_`|~")) classes[mark] |= token_char;
-  for (const unsigned char mark : std::string_view("-._~%!$&'()*+,;=")) classes[mark] |= host_char;
+  for (const char mark : std::string_view("!#$%&'*+-.^_`|~")) classes[static_cast<unsigned char>(mark)] |= token_char;
+  for (const char mark : std::string_view("-._~%!$&'()*+,;=")) classes[static_cast<unsigned char>(mark)] |= host_char;
   return classes;
 }();
 
