@@ -53,10 +53,9 @@ TEST_CASE("no client can end the line, or make it something else", "[server][acc
   record.target = "/\x80";
   const std::string line = to_json_line(record);
   for (const char c : line) CHECK(static_cast<unsigned char>(c) >= 0x20);
-  CHECK_THAT(line, ContainsSubstring(
-                       R"("user_agent":"a\"b\\c\u000d\n{\"status\":1}\u0009\u0001)"
-                       "\xEF\xBF\xBD"
-                       R"(\u007f"})"));
+  CHECK_THAT(line, ContainsSubstring(R"("user_agent":"a\"b\\c\u000d\n{\"status\":1}\u0009\u0001)"
+                                     "\xEF\xBF\xBD"
+                                     R"(\u007f"})"));
   CHECK_THAT(line, ContainsSubstring("\"target\":\"/\xEF\xBF\xBD\""));
 }
 

@@ -30,7 +30,9 @@ std::string piece_of(std::string_view text, Deflater::Codes codes = Deflater::Co
   return piece;
 }
 
-std::string text_of(std::string_view piece) { return Inflating(Inflating::Format::raw).feed(piece); }
+std::string text_of(std::string_view piece) {
+  return Inflating(Inflating::Format::raw).feed(piece);
+}
 
 /// Written anew, from what it was read as.
 std::string written(const DeflateTokens& tokens, std::string_view text) {
@@ -51,9 +53,11 @@ std::string written(const DeflateTokens& tokens, std::string_view text) {
 
 /// What could be an event: words of few, so that there is much to find again.
 std::string random_text(std::mt19937& random, std::size_t words) {
-  static const std::vector<std::string> vocabulary{"price", "volume", "42", "\"symbol\":", "alice", "bob", "{}", "ö", "x"};
+  static const std::vector<std::string> vocabulary{"price", "volume", "42", "\"symbol\":", "alice", "bob",
+                                                   "{}",    "ö",      "x"};
   std::string text;
-  while (words-- > 0) text += vocabulary[random() % vocabulary.size()] + (random() % 7 == 0 ? std::to_string(random()) : " ");
+  while (words-- > 0)
+    text += vocabulary[random() % vocabulary.size()] + (random() % 7 == 0 ? std::to_string(random()) : " ");
   return text;
 }
 
@@ -73,9 +77,9 @@ struct Receiver {
 }  // namespace
 
 TEST_CASE("a piece with the fixed codes is read, and written again as it was") {
-  const std::string text = GENERATE(std::string("data: hello, hello, hello\n\n"), std::string("x"),
-                                    std::string(700, 'a'), std::string("\x00\xff\x80\x8f\x90", 5),
-                                    "data: " + std::string(300, 'b') + "c" + std::string(300, 'b'));
+  const std::string text =
+      GENERATE(std::string("data: hello, hello, hello\n\n"), std::string("x"), std::string(700, 'a'),
+               std::string("\x00\xff\x80\x8f\x90", 5), "data: " + std::string(300, 'b') + "c" + std::string(300, 'b'));
   const std::string piece = piece_of(text);
   DeflateTokens tokens;
   REQUIRE(tokens.read(piece, text.size()));
@@ -88,7 +92,8 @@ TEST_CASE("every length and every distance is written so that it is read") {
   std::mt19937 random(1);
   while (before.size() < DeflateTokens::max_distance) before += static_cast<char>(random());
   for (std::size_t length = DeflateTokens::min_match; length <= DeflateTokens::max_match; ++length) {
-    for (std::size_t distance : {1UL, 2UL, 3UL, 4UL, 5UL, 257UL, 4096UL, 4097UL, 24577UL, 32767UL, 32768UL, 1 + random() % 32768}) {
+    for (std::size_t distance :
+         {1UL, 2UL, 3UL, 4UL, 5UL, 257UL, 4096UL, 4097UL, 24577UL, 32767UL, 32768UL, 1 + random() % 32768}) {
       std::string piece;
       append_stored(piece, before);
       DeflateWriter writer(piece, length);
@@ -243,6 +248,7 @@ TEST_CASE("sums of texts that follow one another are added without the texts") {
 
 TEST_CASE("options of gzip that zlib does not know are refused") {
   CHECK_THROWS_WITH(Gzip(GzipOptions{0, 15}), Catch::Matchers::ContainsSubstring("level must be 1 to 9, not 0"));
-  CHECK_THROWS_WITH(Gzip(GzipOptions{6, 16}), Catch::Matchers::ContainsSubstring("window_bits must be 9 to 15, not 16"));
+  CHECK_THROWS_WITH(Gzip(GzipOptions{6, 16}),
+                    Catch::Matchers::ContainsSubstring("window_bits must be 9 to 15, not 16"));
   CHECK_NOTHROW(Gzip(GzipOptions{9, 9}).make(Compression::Use::sequence));
 }
