@@ -44,13 +44,13 @@ SPATE_DECL void SignalWait::on_signal() {
   {
     const Lock lock(mutex_);
     if (!signals_) return;
-    asio::signal_set& signals = *signals_;
-    const Steps& steps = steps_;
-    const SignalOptions& options = options_;
-    insist([&] { wait(signals, Ref<SignalWait>(this)); });
-    if (!std::exchange(had_first_, true)) return insist([&] { steps.first(); });
-    if (!options.again) return insist([&] { steps.next(); });
-    insist([&] { again = options.again; });
+    asio::signal_set* const signals = signals_.get();
+    const Steps* const steps = &steps_;
+    const SignalOptions* const options = &options_;
+    insist([&] { wait(*signals, Ref<SignalWait>(this)); });
+    if (!std::exchange(had_first_, true)) return insist([&] { steps->first(); });
+    if (!options_.again) return insist([&] { steps->next(); });
+    insist([&] { again = options->again; });
   }
   again();  // which is the program's
 }
