@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -20,7 +21,9 @@ inline bool operator==(const DecodedEvent& a, const DecodedEvent& b) {
          a.retry == b.retry;
 }
 
-inline std::ostream& operator<<(std::ostream& out, const DecodedEvent& event) {
+/// A template, so that it gives way to that of the testing kit where both are there.
+template <std::derived_from<std::ostream> Out>
+Out& operator<<(Out& out, const DecodedEvent& event) {
   out << event.name << detail::quote(event.data) << "@" << detail::quote(event.last_event_id);
   if (event.id) out << " id=" << detail::quote(*event.id);
   if (event.retry) out << " retry=" << event.retry->count();

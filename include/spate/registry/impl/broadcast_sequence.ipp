@@ -68,16 +68,14 @@ SPATE_DECL void BroadcastSequence::write_for(Entry& entry, const SequenceWindow&
     }
     for (std::size_t left = token.length; left > 0;) {
       const std::uint64_t source = entry.begin + at - token.distance;
-      std::size_t size = left;
-      std::uint64_t distance = DeflateTokens::max_distance + 1;
-      if (source < window.since) {
-        size = static_cast<std::size_t>(std::min<std::uint64_t>(left, window.since - source));
-      } else {
-        // Up to where something else came in between, and over what has come since.
+      // Up to where it begins, or else up to where something else came in between, and over what has come since.
+      std::uint64_t end = window.since, distance = DeflateTokens::max_distance + 1;
+      if (source >= window.since) {
         const SequenceWindow::Stretch stretch = window.stretch_at(source);
-        size = static_cast<std::size_t>(std::min<std::uint64_t>(left, stretch.end - source));
+        end = stretch.end;
         distance = token.distance + inserted - stretch.inserted_before;
       }
+      const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, end - source));
       if (size < DeflateTokens::min_match || distance > DeflateTokens::max_distance) {
         writer.literals(text.substr(at, size));
       } else {

@@ -184,6 +184,7 @@ SPATE_DECL std::size_t ServerImpl::adopt_inherited() {
     std::vector<SocketAcceptor> acceptors = acceptors_on(sockets);
     const auto ip = ip_endpoint_of(acceptors[static_cast<std::size_t>(&told - sockets.data())].local_endpoint());
     std::vector<Ref<Listener>> listeners;
+    listeners.reserve(acceptors.size());
     for (SocketAcceptor& acceptor : acceptors) listeners.push_back(listener_of(std::move(acceptor), {}));
     {
       const Lock lock(mutex_);

@@ -7,7 +7,7 @@
 
 namespace spate::detail {
 
-class Bench;
+class Bench;  // NOLINT(cppcoreguidelines-virtual-class-destructor): it is final
 
 class BenchHolder {
  protected:
