@@ -66,6 +66,10 @@ class DeflateWriter {
 SPATE_DECL void append_stored(std::string& out, std::string_view text);
 inline constexpr std::size_t stored_overhead = 5, max_stored = 65535;
 
+/// `text` as a piece of literals alone, which costs hardly more than to copy it. Not stored: some who decode show
+/// stored text only when an empty block follows.
+SPATE_DECL void append_literals(std::string& out, std::string_view text);
+
 }  // namespace spate::detail
 
 #if defined(SPATE_HEADER_ONLY)

@@ -242,4 +242,10 @@ SPATE_DECL void append_stored(std::string& out, std::string_view text) {
   out.append(head, sizeof head).append(text);
 }
 
+SPATE_DECL void append_literals(std::string& out, std::string_view text) {
+  DeflateWriter writer(out, text.size());
+  writer.literals(text);
+  writer.end();
+}
+
 }  // namespace spate::detail

@@ -37,7 +37,7 @@ SPATE_DECL Rendition::Piece GzipPieces::of(const EncodedEvent& event, Framing fr
   const std::string_view text = event.bytes();
   bytes_.clear();
   if (first && text.size() <= max_stored) {
-    append_stored(bytes_, text);
+    append_literals(bytes_, text);
   } else {
     append(bytes_, text);
   }
@@ -65,7 +65,7 @@ SPATE_DECL void GzipPieces::append(std::string& out, std::string_view text) {
 }
 
 SPATE_DECL void GzipPieces::append_short(std::string& out, std::string_view text) {
-  text.size() < worth_compressing ? append_stored(out, text) : append(out, text);
+  text.size() < worth_compressing ? append_literals(out, text) : append(out, text);
 }
 
 SPATE_DECL std::string GzipPieces::body(std::string_view text, const std::vector<std::size_t>& ends) {
@@ -75,7 +75,7 @@ SPATE_DECL std::string GzipPieces::body(std::string_view text, const std::vector
   std::size_t begin = 0, stored = 0;  // from there to `begin` there are short ones, which go out together
   const auto flush = [&] {
     for (; stored < begin; stored += std::min(begin - stored, max_stored))
-      append_stored(out, text.substr(stored, std::min(begin - stored, max_stored)));
+      append_literals(out, text.substr(stored, std::min(begin - stored, max_stored)));
   };
   const auto put = [&](std::size_t end) {
     const std::string_view part = text.substr(begin, end - begin);
