@@ -147,9 +147,9 @@ class StreamCore final : public Resident {
   /// Whether it is written the bytes of events as they are, and nothing around them but its framing.
   bool takes_events_as_they_are() const noexcept { return !fallback_; }
   /// Whether these are chunks: then it takes what is packed for many.
-  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_ && !gzip_; }
+  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_ && !compressed_; }
   /// Its compressed body; null if it has none. From the head on that does not change.
-  GzipBody* gzip() const noexcept { return gzip_.get(); }
+  GzipBody* gzip() const noexcept { return compressed_ ? seldom_->gzip.get() : nullptr; }
   /// Whether something was queued since the sharer of its body wrote last.
   bool has_others() const noexcept { return has_others_; }
   void forget_others() noexcept { has_others_ = false; }
@@ -246,6 +246,7 @@ class StreamCore final : public Resident {
     StreamWatchers watchers;
     std::unique_ptr<Held> held;
     std::shared_ptr<AccessEntry> access;  // null unless `logged_`
+    std::unique_ptr<GzipBody> gzip;       // null unless `compressed_`
   };
 
   /// When a poll is answered.
@@ -357,17 +358,18 @@ class StreamCore final : public Resident {
   std::atomic<std::uint8_t> holding_sources_{0};
   [[no_unique_address]] StreamQueue queue_;
   const Framing framing_;
+  // In few bytes: there is one of these for each stream.
   bool expires_ = false;  // when is in Shard::expiries
-  bool handler_done_ = false;
-  bool dirty_ = false;
-  bool admits_gzip_ = false;  // its client does
-  bool has_others_ = false;
-  bool logged_ = false;  // in an access log
+  bool handler_done_ : 1 = false;
+  bool dirty_ : 1 = false;
+  bool admits_gzip_ : 1 = false;  // its client does
+  bool compressed_ : 1 = false;
+  bool has_others_ : 1 = false;
+  bool logged_ : 1 = false;  // in an access log
   bool stopped_ SPATE_GUARDED_BY(shard_->shared_mutex()) = false;
 
   const Ref<StreamSettings> settings_;
   std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
-  std::unique_ptr<GzipBody> gzip_;      // null unless it is compressed
   std::unique_ptr<const std::string> last_event_id_;
   std::unique_ptr<Seldom> seldom_;
   StreamSources sources_;

@@ -42,7 +42,7 @@ SPATE_DECL void StreamCore::do_open() {
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
   pending_head()->sink = nullptr;  // a coroutine's request stays, but not what has read it
-  if (gzip_ && fallback_) {
+  if (compressed_ && fallback_) {
     Rendition::Piece prologue = fallback_->frames->prologue();
     queue_.push_text(*shard_, shard_->gzip()->rendition(framing_).beginning());
     queue_.push_piece(*shard_, QueueNode::Kind::raw, std::move(prologue), {}, 0);
@@ -72,15 +72,16 @@ SPATE_DECL void StreamCore::begin_compressing(HeaderFields& fields) {
   if (!admits_gzip_ || transport() == Transport::poll || find_field(fields, "Content-Encoding") != nullptr) return;
   fields.emplace_back("Content-Encoding", "gzip");
   if (framing_ == Framing::none) return;
-  gzip_ = std::make_unique<GzipBody>();
+  seldom().gzip = std::make_unique<GzipBody>();
+  compressed_ = true;
   if (fallback_) fallback_->frames->compress(*shard_->gzip());
 }
 
 // Nothing is dropped any more: what waits is what leaves.
 SPATE_DECL void StreamCore::end_body() {
-  if (!gzip_) return queue_.push_constant(*shard_, rendition().end());
+  if (!compressed_) return queue_.push_constant(*shard_, rendition().end());
   queue_.resolve_gaps(*shard_, options(), rendition());
-  GzipSum sum = gzip_->sum;
+  GzipSum sum = gzip()->sum;
   queue_.for_each([&](const QueueNode& node) { sum.add(shard_->gzip()->compression(), node.sum); });
   const std::string end = gzip_end(sum);
   queue_.push_text(*shard_, framing_ == Framing::chunked ? chunk_of(end) : end);

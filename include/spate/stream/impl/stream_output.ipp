@@ -64,9 +64,9 @@ SPATE_DECL void StreamCore::deliver_replay(Rendition::Piece piece, const Encoded
   note_events(events);
   shard_->counters().replayed.add(events);
   const std::uint32_t text = piece.sum.size;
-  if (gzip_) about_to_queue();
+  if (compressed_) about_to_queue();
   queue_.push_piece(*shard_, QueueNode::Kind::replay, std::move(piece), first, events);
-  if (gzip_) gzip_->others += text;
+  if (compressed_) gzip()->others += text;
   mark_dirty();
 }
 
@@ -190,19 +190,19 @@ SPATE_DECL bool StreamCore::release_held() {
 
 SPATE_DECL const Rendition& StreamCore::rendition() const noexcept {
   if (fallback_ && fallback_->frames) return *fallback_->frames;
-  return gzip_ ? shard_->gzip()->rendition(framing_) : rendition_of(framing_);
+  return compressed_ ? shard_->gzip()->rendition(framing_) : rendition_of(framing_);
 }
 
 SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
-  if (!gzip_) return queue_.push(*shard_, kind, rendition(), event, count);
+  if (!compressed_) return queue_.push(*shard_, kind, rendition(), event, count);
   about_to_queue();
   QueueNode& node = queue_.push(*shard_, kind, rendition(), event, count);
-  gzip_->others += node.sum.size;
+  gzip()->others += node.sum.size;
   return node;
 }
 
 SPATE_DECL void StreamCore::about_to_queue() {
-  gzip_->about_to_queue();
+  gzip()->about_to_queue();
   has_others_ = true;
 }
 
@@ -273,7 +273,7 @@ SPATE_DECL bool StreamCore::write_out(int& budget) {
     for (std::size_t i = 0; i < count; ++i) size += buffers[i].size();
     const std::size_t written = write(buffers, count, size, budget);
     if (!peer_) return false;
-    queue_.consume(*shard_, written, gzip_.get());
+    queue_.consume(*shard_, written, gzip());
     queue_changed();
     if (fsm_.blocked()) return false;
   }
@@ -293,7 +293,7 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   const TimePoint now = shard_->now();
   const bool was_blocked = fsm_.blocked();
   if (written > 0) shard_->counters().bytes_sent.add(written);
-  if (gzip_) shard_->counters().compressed_bytes.add(written);
+  if (compressed_) shard_->counters().compressed_bytes.add(written);
   if (logged_) seldom_->access->wrote(written);
   if (!error) {
     fsm_.wrote(now);
