@@ -21,7 +21,9 @@ namespace spate::test {
 
 class ResumingClient {
  public:
-  ResumingClient(std::uint16_t port, std::string target) : port_(port), target_(std::move(target)) {}
+  /// `fields` are those of its requests besides.
+  ResumingClient(std::uint16_t port, std::string target, std::string fields = {})
+      : port_(port), target_(std::move(target)), fields_(std::move(fields)) {}
 
   /// Listens until an unnamed event has the data `last`, on the connection it has as long as that lasts. Throws Failure
   /// when nothing comes in time.
@@ -48,7 +50,7 @@ class ResumingClient {
  private:
   void connect() {
     ++connects_;
-    client_.emplace(port_, target_, id_.empty() ? "" : "Last-Event-ID: " + id_ + "\r\n");
+    client_.emplace(port_, target_, fields_ + (id_.empty() ? "" : "Last-Event-ID: " + id_ + "\r\n"));
   }
   void take(const DecodedEvent& event) {
     if (!event.last_event_id.empty()) id_ = event.last_event_id;
@@ -58,6 +60,7 @@ class ResumingClient {
 
   std::uint16_t port_;
   std::string target_;
+  std::string fields_;
   std::optional<EventClient> client_;
   std::string id_;
   std::vector<std::string> heard_;

@@ -176,6 +176,7 @@ SPATE_DECL std::size_t Feed::on_cut() {
 }
 
 SPATE_DECL void Feed::on_failure(std::error_code error) {
+  dirty_ = false;  // it may have failed in a flush, after which it is not flushed again by itself
   for (Lane& lane : lanes_) {
     while (!lane.members.empty()) lane.members.any().stream().on_failure(error);
   }
