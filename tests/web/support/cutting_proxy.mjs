@@ -3,6 +3,7 @@
 //   const proxy = await start_proxy(hub.port);
 //   client.connect(proxy.url); ...
 //   proxy.cut();          // every connection is reset, the next ones work again
+//   proxy.let_through = () => 1000;  // each that comes now ends when so many bytes of the answers have come through
 import net from "node:net";
 import { once } from "node:events";
 
@@ -16,6 +17,10 @@ export async function start_proxy(target_port) {
     },
     /// While true, nothing is accepted.
     refuse: false,
+    /// Says of each connection how many bytes come through from the target.
+    let_through: () => Infinity,
+    /// Of each connection the heads of the first request and of its answer, as text: `{asked, answered}`.
+    heads: [],
   };
   const server = net.createServer((near) => {
     if (proxy.refuse) return near.resetAndDestroy();
@@ -29,7 +34,22 @@ export async function start_proxy(target_port) {
       far.destroy();
     };
     for (const socket of [near, far]) socket.setNoDelay(true).on("error", forget).on("close", forget);
-    near.pipe(far).pipe(near);
+    const heads = { asked: "", answered: "" };
+    proxy.heads.push(heads);
+    const note = (which) => (piece) => {
+      if (!heads[which].includes("\r\n\r\n")) heads[which] = (heads[which] + piece.toString("latin1")).replace(/(\r\n\r\n)[^]*/, "$1");
+    };
+    near.on("data", note("asked")).pipe(far);
+    far.on("data", note("answered"));
+    let left = proxy.let_through();
+    if (left === Infinity) return far.pipe(near);
+    far.on("data", (piece) => {
+      if (left < 1) return;
+      left -= piece.length;
+      if (left > 0) near.write(piece);
+      else near.end(piece.subarray(0, piece.length + left), forget);
+    });
+    far.on("end", () => left > 0 && near.end());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
