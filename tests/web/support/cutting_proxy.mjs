@@ -7,6 +7,13 @@
 import net from "node:net";
 import { once } from "node:events";
 
+// One that is about to end cannot be reset: libuv refuses, and node, which believes that it did, waits for the end of it
+// for ever when it exits.
+function reset(socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 export async function start_proxy(target_port) {
   const pairs = new Set();
   const proxy = {
@@ -61,8 +68,7 @@ export async function start_proxy(target_port) {
     const cut = pairs.size;
     for (const { near, far } of [...pairs]) {
       // The client must not see a tidy end: an event may be cut in two, and no last chunk comes.
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+      for (const socket of [near, far]) reset(socket);
     }
     return cut;
   };
