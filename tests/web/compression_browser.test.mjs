@@ -88,8 +88,8 @@ describe("compressed streams in a browser", { timeout: 300_000 }, () => {
     const proxy = await start_proxy(hub.port);
     try {
       const alice = await Tab.open(await browser.newContext(), proxy.url, native);
-      const sent = [{ ...(await hub.send("/sse/send/alice?retry=20", "come back soon")), name: "message", data: "come back soon" }];
-      delete sent[0].streams;
+      const { id } = await hub.send("/sse/send/alice?retry=20", "come back soon");
+      const sent = [{ id, name: "message", data: "come back soon" }];
       await alice.has(1);
       for (let round = 1; round <= 5; ++round) {
         // While it is away, and while it listens.
@@ -102,12 +102,10 @@ describe("compressed streams in a browser", { timeout: 300_000 }, () => {
         sent.push(...(await send_varied(hub, "alice", 10, (count) => alice.has(before + count), { seed: -round, largest: 20_000 })));
       }
       assert_same_events(alice.heard, sent);
-      const answered = proxy.heads.filter(({ asked, answered }) => asked.startsWith("GET /sse/") && answered);
-      assert.equal(answered.length, 6);
-      for (const { asked, answered: answer } of answered.slice(1)) {
-        assert.match(asked, /^last-event-id: \S+\r$/im);
-        assert.match(answer, /^content-encoding: gzip\r$/im);
-      }
+      // The first stream may have come over the connection that brought the page.
+      const resumed = proxy.heads.filter(({ asked }) => /^last-event-id: \S+\r$/im.test(asked));
+      assert.equal(resumed.length, 5);
+      for (const { answered } of resumed) assert.match(answered, /^content-encoding: gzip\r$/im);
       assert.equal(await hub.metric("spate_gaps_total"), 0);
     } finally {
       proxy.stop();
