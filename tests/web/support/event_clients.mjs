@@ -18,6 +18,12 @@ import { until, within } from "./until.mjs";
 
 const own_names = ["connected", "gap", "closing"];
 
+/// What `emitter` says with `event`; an error, if it is closed before.
+function unless_closed(emitter, event) {
+  const closed = once(emitter, "close").then(() => Promise.reject(new Error(`closed, and no ${event}`)));
+  return Promise.race([once(emitter, event), closed]);
+}
+
 class Listener {
   constructor(status, headers, response) {
     this.status = status;
@@ -123,7 +129,7 @@ export class Http2Client {
     client.session.on("goaway", (code, last) => client.goaway.push({ code, last }));
     client.session.on("error", (error) => (client.error = error));
     client.session.on("close", () => (client.ended = true));
-    await within("a session", once(client.session, "remoteSettings"));
+    await within("a session", unless_closed(client.session, "remoteSettings"));
     return client;
   }
 
@@ -132,7 +138,7 @@ export class Http2Client {
     const fields = { ":method": method, ":path": path, ...headers };
     const stream = this.session.request(fields, { endStream: body === undefined });
     if (body !== undefined) stream.end(body);
-    const [answer] = await within("an answer", once(stream, "response"));
+    const [answer] = await within("an answer", unless_closed(stream, "response"));
     return { stream, headers: answer };
   }
 

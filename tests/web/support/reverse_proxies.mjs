@@ -1,4 +1,4 @@
-// nginx and haproxy in front of a hub, each with a configuration and a folder of its own.
+// nginx, haproxy and caddy in front of a hub, each with a configuration and a folder of its own.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -74,6 +74,27 @@ export function start_nginx_alone(server, { listen = "", ca } = {}) {
       }`,
     (file, folder) => ["-p", folder, "-c", file],
     ca,
+  );
+}
+
+/// caddy as it comes, with more `directives` of its site, and `settings` of its reverse proxy.
+export function start_caddy(hub_port, directives = "", settings = "") {
+  return start_reverse_proxy(
+    "caddy",
+    (port, folder) => `
+{
+  admin off
+  storage file_system ${folder}
+}
+http://127.0.0.1:${port} {
+  bind 127.0.0.1
+  ${directives}
+  reverse_proxy 127.0.0.1:${hub_port} {
+    ${settings}
+  }
+}
+`,
+    (file) => ["run", "--adapter", "caddyfile", "--config", file],
   );
 }
 
