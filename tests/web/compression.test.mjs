@@ -329,9 +329,9 @@ describe("compressed streams", { timeout: 300_000 }, () => {
     }
 
     test("Java's HttpClient and HttpURLConnection: nothing; told to, they read gzip with GZIPInputStream", async () => {
-      execFileSync("javac", ["-d", folder, support("ListenCompressed.java")]);
+      execFileSync("javac", ["-J-XX:TieredStopAtLevel=1", "-d", folder, support("ListenCompressed.java")]);
       for (const client of ["HttpClient", "HttpURLConnection"]) {
-        await prints("java", ["-cp", folder, "ListenCompressed", client], undefined);
+        await prints("java", ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", folder, "ListenCompressed", client], undefined);
       }
     });
 
@@ -475,7 +475,7 @@ describe("who is cut again and again", { timeout: 300_000 }, () => {
     }
   }
 
-  for (const seed of [1, 2, 3]) {
+  for (const seed of [1, 2]) {
     test(`gets over compressed streams what its twin gets over one that is not, in order (seed ${seed})`, async () => {
       const number = numbers(seed);
       const hub = await start_hub("--max-queued-bytes", "16777216", "--heartbeat-ms", "20", "--threads", String(seed));
