@@ -4,7 +4,7 @@
 #   single_header.sh PROJECT BUILD COMPILER...
 #
 # Each stands alone; two sources of one program link, headers alone and with the functions compiled once; and
-# examples/hello/hello.cpp serves an event. The same with clang, where there is one.
+# examples/hello/hello.cpp serves an event. Clang, where there is one, reads all of them too.
 set -euo pipefail
 # shellcheck source=serve.sh
 source "$(dirname "$0")/serve.sh"
@@ -38,24 +38,19 @@ read -ra libraries <<<"$(pkg-config --libs "${parts[@]/#/spate-}")"
 
 # compile NAME SOURCE COMPILER... [-D...]
 compile() { "${@:3}" "${flags[@]}" -c "$scratch/$2.cpp" -o "$scratch/$1.o"; }
-both() {
-  local name=$1
-  shift
-  compile main main "$@"
-  compile other other "$@"
-  "$@" "$scratch"/{main,other}.o "${libraries[@]}" -o "$scratch/$name"
-  serve "$scratch/$name" "$scratch/$name"
-  compile main main "$@" -DSPATE_SEPARATE_COMPILATION
-  compile other other "$@" -DSPATE_SEPARATE_COMPILATION
-  compile functions functions "$@" -DSPATE_SEPARATE_COMPILATION
-  "$@" "$scratch"/{main,other,functions}.o "${libraries[@]}" -o "${scratch}/${name}_compiled"
-  serve "${scratch}/${name}_compiled" "${scratch}/${name}_compiled"
-}
+compile main main "$@"
+compile other other "$@"
+"$@" "$scratch"/{main,other}.o "${libraries[@]}" -o "$scratch/server"
+serve "$scratch/server" "$scratch/server"
+compile main main "$@" -DSPATE_SEPARATE_COMPILATION
+compile other other "$@" -DSPATE_SEPARATE_COMPILATION
+compile functions functions "$@" -DSPATE_SEPARATE_COMPILATION
+"$@" "$scratch"/{main,other,functions}.o "${libraries[@]}" -o "$scratch/server_compiled"
+serve "$scratch/server_compiled" "$scratch/server_compiled"
 
-both first "$@"
 for part in "${parts[@]}"; do
   printf '#include "spate_%s.hpp"\n' "$part" >"$scratch/alone_$part.cpp"
-  compile alone "alone_$part" "$@" -fsyntax-only -DSPATE_SEPARATE_COMPILATION -DSPATE_IMPLEMENTATION
+  compile alone "alone_$part" "$@" -fsyntax-only -DSPATE_SEPARATE_COMPILATION
 done
 clang=$(compgen -c clang++ | grep -xE 'clang\+\+(-[0-9]+)?' | sort -V | tail -n 1) || true
-if [ -n "$clang" ] && ! "$@" --version | grep -q clang; then both second "$clang"; fi
+if [ -n "$clang" ] && ! "$@" --version | grep -q clang; then compile functions functions "$clang" -fsyntax-only; fi

@@ -450,7 +450,9 @@ describe("the chat's page", { timeout: 280_000 }, () => {
         await person.page.getByRole("button", { name: "People", exact: true }).click();
         await until("her in the list", async () => (await person.people("here")).join() === "anna");
         await person.page.keyboard.press("Escape");
-        assert.equal(await person.page.getByRole("complementary", { name: "People in this room" }).isVisible(), false);
+        // It slides away, and is seen until it has.
+        const list = person.page.getByRole("complementary", { name: "People in this room" });
+        await until("the list away", async () => !(await list.isVisible()));
         // The focus is where it was.
         assert.equal(await person.page.evaluate(() => document.activeElement.id), "show_people");
         await measure();

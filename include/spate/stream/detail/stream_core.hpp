@@ -72,9 +72,9 @@ class StreamCore final : public Resident {
 
   std::shared_ptr<const Request> request() const;
 
-  Transport transport() const noexcept { return fallback_ ? fallback_->choice.transport : Transport::sse; }
+  Transport transport() const noexcept { return transport_; }
   /// Of a poll: what tells apart the clients of one user.
-  std::string_view poll_client() const noexcept { return fallback_ ? std::string_view(fallback_->choice.client) : ""; }
+  std::string_view poll_client() const noexcept { return transport_ == Transport::poll ? std::string_view(fallback().choice.client) : ""; }
 
   std::string last_event_id() const { return last_event_id_ ? *last_event_id_ : std::string(); }
 
@@ -145,11 +145,11 @@ class StreamCore final : public Resident {
   bool queue_empty() const noexcept { return queue_.empty(); }
   Framing framing() const noexcept { return framing_; }
   /// Whether it is written the bytes of events as they are, and nothing around them but its framing.
-  bool takes_events_as_they_are() const noexcept { return !fallback_; }
+  bool takes_events_as_they_are() const noexcept { return transport_ == Transport::sse; }
   /// Whether these are chunks: then it takes what is packed for many.
-  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && !fallback_ && !compressed_; }
+  bool takes_chunks() const noexcept { return framing_ == Framing::chunked && transport_ == Transport::sse && !gzip_; }
   /// Its compressed body; null if it has none. From the head on that does not change.
-  GzipBody* gzip() const noexcept { return compressed_ ? seldom_->gzip.get() : nullptr; }
+  GzipBody* gzip() const noexcept { return gzip_.get(); }
   /// Whether something was queued since the sharer of its body wrote last.
   bool has_others() const noexcept { return has_others_; }
   void forget_others() noexcept { has_others_ = false; }
@@ -241,14 +241,6 @@ class StreamCore final : public Resident {
     EncodedEvent last;  // before the end, if it is to end
   };
 
-  /// What few streams need.
-  struct Seldom {
-    StreamWatchers watchers;
-    std::unique_ptr<Held> held;
-    std::shared_ptr<AccessEntry> access;  // null unless `logged_`
-    std::unique_ptr<GzipBody> gzip;       // null unless `compressed_`
-  };
-
   /// When a poll is answered.
   enum class PollEnd : std::uint8_t {
     when_there_is_something,
@@ -267,6 +259,14 @@ class StreamCore final : public Resident {
     PollEnd end = PollEnd::when_there_is_something;
   };
 
+  /// What few streams need.
+  struct Seldom {
+    StreamWatchers watchers;
+    std::unique_ptr<Held> held;
+    std::shared_ptr<AccessEntry> access;  // null unless `logged_`
+    std::unique_ptr<Fallback> fallback;   // null for Transport::sse
+  };
+
   bool post_event(EncodedEvent&& event);
   void take_sent(EncodedEvent&& event);
   bool post_in_order(EncodedEvent&& event, Ref<SendWaiter> waiter);
@@ -279,6 +279,7 @@ class StreamCore final : public Resident {
   }
 
   Seldom& seldom();
+  Fallback& fallback() const noexcept { return *seldom_->fallback; }
   StreamWatchers& watchers() { return seldom().watchers; }
   /// Null unless something is held, or an end waits.
   Held* held() const noexcept { return seldom_ ? seldom_->held.get() : nullptr; }
@@ -358,18 +359,18 @@ class StreamCore final : public Resident {
   std::atomic<std::uint8_t> holding_sources_{0};
   [[no_unique_address]] StreamQueue queue_;
   const Framing framing_;
+  const Transport transport_;
   // In few bytes: there is one of these for each stream.
   bool expires_ = false;  // when is in Shard::expiries
   bool handler_done_ : 1 = false;
   bool dirty_ : 1 = false;
   bool admits_gzip_ : 1 = false;  // its client does
-  bool compressed_ : 1 = false;
   bool has_others_ : 1 = false;
   bool logged_ : 1 = false;  // in an access log
   bool stopped_ SPATE_GUARDED_BY(shard_->shared_mutex()) = false;
 
   const Ref<StreamSettings> settings_;
-  std::unique_ptr<Fallback> fallback_;  // null for Transport::sse
+  std::unique_ptr<GzipBody> gzip_;  // null unless it is compressed
   std::unique_ptr<const std::string> last_event_id_;
   std::unique_ptr<Seldom> seldom_;
   StreamSources sources_;

@@ -42,8 +42,8 @@ SPATE_DECL void StreamCore::do_open() {
   peer_.set_resident(Ref<Resident>(this));
   queue_.push_text(*shard_, channel.head);
   pending_head()->sink = nullptr;  // a coroutine's request stays, but not what has read it
-  if (compressed_ && fallback_) {
-    Rendition::Piece prologue = fallback_->frames->prologue();
+  if (gzip_ && transport() == Transport::iframe) {
+    Rendition::Piece prologue = fallback().frames->prologue();
     queue_.push_text(*shard_, shard_->gzip()->rendition(framing_).beginning());
     queue_.push_piece(*shard_, QueueNode::Kind::raw, std::move(prologue), {}, 0);
   } else {
@@ -73,16 +73,15 @@ SPATE_DECL void StreamCore::begin_compressing(HeaderFields& fields) {
   if (!admits_gzip_ || find_field(fields, "Content-Encoding") != nullptr) return;
   fields.emplace_back("Content-Encoding", "gzip");
   if (framing_ == Framing::none) return;
-  seldom().gzip = std::make_unique<GzipBody>();
-  compressed_ = true;
-  if (fallback_) fallback_->frames->compress(*shard_->gzip());
+  gzip_ = std::make_unique<GzipBody>();
+  if (transport() == Transport::iframe) fallback().frames->compress(*shard_->gzip());
 }
 
 // Nothing is dropped any more: what waits is what leaves.
 SPATE_DECL void StreamCore::end_body() {
-  if (!compressed_) return queue_.push_constant(*shard_, rendition().end());
+  if (!gzip_) return queue_.push_constant(*shard_, rendition().end());
   queue_.resolve_gaps(*shard_, options(), rendition());
-  GzipSum sum = gzip()->sum;
+  GzipSum sum = gzip_->sum;
   queue_.for_each([&](const QueueNode& node) { sum.add(shard_->gzip()->compression(), node.sum); });
   const std::string end = gzip_end(sum);
   queue_.push_text(*shard_, framing_ == Framing::chunked ? chunk_of(end) : end);
@@ -102,8 +101,8 @@ SPATE_DECL HeaderFields StreamCore::take_fields() {
 SPATE_DECL void StreamCore::begin_poll() {
   fsm_.open(shard_->now());
   shard_->counters().opened.add(1);
-  if (fallback_->choice.timeout.count() > 0) {
-    std::chrono::milliseconds wait = fallback_->choice.timeout;
+  if (fallback().choice.timeout.count() > 0) {
+    std::chrono::milliseconds wait = fallback().choice.timeout;
     if (pending_head()->sink->input_ended()) wait = std::min<std::chrono::milliseconds>(wait, half_closed_wait);
     fsm_.live_until(shard_->now() + wait);
     shard_->set_timer(*this, next_moment());
@@ -122,7 +121,7 @@ SPATE_DECL void StreamCore::answer_poll_in_a_turn() {
 
 SPATE_DECL void StreamCore::answer_poll_without_waiting() {
   if (transport() != Transport::poll || fsm_.is_over()) return;
-  fallback_->choice.timeout = std::chrono::milliseconds(0);
+  fallback().choice.timeout = std::chrono::milliseconds(0);
   if (polling()) answer_poll_in_a_turn();
 }
 

@@ -64,9 +64,9 @@ SPATE_DECL void StreamCore::deliver_replay(Rendition::Piece piece, const Encoded
   note_events(events);
   shard_->counters().replayed.add(events);
   const std::uint32_t text = piece.sum.size;
-  if (compressed_) about_to_queue();
+  if (gzip_) about_to_queue();
   queue_.push_piece(*shard_, QueueNode::Kind::replay, std::move(piece), first, events);
-  if (compressed_) gzip()->others += text;
+  if (gzip_) gzip_->others += text;
   mark_dirty();
 }
 
@@ -189,20 +189,20 @@ SPATE_DECL bool StreamCore::release_held() {
 }
 
 SPATE_DECL const Rendition& StreamCore::rendition() const noexcept {
-  if (fallback_ && fallback_->frames) return *fallback_->frames;
-  return compressed_ ? shard_->gzip()->rendition(framing_) : rendition_of(framing_);
+  if (transport() == Transport::iframe) return *fallback().frames;
+  return gzip_ ? shard_->gzip()->rendition(framing_) : rendition_of(framing_);
 }
 
 SPATE_DECL QueueNode& StreamCore::push(QueueNode::Kind kind, const EncodedEvent& event, std::uint32_t count) {
-  if (!compressed_) return queue_.push(*shard_, kind, rendition(), event, count);
+  if (!gzip_) return queue_.push(*shard_, kind, rendition(), event, count);
   about_to_queue();
   QueueNode& node = queue_.push(*shard_, kind, rendition(), event, count);
-  gzip()->others += node.sum.size;
+  gzip_->others += node.sum.size;
   return node;
 }
 
 SPATE_DECL void StreamCore::about_to_queue() {
-  gzip()->about_to_queue();
+  gzip_->about_to_queue();
   has_others_ = true;
 }
 
@@ -293,7 +293,7 @@ SPATE_DECL std::size_t StreamCore::write(const asio::const_buffer* buffers, std:
   const TimePoint now = shard_->now();
   const bool was_blocked = fsm_.blocked();
   if (written > 0) shard_->counters().bytes_sent.add(written);
-  if (compressed_) shard_->counters().compressed_bytes.add(written);
+  if (gzip_) shard_->counters().compressed_bytes.add(written);
   if (logged_) seldom_->access->wrote(written);
   if (!error) {
     fsm_.wrote(now);
@@ -315,25 +315,25 @@ SPATE_DECL void StreamCore::answer_poll(PollEnd end) {
   if (fsm_.is_over()) return;
   do {
     queue_.resolve_gaps(*shard_, options(), rendition());
-    queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
+    queue_.for_each([&](const QueueNode& node) { fallback().answer.add(node); });
     queue_.clear(*shard_, {});
-  } while (fallback_->answer.size() < max_per_poll && pull());
+  } while (fallback().answer.size() < max_per_poll && pull());
   queue_changed();
   if (fsm_.is_over()) return;
   if (ending() && held()->last && !in_debt()) {
     push(QueueNode::Kind::replay, held()->last, 0);
-    queue_.for_each([&](const QueueNode& node) { fallback_->answer.add(node); });
+    queue_.for_each([&](const QueueNode& node) { fallback().answer.add(node); });
     queue_.clear(*shard_, {});
   }
-  if (fallback_->answer.empty() && end != PollEnd::at_once) {
-    fallback_->end = std::max(fallback_->end, end);
-    if (fallback_->end == PollEnd::when_there_is_something) return;
+  if (fallback().answer.empty() && end != PollEnd::at_once) {
+    fallback().end = std::max(fallback().end, end);
+    if (fallback().end == PollEnd::when_there_is_something) return;
     if (sources_.busy() && !ending()) return;
-    if (fallback_->end == PollEnd::due && sources_.reads() && !ending()) return wait_for_store();
+    if (fallback().end == PollEnd::due && sources_.reads() && !ending()) return wait_for_store();
   }
   const Ref<AnswerSink> sink = pending_head()->sink;
-  Response response = Response(200).content_type("application/json").body(fallback_->answer.body());
-  response.compress_apart(fallback_->answer.parts());
+  Response response = Response(200).content_type("application/json").body(fallback().answer.body());
+  response.compress_apart(fallback().answer.parts());
   for (const auto& [name, value] : take_fields()) response.add_header(name, value);
   response.add_missing_headers({{"Cache-Control", "no-store"}});
   perform(fsm_.break_off(EndReason::completed, {}));
