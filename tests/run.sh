@@ -54,7 +54,7 @@ case $sanitize in "" | address | thread) ;; *) refuse "unknown sanitizer \"$sani
 
 if [ "$install" != no ]; then
   needs "${build_needs[@]}" catch2 curl=curl redis-server=redis-server node=nodejs npm=npm chromium=chromium \
-    nginx=nginx haproxy=haproxy caddy=caddy systemd-socket-activate=systemd ip=iproute2 slowhttptest=slowhttptest \
+    nginx=nginx haproxy=haproxy caddy=caddy go=golang-go systemd-socket-activate=systemd ip=iproute2 slowhttptest=slowhttptest \
     openssl=openssl nghttp=nghttp2-client javac=default-jdk-headless pkg-config=pkgconf python3=python3 doxygen=doxygen
   case $compiler in
     clang++-*) needs "$compiler=clang-${compiler#clang++-}" "libclang-rt-${compiler#clang++-}-dev" ;;

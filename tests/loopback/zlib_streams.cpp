@@ -571,3 +571,39 @@ TEST_CASE("a host compresses streams on sockets that others accepted") {
     acceptor.close();
   });
 }
+
+TEST_CASE("a host answers a HEAD with what it says of the coding to a GET, on every transport") {
+  const std::string target = GENERATE("/", "/?transport=poll&timeout=0", "/?transport=iframe");
+  const bool asked = GENERATE(true, false);
+  CAPTURE(target, asked);
+  Loop loop;
+  std::optional<StreamHost> host;
+  std::optional<Emitter> emitter;
+  asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor());
+  loop.run([&] {
+    emitter.emplace();
+    host.emplace(loop.io.get_executor(), StreamOptions{}, std::make_shared<Gzip>());
+  });
+  const auto head_of = [&](const char* method) {
+    Client client(acceptor.local_endpoint().port());
+    loop.run([&] {
+      asio::ip::tcp::socket socket = acceptor.accept();
+      Request request(method, target);
+      if (asked) request.add_header("Accept-Encoding", "gzip");
+      emitter->add("anna", host->open(std::move(socket), std::move(request)));
+    });
+    return client.read_head();
+  };
+  for (const char* method : {"GET", "HEAD"}) {
+    CAPTURE(method);
+    const Head head = head_of(method);
+    CHECK(head.status == 200);
+    CHECK(head.field("Vary") == "Accept-Encoding");
+    CHECK(head.field("Content-Encoding") == (asked ? "gzip" : ""));
+  }
+  loop.run([&] {
+    emitter.reset();
+    host.reset();
+    acceptor.close();
+  });
+}

@@ -3,8 +3,16 @@
 //   const proxy = await start_proxy(hub.port);
 //   client.connect(proxy.url); ...
 //   proxy.cut();          // every connection is reset, the next ones work again
+//   proxy.let_through = () => 1000;  // each that comes now ends when so many bytes of the answers have come through
 import net from "node:net";
 import { once } from "node:events";
+
+// One that is about to end cannot be reset: libuv refuses, and node, which believes that it did, waits for the end of it
+// for ever when it exits.
+function reset(socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
 
 export async function start_proxy(target_port) {
   const pairs = new Set();
@@ -16,6 +24,10 @@ export async function start_proxy(target_port) {
     },
     /// While true, nothing is accepted.
     refuse: false,
+    /// Says of each connection how many bytes come through from the target.
+    let_through: () => Infinity,
+    /// Of each connection the heads of the first request and of its answer, as text: `{asked, answered}`.
+    heads: [],
   };
   const server = net.createServer((near) => {
     if (proxy.refuse) return near.resetAndDestroy();
@@ -29,7 +41,22 @@ export async function start_proxy(target_port) {
       far.destroy();
     };
     for (const socket of [near, far]) socket.setNoDelay(true).on("error", forget).on("close", forget);
-    near.pipe(far).pipe(near);
+    const heads = { asked: "", answered: "" };
+    proxy.heads.push(heads);
+    const note = (which) => (piece) => {
+      if (!heads[which].includes("\r\n\r\n")) heads[which] = (heads[which] + piece.toString("latin1")).replace(/(\r\n\r\n)[^]*/, "$1");
+    };
+    near.on("data", note("asked")).pipe(far);
+    far.on("data", note("answered"));
+    let left = proxy.let_through();
+    if (left === Infinity) return far.pipe(near);
+    far.on("data", (piece) => {
+      if (left < 1) return;
+      left -= piece.length;
+      if (left > 0) near.write(piece);
+      else near.end(piece.subarray(0, piece.length + left), forget);
+    });
+    far.on("end", () => left > 0 && near.end());
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -41,8 +68,7 @@ export async function start_proxy(target_port) {
     const cut = pairs.size;
     for (const { near, far } of [...pairs]) {
       // The client must not see a tidy end: an event may be cut in two, and no last chunk comes.
-      near.resetAndDestroy();
-      far.resetAndDestroy();
+      for (const socket of [near, far]) reset(socket);
     }
     return cut;
   };

@@ -1,5 +1,5 @@
 // Clients that read event streams, over HTTP/1.1 with a connection for each and over HTTP/2 with one for all, in the
-// clear or over TLS. Both have the same interface:
+// clear or over TLS, compressed or not. Both have the same interface:
 //
 //   const client = await Http2Client.open(hub.url, { ca: authority.pem });
 //   const alice = await client.listen("/sse/subscribe/alice");
@@ -11,11 +11,18 @@ import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import { once } from "node:events";
+import { createGunzip } from "node:zlib";
 import { createParser } from "eventsource-parser";
 import { ask } from "./ask.mjs";
 import { until, within } from "./until.mjs";
 
 const own_names = ["connected", "gap", "closing"];
+
+/// What `emitter` says with `event`; an error, if it is closed before.
+function unless_closed(emitter, event) {
+  const closed = once(emitter, "close").then(() => Promise.reject(new Error(`closed, and no ${event}`)));
+  return Promise.race([once(emitter, event), closed]);
+}
 
 class Listener {
   constructor(status, headers, response) {
@@ -30,12 +37,28 @@ class Listener {
       onEvent: ({ id, event, data }) => this.events.push({ id, name: event ?? "message", data }),
       onRetry: (retry) => (this.retry = retry),
     });
-    response.setEncoding("utf8").on("data", (text) => {
+    const compressed = headers["content-encoding"] === "gzip";
+    const body = compressed ? this.inflated_(response) : response;
+    body.setEncoding("utf8").on("data", (text) => {
       this.text += text;
       parser.feed(text);
     });
     response.on("error", () => {});
-    this.over = new Promise((resolve) => response.once("close", resolve));
+    const closed = new Promise((resolve) => response.once("close", resolve));
+    this.over = compressed ? Promise.all([closed, this.inflated]) : closed;
+  }
+
+  // The text of a compressed body, as much of it as has come.
+  inflated_(response) {
+    /// The pieces of the body as they came.
+    this.pieces = [];
+    response.on("data", (piece) => this.pieces.push(piece));
+    const gunzip = response.pipe(createGunzip());
+    this.inflated = new Promise((resolve) => gunzip.once("end", resolve).once("close", resolve));
+    gunzip.on("error", (error) => (this.broken = error));
+    // Whoever was cut, or has left, hears no more.
+    response.once("close", () => response.readableEnded || gunzip.destroy());
+    return gunzip;
   }
 
   /// The events that somebody has sent.
@@ -106,7 +129,7 @@ export class Http2Client {
     client.session.on("goaway", (code, last) => client.goaway.push({ code, last }));
     client.session.on("error", (error) => (client.error = error));
     client.session.on("close", () => (client.ended = true));
-    await within("a session", once(client.session, "remoteSettings"));
+    await within("a session", unless_closed(client.session, "remoteSettings"));
     return client;
   }
 
@@ -115,7 +138,7 @@ export class Http2Client {
     const fields = { ":method": method, ":path": path, ...headers };
     const stream = this.session.request(fields, { endStream: body === undefined });
     if (body !== undefined) stream.end(body);
-    const [answer] = await within("an answer", once(stream, "response"));
+    const [answer] = await within("an answer", unless_closed(stream, "response"));
     return { stream, headers: answer };
   }
 

@@ -1,4 +1,4 @@
-// nginx and haproxy in front of a hub, each with a configuration and a folder of its own.
+// nginx, haproxy and caddy in front of a hub, each with a configuration and a folder of its own.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,10 +77,31 @@ export function start_nginx_alone(server, { listen = "", ca } = {}) {
   );
 }
 
+/// caddy as it comes, with more `directives` of its site, and `settings` of its reverse proxy.
+export function start_caddy(hub_port, directives = "", settings = "") {
+  return start_reverse_proxy(
+    "caddy",
+    (port, folder) => `
+{
+  admin off
+  storage file_system ${folder}
+}
+http://127.0.0.1:${port} {
+  bind 127.0.0.1
+  ${directives}
+  reverse_proxy 127.0.0.1:${hub_port} {
+    ${settings}
+  }
+}
+`,
+    (file) => ["run", "--adapter", "caddyfile", "--config", file],
+  );
+}
+
 /// haproxy, which passes the Host on by itself. Without `http-no-delay` it holds events back; without `abortonclose` it
-/// tells the hub of a client that has gone only when the next event is for it.
-export function start_haproxy(hub_port) {
-  return start_haproxy_between("", `127.0.0.1:${hub_port}`);
+/// tells the hub of a client that has gone only when the next event is for it. `settings` are more of its backend.
+export function start_haproxy(hub_port, settings = "") {
+  return start_haproxy_between("", `127.0.0.1:${hub_port}`, { settings });
 }
 
 /// haproxy that speaks TLS and HTTP/2 with `pair`, a certificate of `authority`, and HTTP/2 with the hub at `url`, over
@@ -91,11 +112,11 @@ export function start_http2_haproxy(authority, pair, url) {
   const { protocol, host } = new URL(url);
   const verified = `ssl verify required ca-file ${authority.file} sni str(localhost) alpn h2`;
   const hub = `${host} ${protocol === "https:" ? verified : "proto h2"}`;
-  return start_haproxy_between(`ssl crt ${both} alpn h2,http/1.1`, hub, authority.pem);
+  return start_haproxy_between(`ssl crt ${both} alpn h2,http/1.1`, hub, { ca: authority.pem });
 }
 
 // `bind` are more words of that directive, and `hub` those of `server`.
-function start_haproxy_between(bind, hub, ca) {
+function start_haproxy_between(bind, hub, { settings = "", ca }) {
   return start_reverse_proxy(
     "haproxy",
     (port) => `
@@ -110,6 +131,7 @@ frontend web
   bind 127.0.0.1:${port} ${bind}
   default_backend hub
 backend hub
+  ${settings}
   server hub ${hub}
 `,
     (file) => ["-db", "-f", file],

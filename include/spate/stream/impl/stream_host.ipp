@@ -40,7 +40,10 @@ EventStream StreamHost::open_on(Request request, HeaderFields fields, Establishe
   const auto framing = request.method() == "HEAD" ? detail::Framing::none : detail::framing_for(request);
   const auto expiry = request.expiry();
   auto sink = detail::make_ref<detail::AdoptedSocket>(*shard_, request, fields, settings_, choice.gzip);
-  if (shard_->gzip() != nullptr && choice.transport != Transport::poll) fields.emplace_back("Vary", "Accept-Encoding");
+  // The answer to a poll is given the field where it is compressed, but for a HEAD there is none.
+  if (shard_->gzip() != nullptr && (choice.transport != Transport::poll || framing == detail::Framing::none)) {
+    fields.emplace_back("Vary", "Accept-Encoding");
+  }
   // In a frame it belongs to pages of its own origin.
   if (choice.transport == Transport::iframe) {
     detail::add_missing_fields(fields, {{"Content-Security-Policy", "frame-ancestors 'self'"}});

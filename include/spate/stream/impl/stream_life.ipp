@@ -67,9 +67,10 @@ SPATE_DECL void StreamCore::do_open() {
   release_pending_head();
 }
 
-// Unless the program has said itself how the body is coded.
+// Unless the program has said itself how the body is coded. The answer to a poll is compressed as a whole; that to its
+// HEAD only says so.
 SPATE_DECL void StreamCore::begin_compressing(HeaderFields& fields) {
-  if (!admits_gzip_ || transport() == Transport::poll || find_field(fields, "Content-Encoding") != nullptr) return;
+  if (!admits_gzip_ || find_field(fields, "Content-Encoding") != nullptr) return;
   fields.emplace_back("Content-Encoding", "gzip");
   if (framing_ == Framing::none) return;
   gzip_ = std::make_unique<GzipBody>();
