@@ -480,6 +480,7 @@ TEST_CASE("the request is there as long as its handler may ask", "[loopback][str
   }
 }
 
+#if !defined(_WIN32)
 TEST_CASE("clients that leave under a rain of events raise no signal", "[loopback][stream][end]") {
   struct sigaction action {};
   REQUIRE(::sigaction(SIGPIPE, nullptr, &action) == 0);
@@ -515,6 +516,7 @@ TEST_CASE("clients that leave under a rain of events raise no signal", "[loopbac
   rain.join();
   CHECK(serving.stats().streams == 0);
 }
+#endif
 
 TEST_CASE("options that could not be served are refused at once", "[loopback][stream][options]") {
   asio::io_context io;

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -98,6 +99,44 @@ inline asio::ip::tcp::acceptor listening(const asio::any_io_executor& executor, 
   return acceptor;
 }
 
+#if defined(_WIN32)
+/// The same for a system whose acceptors cannot all be taken from their loop: a thread accepts for `server`.
+class Accepting {
+ public:
+  Accepting(Server& server, int send_buffer) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int size = sizeof address;
+    ::setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, reinterpret_cast<const char*>(&send_buffer), sizeof send_buffer);
+    if (::bind(socket_, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(socket_, SOMAXCONN) != 0 ||
+        ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::system_error(::WSAGetLastError(), std::system_category(), "listening");
+    }
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this, &server] {
+      for (;;) {
+        const SOCKET accepted = ::accept(socket_, nullptr, nullptr);
+        if (accepted == INVALID_SOCKET) return;
+        server.adopt(accepted);
+      }
+    });
+  }
+  Accepting(const Accepting&) = delete;
+  Accepting& operator=(const Accepting&) = delete;
+  ~Accepting() {
+    ::closesocket(socket_);
+    thread_.join();
+  }
+  std::uint16_t port() const noexcept { return port_; }
+
+ private:
+  SOCKET socket_;
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+#endif
+
 /// Options of a server on a free port, with so many threads of its own; none for one on the program's loop.
 inline ServerOptions any_port(std::size_t threads = 0) {
   ServerOptions options;
@@ -116,9 +155,19 @@ class Serving {
     if (!options.compression) options.compression = compression_of_run();
     server_.emplace(loop.io, std::move(options));
     routes(*server_);
+#if defined(_WIN32)
+    if (send_buffer == 0) {
+      server_->start();
+      port_ = server_->port();
+    } else {
+      accepting_.emplace(*server_, send_buffer);
+      port_ = accepting_->port();
+    }
+#else
     asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor(), send_buffer);
     port_ = acceptor.local_endpoint().port();
     server_->adopt(std::move(acceptor));
+#endif
   }
   ~Serving() { destroy(); }
   Serving(const Serving&) = delete;
@@ -131,6 +180,9 @@ class Serving {
 
   /// Destroys the server, on its loop.
   void destroy() {
+#if defined(_WIN32)
+    accepting_.reset();
+#endif
     if (server_) {
       loop.run([this] { server_.reset(); });
     }
@@ -140,6 +192,9 @@ class Serving {
 
  private:
   std::optional<Server> server_;
+#if defined(_WIN32)
+  std::optional<Accepting> accepting_;
+#endif
   std::uint16_t port_ = 0;
 };
 
