@@ -41,12 +41,16 @@ include_all() { sed 's/.*/#include <&>/'; }
 printf '%s\n' spate/src.hpp spate/testing/testing_src.hpp spate/zlib/zlib_src.hpp | include_all | own functions.cpp
 echo '#include "support/pch.hpp"' | own tests.hpp
 
-# Tests of what is not there: libraries and functions of the system whose headers MinGW has not got, and signals.
+# Tests of what is not there: of libraries and functions of the system whose headers MinGW has not got, and of signals.
+export LC_ALL=C
+$cxx "${flags[@]}" -E -v -x c++ /dev/null 2>&1 >/dev/null | sed -n '/^#include </,/^End/s/^ //p' |
+  xargs -I{} find -L {}/ -type f -printf '%P\n' | sort -u >"$build/own/system"
 tests=() left=()
 for source in tests/unit/*.cpp tests/loopback/*.cpp; do
-  missing=$($cxx "${flags[@]}" -M -MG "$source" | tr -s ' \\' '\n' | sed 1d | grep -vE '^(/|include/|tests/)' | tr '\n' ' ')
+  missing=$($cxx -std=c++20 -nostdinc -nostdinc++ -Iinclude -Itests -DSPATE_SEPARATE_COMPILATION -M -MG "$source" |
+    tr -s ' \\' '\n' | sed -E '1d;/^(include\/|tests\/|$)/d' | sort -u | comm -13 "$build/own/system" - | paste -sd ' ')
   if [ "$source" = tests/loopback/server_signals.cpp ]; then missing="sigaction"; fi
-  if [ -z "${missing// /}" ]; then tests+=("$source"); else left+=("$source: ${missing% }"); fi
+  if [ -z "$missing" ]; then tests+=("$source"); else left+=("$source: $missing"); fi
 done
 
 # ---- what is built ----
