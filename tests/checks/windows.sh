@@ -38,17 +38,25 @@ own() {
 include_all() { sed 's/.*/#include <&>/'; }
 (cd include && find spate -name '*.hpp' ! -path '*/detail/*' ! -name '*src.hpp') |
   grep -vE 'cluster/redis|spate/(tls|http2|jwt)/|history/sqlite|testing/catch' | LC_ALL=C sort | include_all | own headers.cpp
-printf '%s\n' spate/src.hpp spate/testing/testing_src.hpp spate/zlib/zlib_src.hpp | include_all | own functions.cpp
 echo '#include "support/pch.hpp"' | own tests.hpp
 
-# Tests of what is not there: of libraries and functions of the system whose headers MinGW has not got, and of signals.
+# missing_of SOURCE: headers that it includes and MinGW has not got, those of libraries and of functions of the system.
 export LC_ALL=C
 $cxx "${flags[@]}" -E -v -x c++ /dev/null 2>&1 >/dev/null | sed -n '/^#include </,/^End/s/^ //p' |
   xargs -I{} find -L {}/ -type f -printf '%P\n' | sort -u >"$build/own/system"
+missing_of() {
+  $cxx -std=c++20 -nostdinc -nostdinc++ -Iinclude -Itests -DSPATE_SEPARATE_COMPILATION -x c++ -M -MG "$1" |
+    tr -s ' \\' '\n' | sed -E '1d;/^(include\/|tests\/|$)/d' | sort -u | comm -13 "$build/own/system" - | paste -sd ' '
+}
+# The optional part that can be had, and of the others what needs no library.
+parts=()
+for source in include/spate/{cluster,http2}/impl/*.ipp; do
+  [ -n "$(missing_of "$source")" ] || parts+=("${source#include/}")
+done
+printf '%s\n' spate/src.hpp spate/testing/testing_src.hpp spate/zlib/zlib_src.hpp "${parts[@]}" | include_all | own functions.cpp
 tests=() left=()
 for source in tests/unit/*.cpp tests/loopback/*.cpp; do
-  missing=$($cxx -std=c++20 -nostdinc -nostdinc++ -Iinclude -Itests -DSPATE_SEPARATE_COMPILATION -M -MG "$source" |
-    tr -s ' \\' '\n' | sed -E '1d;/^(include\/|tests\/|$)/d' | sort -u | comm -13 "$build/own/system" - | paste -sd ' ')
+  missing=$(missing_of "$source")
   if [ "$source" = tests/loopback/server_signals.cpp ]; then missing="sigaction"; fi
   if [ -z "$missing" ]; then tests+=("$source"); else left+=("$source: $missing"); fi
 done
