@@ -186,7 +186,9 @@ if asked_for Boost && [ -z "$boosts" ] && in_debian libboost1.81-dev; then
   fi
 fi
 with_boost() {
-  g++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only -DASIO_STANDALONE "-isystem$1" -Iinclude -Iexamples "-I$work" \
+  local from=()
+  [ "$1" = /usr/include ] || from=("-isystem$1")  # where every compiler looks, and last
+  g++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only -DASIO_STANDALONE "${from[@]}" -Iinclude -Iexamples "-I$work" \
     -isystem /usr/share/include/llhttp examples/own_server/own_server.cpp
 }
 for folder in /usr/include $boosts; do

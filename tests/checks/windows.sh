@@ -17,12 +17,12 @@ fi
 build=${1:-build/windows}
 # ld.lld links in a second what takes GNU ld many minutes: so many sections hold one inline function each.
 needs x86_64-w64-mingw32-g++-posix=g++-mingw-w64-x86-64-posix ld.lld-16=lld-16 /usr/lib/wine/wine64=wine64 curl=curl \
-  ninja=ninja-build libasio-dev node-llhttp catch2 libz-mingw-w64-dev
+  ninja=ninja-build libasio-dev node-llhttp catch2 nlohmann-json3-dev libz-mingw-w64-dev
 mkdir -p "$build"/{include,own,unit,loopback}
 build=$(cd "$build" && pwd)
 
-# Debian's headers of Asio and Catch2 are for any system; those beside them are Linux's.
-for library in asio asio.hpp catch2; do ln -sfn "/usr/include/$library" "$build/include/$library"; done
+# Debian's headers of these libraries are for any system; those beside them are Linux's.
+for library in asio asio.hpp catch2 nlohmann; do ln -sfn "/usr/include/$library" "$build/include/$library"; done
 flags=(
   -std=c++20 -Wall -Wextra -Werror -Wno-error=maybe-uninitialized -Wa,-mbig-obj
   -D_WIN32_WINNT=0x0A00 -DASIO_STANDALONE -DLLHTTP_STRICT_MODE=1 -DSPATE_SEPARATE_COMPILATION -DSPATE_TESTS_HAVE_ZLIB
