@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <asio/awaitable.hpp>
+#include <asio/error.hpp>
 #include <asio/io_context.hpp>
 
 #include "support/catch.hpp"
@@ -75,7 +76,7 @@ TEST_CASE("a connection that breaks is noticed at once, and is an error", "[loop
   CHECK(quickest_notice([](Client& client) { client.reset(); }) < 50ms);
   OneStream one;
   one.client.connection().reset();
-  CHECK(one.journal.wait_for(2) == Texts{error_text(std::make_error_code(std::errc::connection_reset)), "complete"});
+  CHECK(one.journal.wait_for(2) == Texts{error_text(make_error_code(asio::error::connection_reset)), "complete"});
   CHECK(one.serving.ended(EndReason::client) == 1);
 }
 
@@ -128,8 +129,7 @@ TEST_CASE("a client that leaves before the head of its stream is noticed", "[loo
   }
   SECTION("broken") {
     client.reset();
-    CHECK(journal.wait_for(3) ==
-          Texts{error_text(std::make_error_code(std::errc::connection_reset)), "complete", "over"});
+    CHECK(journal.wait_for(3) == Texts{error_text(make_error_code(asio::error::connection_reset)), "complete", "over"});
   }
   CHECK(stream.send(Event("x")) == SendResult::closed);
   CHECK_FALSE(stream.reject(Response(404)));

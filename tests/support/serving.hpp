@@ -13,7 +13,6 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -21,10 +20,10 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
 
 #include <spate/server/server.hpp>
+#include "support/accepting.hpp"
 #include "support/compressed_runs.hpp"
 
 namespace spate::test {
@@ -89,54 +88,6 @@ class Loop {
   std::thread thread_;
 };
 
-/// A socket that listens on a free port. What it accepts has a send buffer of `send_buffer` bytes, about.
-inline asio::ip::tcp::acceptor listening(const asio::any_io_executor& executor, int send_buffer = 0) {
-  asio::ip::tcp::acceptor acceptor(executor);
-  acceptor.open(asio::ip::tcp::v4());
-  if (send_buffer > 0) acceptor.set_option(asio::socket_base::send_buffer_size(send_buffer));
-  acceptor.bind({asio::ip::address_v4::loopback(), 0});
-  acceptor.listen();
-  return acceptor;
-}
-
-#if defined(_WIN32)
-/// The same for a system whose acceptors cannot all be taken from their loop: a thread accepts for `server`.
-class Accepting {
- public:
-  Accepting(Server& server, int send_buffer) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int size = sizeof address;
-    ::setsockopt(socket_, SOL_SOCKET, SO_SNDBUF, reinterpret_cast<const char*>(&send_buffer), sizeof send_buffer);
-    if (::bind(socket_, reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(socket_, SOMAXCONN) != 0 ||
-        ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
-      throw std::system_error(::WSAGetLastError(), std::system_category(), "listening");
-    }
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this, &server] {
-      for (;;) {
-        const SOCKET accepted = ::accept(socket_, nullptr, nullptr);
-        if (accepted == INVALID_SOCKET) return;
-        server.adopt(accepted);
-      }
-    });
-  }
-  Accepting(const Accepting&) = delete;
-  Accepting& operator=(const Accepting&) = delete;
-  ~Accepting() {
-    ::closesocket(socket_);
-    thread_.join();
-  }
-  std::uint16_t port() const noexcept { return port_; }
-
- private:
-  SOCKET socket_;
-  std::uint16_t port_ = 0;
-  std::thread thread_;
-};
-#endif
-
 /// Options of a server on a free port, with so many threads of its own; none for one on the program's loop.
 inline ServerOptions any_port(std::size_t threads = 0) {
   ServerOptions options;
@@ -155,19 +106,8 @@ class Serving {
     if (!options.compression) options.compression = compression_of_run();
     server_.emplace(loop.io, std::move(options));
     routes(*server_);
-#if defined(_WIN32)
-    if (send_buffer == 0) {
-      server_->start();
-      port_ = server_->port();
-    } else {
-      accepting_.emplace(*server_, send_buffer);
-      port_ = accepting_->port();
-    }
-#else
-    asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor(), send_buffer);
-    port_ = acceptor.local_endpoint().port();
-    server_->adopt(std::move(acceptor));
-#endif
+    accepting_.emplace(*server_, loop.io.get_executor(), send_buffer);
+    port_ = accepting_->port();
   }
   ~Serving() { destroy(); }
   Serving(const Serving&) = delete;
@@ -180,9 +120,7 @@ class Serving {
 
   /// Destroys the server, on its loop.
   void destroy() {
-#if defined(_WIN32)
     accepting_.reset();
-#endif
     if (server_) {
       loop.run([this] { server_.reset(); });
     }
@@ -192,9 +130,7 @@ class Serving {
 
  private:
   std::optional<Server> server_;
-#if defined(_WIN32)
   std::optional<Accepting> accepting_;
-#endif
   std::uint16_t port_ = 0;
 };
 
