@@ -125,7 +125,7 @@ if [ ! -x "$wine" ]; then
   echo "no wine here: nothing was run"
   exit
 fi
-export WINEPREFIX=$build/wine WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe=d"
+export WINEPREFIX=$build/wine WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml=;winemenubuilder.exe,winedbg.exe=d"
 run() { timeout --kill-after 5 "$1" "$wine" "${@:2}" </dev/null; }
 run 120 wineboot --init >/dev/null 2>&1 || true
 trap 'kill ${server:-} 2>/dev/null || true; timeout 20 /usr/lib/wine/wineserver64 -k 2>/dev/null || true' EXIT
