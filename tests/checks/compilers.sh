@@ -42,7 +42,9 @@ row() {
   ("$@") >"$work/log" 2>&1 </dev/null || {
     result=FAILED
     failures=$((failures + 1))
-    echo "== $name ($detail)" && grep -E -m 12 'error|warning|not |no ' "$work/log"
+    echo "== $name ($detail)"
+    grep -E -m 12 'error|warning|not |no ' "$work/log"
+    tail -n 3 "$work/log"
   }
   table+=("| $name | $detail | $result | $((SECONDS - began)) s |")
   echo "$name: $result" >&2
@@ -147,7 +149,7 @@ with_llhttp() {
     ${cache:-} g++ -std=c++20 -DSPATE_SEPARATE_COMPILATION $flags -c "$source" -o "$build/$(basename "$source" .cpp).o" || return 1
   done
   # shellcheck disable=SC2046
-  g++ "$build"/{functions,hello}.o $(pkg-config --libs spate) "-Wl,-rpath,${2%/pkgconfig}" -o "$build/hello" || return 1
+  g++ "$build"/{functions,hello}.o $(pkg-config --libs spate) ${2:+"-Wl,-rpath,${2%/pkgconfig}"} -o "$build/hello" || return 1
   serve "$build/hello" "$build/hello"
 }
 cache=$(command -v ccache) || cache=""
@@ -186,7 +188,9 @@ if asked_for Boost && [ -z "$boosts" ] && in_debian libboost1.81-dev; then
   fi
 fi
 with_boost() {
-  g++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only -DASIO_STANDALONE "-isystem$1" -Iinclude -Iexamples "-I$work" \
+  local from=()
+  [ "$1" = /usr/include ] || from=("-isystem$1")  # where every compiler looks, and last
+  g++ -std=c++20 -Wall -Wextra -Werror -fsyntax-only -DASIO_STANDALONE "${from[@]}" -Iinclude -Iexamples "-I$work" \
     -isystem /usr/share/include/llhttp examples/own_server/own_server.cpp
 }
 for folder in /usr/include $boosts; do

@@ -4,8 +4,10 @@
 #include <string_view>
 #include <vector>
 
+#if !defined(_WIN32)
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include <spate/registry/emitter.hpp>
 #include "support/catch.hpp"
@@ -333,6 +335,7 @@ TEST_CASE("an event too large to be kept is told once, and what is kept around i
   for (EventClient* client : {&missed, &all}) CHECK(client->next().data == "live");
 }
 
+#if !defined(_WIN32)
 TEST_CASE("emitters that were forked from one give different ids", "[registry][id][fork]") {
   spate::Emitter emitter(with_store());
   emitter.send("anna", Event("before"));
@@ -356,6 +359,7 @@ TEST_CASE("emitters that were forked from one give different ids", "[registry][i
   CAPTURE(here, std::string(there, static_cast<std::size_t>(size)));
   CHECK(here.substr(0, here.find('-')) != std::string(there, static_cast<std::size_t>(size)).substr(0, here.find('-')));
 }
+#endif
 
 TEST_CASE("the cursor of a store that is gone is unknown to its successor", "[registry][gap]") {
   std::string before;

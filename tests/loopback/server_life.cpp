@@ -1,7 +1,9 @@
 // Where connections come from, on which threads they live, and how a server ends.
+#if !defined(_WIN32)
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#endif
 
 #include <atomic>
 #include <chrono>
@@ -578,6 +580,7 @@ TEST_CASE("a server may end while connections come in", "[loopback][server][end]
 
 // ---- limits of the system ----
 
+#if !defined(_WIN32)
 TEST_CASE("with no descriptor left a server serves whom it has, and recovers", "[loopback][server][limits]") {
   Awaited<EventStream> opened;
   Serving serving([&](Server& server) {
@@ -610,6 +613,7 @@ TEST_CASE("with no descriptor left a server serves whom it has, and recovers", "
   CHECK(data == "still here");
   for (Client& client : waiting) CHECK(client.read_reply().body == "hello");
 }
+#endif
 
 TEST_CASE("a farewell that throws ends its stream without a word, and is told to the program", "[loopback][server]") {
   const bool own_options = GENERATE(false, true);

@@ -1,9 +1,12 @@
 // What a program sets by mistake is refused when it is set, with a sentence that quotes it.
-#include <fcntl.h>
+#include <stdio.h>  // fileno, which is the system's
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -42,18 +45,17 @@ Response greeted(const Request&) {
 /// What `add` writes to standard error.
 std::string said(const std::function<void()>& run) {
   const TemporaryFolder folder;
-  const int file = ::open((folder.path() / "said").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  REQUIRE(file >= 0);
+  const std::string path = (folder.path() / "said").string();
+  std::FILE* const file = std::fopen(path.c_str(), "w");
+  REQUIRE(file != nullptr);
   const int before = ::dup(STDERR_FILENO);
-  ::dup2(file, STDERR_FILENO);
+  ::dup2(::fileno(file), STDERR_FILENO);
   run();
   ::dup2(before, STDERR_FILENO);
   ::close(before);
-  std::string text(4096, '\0');
-  const ssize_t size = ::pread(file, text.data(), text.size(), 0);
-  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  ::close(file);
-  return text;
+  std::fclose(file);
+  std::ifstream text(path);
+  return {std::istreambuf_iterator<char>(text), {}};
 }
 
 }  // namespace

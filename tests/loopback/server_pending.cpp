@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <asio/error.hpp>
 #include <asio/io_context.hpp>
 
 #include <spate/connection/detail/channel.hpp>
@@ -132,7 +133,7 @@ TEST_CASE("when the connection breaks the program is told", "[loopback][server][
   const PendingResponse pending = deferring.ask(client);
   pending.on_timeout([&] { journal.add("timeout"); });
   pending.on_error([&](std::error_code error) { journal.add(error.message()); });
-  const std::string reset = std::make_error_code(std::errc::connection_reset).message();
+  const std::string reset = make_error_code(asio::error::connection_reset).message();
   client.reset();
   CHECK(journal.wait_for(1) == Texts{reset});
   CHECK_FALSE(pending.is_open());

@@ -7,13 +7,6 @@
 // Everything throws `Failure` when the other side does not do its part in time, or sends what is no HTTP.
 #pragma once
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -29,6 +22,7 @@
 #include <spate/http/detail/tokens.hpp>
 #include <spate/wire/detail/quote.hpp>
 #include "support/eventually.hpp"
+#include "support/sockets.hpp"
 
 namespace spate::test {
 
@@ -71,34 +65,32 @@ class Cover {
   Cover(const Cover&) = delete;
   Cover& operator=(const Cover&) = delete;
   virtual ~Cover() = default;
-  virtual ssize_t recv(int socket, char* data, std::size_t size) = 0;
-  virtual ssize_t send(int socket, const char* data, std::size_t size) = 0;
+  virtual sockets::Count recv(sockets::Handle socket, char* data, std::size_t size) = 0;
+  virtual sockets::Count send(sockets::Handle socket, const char* data, std::size_t size) = 0;
   /// Says that no more is sent; the FIN is the client's to send.
-  virtual void end(int socket) = 0;
+  virtual void end(sockets::Handle socket) = 0;
 };
 
 class Client {
  public:
   /// A socket that is not connected. `receive_buffer` bytes is the most that the kernel takes for a reader who does not
   /// read, about; zero leaves it to the kernel.
-  explicit Client(int receive_buffer = 0) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
-    if (socket_ < 0) fail("socket");
-    if (receive_buffer > 0) {
-      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    }
+  explicit Client(int receive_buffer = 0) : socket_(sockets::open()) {
+    if (socket_ == sockets::none) fail("socket");
+    if (receive_buffer > 0) sockets::set_option(socket_, SO_RCVBUF, receive_buffer);
   }
   /// Connects to 127.0.0.1.
   explicit Client(std::uint16_t port, int receive_buffer = 0) : Client(receive_buffer) { connect(port); }
 
   /// The client's end of a connection of any kind, which is there already.
-  static Client on(int connected) {
+  static Client on(sockets::Handle connected) {
     Client client(Connected{connected});
-    ::fcntl(connected, F_SETFL, ::fcntl(connected, F_GETFL) | O_NONBLOCK);
+    sockets::unblock(connected);
     return client;
   }
 
   Client(Client&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)),
+      : socket_(std::exchange(other.socket_, sockets::none)),
         buffer_(std::move(other.buffer_)),
         end_(other.end_),
         cover_(std::move(other.cover_)) {}
@@ -110,19 +102,16 @@ class Client {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+    if (sockets::connect(socket_, address) == 0) return;
     if (errno != EINPROGRESS) fail("connect");
     await(POLLOUT, "connect");
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
-    errno = error;
-    if (error != 0) fail("connect");
+    errno = sockets::error_of(socket_);
+    if (errno != 0) fail("connect");
   }
 
   /// From now on bytes go through `cover`.
   void take_cover(std::unique_ptr<Cover> cover) { cover_ = std::move(cover); }
-  int native() const noexcept { return socket_; }
+  sockets::Handle native() const noexcept { return socket_; }
   /// The scheme of what is asked for here.
   std::string_view scheme() const noexcept { return cover_ ? "https" : "http"; }
 
@@ -135,8 +124,8 @@ class Client {
   }
   /// Sends what the kernel takes at once; returns how much that is.
   std::size_t send_some(std::string_view bytes) {
-    const ssize_t sent = cover_ ? cover_->send(socket_, bytes.data(), bytes.size())
-                                : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const auto sent =
+        cover_ ? cover_->send(socket_, bytes.data(), bytes.size()) : sockets::send(socket_, bytes.data(), bytes.size());
     if (sent < 0 && errno != EAGAIN && errno != EINTR) fail("send");
     return sent < 0 ? 0 : static_cast<std::size_t>(sent);
   }
@@ -149,15 +138,14 @@ class Client {
   /// Says that nothing more will be sent: a FIN.
   void end() {
     if (cover_) cover_->end(socket_);
-    ::shutdown(socket_, SHUT_WR);
+    sockets::shutdown_send(socket_);
   }
   void close() {
-    if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+    if (socket_ != sockets::none) sockets::close(std::exchange(socket_, sockets::none));
   }
   /// Breaks the connection: a RST.
   void reset() {
-    const linger at_once{1, 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    sockets::set_option(socket_, SO_LINGER, linger{1, 0});
     close();
   }
 
@@ -165,8 +153,8 @@ class Client {
   bool read_more() {
     char bytes[16 * 1024];
     while (end_ == End::open) {
-      const ssize_t size =
-          cover_ ? cover_->recv(socket_, bytes, sizeof bytes) : ::recv(socket_, bytes, sizeof bytes, 0);
+      const auto size =
+          cover_ ? cover_->recv(socket_, bytes, sizeof bytes) : sockets::recv(socket_, bytes, sizeof bytes);
       if (size > 0) {
         buffer_.append(bytes, static_cast<std::size_t>(size));
         return true;
@@ -186,7 +174,7 @@ class Client {
   /// The same for no longer than `wait`; returns false only at the end.
   bool read_within(std::chrono::milliseconds wait) {
     pollfd ready{socket_, POLLIN, 0};
-    return ::poll(&ready, 1, static_cast<int>(wait.count())) <= 0 || read_more();
+    return sockets::poll(ready, static_cast<int>(wait.count())) <= 0 || read_more();
   }
   End how_ended() const noexcept { return end_; }
   /// What was read and not yet taken.
@@ -259,7 +247,7 @@ class Client {
 
  private:
   struct Connected {
-    int socket;
+    sockets::Handle socket;
   };
   explicit Client(Connected connected) : socket_(connected.socket) {}
 
@@ -269,7 +257,7 @@ class Client {
 
   void await(short events, const char* what) const {
     pollfd ready{socket_, events, 0};
-    const int count = ::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(patience).count()));
+    const int count = sockets::poll(ready, static_cast<int>(std::chrono::milliseconds(patience).count()));
     if (count == 0) throw Failure(std::string(what) + ": too late, after " + detail::quote(buffer_));
     if (count < 0 && errno != EINTR) fail("poll");
   }
@@ -300,7 +288,7 @@ class Client {
     }
   }
 
-  int socket_;
+  sockets::Handle socket_;
   std::string buffer_;
   End end_ = End::open;
   std::unique_ptr<Cover> cover_;

@@ -14,19 +14,20 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
 
 #include <spate/detail/access.hpp>
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
 #include <spate/stream/detail/stream_core.hpp>
+#include "support/accepting.hpp"
 #include "support/compressed_runs.hpp"
 #include "support/event_client.hpp"
 #include "support/eventually.hpp"
@@ -51,8 +52,7 @@ inline EmitterOptions noting(Journal& presence) {
 
 class EmitterServer {
   // Before the server, whose loops use them to the end.
-  asio::io_context accepting_;
-  std::uint16_t port_ = 0;
+  asio::io_context io_;
   mutable std::mutex mutex_;
   std::vector<EventStream> streams_;
 
@@ -77,16 +77,14 @@ class EmitterServer {
       }
       emitter.add(request->param("user"), stream, wanted);
     });
-    asio::ip::tcp::acceptor acceptor = listening(accepting_.get_executor(), send_buffer);
-    port_ = acceptor.local_endpoint().port();
-    server.adopt(std::move(acceptor));
+    accepting_.emplace(server, io_.get_executor(), send_buffer);
   }
 
   /// A client whose stream is registered.
   EventClient open(std::string_view target, const std::string& last_event_id = {},
                    std::string_view version = "HTTP/1.1", int receive_buffer = 0) const {
     const std::string cursor = last_event_id.empty() ? "" : "Last-Event-ID: " + last_event_id + "\r\n";
-    return EventClient(port_, target, cursor, version, receive_buffer);
+    return EventClient(port(), target, cursor, version, receive_buffer);
   }
 
   /// So many clients of `target`, for each of whom the kernels keep little.
@@ -96,7 +94,7 @@ class EmitterServer {
     return clients;
   }
 
-  std::uint16_t port() const noexcept { return port_; }
+  std::uint16_t port() const noexcept { return accepting_->port(); }
 
   /// The stream that was opened as number `index`.
   EventStream stream(std::size_t index) const {
@@ -139,12 +137,13 @@ class EmitterServer {
 
  private:
   static ServerOptions server_options(StreamOptions streams, std::size_t threads) {
-    ServerOptions options;
-    options.threads = threads;
+    ServerOptions options = any_port(threads);
     options.stream = std::move(streams);
     options.compression = compression_of_run();
     return options;
   }
+
+  std::optional<Accepting> accepting_;
 };
 
 }  // namespace spate::test

@@ -20,10 +20,10 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
 
 #include <spate/server/server.hpp>
+#include "support/accepting.hpp"
 #include "support/compressed_runs.hpp"
 
 namespace spate::test {
@@ -88,16 +88,6 @@ class Loop {
   std::thread thread_;
 };
 
-/// A socket that listens on a free port. What it accepts has a send buffer of `send_buffer` bytes, about.
-inline asio::ip::tcp::acceptor listening(const asio::any_io_executor& executor, int send_buffer = 0) {
-  asio::ip::tcp::acceptor acceptor(executor);
-  acceptor.open(asio::ip::tcp::v4());
-  if (send_buffer > 0) acceptor.set_option(asio::socket_base::send_buffer_size(send_buffer));
-  acceptor.bind({asio::ip::address_v4::loopback(), 0});
-  acceptor.listen();
-  return acceptor;
-}
-
 /// Options of a server on a free port, with so many threads of its own; none for one on the program's loop.
 inline ServerOptions any_port(std::size_t threads = 0) {
   ServerOptions options;
@@ -116,9 +106,8 @@ class Serving {
     if (!options.compression) options.compression = compression_of_run();
     server_.emplace(loop.io, std::move(options));
     routes(*server_);
-    asio::ip::tcp::acceptor acceptor = listening(loop.io.get_executor(), send_buffer);
-    port_ = acceptor.local_endpoint().port();
-    server_->adopt(std::move(acceptor));
+    accepting_.emplace(*server_, loop.io.get_executor(), send_buffer);
+    port_ = accepting_->port();
   }
   ~Serving() { destroy(); }
   Serving(const Serving&) = delete;
@@ -131,6 +120,7 @@ class Serving {
 
   /// Destroys the server, on its loop.
   void destroy() {
+    accepting_.reset();
     if (server_) {
       loop.run([this] { server_.reset(); });
     }
@@ -140,6 +130,7 @@ class Serving {
 
  private:
   std::optional<Server> server_;
+  std::optional<Accepting> accepting_;
   std::uint16_t port_ = 0;
 };
 

@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#if !defined(_WIN32)
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include <spate/history/detail/cursor.hpp>
 #include <spate/history/detail/kept_entry.hpp>
@@ -450,6 +452,7 @@ TEST_CASE("a busy user does not crowd out what is remembered of others", "[histo
   CHECK(alarms < 200);
 }
 
+#if !defined(_WIN32)
 TEST_CASE("a process that was forked gives other ids, and has no history of the one before",
           "[history][replay][id][fork]") {
   const bool used_before = GENERATE(false, true);
@@ -491,6 +494,7 @@ TEST_CASE("a process that was forked gives other ids, and has no history of the 
   CHECK(store.epoch() == epoch);
   CHECK(store.newest() == (used_before ? 1 : 0));
 }
+#endif
 
 TEST_CASE("fetching adds to what is there and gives one event at least", "[history][replay]") {
   MemoryReplayStore store;

@@ -64,7 +64,7 @@ struct Logged {
 TEST_CASE("a broadcast log reads back what was appended, from every event on", "[registry][log]") {
   Logged logged;
   // Large ones have pieces of their own; small ones after them begin a new block.
-  for (const std::size_t size : {0UL, 10UL, block, 1UL, block / 2, block / 2 + 1, 3UL, 5 * block, 0UL})
+  for (const std::size_t size : std::vector<std::size_t>{0, 10, block, 1, block / 2, block / 2 + 1, 3, 5 * block, 0})
     logged.append(size);
   std::uint64_t event = 0;
   std::size_t begin = 0;
@@ -82,7 +82,8 @@ TEST_CASE("a broadcast log reads back what was appended, from every event on", "
 
 TEST_CASE("a reader goes on in the middle of an event after a partial write", "[registry][log]") {
   Logged logged;
-  for (const std::size_t size : {100UL, block, 20UL, 30'000UL, 30'000UL, 30'000UL, 7UL}) logged.append(size);
+  for (const std::size_t size : std::vector<std::size_t>{100, block, 20, 30'000, 30'000, 30'000, 7})
+    logged.append(size);
   std::minstd_rand random(5);
   for (int trial = 0; trial < 500; ++trial) {
     const std::size_t from = random() % logged.all.size();

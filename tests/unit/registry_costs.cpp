@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <spate/history/memory_replay_store.hpp>
+#include <spate/registry/detail/feed.hpp>
 #include <spate/registry/detail/log_mirror.hpp>
 #include <spate/registry/detail/pending_resumes.hpp>
 #include <spate/registry/emitter.hpp>

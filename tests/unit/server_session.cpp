@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <asio/error.hpp>
 #include <asio/ip/address_v4.hpp>
 
 #include <spate/detail/access.hpp>
@@ -237,7 +238,7 @@ TEST_CASE("whoever has a request is told that its client has gone", "[server][se
   SECTION("by a break") {
     one.client().reset();
     one.turn();
-    CHECK(one.notes == Texts{"error: " + std::make_error_code(std::errc::connection_reset).message()});
+    CHECK(one.notes == Texts{"error: " + make_error_code(asio::error::connection_reset).message()});
     CHECK(one.client().is_gone());
   }
   SECTION("but not by the end of its side: it may wait for its answer") {

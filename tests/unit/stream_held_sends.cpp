@@ -2,6 +2,7 @@
 #include <system_error>
 #include <vector>
 
+#include <spate/error.hpp>
 #include <spate/stream/detail/held_sends.hpp>
 #include "support/catch.hpp"
 #include "support/texts.hpp"

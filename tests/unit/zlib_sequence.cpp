@@ -93,7 +93,7 @@ TEST_CASE("every length and every distance is written so that it is read") {
   while (before.size() < DeflateTokens::max_distance) before += static_cast<char>(random());
   for (std::size_t length = DeflateTokens::min_match; length <= DeflateTokens::max_match; ++length) {
     for (std::size_t distance :
-         {1UL, 2UL, 3UL, 4UL, 5UL, 257UL, 4096UL, 4097UL, 24577UL, 32767UL, 32768UL, 1 + random() % 32768}) {
+         std::vector<std::size_t>{1, 2, 3, 4, 5, 257, 4096, 4097, 24577, 32767, 32768, 1 + random() % 32768}) {
       std::string piece;
       append_stored(piece, before);
       DeflateWriter writer(piece, length);

@@ -84,14 +84,19 @@ class AsioPoller {
   }
 
   std::size_t read(SocketId socket, char* data, std::size_t size, std::error_code& error) {
-    return slots_.at(socket)->socket.read_some(asio::buffer(data, size), error);
+    const auto& slot = slots_.at(socket);
+    const std::size_t taken = slot->socket.read_some(asio::buffer(data, size), error);
+    // On Windows a connection that broke may be told once, to whoever waits, and looks like one that ended after that.
+    if (error == asio::error::eof && slot->broken) error = slot->broken;
+    return taken;
   }
 
   std::size_t write(SocketId socket, const asio::const_buffer* buffers, std::size_t count, std::error_code& error) {
     return slots_.at(socket)->socket.write_some(Buffers{buffers, buffers + count}, error);
   }
 
-  std::error_code broken(SocketId) noexcept { return {}; }  // writing tells
+  /// What a wait has told; else writing tells.
+  std::error_code broken(SocketId socket) const { return slots_.at(socket)->broken; }
 
   /// Not to be had by portable means: zero, as if all were acknowledged that was written.
   std::size_t unacknowledged(SocketId) const noexcept { return 0; }
@@ -160,6 +165,7 @@ class AsioPoller {
     SocketProtocol::socket socket;
     Ref<Resident> resident;
     Ref<Resident> ticket;
+    std::error_code broken;
     bool awaits_input = false;
     bool awaits_output = false;
   };
@@ -183,6 +189,7 @@ class AsioPoller {
     awaits = true;
     slot->socket.async_wait(type, [this, slot, type](const std::error_code& error) {
       if (!slot->resident) return;  // closed meanwhile: `this` may be gone
+      if (error) slot->broken = error;
       happened_.push_back({slot, type, static_cast<bool>(error)});
       ready_();
     });
