@@ -68,6 +68,7 @@
 #include <spate/registry/impl/emitter_core.ipp>
 #include <spate/registry/impl/emitter_members.ipp>
 #include <spate/registry/impl/feed.ipp>
+#include <spate/registry/impl/feed_compressed.ipp>
 #include <spate/registry/impl/gaps.ipp>
 #include <spate/registry/impl/hook_queue.ipp>
 #include <spate/registry/impl/log_mirror.ipp>

@@ -29,7 +29,8 @@ using Texts = std::vector<std::string>;
 /// A server on a loop whose allocations may fail, and an emitter whose streams are `/{user}`.
 struct Compressing {
   Compressing() : emitter(with_store()), server(options()) {
-    server.stream("/{user}", [this](const EventStream& stream) { emitter.add(stream.request()->param("user"), stream); });
+    server.stream("/{user}",
+                  [this](const EventStream& stream) { emitter.add(stream.request()->param("user"), stream); });
     server.start();
     Awaited<bool> is_marked;
     asio::post(server.get_executor(), [&] {

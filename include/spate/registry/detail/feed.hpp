@@ -218,4 +218,5 @@ class Feed final : public Resident {
 
 #if defined(SPATE_HEADER_ONLY)
 #include <spate/registry/impl/feed.ipp>
+#include <spate/registry/impl/feed_compressed.ipp>
 #endif

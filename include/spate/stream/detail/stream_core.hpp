@@ -74,7 +74,9 @@ class StreamCore final : public Resident {
 
   Transport transport() const noexcept { return transport_; }
   /// Of a poll: what tells apart the clients of one user.
-  std::string_view poll_client() const noexcept { return transport_ == Transport::poll ? std::string_view(fallback().choice.client) : ""; }
+  std::string_view poll_client() const noexcept {
+    return transport_ == Transport::poll ? std::string_view(fallback().choice.client) : "";
+  }
 
   std::string last_event_id() const { return last_event_id_ ? *last_event_id_ : std::string(); }
 

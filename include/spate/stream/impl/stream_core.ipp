@@ -9,7 +9,11 @@ namespace spate::detail {
 SPATE_DECL StreamCore::StreamCore(Ref<Shard> shard, Ref<StreamSettings> settings, Framing framing, Ref<AnswerSink> sink,
                                   std::shared_ptr<const Request> request, HeaderFields inherited,
                                   TransportChoice choice)
-    : shard_(std::move(shard)), framing_(framing), transport_(choice.transport), admits_gzip_(choice.gzip), settings_(std::move(settings)) {
+    : shard_(std::move(shard)),
+      framing_(framing),
+      transport_(choice.transport),
+      admits_gzip_(choice.gzip),
+      settings_(std::move(settings)) {
   const std::string id = request->last_event_id();
   if (!id.empty()) last_event_id_ = std::make_unique<const std::string>(kept_cursor(id));
   if (choice.transport != Transport::sse) {
