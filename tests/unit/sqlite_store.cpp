@@ -18,6 +18,8 @@
 
 #include <sqlite3.h>
 
+#include <spate/history/sqlite/detail/history_reader.hpp>
+#include <spate/history/sqlite/detail/history_writer.hpp>
 #include <spate/history/sqlite/detail/schema.hpp>
 #include <spate/history/sqlite_replay_store.hpp>
 #include "support/catch.hpp"
