@@ -222,7 +222,7 @@ TEST_CASE("a handler that blocks ends no stream whose client reads meanwhile", "
 
 TEST_CASE("a handler that blocks costs no request that comes meanwhile", "[loopback][server][timeout]") {
   ServerOptions options;
-  options.request_timeout = options.idle_timeout = 500ms;  // to open them all takes less
+  options.request_timeout = options.idle_timeout = 1500ms;  // to open them all takes less
   Serving serving(
       [](Server& server) {
         server.get("/", [](const Request&) { return Response::text(200, "here"); });

@@ -88,8 +88,10 @@ SPATE_DECL void CatchUp::draw_topic(Subscription& subscription, TopicCatchUp& to
   if (drawn.waits) return;
   if (topic.left > 0) return find_newest(subscription, topic, batch);
   if (topic.requested) {
+    const bool from_the_first = topic.requested.kind() == Cursor::Kind::earliest;
     drawn.gap = begin_topic(subscription, topic);
-    return;
+    if (!from_the_first) return;
+    // What is kept now is drawn now: if it were discarded before that, it would be missing.
   }
   const std::uint64_t discarded = history_.fetch(of_topic, topic.topic.since, max_bytes_per_draw, batch);
   while (!batch.empty() && batch.back().sequence > topic.last) batch.pop_back();
