@@ -267,6 +267,18 @@ TEST_CASE("clients, streams and answers may outlive their server", "[testing][mi
   CHECK(client->connections() == 1);
 }
 
+TEST_CASE("handlers go with their server, whoever is still at the other end", "[testing][misuse]") {
+  const auto held = std::make_shared<int>(7);
+  std::optional<testing::Client> client;
+  {
+    testing::Server server;
+    server.stream("/events", [held](EventStream stream) { stream.open(); });
+    client = server.subscribe("/events");
+    CHECK(held.use_count() > 1);
+  }
+  CHECK(held.use_count() == 1);
+}
+
 TEST_CASE("timers of a handler's own and other threads are waited for in real time", "[testing]") {
   testing::Server server;
   std::thread worker;

@@ -118,7 +118,8 @@ class Server : private detail::BenchHolder, public spate::Server {
 
   // ---- handles that a test makes ----
   //
-  // For a function that takes one. No route and no hook is asked; the options hold. The handle is as its handler gets
+  // For a function that takes one. No route and no hook is asked; the options hold, and so do the parameters and the
+  // expiry that `request` has been given (`Request::set_param`, `set_expiry`). The handle is as its handler gets
   // it: the head of a stream goes out with `open`, the first `send`, or not at all after `reject`. Throw
   // std::invalid_argument when `request` cannot have such an answer, with the reason.
 

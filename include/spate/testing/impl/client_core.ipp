@@ -39,7 +39,7 @@ SPATE_DECL ClientCore::ClientCore(ClientHost& host, Ref<ServerCore> server, cons
       target_(request.target()),
       body_(request.body()),
       subject_(request.client_subject() ? std::make_shared<const std::string>(*request.client_subject()) : nullptr),
-      minor_version_(request.version_minor()) {
+      minor_version_(request.version_major() == 1 ? request.version_minor() : 1) {
   for (const auto& [name, value] : request.headers()) fields_.emplace_back(name, value);
 }
 
@@ -104,7 +104,8 @@ SPATE_DECL std::string ClientCore::request_text() const {
 SPATE_DECL bool ClientCore::has_news() const {
   if (!is_connected()) return false;
   const MemoryTransport::Client& mine = end();
-  return mine.saw_break() || (!stalls_ && (!mine.waiting().empty() || mine.saw_end()));
+  const bool read_to_its_end = reader_.is_whole() || reader_.is_broken();  // while it stalled
+  return mine.saw_break() || (!stalls_ && (!mine.waiting().empty() || mine.saw_end() || read_to_its_end));
 }
 
 SPATE_DECL void ClientCore::read() {
