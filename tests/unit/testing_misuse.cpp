@@ -217,6 +217,7 @@ TEST_CASE("what makes no sense is refused", "[testing][misuse]") {
   testing::Server server;
   server.stream("/events", [](const EventStream&) {});
   CHECK_THROWS_AS(server.advance(-1s), std::invalid_argument);
+  CHECK_THROWS_AS(server.advance(std::chrono::nanoseconds::max()), std::invalid_argument);
   CHECK_THAT(said_by<std::invalid_argument>([&] {
                static_cast<void>(server.subscribe("/events", {Transport::sse, "nowhere"}));
              }),
@@ -227,6 +228,15 @@ TEST_CASE("what makes no sense is refused", "[testing][misuse]") {
   ServerOptions wrong;
   wrong.request_timeout = -1s;
   CHECK_THROWS_AS(testing::Server(wrong), std::invalid_argument);
+}
+
+TEST_CASE("a client that is to wait for longer than a clock can tell does not come back", "[testing][misuse]") {
+  testing::Server server;
+  server.stream("/events", [](const EventStream& stream) { stream.complete(); });
+  testing::Client client = server.subscribe("/events");
+  client.keep_reconnecting(std::chrono::milliseconds::max());
+  server.advance(24h);
+  CHECK(client.connections() == 1);
 }
 
 TEST_CASE("a moment that has passed already is due at once", "[testing][misuse]") {

@@ -132,7 +132,7 @@ class Server : private detail::BenchHolder, public spate::Server {
   /// Lets `time` pass, from one moment that something waits for to the next, and at each lets everything happen that is
   /// due. The heartbeats of many streams come together: up to a thirtieth of `StreamOptions::heartbeat` later.
   ///
-  /// Throws       std::invalid_argument when `time` is negative, and what `run` throws
+  /// Throws       std::invalid_argument when `time` is negative or more than a hundred years, and what `run` throws
   void advance(std::chrono::nanoseconds time);
 
   /// Lets everything happen that is due.

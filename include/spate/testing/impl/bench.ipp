@@ -105,6 +105,7 @@ SPATE_DECL void Bench::settle() {
 
 SPATE_DECL void Bench::advance(std::chrono::nanoseconds time) {
   if (time.count() < 0) throw std::invalid_argument("spate::testing::Server: advance() is given a negative time");
+  if (time > longest_wait) throw std::invalid_argument("spate::testing::Server: advance() is given over 100 years");
   let_time_pass(*shard(), *clock_, std::chrono::duration_cast<Clock::duration>(time), [this] {
     begin_count();
     settle();

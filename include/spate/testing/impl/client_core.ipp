@@ -1,6 +1,8 @@
 // The functions of client_core.hpp.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -11,6 +13,7 @@
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/percent.hpp>
 #include <spate/testing/detail/client_core.hpp>
+#include <spate/testing/detail/held_clock.hpp>
 #include <spate/wire/detail/quote.hpp>
 
 namespace spate::detail {
@@ -161,7 +164,8 @@ SPATE_DECL void ClientCore::finish() {
 SPATE_DECL void ClientCore::come_back() {
   if (!comes_back_after_ || is_connected()) return;
   const bool at_once = options_.transport == Transport::poll && reader_.is_whole();
-  const std::chrono::milliseconds wait = at_once ? std::chrono::milliseconds(0) : retry.value_or(*comes_back_after_);
+  std::chrono::milliseconds wait = at_once ? std::chrono::milliseconds(0) : retry.value_or(*comes_back_after_);
+  wait = std::min<std::chrono::milliseconds>(wait, longest_wait);
   host_->loop().set_timer(*this, host_->loop().now() + wait);
 }
 
