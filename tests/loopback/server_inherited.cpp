@@ -193,7 +193,7 @@ TEST_CASE("it says where it listens, also where that is no address on the networ
 
 TEST_CASE("a process that was passed nothing listens as it likes", "[loopback][server][inherited]") {
   const Passed passed = GENERATE(Passed{"none", "none", "none"}, Passed{"0", "own", "none"},
-                                 Passed{"none", "own", "none"}, Passed{"1", "none", "none"});
+                                 Passed{"none", "own", "none"}, Passed{"1", "none", "none"}, Passed{"0", "1", "none"});
   const std::string said = in_process(passed, {}, [] {
     Server server(any_port(1));
     add_routes(server);
@@ -220,7 +220,9 @@ TEST_CASE("what was passed to another process, or cannot be understood, is refus
   CHECK_THAT(refusal({"1", "me", "none"}), ContainsSubstring("LISTEN_PID is \"me\", which is no number"));
   CHECK_THAT(refusal({"-1", "own", "none"}), ContainsSubstring("LISTEN_FDS is \"-1\", which is no number"));
   CHECK_THAT(refusal({"1x", "own", "none"}), ContainsSubstring("LISTEN_FDS is \"1x\", which is no number"));
-  CHECK_THAT(refusal({"99999999", "own", "none"}), ContainsSubstring("LISTEN_FDS is 99999999"));
+  CHECK_THAT(refusal({"2147483646", "own", "none"}), ContainsSubstring("LISTEN_FDS is 2147483646"));
+  // However many descriptors a process may have: the first that was not passed is named.
+  CHECK_THAT(refusal({"2147483644", "own", "none"}), ContainsSubstring("passed: descriptor "));
   CHECK_THAT(refusal({"1", "own", "a:b"}), ContainsSubstring("LISTEN_FDNAMES is \"a:b\", which has not 1 names"));
 }
 

@@ -57,6 +57,13 @@ TEST_CASE("no client can end the line, or make it something else", "[server][acc
                                      "\xEF\xBF\xBD"
                                      R"(\u007f"})"));
   CHECK_THAT(line, ContainsSubstring("\"target\":\"/\xEF\xBF\xBD\""));
+
+  // Controls beyond ASCII: NEL is a line end, CSI begins what a terminal obeys. No other character is changed.
+  record.user_agent =
+      "\xC2\x80\xC2\x85\xC2\x9B"
+      "2J\xC2\x9F\xC2\xA0\xC3\x85\xC2";
+  CHECK_THAT(to_json_line(record), ContainsSubstring(R"("user_agent":"\u0080\u0085\u009b2J\u009f)"
+                                                     "\xC2\xA0\xC3\x85\xEF\xBF\xBD\"}"));
 }
 
 TEST_CASE("the query, in which there may be secrets, can be left out", "[server][access_log]") {

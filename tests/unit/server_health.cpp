@@ -101,3 +101,11 @@ TEST_CASE("a check that throws is a handler that fails, and an empty one is refu
   options.checks.emplace_back();
   CHECK_THROWS_AS(health(server, options), std::invalid_argument);
 }
+
+TEST_CASE("a status that no answer can have is refused before anybody complains", "[server][health]") {
+  asio::io_context io;
+  const Server server(io, somewhere());
+  HealthOptions options;
+  options.degraded_status = GENERATE(0, 103, 600);
+  CHECK_THROWS_AS(health(server, options), std::invalid_argument);
+}

@@ -143,6 +143,14 @@ TEST_CASE("the value of a label may be any text", "[metrics]") {
   PrometheusText text;
   text.gauge("shop", "Shops.", 1, {{"name", "the \"old\"\none \\ \xFF"}});
   CHECK_THAT(text.str(), ContainsSubstring("shop{name=\"the \\\"old\\\"\\none \\\\ \xEF\xBF\xBD\"} 1\n"));
+  // Prometheus takes NUL for the end of all metrics.
+  const std::string nul("a\0b", 3);
+  text.gauge("cart", "What " + nul + " costs.", 1, {{"name", nul}});
+  CHECK_THAT(text.str(), ContainsSubstring("# HELP cart What a\xEF\xBF\xBD"
+                                           "b costs.\n") &&
+                             ContainsSubstring("cart{name=\"a\xEF\xBF\xBD"
+                                               "b\"} 1\n"));
+  CHECK(text.str().find('\0') == std::string::npos);
 }
 
 TEST_CASE("a label or a metric with an impossible name is refused", "[metrics]") {

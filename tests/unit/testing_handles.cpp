@@ -79,6 +79,20 @@ TEST_CASE("a function that takes a stream is given one", "[testing]") {
   }
 }
 
+TEST_CASE("a handle has what a route and its hook would have said of the request", "[testing]") {
+  testing::Server server;
+  Request request("GET", "/");
+  request.set_param("user", "anna").set_param("room", "7").set_expiry(server.wall_now() + 1h);
+  const auto [stream, client] = server.make_stream(request);
+  CHECK(stream.request()->param("user") == "anna");
+  CHECK(stream.request()->param("room") == "7");
+  stream.open();
+  server.advance(59min);
+  CHECK(client.is_open());
+  server.advance(2min);
+  CHECK(client.end_reason() == EndReason::expired);
+}
+
 TEST_CASE("streams that a test makes are an emitter's like others", "[testing]") {
   testing::Server server;
   Emitter emitter;
@@ -101,6 +115,17 @@ TEST_CASE("a function that answers later is given what it answers", "[testing]")
     CHECK(client.status() == 504);
     CHECK_FALSE(pending.respond(Response::text(200, "here")));
   }
+}
+
+TEST_CASE("a client that read its whole answer while it stalled is done with it", "[testing]") {
+  testing::Server server;
+  auto [pending, client] = server.make_pending_response();
+  client.stall();
+  pending.respond(Response::text(200, "here"));
+  client.read(10'000);
+  CHECK(client.body() == "here");
+  client.read_on();
+  CHECK(server.stats().open_connections.http1 == 0);  // it has hung up
 }
 
 TEST_CASE("a pending response of which every copy is dropped is answered with 500", "[testing]") {

@@ -217,6 +217,7 @@ TEST_CASE("what makes no sense is refused", "[testing][misuse]") {
   testing::Server server;
   server.stream("/events", [](const EventStream&) {});
   CHECK_THROWS_AS(server.advance(-1s), std::invalid_argument);
+  CHECK_THROWS_AS(server.advance(std::chrono::nanoseconds::max()), std::invalid_argument);
   CHECK_THAT(said_by<std::invalid_argument>([&] {
                static_cast<void>(server.subscribe("/events", {Transport::sse, "nowhere"}));
              }),
@@ -227,6 +228,15 @@ TEST_CASE("what makes no sense is refused", "[testing][misuse]") {
   ServerOptions wrong;
   wrong.request_timeout = -1s;
   CHECK_THROWS_AS(testing::Server(wrong), std::invalid_argument);
+}
+
+TEST_CASE("a client that is to wait for longer than a clock can tell does not come back", "[testing][misuse]") {
+  testing::Server server;
+  server.stream("/events", [](const EventStream& stream) { stream.complete(); });
+  testing::Client client = server.subscribe("/events");
+  client.keep_reconnecting(std::chrono::milliseconds::max());
+  server.advance(24h);
+  CHECK(client.connections() == 1);
 }
 
 TEST_CASE("a moment that has passed already is due at once", "[testing][misuse]") {
@@ -265,6 +275,18 @@ TEST_CASE("clients, streams and answers may outlive their server", "[testing][mi
   client->leave();
   client->reconnect();
   CHECK(client->connections() == 1);
+}
+
+TEST_CASE("handlers go with their server, whoever is still at the other end", "[testing][misuse]") {
+  const auto held = std::make_shared<int>(7);
+  std::optional<testing::Client> client;
+  {
+    testing::Server server;
+    server.stream("/events", [held](EventStream stream) { stream.open(); });
+    client = server.subscribe("/events");
+    CHECK(held.use_count() > 1);
+  }
+  CHECK(held.use_count() == 1);
 }
 
 TEST_CASE("timers of a handler's own and other threads are waited for in real time", "[testing]") {

@@ -275,6 +275,46 @@ TEST_CASE("a client of HTTP/1.0 gets an answer that ends with its connection", "
   CHECK_FALSE(answer.header("transfer-encoding"));
 }
 
+TEST_CASE("a request of HTTP/2 comes as one of HTTP/1.1", "[testing]") {
+  testing::Server server;
+  server.get("/version", [](const Request& request) {
+    return Response::text(200, std::to_string(request.version_major()) + '.' + std::to_string(request.version_minor()));
+  });
+  CHECK(server.handle(Request("GET", "/version").set_version(2, 0)).body == "1.1");
+}
+
+TEST_CASE("an access log is told where clients come from", "[testing][access_log]") {
+  std::vector<AccessRecord> log;
+  ServerOptions options;
+  options.access_log = [&](const AccessRecord& record) { log.push_back(record); };
+  testing::ClientOptions elsewhere;
+  elsewhere.address = "2001:db8::7";
+  SECTION("an address and a port") {
+    testing::Server server(options);
+    server.get("/hello/{who}", hello);
+    CHECK(server.handle("/hello/x").status == 200);
+    CHECK(server.ask("/hello/y", elsewhere).status() == 200);
+    REQUIRE(log.size() == 2);
+    CHECK(log[0].remote_address == "127.0.0.1");
+    CHECK(log[1].remote_address == "2001:db8::7");
+    CHECK(log[0].remote_port != 0);
+    CHECK(log[0].remote_port != log[1].remote_port);
+  }
+  SECTION("of which there is none where it listens on a Unix socket") {
+    options.address = "unix:/run/spate.sock";
+    options.max_connections_per_address = 1;
+    testing::Server server(options);
+    server.get("/hello/{who}", hello);
+    server.stream("/events", [](EventStream stream) { stream.open(); });
+    const testing::Client first = server.subscribe("/events"), second = server.subscribe("/events");
+    CHECK(second.status() == 200);  // whose address could be counted?
+    CHECK(server.handle("/hello/x").status == 200);
+    REQUIRE(log.size() == 1);
+    CHECK(log[0].remote_address.empty());
+    CHECK(log[0].remote_port == 0);
+  }
+}
+
 TEST_CASE("functions of a program that add routes take it for a server, and may start it", "[testing]") {
   const auto add_routes = [](spate::Server& server) {
     server.get("/hello/{who}", hello);

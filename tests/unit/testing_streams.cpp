@@ -527,6 +527,7 @@ TEST_CASE("what a server has done is counted", "[testing]") {
   bench.server.run();
   const ServerStats stats = bench.server.stats();
   CHECK(stats.connections == 1);
+  CHECK(stats.open_connections.http1 == 1);
   CHECK(stats.requests == 1);
   CHECK(stats.streams == 1);
   CHECK(stats.deliveries == 1);

@@ -107,6 +107,8 @@ class Request {
   /// empty.
   std::string_view param(std::string_view name) const;
   bool has_param(std::string_view name) const noexcept;
+  /// All of them, as pairs of name and value. They live no longer than the request.
+  const std::vector<std::pair<std::string, std::string>>& params() const noexcept { return params_; }
 
   /// The value of the first cookie `name`, as sent but for quotes around it; names differ by case. Untrusted. (RFC 6265
   /// 4.2.1, 5.4)

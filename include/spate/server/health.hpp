@@ -47,7 +47,7 @@ struct HealthOptions {
 /// `server` may be another one than that which has the route: one that drains does not accept connections any more, so
 /// that whoever asks anew is told by another.
 ///
-/// Throws       std::invalid_argument when a check is an empty function
+/// Throws       std::invalid_argument when a check is an empty function, or `degraded_status` is not 200 to 599
 /// Lifetime     `server` lives as long as the handler
 SPATE_DECL std::function<Response(const Request&)> health(const Server& server, HealthOptions options = {});
 

@@ -39,7 +39,7 @@ inline constexpr std::string_view prometheus_content_type = "text/plain; version
 /// A text for Prometheus, put together from what servers and emitters count and what a program adds.
 class PrometheusText {
  public:
-  /// Names and values. A value may be any text: it is escaped, and ill-formed UTF-8 in it becomes U+FFFD.
+  /// Names and values. A value may be any text: it is escaped; NUL and ill-formed UTF-8 in it become U+FFFD.
   using Labels = std::vector<std::pair<std::string, std::string>>;
 
   /// Adds what `stats` counts, each with `labels`.

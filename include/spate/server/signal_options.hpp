@@ -26,7 +26,7 @@ struct SignalOptions {
   std::vector<int> signals{SIGINT, SIGTERM};
 
   /// Where it is waited for them, and where `again` runs. Empty: on one of the server's loops. Another one still hears
-  /// of a signal when a handler holds up the server's.
+  /// of a signal when a handler holds up the server's; its context lives until the server has drained or stopped.
   asio::any_io_executor executor = {};
 };
 

@@ -43,7 +43,8 @@ namespace testing {
 struct ClientOptions {
   /// How it wants its events. A poll is one answer: `reconnect` asks for the next.
   Transport transport = Transport::sse;
-  /// Where it comes from, for `ServerOptions::max_connections_per_address`: an IPv4 or IPv6 address.
+  /// Where it comes from, for `ServerOptions::max_connections_per_address` and the access log: an IPv4 or IPv6 address.
+  /// Of no account where the server listens on a Unix socket.
   std::string address = "127.0.0.1";
 };
 

@@ -118,7 +118,8 @@ class Server : private detail::BenchHolder, public spate::Server {
 
   // ---- handles that a test makes ----
   //
-  // For a function that takes one. No route and no hook is asked; the options hold. The handle is as its handler gets
+  // For a function that takes one. No route and no hook is asked; the options hold, and so do the parameters and the
+  // expiry that `request` has been given (`Request::set_param`, `set_expiry`). The handle is as its handler gets
   // it: the head of a stream goes out with `open`, the first `send`, or not at all after `reject`. Throw
   // std::invalid_argument when `request` cannot have such an answer, with the reason.
 
@@ -131,7 +132,7 @@ class Server : private detail::BenchHolder, public spate::Server {
   /// Lets `time` pass, from one moment that something waits for to the next, and at each lets everything happen that is
   /// due. The heartbeats of many streams come together: up to a thirtieth of `StreamOptions::heartbeat` later.
   ///
-  /// Throws       std::invalid_argument when `time` is negative, and what `run` throws
+  /// Throws       std::invalid_argument when `time` is negative or more than a hundred years, and what `run` throws
   void advance(std::chrono::nanoseconds time);
 
   /// Lets everything happen that is due.

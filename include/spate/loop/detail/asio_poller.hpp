@@ -3,6 +3,7 @@
 // The interface is EpollPoller's. All members run on the loop's executor.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -186,13 +187,13 @@ class AsioPoller {
   void await(const std::shared_ptr<Slot>& slot, asio::socket_base::wait_type type) {
     bool& awaits = type == asio::socket_base::wait_read ? slot->awaits_input : slot->awaits_output;
     if (awaits) return;
-    awaits = true;
     slot->socket.async_wait(type, [this, slot, type](const std::error_code& error) {
       if (!slot->resident) return;  // closed meanwhile: `this` may be gone
       if (error) slot->broken = error;
-      happened_.push_back({slot, type, static_cast<bool>(error)});
+      insist([&] { happened_.push_back({slot, type, static_cast<bool>(error)}); });  // nobody would tell it again
       ready_();
     });
+    awaits = true;
   }
 
   void tell(const Happening& happening, Resident& resident) {

@@ -48,7 +48,7 @@ namespace spate::detail {
 class OtherResidents {
  public:
   virtual std::vector<Ref<Resident>> residents() const = 0;
-  /// Connections that are not closed yet.
+  /// Any thread. Connections that are not closed yet.
   virtual std::size_t count() const = 0;
 
  protected:
@@ -135,6 +135,9 @@ class Loop : public RefCounted<Loop> {
 
   /// From now on `others` are drained and cut like those that have a socket, and waited for. They outlive the stop.
   void set_others(const OtherResidents& others) noexcept { others_ = &others; }
+
+  /// Any thread. Connections that are open: sockets, and those of others.
+  std::size_t connections() const { return poller_.count() + (others_ == nullptr ? 0 : others_->count()); }
 
   Poller& poller() noexcept { return poller_; }
   const Poller& poller() const noexcept { return poller_; }

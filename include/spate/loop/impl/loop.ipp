@@ -274,7 +274,7 @@ SPATE_DECL std::vector<Ref<Resident>> Loop::residents() const {
 }
 
 SPATE_DECL void Loop::tell_idle() {
-  if (!idle_ || poller_.count() > 0 || (others_ != nullptr && others_->count() > 0)) return;
+  if (!idle_ || connections() > 0) return;
   call_back(idle_);
   idle_ = nullptr;
 }

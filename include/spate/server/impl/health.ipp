@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +21,10 @@ inline Response health_answer(int status, std::string_view text) {
 
 SPATE_DECL std::function<Response(const Request&)> health(const Server& server, HealthOptions options) {
   for (const HealthCheck& check : options.checks) detail::require_callable("spate::health: a check", check);
+  if (options.degraded_status < 200 || options.degraded_status > 599) {
+    throw std::invalid_argument("spate::HealthOptions::degraded_status must be 200 to 599, not " +
+                                std::to_string(options.degraded_status));
+  }
   return [&server, options = std::make_shared<const HealthOptions>(std::move(options))](const Request&) {
     if (server.is_draining()) return detail::health_answer(503, "draining");
     std::string complaints;

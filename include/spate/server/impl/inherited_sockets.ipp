@@ -12,6 +12,7 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdlib>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -46,10 +47,10 @@ inline std::optional<long> number_in_environment(const char* name) {
   return value;
 }
 
-// One name for each of `count`, separated by colons.
+// One name for each of `count`, separated by colons; no names when they are not set.
 inline std::vector<std::string> inherited_names(std::size_t count) {
   const char* const set = std::getenv("LISTEN_FDNAMES");
-  if (set == nullptr) return std::vector<std::string>(count);
+  if (set == nullptr) return {};
   std::vector<std::string> names(1);
   for (const char c : std::string_view(set)) c == ':' ? names.emplace_back() : names.back() += c;
   if (names.size() != count) {
@@ -126,19 +127,20 @@ SPATE_DECL std::vector<InheritedSocket> inherited_sockets() {
 #if !defined(_WIN32)
   const std::optional<long> process = detail::number_in_environment("LISTEN_PID");
   const std::optional<long> count = detail::number_in_environment("LISTEN_FDS");
-  if (!process || !count) return sockets;
+  if (!process || count.value_or(0) == 0) return sockets;
   if (*process != ::getpid()) {
     detail::refuse_inherited(
         std::errc::operation_not_permitted,
         "LISTEN_PID is " + std::to_string(*process) + ", and this is the process " + std::to_string(::getpid()));
   }
-  if (*count > ::sysconf(_SC_OPEN_MAX)) {
+  if (*count > std::numeric_limits<int>::max() - detail::first_inherited) {
     detail::refuse_inherited(std::errc::invalid_argument, "LISTEN_FDS is " + std::to_string(*count));
   }
-  if (*count == 0) return sockets;
+  // Nothing is prepared for as many as it says: the first that is not there ends it.
   std::vector<std::string> names = detail::inherited_names(static_cast<std::size_t>(*count));
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    sockets.push_back(detail::look_at_inherited(detail::first_inherited + static_cast<int>(i), std::move(names[i])));
+  for (int i = 0; i < *count; ++i) {
+    std::string name = names.empty() ? std::string() : std::move(names[static_cast<std::size_t>(i)]);
+    sockets.push_back(detail::look_at_inherited(detail::first_inherited + i, std::move(name)));
   }
 #endif
   return sockets;

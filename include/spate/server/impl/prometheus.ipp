@@ -24,11 +24,16 @@ inline bool is_metric_name(std::string_view text, std::string_view besides) {
          std::all_of(text.begin(), text.end(), [&](char c) { return may_begin(c) || (c >= '0' && c <= '9'); });
 }
 
-// What is escaped in a line's text; in the value of a label quotes are as well.
+// What is escaped in a line's text; in the value of a label quotes are as well. NUL ends the text for Prometheus
+// itself, which would take none of the metrics; it has no escape, and becomes U+FFFD like what is no UTF-8.
 inline void append_escaped_metric_text(std::string& out, std::string_view text, bool quotes) {
   for (const char c : repair_utf8(text)) {
     if (c == '\n') {
       out += "\\n";
+      continue;
+    }
+    if (c == '\0') {
+      out += "\xEF\xBF\xBD";
       continue;
     }
     if (c == '\\' || (quotes && c == '"')) out += '\\';

@@ -417,7 +417,7 @@ SPATE_DECL OpenConnections ServerImpl::open_connections() const {
   OpenConnections open;
   std::uint64_t all = 0, encrypted = 0;
   for (const auto& shard : shards_) {
-    all += std::as_const(*shard).poller().count();
+    all += shard->connections();
     if (const SecureTransport* const secure = std::as_const(*shard).secure()) encrypted += secure->count();
   }
   const std::uint64_t http2 = core_->http2_connections.load(std::memory_order_relaxed);

@@ -17,11 +17,11 @@ SPATE_DECL void SignalWait::begin(const asio::any_io_executor& executor, SignalO
   if (begun_) throw std::invalid_argument("spate::Server: shutdown_on_signals() for the second time");
   auto signals = std::make_unique<asio::signal_set>(executor);
   for (const int signal : options.signals) signals->add(signal);
+  wait(*signals, Ref<SignalWait>(this));  // the last that may fail: signals that are taken and not waited for are lost
   signals_ = std::move(signals);
   options_ = std::move(options);
   steps_ = std::move(steps);
   begun_ = true;
-  wait(*signals_, Ref<SignalWait>(this));
 }
 
 SPATE_DECL void SignalWait::end() {

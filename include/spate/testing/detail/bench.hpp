@@ -93,8 +93,9 @@ class Bench final : public ClientHost {
 
   void add(const Ref<ClientCore>& client) { clients_.push_back(client); }
 
-  /// A server of the same options, all of whose requests `handler` has.
-  Ref<ServerCore> server_for(Handler handler);
+  /// A server of the same options, all of whose requests `handler` has, with what a route and its hook would have said
+  /// of them, as `request` has it.
+  Ref<ServerCore> server_for(const Request& request, Handler handler);
 
   const Ref<ServerCore>& core() const noexcept { return server_->core(); }
   const Ref<Shard>& shard() const noexcept { return server_->shard(); }

@@ -63,7 +63,11 @@ class ClientCore final : public Resident {
 
   /// Null once the server is gone.
   ClientHost* host() const noexcept { return host_; }
-  void forget_host() noexcept { host_ = nullptr; }
+  /// The server is gone, and with it its handlers.
+  void forget_host() noexcept {
+    host_ = nullptr;
+    server_ = nullptr;
+  }
 
   // ---- what it has received ----
 
@@ -116,7 +120,7 @@ class ClientCore final : public Resident {
   void finish();
 
   ClientHost* host_;
-  const Ref<ServerCore> server_;
+  Ref<ServerCore> server_;  // null once it is gone
   const testing::ClientOptions options_;
   const std::string method_, target_, body_;
   const std::shared_ptr<const std::string> subject_;

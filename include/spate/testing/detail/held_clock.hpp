@@ -8,6 +8,9 @@
 
 namespace spate::detail {
 
+/// A hundred years: what a clock can be set ahead at once.
+inline constexpr std::chrono::hours longest_wait{24 * 365 * 100};
+
 /// It begins at some moment that is not the beginning of time. One thread.
 class HeldClock final : public TimeSource {
  public:

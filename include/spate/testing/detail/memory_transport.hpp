@@ -5,10 +5,11 @@
 //   Peer peer = transport.connect();   // for the code under test
 //   transport.client().take();         // all that has been written since the last take
 //
-// One thread.
+// One thread, but for `count`.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <deque>
 #include <functional>
@@ -53,8 +54,13 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
     /// Reads everything, which makes room for more.
     std::string take() { return take(unlimited); }
     std::string take(std::size_t most) {
-      std::string taken = written_.substr(0, most);
-      written_.erase(0, taken.size());
+      std::string taken;
+      if (most < written_.size()) {
+        taken = written_.substr(0, most);
+        written_.erase(0, most);
+      } else {
+        taken = std::exchange(written_, {});
+      }
       look_for_room();
       look_for_reader();
       return taken;
@@ -155,7 +161,7 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
     }
     return all;
   }
-  std::size_t count() const override { return open_; }
+  std::size_t count() const override { return open_.load(std::memory_order_relaxed); }
 
   void set_resident(int peer, Ref<Resident> resident) override {
     if (watch_ && resident) watch_(peer, *resident);
@@ -217,6 +223,7 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
   void close(int peer) override {
     Client& client = at(peer);
     client.ended_ = client.closed_ = true;
+    client.sent_ = {};
     --open_;
     const Ref<Resident> resident = std::move(client.resident_);
     const Ref<Resident> ticket = std::move(client.ticket_);
@@ -234,7 +241,7 @@ class MemoryTransport final : public ByteTransport, public OtherResidents {
   }
 
   std::deque<Client> clients_;
-  std::size_t open_ = 0;
+  std::atomic<std::size_t> open_{0};
   std::size_t total_written_ = 0;
   std::function<void(int, Resident&)> watch_;
 };

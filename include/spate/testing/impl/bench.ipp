@@ -7,6 +7,7 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/ip/address.hpp>
+#include <asio/ip/tcp.hpp>
 
 #include <spate/config.hpp>
 #include <spate/server/detail/begin_connection.hpp>
@@ -104,6 +105,7 @@ SPATE_DECL void Bench::settle() {
 
 SPATE_DECL void Bench::advance(std::chrono::nanoseconds time) {
   if (time.count() < 0) throw std::invalid_argument("spate::testing::Server: advance() is given a negative time");
+  if (time > longest_wait) throw std::invalid_argument("spate::testing::Server: advance() is given over 100 years");
   let_time_pass(*shard(), *clock_, std::chrono::duration_cast<Clock::duration>(time), [this] {
     begin_count();
     settle();
@@ -185,7 +187,14 @@ SPATE_DECL void Bench::count_step() {
 SPATE_DECL std::optional<int> Bench::connect(const Ref<ServerCore>& server, const std::string& address,
                                              const std::shared_ptr<const std::string>& subject, ClientCore& client) {
   server_->serve();
-  ConnectionLimits::Entry entry = server->limits->enter(asio::ip::make_address(address));
+  const std::string& listens = server->options.address;
+  const bool by_path = unix_path_of(listens).has_value();  // where nobody has an address
+  std::optional<asio::ip::address> remote, local;
+  if (!by_path) {
+    remote = asio::ip::make_address(address);
+    local = parse_listen_address(listens);
+  }
+  ConnectionLimits::Entry entry = server->limits->enter(remote);
   if (entry.verdict != ConnectionLimits::Verdict::serve) server->rejected.fetch_add(1, std::memory_order_relaxed);
   if (entry.verdict == ConnectionLimits::Verdict::turn_away) return std::nullopt;
   Peer peer = transport_.connect();
@@ -200,8 +209,11 @@ SPATE_DECL std::optional<int> Bench::connect(const Ref<ServerCore>& server, cons
   ConnectionFacts facts;
   if (entry.verdict == ConnectionLimits::Verdict::refuse) facts.refusal = "too many connections";
   facts.client_subject = subject;
-  const std::string& listens = server->options.address;
-  const auto local = unix_path_of(listens) ? std::nullopt : std::optional(parse_listen_address(listens));
+  if (server->access && remote) {
+    constexpr int first_port = 49'152, ports = 16'384;  // RFC 6335 6: those of clients
+    const auto port = static_cast<std::uint16_t>(first_port + connection % ports);
+    facts.remote = std::make_shared<const asio::ip::tcp::endpoint>(*remote, port);
+  }
   begin_http1(shard(), server, server->hosts_of(local), std::move(peer), std::move(facts));
   return connection;
 }
@@ -215,11 +227,16 @@ SPATE_DECL void Bench::remove(const ClientCore& client) {
   std::erase_if(clients_, [&](const Ref<ClientCore>& each) { return each.get() == &client; });
 }
 
-SPATE_DECL Ref<ServerCore> Bench::server_for(Handler handler) {
+SPATE_DECL Ref<ServerCore> Bench::server_for(const Request& request, Handler handler) {
   auto server = make_ref<ServerCore>(core()->options);
   RouteOptions any;
   any.origin_check = RouteOptions::Check::off;
   any.host_check = RouteOptions::Check::off;
+  any.authorize = [given = request](Request& asked) -> std::optional<Response> {
+    for (const auto& [name, value] : given.params()) asked.set_param(name, value);
+    if (given.expiry()) asked.set_expiry(*given.expiry());
+    return std::nullopt;
+  };
   server->router.set_fallback({{}, PathPattern("/{path...}"), std::move(handler), std::move(any), server->options});
   return server;
 }

@@ -1,6 +1,8 @@
 // The functions of client_core.hpp.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -11,6 +13,7 @@
 #include <spate/http/detail/tokens.hpp>
 #include <spate/http/percent.hpp>
 #include <spate/testing/detail/client_core.hpp>
+#include <spate/testing/detail/held_clock.hpp>
 #include <spate/wire/detail/quote.hpp>
 
 namespace spate::detail {
@@ -39,7 +42,7 @@ SPATE_DECL ClientCore::ClientCore(ClientHost& host, Ref<ServerCore> server, cons
       target_(request.target()),
       body_(request.body()),
       subject_(request.client_subject() ? std::make_shared<const std::string>(*request.client_subject()) : nullptr),
-      minor_version_(request.version_minor()) {
+      minor_version_(request.version_major() == 1 ? request.version_minor() : 1) {
   for (const auto& [name, value] : request.headers()) fields_.emplace_back(name, value);
 }
 
@@ -104,7 +107,8 @@ SPATE_DECL std::string ClientCore::request_text() const {
 SPATE_DECL bool ClientCore::has_news() const {
   if (!is_connected()) return false;
   const MemoryTransport::Client& mine = end();
-  return mine.saw_break() || (!stalls_ && (!mine.waiting().empty() || mine.saw_end()));
+  const bool read_to_its_end = reader_.is_whole() || reader_.is_broken();  // while it stalled
+  return mine.saw_break() || (!stalls_ && (!mine.waiting().empty() || mine.saw_end() || read_to_its_end));
 }
 
 SPATE_DECL void ClientCore::read() {
@@ -160,7 +164,8 @@ SPATE_DECL void ClientCore::finish() {
 SPATE_DECL void ClientCore::come_back() {
   if (!comes_back_after_ || is_connected()) return;
   const bool at_once = options_.transport == Transport::poll && reader_.is_whole();
-  const std::chrono::milliseconds wait = at_once ? std::chrono::milliseconds(0) : retry.value_or(*comes_back_after_);
+  std::chrono::milliseconds wait = at_once ? std::chrono::milliseconds(0) : retry.value_or(*comes_back_after_);
+  wait = std::min<std::chrono::milliseconds>(wait, longest_wait);
   host_->loop().set_timer(*this, host_->loop().now() + wait);
 }
 

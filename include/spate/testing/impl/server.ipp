@@ -68,7 +68,7 @@ SPATE_DECL Client Server::subscribe(Request request, ClientOptions options) {
 template <typename Handle, typename Make>
 std::pair<Handle, Client> Server::make(const char* what, const Request& request, Make make) {
   const auto made = std::make_shared<std::optional<Handle>>();
-  Client client = begin(what, bench_->server_for(make(made)), request, {});
+  Client client = begin(what, bench_->server_for(request, make(made)), request, {});
   std::optional<Handle> handle = std::exchange(*made, std::nullopt);
   if (!handle) {
     const Answer& answer = client.core_->answer();

@@ -8,6 +8,7 @@ namespace spate::detail {
 
 SPATE_DECL void append_json_string(std::string& out, std::string_view text) {
   constexpr char hex[] = "0123456789abcdef";
+  constexpr unsigned char first_after_c1 = 0xA0;
   out += '"';
   std::size_t kept = 0;  // the bytes before it are in `out`
   const auto replace = [&](std::size_t at, std::size_t size, std::string_view by) {
@@ -35,6 +36,9 @@ SPATE_DECL void append_json_string(std::string& out, std::string_view text) {
     const std::size_t length = utf8_sequence(text.substr(at), bad);
     if (length == 0) {
       replace(at, bad, "\xEF\xBF\xBD");
+    } else if (const auto next = static_cast<unsigned char>(text[at + 1]); byte == 0xC2 && next < first_after_c1) {
+      const char escape[] = {'\\', 'u', '0', '0', hex[next >> 4], hex[next & 15]};
+      replace(at, 2, {escape, sizeof escape});
     } else if (text.compare(at, 3, "\xE2\x80\xA8") == 0) {
       replace(at, 3, "\\u2028");
     } else if (text.compare(at, 3, "\xE2\x80\xA9") == 0) {
