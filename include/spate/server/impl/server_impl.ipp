@@ -163,7 +163,11 @@ SPATE_DECL void ServerImpl::listen_where_told() {
     if (path) file = listen_at(acceptor, *path);
     if (!path) listen_by_tcp(acceptor);
   } catch (const std::system_error& error) {
+#if defined(_WIN32)
+    const std::error_code code = error.code();  // whose equals the standard library may not know
+#else
     const std::error_code code(error.code().value(), std::system_category());  // Asio's own equals no std::errc
+#endif
     const std::string port = path ? "" : " port " + std::to_string(core_->options.port);
     throw std::system_error(code, "spate::Server: cannot listen on " + core_->options.address + port);
   }
