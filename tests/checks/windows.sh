@@ -85,7 +85,9 @@ rule cxx
   deps = gcc
   description = \$in
 rule check
-  command = $cxx \$flags -fsyntax-only \$in && touch \$out
+  command = $cxx \$flags -fsyntax-only -MD -MF \$out.d -MT \$out \$in && touch \$out
+  depfile = \$out.d
+  deps = gcc
   description = \$in
 rule c
   command = \${cache}x86_64-w64-mingw32-gcc-posix -O2 -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c \$in -o \$out
