@@ -34,13 +34,10 @@
 
 #include "chat/history.hpp"
 #include "chat/names.hpp"
-#include "common/json_text.hpp"
 #include "common/pages.hpp"
 #include "pages/chat_index_html.hpp"
 
 namespace {
-
-using examples::quoted;
 
 constexpr std::size_t messages_on_joining = 50;
 constexpr std::size_t max_text_bytes = 4'000;
@@ -49,16 +46,19 @@ constexpr std::size_t max_key_bytes = 64;
 spate::Event message(std::string_view room, std::string_view name, std::string_view text, std::string_view key) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  return spate::Event("{\"room\":" + quoted(room) + ",\"name\":" + quoted(name) + ",\"text\":" + quoted(text) +
-                      ",\"time\":" + std::to_string(milliseconds) + ",\"key\":" + quoted(key) + "}");
+  return spate::Event("{\"room\":" + spate::json_string(room) + ",\"name\":" + spate::json_string(name) +
+                      ",\"text\":" + spate::json_string(text) + ",\"time\":" + std::to_string(milliseconds) +
+                      ",\"key\":" + spate::json_string(key) + "}");
 }
 
 spate::Event typing(std::string_view room, std::string_view name) {
-  return spate::Event("{\"room\":" + quoted(room) + ",\"name\":" + quoted(name) + "}").name("typing").keep(false);
+  return spate::Event("{\"room\":" + spate::json_string(room) + ",\"name\":" + spate::json_string(name) + "}")
+      .name("typing")
+      .keep(false);
 }
 
 spate::Event presence(std::string_view room, std::string_view name, bool here) {
-  return spate::Event("{\"room\":" + quoted(room) + ",\"name\":" + quoted(name) +
+  return spate::Event("{\"room\":" + spate::json_string(room) + ",\"name\":" + spate::json_string(name) +
                       ",\"here\":" + (here ? "true" : "false") + "}")
       .name("presence")
       .keep(false);
@@ -66,7 +66,7 @@ spate::Event presence(std::string_view room, std::string_view name, bool here) {
 
 std::string json_list(const std::vector<std::string>& names) {
   std::string json;
-  for (const std::string& name : names) json += (json.empty() ? "" : ",") + quoted(name);
+  for (const std::string& name : names) json += (json.empty() ? "" : ",") + spate::json_string(name);
   return "[" + json + "]";
 }
 
@@ -130,9 +130,9 @@ int main(int argc, char** argv) {
         emitter->async_caught_up(stream, [&, stream, rooms = wanted.topics](std::error_code error) {
           if (error) return;
           for (const std::string& room : rooms) {
-            stream.send(
-                spate::Event("{\"room\":" + quoted(room) + ",\"people\":" + json_list(emitter->topic_users(room)) + "}")
-                    .name("people"));
+            stream.send(spate::Event("{\"room\":" + spate::json_string(room) +
+                                     ",\"people\":" + json_list(emitter->topic_users(room)) + "}")
+                            .name("people"));
           }
         });
       },
@@ -151,7 +151,7 @@ int main(int argc, char** argv) {
         const spate::SendReport report =
             co_await emitter->async_send(everybody_there, said, asio::redirect_error(asio::use_awaitable, error));
         if (error) co_return spate::Response::error(503, "not kept: " + error.message()).header("Retry-After", "1");
-        co_return spate::Response::json(202, "{\"id\":" + quoted(report.id) + "}");
+        co_return spate::Response::json(202, "{\"id\":" + spate::json_string(report.id) + "}");
       },
       speaker);
 
@@ -190,7 +190,7 @@ int main(int argc, char** argv) {
     std::string json;
     for (const auto& [room, people] : rooms) {
       json += json.empty() ? "" : ",";
-      json += "{\"room\":" + quoted(room) + ",\"people\":" + std::to_string(people) + "}";
+      json += "{\"room\":" + spate::json_string(room) + ",\"people\":" + std::to_string(people) + "}";
     }
     return spate::Response::json(200, "[" + json + "]");
   });

@@ -18,7 +18,6 @@
 #include <spate/program.hpp>
 #include <spate/spate.hpp>
 
-#include "common/json_text.hpp"
 #include "common/pages.hpp"
 #include "download/exports.hpp"
 #include "pages/download_index_html.hpp"
@@ -47,7 +46,7 @@ int main(int argc, char** argv) {
     const std::optional<std::string> id = exports.begin(
         std::string(request.param("user")), fail ? download::Outcome::fail_halfway : download::Outcome::succeed);
     if (!id) return spate::Response::error(503, "too many exports are under way").header("Retry-After", "1");
-    return spate::Response::json(202, "{\"id\":" + examples::quoted(*id) + "}");
+    return spate::Response::json(202, "{\"id\":" + spate::json_string(*id) + "}");
   });
 
   server.get("/files/{name}", [&](const spate::Request& request, spate::PendingResponse pending) {

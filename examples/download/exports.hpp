@@ -27,7 +27,6 @@
 
 #include <spate/spate.hpp>
 
-#include "common/json_text.hpp"
 #include "common/random_hex.hpp"
 #include "download/range.hpp"
 
@@ -168,16 +167,16 @@ class Exports {
   }
 
   static spate::Event progress(const std::string& id, std::size_t percent) {
-    return spate::Event("{\"id\":" + examples::quoted(id) + ",\"percent\":" + std::to_string(percent) + "}")
+    return spate::Event("{\"id\":" + spate::json_string(id) + ",\"percent\":" + std::to_string(percent) + "}")
         .name("progress");
   }
   static spate::Event ready(const std::string& id, const std::string& name, std::uintmax_t bytes) {
-    return spate::Event("{\"id\":" + examples::quoted(id) + ",\"url\":" + examples::quoted("/files/" + name) +
+    return spate::Event("{\"id\":" + spate::json_string(id) + ",\"url\":" + spate::json_string("/files/" + name) +
                         ",\"bytes\":" + std::to_string(bytes) + "}")
         .name("ready");
   }
   static spate::Event failed(const std::string& id, const std::string& problem) {
-    return spate::Event("{\"id\":" + examples::quoted(id) + ",\"error\":" + examples::quoted(problem) + "}")
+    return spate::Event("{\"id\":" + spate::json_string(id) + ",\"error\":" + spate::json_string(problem) + "}")
         .name("failed");
   }
 

@@ -36,10 +36,6 @@
 namespace hub {
 namespace {
 
-std::string quoted(std::string_view text) {
-  return spate::json_string(text);
-}
-
 /// The last event of a stream that the hub ends on purpose.
 std::optional<spate::Event> closing(spate::EndReason reason) {
   switch (reason) {
@@ -48,7 +44,7 @@ std::optional<spate::Event> closing(spate::EndReason reason) {
     case spate::EndReason::lifetime:
     case spate::EndReason::expired:
     case spate::EndReason::replaced:
-      return spate::Event("{\"reason\":" + quoted(to_string(reason)) + "}").name("closing");
+      return spate::Event("{\"reason\":" + spate::json_string(to_string(reason)) + "}").name("closing");
     default: return std::nullopt;
   }
 }
@@ -168,7 +164,8 @@ class Hub {
       options.topics = request->query_all("topic");
       options.last = newest_wanted(*request);
       options.greeting = [name](bool resumed) {
-        return spate::Event("{\"user\":" + quoted(name) + ",\"resumed\":" + (resumed ? "true" : "false") + "}")
+        return spate::Event("{\"user\":" + spate::json_string(name) + ",\"resumed\":" + (resumed ? "true" : "false") +
+                            "}")
             .name("connected");
       };
       if (!listens_to_presence(options.topics)) {
@@ -316,7 +313,7 @@ class Hub {
     server_.get("/sse/position", [this](const spate::Request&) {
       const std::string id = emitter_.position();
       if (id.empty()) return unavailable("the log is not known yet");
-      return spate::Response::json(200, "{\"id\":" + quoted(id) + "}");
+      return spate::Response::json(200, "{\"id\":" + spate::json_string(id) + "}");
     });
     server_.get("/metrics", [this](const spate::Request&) {
       return spate::Response(200)
@@ -360,7 +357,7 @@ class Hub {
 
   // What is not kept has no id, though a log may count it.
   static spate::Response accepted(const spate::SendReport& report, bool kept) {
-    const std::string id = kept ? quoted(report.id) : "null";
+    const std::string id = kept ? spate::json_string(report.id) : "null";
     return spate::Response::json(202, "{\"id\":" + id + ",\"streams\":" + std::to_string(report.streams) + "}");
   }
 

@@ -106,7 +106,8 @@ SPATE_DECL void set_up(SSL_CTX& context, TlsConfig& config, const TicketKeys* ti
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, &use_ticket_key);
   }
   SSL_CTX_set_alpn_select_cb(ctx, &choose_protocol, nullptr);
-  SSL_CTX_set_tlsext_servername_callback(ctx, &choose_certificate);
+  // As SSL_CTX_set_tlsext_servername_callback does it, but with a cast of C++.
+  SSL_CTX_callback_ctrl(ctx, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, reinterpret_cast<void (*)()>(&choose_certificate));
   SSL_CTX_set_tlsext_servername_arg(ctx, &config);
 }
 
