@@ -77,6 +77,7 @@ if command -v ccache >/dev/null; then cache="ccache "; fi
   libraries=/usr/x86_64-w64-mingw32/lib
   gcc=$(dirname "$($cxx -print-libgcc-file-name)")
   cat <<EOF
+builddir = $build
 cache = $cache
 flags = ${flags[*]}
 rule cxx
