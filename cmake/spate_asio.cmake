@@ -34,8 +34,8 @@ add_library(spate_asio INTERFACE)
 add_library(spate::asio ALIAS spate_asio)
 target_include_directories(spate_asio SYSTEM INTERFACE "${spate_asio_dir}")
 target_compile_definitions(spate_asio INTERFACE ASIO_STANDALONE)
-# Asio 1.22 knows the coroutines of Clang only from the time before they were standard.
-if(spate_asio_version AND spate_asio_version LESS 102400)
+# Before 1.28 Asio may know the coroutines of Clang only from the time before they were standard.
+if(spate_asio_version AND spate_asio_version LESS 102800)
   target_compile_definitions(spate_asio INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,Clang>:ASIO_HAS_CO_AWAIT=1>)
 endif()
 if(WIN32)

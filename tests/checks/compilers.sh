@@ -87,7 +87,7 @@ with_compiler() {
 }
 with_asio() {
   local new=()
-  [ "$3" -lt 102400 ] || new=(-DNEW_ASIO)
+  [ "$3" -lt 102800 ] || new=(-DNEW_ASIO)
   strictly "$1" core examples/words/words.cpp "-isystem$2" "${new[@]}"
 }
 
