@@ -20,6 +20,7 @@
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
 #include "fault/calls/failing_calls.hpp"
+#include "fault/calls/marked_loop.hpp"
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
 #include "support/serving.hpp"
@@ -53,12 +54,7 @@ class Ending {
     stream->on_error([this](std::error_code) { ++errors; });
     stream->async_closed(asio::bind_executor(elsewhere_.get_executor(), [this](std::error_code) { ++closed; }));
     stopped_.emplace(stream->stop_token(), Count{&stops});
-    Awaited<bool> is_marked;
-    asio::post(server_.get_executor(), [&] {
-      mark_this_thread();
-      is_marked.set(true);
-    });
-    is_marked.get();
+    mark_loop_of(server_);
     settle();
     REQUIRE(completes + errors + closed + unsent + stops == 0);
   }

@@ -5,11 +5,10 @@
 #include <string>
 #include <vector>
 
-#include <asio/post.hpp>
-
 #include <spate/server/server.hpp>
 #include <spate/tls/tls_context.hpp>
 #include "fault/calls/failing_calls.hpp"
+#include "fault/calls/marked_loop.hpp"
 #include "fault/calls/scenario.hpp"
 #include "support/catch.hpp"
 #include "support/event_client.hpp"
@@ -34,12 +33,7 @@ class EncryptedScenario {
     asio::ip::tcp::acceptor acceptor = listening(accepting_.get_executor());
     port_ = acceptor.local_endpoint().port();
     server_.adopt(std::move(acceptor));
-    Awaited<bool> is_marked;
-    asio::post(server_.get_executor(), [&] {
-      mark_this_thread();
-      is_marked.set(true);
-    });
-    is_marked.get();
+    mark_loop_of(server_);
   }
 
   /// Everything once, as often as it takes, until the server too has closed its side. Returns how often.

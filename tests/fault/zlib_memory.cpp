@@ -7,14 +7,13 @@
 #include <system_error>
 #include <vector>
 
-#include <asio/post.hpp>
-
-#include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
 #include <spate/zlib/gzip.hpp>
 #include "fault/calls/failing_calls.hpp"
+#include "fault/calls/marked_loop.hpp"
 #include "support/catch.hpp"
+#include "support/emitter_server.hpp"
 #include "support/exceptions.hpp"
 #include "support/resuming_client.hpp"
 #include "support/serving.hpp"
@@ -32,19 +31,9 @@ struct Compressing {
     server.stream("/{user}",
                   [this](const EventStream& stream) { emitter.add(stream.request()->param("user"), stream); });
     server.start();
-    Awaited<bool> is_marked;
-    asio::post(server.get_executor(), [&] {
-      mark_this_thread();
-      is_marked.set(true);
-    });
-    is_marked.get();
+    mark_loop_of(server);
   }
 
-  static EmitterOptions with_store() {
-    EmitterOptions chosen;
-    chosen.replay = std::make_shared<MemoryReplayStore>();
-    return chosen;
-  }
   ServerOptions options() {
     ServerOptions chosen = any_port(1);
     chosen.compression = std::make_shared<Gzip>();

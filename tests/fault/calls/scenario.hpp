@@ -12,12 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include <asio/post.hpp>
-
 #include <spate/history/memory_replay_store.hpp>
 #include <spate/registry/emitter.hpp>
 #include <spate/server/server.hpp>
 #include "fault/calls/failing_calls.hpp"
+#include "fault/calls/marked_loop.hpp"
 #include "support/catch.hpp"
 #include "support/exceptions.hpp"
 #include "support/resuming_client.hpp"
@@ -43,12 +42,7 @@ class Scenario {
     server_.get("/pending/later",
                 [](const Request&, const PendingResponse& pending) { pending.respond(Response::text(200, "later")); });
     server_.start();
-    Awaited<bool> is_marked;
-    asio::post(server_.get_executor(), [&] {
-      mark_this_thread();
-      is_marked.set(true);
-    });
-    is_marked.get();
+    mark_loop_of(server_);
   }
 
   /// Everything once. Throws, or fails the test, when something is missing or comes twice.
