@@ -60,6 +60,9 @@ get_target_property(spate_pc_definitions spate_asio INTERFACE_COMPILE_DEFINITION
 if(spate_pc_definitions MATCHES "ASIO_HAS_CO_AWAIT")
   string(APPEND spate_pc_cflags " -DASIO_HAS_CO_AWAIT=1")  # which other compilers than Clang find out themselves
 endif()
+if(spate_pc_definitions MATCHES "ASIO_HAS_STD_ALIGNED_ALLOC")
+  string(APPEND spate_pc_cflags " -DASIO_HAS_STD_ALIGNED_ALLOC=1")
+endif()
 if(WIN32)
   string(APPEND spate_pc_libs " -lws2_32 -lmswsock")
 endif()

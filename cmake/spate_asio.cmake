@@ -38,6 +38,11 @@ target_compile_definitions(spate_asio INTERFACE ASIO_STANDALONE)
 if(spate_asio_version AND spate_asio_version LESS 102800)
   target_compile_definitions(spate_asio INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,Clang>:ASIO_HAS_CO_AWAIT=1>)
 endif()
+# Asio chooses how it allocates by what was included before it: a program that includes it first would free with
+# `operator delete` what the compiled library had from std::aligned_alloc.
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  target_compile_definitions(spate_asio INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:ASIO_HAS_STD_ALIGNED_ALLOC=1>)
+endif()
 if(WIN32)
   target_compile_definitions(spate_asio INTERFACE _WIN32_WINNT=0x0A00)
   target_link_libraries(spate_asio INTERFACE ws2_32 mswsock)

@@ -24,6 +24,9 @@ pkg-config --exact-version "$version" spate
 ldd "$scratch/server" | has_no_parts "the program links"
 serve "$scratch/server" "$scratch/server"
 
+# shellcheck disable=SC2046
+"$@" -std=c++20 $(pkg-config --cflags spate) -fsyntax-only "$project/tests/checks/asio_first.cpp"
+
 # Each part, by the public headers that are its own.
 for file in "$scratch"/moved/lib*/{,*/}pkgconfig/spate-*.pc; do
   [ -e "$file" ] || continue
