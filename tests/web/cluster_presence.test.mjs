@@ -37,14 +37,19 @@ describe("who is on all hubs", { timeout: 200_000 }, () => {
     }
   });
 
-  test("many who ask at once for a large cluster keep nobody from publishing", async () => {
+  test("many who ask at once for a large cluster keep nobody from publishing", async (t) => {
     const hub = await start_hub("--redis", redis.url);
+    t.after(async () => {
+      await hub.stop();
+      await redis.command("FLUSHALL");
+    });
     await until("the hub to be well", async () => (await health(hub)) === "ok");
     const script =
       "for i = 1, ARGV[1] do redis.call('HSET', 'spate:node:far', 'user-number-' .. i, '1') end " +
       "redis.call('ZADD', 'spate:nodes', 9999999999999, 'far')";
     await redis.command("EVAL", script, "0", "100000");
     const asked = [];
+    const asked_at = performance.now();
     for (let i = 0; i < 30; ++i) asked.push(hub.get("/sse/count?scope=cluster"), hub.get("/sse/users?scope=cluster"));
     let slowest = 0;
     let answered = false;
@@ -59,10 +64,11 @@ describe("who is on all hubs", { timeout: 200_000 }, () => {
       if (Array.isArray(answer)) assert.equal(answer.length, 100_000);
       else assert.deepEqual(answer, { users: 100_000, streams: 100_000 });
     }
-    console.log(`the slowest send took ${Math.round(slowest)} ms`);
-    assert.ok(slowest < 2_000);
-    await hub.stop();
-    await redis.command("FLUSHALL");
+    // This program reads all answers, too, which delays what it sends.
+    const all_took = performance.now() - asked_at;
+    const told = `the slowest send took ${Math.round(slowest)} of ${Math.round(all_took)} ms`;
+    console.log(told);
+    assert.ok(slowest < Math.max(all_took / 2, 1_000), told);
   });
 
   for (const mode of ["durable", "directed"]) {

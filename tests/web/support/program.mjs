@@ -1,10 +1,14 @@
 // Child processes that end with the test, whatever happens to it.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { after } from "node:test";
 import { until, within } from "./until.mjs";
 
 const running = new Set();
-process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+const end_all = () => running.forEach((child) => child.kill("SIGKILL"));
+process.on("exit", end_all);
+// After the last test of the file: a client of a program that still runs would keep this one waiting for its time-out.
+after(end_all);
 // Without these a test that ctest ends for its time-out would leave its programs behind.
 for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
 
