@@ -333,7 +333,6 @@ TEST_CASE("a stream that overflows is cut, and counts what waits uncompressed") 
   StreamOptions streams;
   streams.max_queued_bytes = 100'000;
   Hub hub(streams, Serving::small_buffer);
-  std::optional<EndReason> reason;
   EventClient slow = hub.open("/anna", asks, "HTTP/1.1", Serving::small_buffer);
   // So much of the same that hardly anything would wait: but what it is when it is read again does.
   std::mt19937 random(5);

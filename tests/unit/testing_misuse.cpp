@@ -125,9 +125,9 @@ TEST_CASE("another thread cannot run the server meanwhile", "[testing][misuse]")
 }
 
 TEST_CASE("a handler that produces without an end is stopped and told", "[testing][misuse]") {
+  int rounds = 0;
   testing::Server server;
   server.set_run_limits({.steps = 5000, .bytes = 1 << 20});
-  int rounds = 0;
 
   SECTION("for ever, in small pieces") {
     server.stream("/endless", [&](EventStream stream) -> asio::awaitable<void> {
