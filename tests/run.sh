@@ -57,7 +57,7 @@ if [ "$install" != no ]; then
     nginx=nginx haproxy=haproxy caddy=caddy go=golang-go systemd-socket-activate=systemd ip=iproute2 slowhttptest=slowhttptest \
     openssl=openssl nghttp=nghttp2-client javac=default-jdk-headless pkg-config=pkgconf python3=python3 doxygen=doxygen
   case $compiler in
-    clang++-*) needs "$compiler=clang-${compiler#clang++-}" "libclang-rt-${compiler#clang++-}-dev" ;;
+    clang++-*) needs "$compiler=clang-${compiler#clang++-}" "libclang-rt-${compiler#clang++-}-dev" "llvm-${compiler#clang++-}" ;;
     clang++) needs clang++=clang ;;
   esac
   if [ -f "$project/tests/web/package-lock.json" ] && command -v npm >/dev/null &&
@@ -87,6 +87,8 @@ fi
 [[ $steps == *test* ]] || exit 0
 
 # A sanitizer finds no room for its shadow where the kernel spreads addresses too widely.
+# And Clang's finds the names of functions only with a program beside the compiler.
+case $compiler in clang++-*) PATH=$PATH:/usr/lib/llvm-${compiler#clang++-}/bin ;; esac
 run=()
 if [ -n "$sanitize$fuzz" ] && setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null; then
   run=(setarch "$(uname -m)" --addr-no-randomize)
