@@ -36,12 +36,12 @@ target_include_directories(spate_asio SYSTEM INTERFACE "${spate_asio_dir}")
 target_compile_definitions(spate_asio INTERFACE ASIO_STANDALONE)
 # Before 1.28 Asio may know the coroutines of Clang only from the time before they were standard.
 if(spate_asio_version AND spate_asio_version LESS 102800)
-  target_compile_definitions(spate_asio INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,Clang>:ASIO_HAS_CO_AWAIT=1>)
+  target_compile_definitions(spate_asio INTERFACE $<$<CXX_COMPILER_ID:Clang>:ASIO_HAS_CO_AWAIT=1>)
 endif()
 # Asio chooses how it allocates by what was included before it: a program that includes it first would free with
 # `operator delete` what the compiled library had from std::aligned_alloc.
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  target_compile_definitions(spate_asio INTERFACE $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang>:ASIO_HAS_STD_ALIGNED_ALLOC=1>)
+  target_compile_definitions(spate_asio INTERFACE ASIO_HAS_STD_ALIGNED_ALLOC=1)
 endif()
 if(WIN32)
   target_compile_definitions(spate_asio INTERFACE _WIN32_WINNT=0x0A00)
