@@ -15,9 +15,9 @@
 #
 # What a row does: with each compiler all public headers, those of the optional parts too, two examples and a program
 # without coroutines compile without a warning, included as a program includes its own (and not as a system's); with
-# each Asio the public headers of the core and one example, in the same way. Rows of llhttp install Spate by CMake, build
-# the first example with that and read an event of it; rows of Catch2 run a unit test; both ask for no warnings. Rows of
-# Boost compile the example that serves beside Beast, with -Wall -Wextra as errors.
+# each Asio the public headers of the core and one example, in the same way. Rows of llhttp install Spate by CMake,
+# build the first example with that and read an event of it; rows of Catch2 run a unit test; both ask for no warnings.
+# Rows of Boost compile the example that serves beside Beast, with -Wall -Wextra as errors.
 set -uo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$project" || exit 2
