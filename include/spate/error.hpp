@@ -22,7 +22,8 @@ enum class Errc {
   /// More waited for this client than `StreamOptions::max_queued_bytes` or `max_queued_events` allows, and the
   /// policy is to close. Seen by `on_error`. Raise the limit for bursts; choose another policy for slow clients.
   queue_overflow,
-  /// The client took no byte for `StreamOptions::write_timeout`. Seen by `on_timeout`. The host has likely vanished.
+  /// The client acknowledged less than `StreamOptions::min_rate` asks for in `write_timeout`. Seen by `on_timeout`. It
+  /// reads too slowly, or its host has vanished.
   write_timeout,
   /// The stream reached `StreamOptions::lifetime`. Seen by `on_timeout`. The client reconnects by itself.
   lifetime_reached,

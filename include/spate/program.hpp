@@ -11,7 +11,7 @@
 // It reads --address, --port, --idle-timeout-ms, --allow-origin, --allow-header, --drain-ms and --help, and whatever a
 // program adds.
 // SIGTERM and SIGINT drain; a second one exits at once with status 1. Optional: not part of spate.hpp, and nothing in
-// the library needs it. POSIX. Threads: that of main.
+// the library needs it. On Windows Ctrl-C is SIGINT, and no other process can send SIGTERM. Threads: that of main.
 #pragma once
 
 #include <charconv>

@@ -1,4 +1,5 @@
-// Everything a program needs to push Server-Sent Events, less the optional parts (cluster, TLS).
+// Everything a program needs to push Server-Sent Events, less the optional parts (cluster, TLS, HTTP/2, compression,
+// SQLite, JWT, testing) and `Program`.
 //
 //   #include <spate/spate.hpp>
 //

@@ -13,9 +13,11 @@
 #   SPATE_MATRIX_CATCH2        each holds catch_amalgamated.hpp and .cpp of version 3
 #   SPATE_MATRIX_BOOST         each holds boost/version.hpp; besides what Debian has beyond its own choice
 #
-# What a row does: all public headers, each compiler with those of the optional parts, and two examples compile without a
-# warning, included as a program includes its own (and not as a system's). Rows of llhttp build the first example by CMake
-# and read an event of it; rows of Catch2 run a unit test; rows of Boost compile the example that serves beside Beast.
+# What a row does: with each compiler all public headers, those of the optional parts too, two examples and a program
+# without coroutines compile without a warning, included as a program includes its own (and not as a system's); with
+# each Asio the public headers of the core and one example, in the same way. Rows of llhttp install Spate by CMake,
+# build the first example with that and read an event of it; rows of Catch2 run a unit test; both ask for no warnings.
+# Rows of Boost compile the example that serves beside Beast, with -Wall -Wextra as errors.
 set -uo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$project" || exit 2

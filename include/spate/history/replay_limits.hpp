@@ -6,6 +6,8 @@
 
 namespace spate {
 
+/// How much a store keeps. Zero keeps nothing, where nothing else is said.
+///
 /// An event that is kept is made room for at once, by as many others as it takes, up to some hundred. One that is so
 /// large that it displaces more, and many that become too old together, leave the store above its limits for the next
 /// calls, each of which takes out some hundred more. What is too old is never replayed.

@@ -5,8 +5,8 @@
 //   return spate::Response::error(404, "no such file");      // {"error":"no such file"}
 //
 // A value type without threads of its own: one thread at a time may change it, any number may read it. What would break
-// the message, or forge a field in it, is refused when it is built, by `std::invalid_argument`. Length, connection and
-// date fields are written by the server.
+// the message, or forge a field in it, is refused when it is built, by `std::invalid_argument`. Length and
+// connection fields are written by the server, and `Date` unless it is set.
 #pragma once
 
 #include <cstddef>

@@ -14,8 +14,9 @@
 // and program are told. A stream is replayed only what its user was sent.
 //
 // Threads: any, at any time, also from inside callbacks. On every stream events arrive in the order of their ids. No
-// call blocks on a socket, and none runs a callback. Lifetime: streams may outlive the emitter; they stay open and get
-// nothing more from it. Those that were ending, or had been removed, still get what was accepted for them before.
+// call blocks on a socket, and none runs a callback, but that `add` has `SubscribeOptions::greeting` make an event.
+// Lifetime: streams may outlive the emitter; they stay open and get nothing more from it. Those that were ending, or
+// had been removed, still get what was accepted for them before.
 #pragma once
 
 #include <cstddef>
@@ -71,9 +72,13 @@ class Emitter {
   /// A stream has one place in the order of events: it is in an emitter once, whatever the user. Once removed it may be
   /// added again.
   ///
+  /// After HEAD nobody is registered: the stream is opened, and that is all. A stream that has ended is no error: it
+  /// leaves again at once, and `on_join` and `on_leave` run.
+  ///
   /// Errors       Errc::already_added; Errc::shut_down, when the stream's server has stopped
   /// Throws       std::invalid_argument when `stream` is in this emitter already and the caller is its handler; when
-  ///              `user` is empty; when `options.events` is longer than its limits
+  ///              `user` or a topic is empty; when `options.events` or `options.topics` is longer than its limits; when
+  ///              the greeting has an id and the emitter gives the ids. What the greeting throws
   std::error_code add(std::string_view user, const EventStream& stream, const SubscribeOptions& options = {});
 
   /// Sends to all streams of `user`, whether or not there are any: the event is kept for replay.

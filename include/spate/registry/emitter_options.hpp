@@ -133,8 +133,11 @@ struct SubscribeOptions {
 
   /// Makes the first event of the subscription. It is given the stream's position as its id, so that a client which
   /// drops before any other event resumes without loss. `resumed` is true when the client presented a cursor and
-  /// nothing after it is missing. Runs inside `add`, before it takes any lock. Without it a frame with only the id
-  /// goes out.
+  /// nothing after it is missing. Without it a frame with only the id goes out.
+  ///
+  /// Called inside `add`, before that takes any lock: once with false and, when there is a cursor or `last`, once more
+  /// with true, as only later it shows which of the two events goes out; the other is thrown away. Where the emitter
+  /// gives ids neither may have one of its own: `add` throws std::invalid_argument.
   std::function<Event(bool resumed)> greeting;
 };
 

@@ -13,8 +13,9 @@ struct SendReport {
   std::string id;
   /// Streams of this process that it was queued for, after filters; with the log of a bus, those it will reach.
   std::size_t streams = 0;
-  /// With a bus: why it refused the event. Of a log nobody gets it then; else only the streams of this process do. Of a
-  /// store that keeps later: why nobody gets it. `async_send` tells as well why it could not be kept, then.
+  /// Empty when all went well. With a bus that keeps a log, or a store that keeps later: why the event was refused;
+  /// nobody gets it. With a bus that relays: why the other processes do not get it; the streams of this one do. What
+  /// fails after that, on the bus or in the store, only `async_send` tells.
   std::error_code error;
 };
 

@@ -15,10 +15,11 @@
 // no descriptor of the server: every one is close-on-exec, from its beginning on Linux, elsewhere and when the program
 // opened it from the moment at which the server has it.
 //
-// Threads: routes are added before `start`; after it every member may be called from any thread. Handlers and callbacks
-// of one connection run on one loop, one at a time. A handler must not block: everybody on its loop would wait.
-// Lifetime: destroying the server cuts what is open. A server on the caller's io_context is destroyed before it, on the
-// thread that runs it or when none does.
+// Threads: routes are added before `start`; after it every member but `stop` may be called from any thread. Handlers
+// and callbacks of one connection run on one loop, one at a time. A handler must not block: everybody on its loop would
+// wait.
+// Lifetime: destroying the server does what `stop` does, on a thread that may call that. A server on the caller's
+// io_context is destroyed before it.
 #pragma once
 
 #include <chrono>
@@ -158,7 +159,8 @@ class Server {
   /// Threads      while no other asks for the environment: at the beginning of main
   std::size_t adopt_inherited();
 
-  /// Where it listens; after `start`. A Unix socket has neither.
+  /// Where it listens. Port 0 and an endpoint of zeros before `start`, for a Unix socket, and when all that it has are
+  /// acceptors that it was given (`adopt`).
   std::uint16_t port() const;
   asio::ip::tcp::endpoint local_endpoint() const;
   /// The same for people: "http://127.0.0.1:8080" or "unix:/run/spate.sock"; where it encrypts,
@@ -210,8 +212,9 @@ class Server {
   /// Stops accepting, ends every stream with its farewell (EndReason::shutdown), finishes what is being answered, and
   /// cuts what is left after `deadline`. Then calls `done` with the number of streams and answers that were cut.
   ///
-  /// Callbacks    `done` runs once on one of the server's loops, never inside the call, also when `stop` comes first; a
-  ///              second call is ignored, and so is one after `stop`
+  /// Callbacks    `done`, which may be empty, runs once on one of the server's loops, never inside the call, also when
+  ///              `stop` comes first; a second call is ignored, and so is one after `stop`
+  /// Throws       std::invalid_argument when `deadline` is negative
   void shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done);
 
   /// Shuts down when the process is told to end: on the first SIGTERM or SIGINT as `shutdown` does, with the deadline
@@ -234,7 +237,10 @@ class Server {
   void shutdown_on_signals(SignalOptions options = {});
 
   /// Cuts everything at once; on threads of its own also ends these, when the callbacks that are due have run.
-  /// Idempotent. Not from one of those threads.
+  /// Idempotent.
+  ///
+  /// Threads      with threads of its own: any but these. On the caller's executor: the only thread that runs it, or
+  ///              any when none does; elsewhere post it to `get_executor`, or use `shutdown`
   void stop();
 
   /// Whether it has been told to end, by `shutdown` or `stop`: it answers what it has, and accepts nobody any more.

@@ -16,7 +16,7 @@ enum class EndReason : std::uint8_t {
   expired,        // EventStream::expire_at: a credential ran out
   shutdown,       // the server drains
   overflow,       // the queue was full and the policy is to close
-  write_timeout,  // the client took no byte for StreamOptions::write_timeout
+  write_timeout,  // the client acknowledged less than StreamOptions::min_rate asks for, for write_timeout
   error,          // complete_with_error, or an exception in a handler
 };
 

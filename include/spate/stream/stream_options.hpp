@@ -4,7 +4,8 @@
 //   options.heartbeat = 15s;
 //   options.overflow = spate::Overflow::drop_oldest;
 //
-// A plain struct, read when a stream is created; changing it later changes later streams only. Zero means off.
+// A plain struct, copied once when it is given to a server, a route or a StreamHost: changing it later changes nothing.
+// Zero means off, where nothing else is said.
 #pragma once
 
 #include <chrono>
@@ -56,6 +57,7 @@ struct StreamOptions {
 
   /// Encoded bytes that may wait for a client which reads slowly. Reaching it triggers `overflow`; an event that finds
   /// the queue empty is always taken. Costs at most this much per stream. Raise it for bursts, not for slow clients.
+  /// Zero is no "off": then no second event may wait.
   std::size_t max_queued_bytes = 256 * 1024;
 
   /// Events that may wait, in addition to the limit in bytes. Off by default.

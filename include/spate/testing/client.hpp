@@ -89,7 +89,7 @@ class Client {
   /// Reads nothing from now on. The server may write `room` bytes more, as into the buffers of a network; then its
   /// stream's queue fills, and `StreamOptions::overflow` and `write_timeout` have their say.
   void stall(std::size_t room = 0);
-  /// Reads `bytes` more, or what there is, and goes on to stall. Throws std::logic_error when it does not.
+  /// Reads `bytes` more, or what there is, and then stalls again. Throws std::logic_error when it does not stall.
   void read(std::size_t bytes);
   /// Reads everything again.
   void read_on();

@@ -40,7 +40,7 @@ class TlsContext final : public detail::TransportSecurity {
   static std::shared_ptr<TlsContext> self_signed();
 
   /// Reads the files again: connections that come from now on get what they hold. Open ones live on. What was given as
-  /// text stays.
+  /// text stays. It reads in the call: on a loop that serves, clients wait meanwhile.
   ///
   /// Throws like the constructor; then nothing has changed.
   void reload();
