@@ -10,7 +10,7 @@ SPATE_DECL std::string ErrorCategory::message(int code) const {
   switch (static_cast<Errc>(code)) {
     case Errc::stream_closed: return "the stream is closed";
     case Errc::queue_overflow: return "the client reads too slowly: its queue is full";
-    case Errc::write_timeout: return "the client took no byte within the write timeout";
+    case Errc::write_timeout: return "the client reads too slowly for the write timeout";
     case Errc::lifetime_reached: return "the stream reached its lifetime";
     case Errc::handler_failed: return "the handler threw an exception";
     case Errc::completed_with_error: return "the program ended the stream with an error";
