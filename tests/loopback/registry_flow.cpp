@@ -3,15 +3,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <asio/any_io_executor.hpp>
 #include <asio/bind_cancellation_slot.hpp>
+#include <asio/bind_executor.hpp>
 #include <asio/cancellation_signal.hpp>
+#include <asio/detached.hpp>
 #include <asio/error.hpp>
+#include <asio/redirect_error.hpp>
 
 #include <spate/detail/access.hpp>
 #include <spate/registry/emitter.hpp>
@@ -329,6 +334,37 @@ TEST_CASE("a wait that is cancelled ends, and its event arrives all the same", "
     CHECK(outcome.get() == asio::error::operation_aborted);
   }
   CHECK(anna.next().data == "sent");
+}
+
+TEST_CASE("a handler that nobody could call is refused before anything is sent", "[registry][async]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna");
+  const auto refusal = Catch::Matchers::ContainsSubstring("asio::bind_executor, or set EmitterOptions::executor");
+  const Audience everybody = Audience::everybody();
+  const auto on_sent = [](std::error_code, const SendReport&) {};
+  CHECK_THROWS_WITH(hub.emitter.async_send(everybody, Event("refused"), on_sent), refusal);
+  asio::cancellation_signal signal;
+  CHECK_THROWS_WITH(
+      hub.emitter.async_send(everybody, Event("refused"), asio::bind_cancellation_slot(signal.slot(), on_sent)),
+      refusal);
+  CHECK_THROWS_WITH(
+      hub.emitter.async_send(everybody, Event("refused"), asio::bind_executor(asio::any_io_executor(), on_sent)),
+      refusal);
+  CHECK(hub.emitter.event_count() == 0);
+  CHECK_THROWS_WITH(hub.emitter.async_room([](std::error_code) {}), refusal);
+  CHECK_THROWS_WITH(hub.emitter.async_cluster_users({}, [](std::error_code, const std::vector<std::string>&) {}),
+                    refusal);
+  CHECK_THROWS_WITH(hub.emitter.async_cluster_counts([](std::error_code, const spate::Emitter::Counts&) {}), refusal);
+  // A token that is not the handler itself gives it when the event is sent.
+  std::error_code error;
+  CHECK_THROWS_WITH(
+      hub.emitter.async_send(everybody, Event("first"), asio::redirect_error([](const SendReport&) {}, error)),
+      refusal);
+  // Here there is nobody to call.
+  hub.emitter.async_send(everybody, Event("second"), asio::detached);
+  hub.emitter.async_room(asio::detached);
+  CHECK(Sending(hub.emitter, everybody, Event("third")).success().streams == 1);
+  CHECK(anna.next_data(3) == std::vector<std::string>{"first", "second", "third"});
 }
 
 TEST_CASE("publishers on many threads that await every send are all told", "[registry][async]") {

@@ -27,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -123,11 +124,13 @@ class Emitter {
   /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.
   ///
   /// Completes    void(std::error_code) on the handler's executor, else EmitterOptions::executor, never inside the call
+  /// Throws       std::invalid_argument when the handler has neither, as it would never be called
   /// Cancellation any type ends the wait
   template <typename CompletionToken>
   auto async_room(CompletionToken&& token) {
     return asio::async_initiate<CompletionToken, void(std::error_code)>(
         [core = core_](auto handler) {
+          require_executor(core, handler);
           await_room(core, detail::make_handler_waiter(executor_of(core), std::move(handler)));
         },
         token);
@@ -143,11 +146,19 @@ class Emitter {
   ///
   /// Completes    void(std::error_code, SendReport) on the handler's executor, else EmitterOptions::executor, never
   ///              inside the call
+  /// Throws       what `send` does; and std::invalid_argument when the handler has neither executor, as it would never
+  ///              be called: before anything is sent, or, when the token only brings the handler, as asio::deferred
+  ///              and asio::redirect_error do, once that is there
   /// Cancellation any type ends the wait; the event is sent all the same
   template <typename CompletionToken>
   auto async_send(const Audience& audience, const Event& event, CompletionToken&& token) {
+    // It is sent before the token is asked for its handler, which is the token itself most of the time.
+    if constexpr (std::is_invocable_v<std::decay_t<CompletionToken>&&, std::error_code&, SendReport&&>) {
+      require_executor<std::decay_t<CompletionToken>>(core_, token);
+    }
     return asio::async_initiate<CompletionToken, void(std::error_code, SendReport)>(
         [core = core_](auto handler, detail::SentEvent sent) {
+          require_executor(core, handler);
           const auto waiter = detail::make_result_waiter(executor_of(core), std::move(handler), sent.report);
           await_sent(core, waiter, std::move(sent));
         },
@@ -222,12 +233,14 @@ class Emitter {
   /// bus, whoever asks within a second of another is given the same answer.
   ///
   /// Completes    void(std::error_code, std::vector<std::string>) like `async_send`; with an error when the bus is away
+  /// Throws       like `async_room`
   /// Cancellation any type ends the wait
   template <typename CompletionToken>
   auto async_cluster_users(std::string prefix, CompletionToken&& token) {
     using Users = std::vector<std::string>;
     return asio::async_initiate<CompletionToken, void(std::error_code, Users)>(
         [core = core_](auto handler, std::string wanted) {
+          require_executor(core, handler);
           const auto executor = asio::get_associated_executor(handler, executor_of(core));
           const auto waiter = detail::make_result_waiter(executor_of(core), std::move(handler), Users());
           if (!waiter) return;
@@ -244,6 +257,7 @@ class Emitter {
   auto async_cluster_counts(CompletionToken&& token) {
     return asio::async_initiate<CompletionToken, void(std::error_code, Counts)>(
         [core = core_](auto handler) {
+          require_executor(core, handler);
           const auto waiter = detail::make_result_waiter(executor_of(core), std::move(handler), Counts());
           if (waiter) ask_counts(core, waiter);
         },
@@ -271,6 +285,11 @@ class Emitter {
   using Step = std::function<void()>;
 
   static const asio::any_io_executor& executor_of(const Core& core);
+  template <typename Handler>
+  static void require_executor(const Core& core, const Handler& handler) {
+    if (!detail::does_nothing<Handler> && !detail::has_executor(handler, executor_of(core))) refuse_handler();
+  }
+  [[noreturn]] static void refuse_handler();
   static void await_room(const Core& core, const detail::Ref<detail::SendWaiter>& waiter);
   detail::SentEvent send_awaited(const Audience& audience, const Event& event);
   static void await_sent(const Core& core, const Waiter<SendReport>& waiter, detail::SentEvent sent);

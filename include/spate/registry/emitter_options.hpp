@@ -94,7 +94,8 @@ struct EmitterOptions {
   /// Called when a client resumes with a gap. Runs like the hooks above.
   std::function<void(const Gap& gap)> on_gap;
 
-  /// Where `async_send` completes when the handler has no executor of its own.
+  /// Where `async_send`, `async_room`, `async_cluster_users` and `async_cluster_counts` complete when the handler has
+  /// no executor of its own. Empty: they throw std::invalid_argument for such a handler.
   asio::any_io_executor executor;
 };
 

@@ -1,6 +1,7 @@
 // The functions of emitter.hpp.
 #pragma once
 
+#include <stdexcept>
 #include <utility>
 
 #include <spate/config.hpp>
@@ -133,6 +134,12 @@ SPATE_DECL EmitterStats Emitter::stats() const {
 
 SPATE_DECL const asio::any_io_executor& Emitter::executor_of(const Core& core) {
   return core->options().executor;
+}
+
+SPATE_DECL void Emitter::refuse_handler() {
+  throw std::invalid_argument(
+      "spate::Emitter: the completion handler has no executor to run on: bind one to it with asio::bind_executor, or "
+      "set EmitterOptions::executor");
 }
 
 SPATE_DECL void Emitter::await_room(const Core& core, const detail::Ref<detail::SendWaiter>& waiter) {

@@ -16,7 +16,9 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
+#include <asio/async_result.hpp>
 #include <asio/cancellation_type.hpp>
+#include <asio/detached.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
 
@@ -163,14 +165,27 @@ class HandlerWaiter final : public ResultWaiter<Results...> {
   std::optional<Handler> handler_;
 };
 
+/// Whether `handler` has an executor, its own or `executor`, which may be empty.
+template <typename Handler>
+bool has_executor(const Handler& handler, const asio::any_io_executor& executor) {
+  if constexpr (std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>) {
+    return static_cast<bool>(asio::get_associated_executor(handler, executor));
+  } else {
+    return true;
+  }
+}
+
+/// Whether that is the handler of asio::detached, which does nothing, so that it needs no executor.
+template <typename Handler>
+inline constexpr bool does_nothing =
+    std::is_same_v<Handler, typename asio::async_result<asio::detached_t, void()>::completion_handler_type>;
+
 /// A waiter for `handler`, which falls back to `executor` when it has none of its own. `executor` may be empty: then
-/// the handler has nowhere to run and is dropped uncalled, and this returns null.
+/// a handler that has nowhere to run, which should be one that does nothing, is dropped, and this returns null.
 template <typename Handler, typename... Results>
 Ref<HandlerWaiter<Handler, Results...>> make_result_waiter(const asio::any_io_executor& executor, Handler handler,
                                                            Results... results) {
-  if constexpr (std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>) {
-    if (!asio::get_associated_executor(handler, executor)) return nullptr;
-  }
+  if (!has_executor(handler, executor)) return nullptr;
   auto waiter = make_ref<HandlerWaiter<Handler, Results...>>(executor, std::move(handler), std::move(results)...);
   waiter->listen_for_cancellation();
   return waiter;
