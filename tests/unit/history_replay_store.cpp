@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #if !defined(_WIN32)
@@ -884,4 +886,31 @@ TEST_CASE("the newest events of a subscriber cost what they are, however many th
     return least;
   };
   CHECK(least_time(200'000) < 10 * least_time(1'000));
+}
+
+TEST_CASE("whoever watches a store from another thread finds it within its limits", "[history][replay][threads]") {
+  ReplayLimits limits;
+  limits.max_events = 50;
+  limits.max_bytes = 64 * 1024;
+  MemoryReplayStore store(limits);
+  std::atomic<bool> over{false};
+  std::size_t most = 0, most_bytes = 0;
+  std::thread watcher([&] {
+    while (!over) {
+      most = std::max(most, store.size());
+      most_bytes = std::max(most_bytes, store.bytes());
+    }
+  });
+  const EncodedEvent event(Event("an event"));
+  for (std::uint64_t sequence = 1; sequence <= 50'000; ++sequence) {
+    store.append(sequence, Audience::user(std::to_string(sequence % 20)), event);
+  }
+  over = true;
+  watcher.join();
+  CHECK(most <= limits.max_events);
+  CHECK(most_bytes <= limits.max_bytes);
+  CHECK(store.size() == limits.max_events);
+  CHECK(store.restart("another"));
+  CHECK(store.size() == 0);
+  CHECK(store.bytes() == 0);
 }

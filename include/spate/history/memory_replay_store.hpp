@@ -7,8 +7,9 @@
 //
 // Appending costs the same whatever is kept; a replay costs what it replays, not what others were sent. What is over
 // the limits goes some hundred events at a time, with what is called next, so that no call takes long. Threads: the
-// Emitter's lock. Lifetime: history dies with the process, and its epoch with it. A process that is forked begins a
-// history of its own at its first use of the store: it gives none of the ids that the other one gives.
+// Emitter's lock; `size` and `bytes` any. Lifetime: history dies with the process, and its epoch with it. A process
+// that is forked begins a history of its own at its first use of the store: it gives none of the ids that the other one
+// gives.
 #pragma once
 
 #include <chrono>
@@ -61,8 +62,11 @@ class MemoryReplayStore final : public ReplayStore {
 
   SPATE_DECL void skip(std::uint64_t sequence) override;
 
+  /// Events that are kept, as the latest call of the emitter left them.
+  ///
+  /// Threads      any, at any time: for metrics
   std::size_t size() const noexcept;
-  /// What they cost, index included.
+  /// What they cost, index included. Threads and moment as with `size`.
   std::size_t bytes() const noexcept;
 
  private:

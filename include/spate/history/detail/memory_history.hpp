@@ -6,6 +6,7 @@
 // out of the middle of their tracks.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -31,7 +32,8 @@
 
 namespace spate::detail {
 
-/// What the members of the store do is said at ReplayStore and MemoryReplayStore. Threads: the Emitter's lock.
+/// What the members of the store do is said at ReplayStore and MemoryReplayStore. Threads: the Emitter's lock, unless
+/// said otherwise.
 class MemoryHistory {
  public:
   using Clock = HistoryClock;
@@ -55,8 +57,9 @@ class MemoryHistory {
 
   void skip(std::uint64_t sequence);
 
-  std::size_t size() const noexcept { return size_; }
-  std::size_t bytes() const noexcept { return all_bytes() - index_.remembered_bytes(); }
+  // Any thread: what there was after the latest call.
+  std::size_t size() const noexcept { return told_size_.load(std::memory_order_relaxed); }
+  std::size_t bytes() const noexcept { return told_bytes_.load(std::memory_order_relaxed); }
 
  private:
   using Ages = IndexedHeap<std::uint64_t, MemoryTrack, &MemoryTrack::place_by_age>;
@@ -102,6 +105,20 @@ class MemoryHistory {
   std::size_t all_bytes() const noexcept {
     return bytes_ + index_.bytes() + fullest_.bytes() + ages_.size() * Ages::cost + expiries_.size() * cost_of_expiry;
   }
+
+  // Tells those who watch, without the lock, how much is kept now.
+  void tell() noexcept {
+    told_size_.store(size_, std::memory_order_relaxed);
+    told_bytes_.store(all_bytes() - index_.remembered_bytes(), std::memory_order_relaxed);
+  }
+  // Does so at the end of what changes it, also when that fails.
+  struct TellAfter {
+    explicit TellAfter(MemoryHistory& of) noexcept : history(of) {}
+    TellAfter(const TellAfter&) = delete;
+    TellAfter& operator=(const TellAfter&) = delete;
+    ~TellAfter() { history.tell(); }
+    MemoryHistory& history;
+  };
 
   // ---- keeping ----
 
@@ -188,6 +205,7 @@ class MemoryHistory {
   ProcessMark process_;
   EntryMerge merge_;
   std::list<Remains> remains_;  // oldest first
+  std::atomic<std::size_t> told_size_{0}, told_bytes_{0};
 };
 
 }  // namespace spate::detail

@@ -36,6 +36,7 @@ SPATE_DECL void MemoryHistory::append(std::uint64_t sequence, const Audience& au
   begin();
   const bool expires_itself = expires(event);
   const Clock::time_point now = expires_itself || needs_time() ? now_() : Clock::time_point();
+  const TellAfter telling(*this);
   // What is over counts for nobody any more.
   std::size_t steps = max_steps + std::max<std::size_t>(1, audience.names().size());
   const bool all_passed = take_out_passed(steps, now);
@@ -92,6 +93,7 @@ SPATE_DECL bool MemoryHistory::restart(std::string_view epoch) {
   std::swap(remains.expiries, expiries_);
   ordered_parts_ = 0;
   all_ordered_ = false;
+  tell();
   return true;
 }
 
@@ -404,6 +406,7 @@ SPATE_DECL void MemoryHistory::sweep() noexcept {
 SPATE_DECL std::optional<HistoryClock::time_point> MemoryHistory::trim_before_reading() {
   begin();
   const Clock::time_point now = needs_time() ? now_() : Clock::time_point();
+  const TellAfter telling(*this);
   std::size_t steps = max_steps;
   if (!take_out_passed(steps, now)) return now;
   take_out_excess(steps);
