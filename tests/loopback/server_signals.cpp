@@ -1,11 +1,16 @@
 // A server that shuts down when its process is told to, and is out of the way afterwards.
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
@@ -45,6 +50,57 @@ struct OneOpen {
   Awaited<EventStream> opened;
   Server server{any_port(1)};
   std::optional<EventClient> client;
+};
+
+// Asks a server from a thread of its own, and says whether there was ever no answer.
+class Asking {
+ public:
+  explicit Asking(Server& server) : server_(server) {}
+  ~Asking() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  void begin() { begun_ = true; }
+  void ask() {
+    if (!begun_) return;
+    const auto answered = std::make_shared<std::atomic<bool>>(false);
+    std::thread thread([&server = server_, answered] {
+      try {
+        server.shutdown_on_signals();
+      } catch (const std::invalid_argument&) {
+        // It waits for signals already, which is an answer as well.
+      }
+      *answered = true;
+    });
+    {
+      const std::lock_guard lock(mutex_);
+      threads_.push_back(std::move(thread));
+    }
+    if (!eventually([&] { return answered->load(); }, 5s)) unanswered_ = true;
+  }
+  bool always_answered() const { return !unanswered_; }
+  std::size_t count() const {
+    const std::lock_guard lock(mutex_);
+    return threads_.size();
+  }
+
+ private:
+  Server& server_;
+  std::atomic<bool> begun_{false}, unanswered_{false};
+  mutable std::mutex mutex_;
+  std::vector<std::thread> threads_;
+};
+
+// What a program's function may have captured: it asks whenever a copy is made or destroyed.
+class Curious {
+ public:
+  explicit Curious(Asking& asking) : asking_(asking) {}
+  Curious(const Curious& other) : asking_(other.asking_) { asking_.ask(); }
+  Curious& operator=(const Curious&) = delete;
+  ~Curious() { asking_.ask(); }
+
+ private:
+  Asking& asking_;
 };
 
 }  // namespace
@@ -103,6 +159,32 @@ TEST_CASE("or does what the program wants instead", "[loopback][server][signal]"
   CHECK(said.take() == "again");
   open.server.stop();
   CHECK(said.take() == "done");
+}
+
+TEST_CASE("what the program's functions hold may use the server when it is copied or destroyed",
+          "[loopback][server][signal]") {
+  Loop other;
+  OneOpen open(true);
+  Asking asking(open.server);
+  Awaited<std::string> said;
+  {
+    const Curious curious(asking);
+    SignalOptions options;
+    options.deadline = 1h;
+    options.done = [&said, curious](std::size_t) { said.set("done"); };
+    options.again = [&said, curious] { said.set("again"); };
+    options.executor = other.io.get_executor();
+    open.server.shutdown_on_signals(std::move(options));
+  }
+  asking.begin();
+  std::raise(SIGTERM);
+  REQUIRE(eventually([&] { return open.server.is_draining(); }));
+  std::raise(SIGTERM);
+  CHECK(said.take() == "again");
+  open.server.stop();
+  CHECK(said.take() == "done");
+  CHECK(eventually([&] { return asking.count() >= 2; }));  // both have gone
+  CHECK(asking.always_answered());
 }
 
 TEST_CASE("waiting for signals keeps no loop running when the program has ended the server",

@@ -79,6 +79,11 @@ class ServerImpl {
 
   /// The end of a drain: when every shard is idle or the deadline has come.
   struct Drain;
+  /// Whom a drain tells. Null: nobody. Shared, so that no copy of the program's function is made or destroyed with a
+  /// lock held.
+  using Drained = std::shared_ptr<const std::function<void(std::size_t cut)>>;
+  static Drained share(std::function<void(std::size_t cut)> done);
+  void begin_drain(std::chrono::milliseconds deadline, Drained done);
 
   void require_not_serving(const std::string& what) const;
   enum class Beginning : std::uint8_t { none, start, inherited };

@@ -20,7 +20,8 @@ namespace spate::detail {
 
 class SignalWait final : public RefCounted<SignalWait> {
  public:
-  /// What to do for the first signal, and for each that follows. Both run with the mutex held, and not after `end`.
+  /// What to do for the first signal, and for each that follows. Both run with the mutex held, and not after `end`; so
+  /// they only share what is the program's, and are destroyed without it.
   struct Steps {
     std::function<void()> first;
     std::function<void()> next;
@@ -39,7 +40,8 @@ class SignalWait final : public RefCounted<SignalWait> {
 
   Mutex mutex_;
   std::unique_ptr<asio::signal_set> signals_ SPATE_GUARDED_BY(mutex_);  // null before and after
-  SignalOptions options_ SPATE_GUARDED_BY(mutex_);
+  // The program's, of which no copy is made or destroyed with the mutex held; null when it has given none.
+  std::shared_ptr<const std::function<void()>> again_ SPATE_GUARDED_BY(mutex_);
   Steps steps_ SPATE_GUARDED_BY(mutex_);
   bool begun_ SPATE_GUARDED_BY(mutex_) = false;
   bool ended_ SPATE_GUARDED_BY(mutex_) = false;

@@ -24,7 +24,7 @@
 namespace spate::detail {
 
 struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
-  Drain(std::vector<Ref<Shard>> all, Ref<SignalWait> awaited, std::function<void(std::size_t)> callback)
+  Drain(std::vector<Ref<Shard>> all, Ref<SignalWait> awaited, Drained callback)
       : shards(std::move(all)),
         signals(std::move(awaited)),
         done(std::move(callback)),
@@ -74,7 +74,7 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
       if (self->until) self->shards.front()->set_timer(*self->until, never);
     });
     signals->end();  // before anybody is told: who is told to end now is to end
-    if (done) std::exchange(done, nullptr)(cut);
+    if (const Drained told = std::move(done)) (*told)(cut);
   }
 
   // The deadline by a clock that does not run by itself.
@@ -86,7 +86,7 @@ struct ServerImpl::Drain : std::enable_shared_from_this<Drain> {
 
   const std::vector<Ref<Shard>> shards;
   const Ref<SignalWait> signals;
-  std::function<void(std::size_t)> done;
+  Drained done;
   std::atomic<std::size_t> busy;
   std::atomic<std::size_t> cut{0};
   asio::steady_timer timer;
@@ -352,8 +352,16 @@ SPATE_DECL void ServerImpl::start_threads() {
   }
 }
 
+SPATE_DECL ServerImpl::Drained ServerImpl::share(std::function<void(std::size_t cut)> done) {
+  return done ? std::make_shared<const std::function<void(std::size_t)>>(std::move(done)) : nullptr;
+}
+
 SPATE_DECL void ServerImpl::shutdown(std::chrono::milliseconds deadline, std::function<void(std::size_t cut)> done) {
   require_not_negative("spate::Server::shutdown: the deadline", deadline);
+  begin_drain(deadline, share(std::move(done)));
+}
+
+SPATE_DECL void ServerImpl::begin_drain(std::chrono::milliseconds deadline, Drained done) {
   const Lock lock(mutex_);
   if (drain_ || stopped_) return;
   start_threads();  // somebody has to call back
@@ -378,7 +386,9 @@ SPATE_DECL void ServerImpl::shutdown_on_signals(SignalOptions options) {
   require_not_negative("spate::SignalOptions::deadline", options.deadline);
   const asio::any_io_executor executor = options.executor ? options.executor : shards_.front()->executor();
   if (!executor) return;  // it has stopped
-  auto first = [this, deadline = options.deadline, done = options.done] { shutdown(deadline, done); };
+  auto first = [this, deadline = options.deadline, done = share(std::move(options.done))] {
+    begin_drain(deadline, done);
+  };
   signals_->begin(executor, std::move(options), {std::move(first), [this] { cut_drain(); }});
 }
 

@@ -1,6 +1,8 @@
 // The functions of signal_wait.hpp.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -12,6 +14,8 @@
 namespace spate::detail {
 
 SPATE_DECL void SignalWait::begin(const asio::any_io_executor& executor, SignalOptions options, Steps steps) {
+  std::shared_ptr<const std::function<void()>> again;
+  if (options.again) again = std::make_shared<const std::function<void()>>(std::move(options.again));
   const Lock lock(mutex_);
   if (ended_) return;
   if (begun_) throw std::invalid_argument("spate::Server: shutdown_on_signals() for the second time");
@@ -19,16 +23,22 @@ SPATE_DECL void SignalWait::begin(const asio::any_io_executor& executor, SignalO
   for (const int signal : options.signals) signals->add(signal);
   wait(*signals, Ref<SignalWait>(this));  // the last that may fail: signals that are taken and not waited for are lost
   signals_ = std::move(signals);
-  options_ = std::move(options);
-  steps_ = std::move(steps);
+  again_ = std::move(again);
+  steps_.first.swap(steps.first);
+  steps_.next.swap(steps.next);
   begun_ = true;
 }
 
 SPATE_DECL void SignalWait::end() {
+  // Destroyed without the lock, as the program's functions go with them.
+  std::shared_ptr<const std::function<void()>> again;
+  Steps steps;
   std::unique_ptr<asio::signal_set> signals;
   const Lock lock(mutex_);
   ended_ = true;
-  steps_ = {};
+  again.swap(again_);
+  steps.first.swap(steps_.first);
+  steps.next.swap(steps_.next);
   // Its end takes the signals out of the set, which gives them their default meaning back, and cancels the wait.
   signals.swap(signals_);
 }
@@ -40,19 +50,18 @@ SPATE_DECL void SignalWait::wait(asio::signal_set& signals, Ref<SignalWait> self
 }
 
 SPATE_DECL void SignalWait::on_signal() {
-  std::function<void()> again;
+  std::shared_ptr<const std::function<void()>> again;
   {
     const Lock lock(mutex_);
     if (!signals_) return;
     asio::signal_set* const signals = signals_.get();
     const Steps* const steps = &steps_;
-    const SignalOptions* const options = &options_;
     insist([&] { wait(*signals, Ref<SignalWait>(this)); });
     if (!std::exchange(had_first_, true)) return insist([&] { steps->first(); });
-    if (!options_.again) return insist([&] { steps->next(); });
-    insist([&] { again = options->again; });
+    if (!again_) return insist([&] { steps->next(); });
+    again = again_;
   }
-  again();  // which is the program's
+  (*again)();  // which is the program's
 }
 
 }  // namespace spate::detail
