@@ -260,6 +260,35 @@ TEST_CASE("a stream joins no more topics than it may", "[registry][topic]") {
   CHECK_THROWS_AS(hub.emitter.join("anna", std::vector<std::string>{"e", ""}), std::invalid_argument);
 }
 
+TEST_CASE("nor does it come with more topics than it may join", "[registry][topic]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna");
+  EmitterOptions limited;
+  limited.max_topics_per_stream = 2;
+  Emitter other(limited);
+  SubscribeOptions options;
+  options.topics = {"a", "b", "c"};
+  CHECK_THROWS_WITH(other.add("anna", hub.stream(0), options),
+                    Catch::Matchers::ContainsSubstring("3 topics, of which there may be 2"));
+  CHECK(other.user_count() == 0);
+  options.topics = {"a", "b"};
+  CHECK_FALSE(other.add("anna", hub.stream(0), options));
+  CHECK(other.join(hub.stream(0), "c") == Errc::too_many_topics);
+}
+
+TEST_CASE("without a limit a stream joins as many topics as it likes", "[registry][topic]") {
+  EmitterServer hub;
+  EventClient anna = hub.open("/anna");
+  EmitterOptions unlimited;
+  unlimited.max_topics_per_stream = 0;
+  Emitter other(unlimited);
+  SubscribeOptions options;
+  options.topics = {"a", "b"};
+  CHECK_FALSE(other.add("anna", hub.stream(0), options));
+  CHECK_FALSE(other.join(hub.stream(0), "c"));
+  CHECK(other.topic_users("c") == Texts{"anna"});
+}
+
 TEST_CASE("what is trimmed while a stream draws a topic that it joined late is told as missing", "[registry][topic]") {
   ReplayLimits limits;
   limits.max_events = 1000;

@@ -60,7 +60,8 @@ struct EmitterOptions {
   std::size_t max_streams_per_user = 0;
 
   /// Topics that one stream may have joined, those that it named when it came included: joining is often the choice of
-  /// a client, and kept as long as its stream.
+  /// a client, and kept as long as its stream. `Emitter::join` of one more is Errc::too_many_topics; with more of them
+  /// in SubscribeOptions::topics `Emitter::add` throws std::invalid_argument. Zero: no limit.
   std::size_t max_topics_per_stream = 1024;
 
   /// Bytes that may wait for a loop before `async_send` waits too. Publishers that await it cannot outrun delivery.
@@ -117,8 +118,9 @@ struct SubscribeOptions {
 
   /// Topics that the stream joins: it hears what is sent to them, and what they were sent after its cursor is replayed
   /// with everything else it missed, in one order. A client names them again when it comes back; whether it may is for
-  /// the route's `authorize` to say. With more than the two limits above, or an empty name, `Emitter::add` throws
-  /// std::invalid_argument.
+  /// the route's `authorize` to say. With more than the two limits above or than
+  /// EmitterOptions::max_topics_per_stream, or an empty name, `Emitter::add` throws std::invalid_argument: answer 400
+  /// where the names are a client's.
   std::vector<std::string> topics;
 
   /// Without a cursor: the newest so many kept events that the subscription is owed, after its filter, come first,

@@ -137,7 +137,8 @@ class Members {
     return teller(on_topic_leave_, user, hooks);
   }
   bool may_join(const TopicMember* member) const noexcept {
-    return member == nullptr || member->joined().size() < options_.max_topics_per_stream;
+    const std::size_t most = options_.max_topics_per_stream;
+    return member == nullptr || most == 0 || member->joined().size() < most;
   }
   bool join(TopicMember& member, const User& user, Shard& shard, std::string_view topic, std::uint64_t since);
   bool leave(TopicMember& member, Shard& shard, std::string_view topic);

@@ -28,11 +28,13 @@ SPATE_DECL void refuse_filter(const std::vector<std::string>& names) {
   }
 }
 
-SPATE_DECL void refuse_topics(const std::vector<std::string>& topics) {
+// `max_per_stream` is the emitter's limit; zero when it has none.
+SPATE_DECL void refuse_topics(const std::vector<std::string>& topics, std::size_t max_per_stream) {
   constexpr std::size_t max_topics = SubscribeOptions::max_topics, max_bytes = SubscribeOptions::max_topic_bytes;
-  if (topics.size() > max_topics) {
+  const std::size_t most = max_per_stream == 0 ? max_topics : std::min(max_topics, max_per_stream);
+  if (topics.size() > most) {
     throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(topics.size()) +
-                                " topics, of which there may be " + std::to_string(max_topics));
+                                " topics, of which there may be " + std::to_string(most));
   }
   std::size_t bytes = 0;
   for (const std::string& topic : topics) {
@@ -57,7 +59,7 @@ SPATE_DECL std::error_code EmitterCore::add(std::string user_id, const Ref<Strea
                                             const SubscribeOptions& wanted) {
   refuse_empty(user_id);
   refuse_filter(wanted.events);
-  refuse_topics(wanted.topics);
+  refuse_topics(wanted.topics, options_.max_topics_per_stream);
   if (stream->framing() == Framing::none) {  // a HEAD: nobody listens
     stream->open();
     return {};
