@@ -1,5 +1,5 @@
-// Asio chooses how it allocates by what the standard library has said before: what a source allocates that includes Asio
-// first, others free that do not.
+// Asio chooses how it allocates by what the standard library has said before: what a source allocates that includes
+// Asio first, others free that do not.
 #include <asio/io_context.hpp>
 #ifdef ASIO_HAS_STD_ALIGNED_ALLOC
 #define FIRST true
