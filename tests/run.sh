@@ -86,9 +86,9 @@ if [[ $steps == *build* ]]; then
 fi
 [[ $steps == *test* ]] || exit 0
 
-# A sanitizer finds no room for its shadow where the kernel spreads addresses too widely.
-# And Clang's finds the names of functions only with a program beside the compiler.
+# What tells the names of functions where a sanitizer of Clang's finds something.
 case $compiler in clang++-*) PATH=$PATH:/usr/lib/llvm-${compiler#clang++-}/bin ;; esac
+# A sanitizer finds no room for its shadow where the kernel spreads addresses too widely.
 run=()
 if [ -n "$sanitize$fuzz" ] && setarch "$(uname -m)" --addr-no-randomize true 2>/dev/null; then
   run=(setarch "$(uname -m)" --addr-no-randomize)

@@ -894,19 +894,21 @@ TEST_CASE("whoever watches a store from another thread finds it within its limit
   limits.max_bytes = 64 * 1024;
   MemoryReplayStore store(limits);
   std::atomic<bool> over{false};
+  std::atomic<int> looks{0};
   std::size_t most = 0, most_bytes = 0;
   std::thread watcher([&] {
-    while (!over) {
+    for (; !over; ++looks) {
       most = std::max(most, store.size());
       most_bytes = std::max(most_bytes, store.bytes());
     }
   });
   const EncodedEvent event(Event("an event"));
-  for (std::uint64_t sequence = 1; sequence <= 50'000; ++sequence) {
+  for (std::uint64_t sequence = 1; sequence <= 50'000 || looks < 1000; ++sequence) {
     store.append(sequence, Audience::user(std::to_string(sequence % 20)), event);
   }
   over = true;
   watcher.join();
+  CHECK(most > 0);
   CHECK(most <= limits.max_events);
   CHECK(most_bytes <= limits.max_bytes);
   CHECK(store.size() == limits.max_events);

@@ -124,7 +124,8 @@ class Emitter {
   /// Completes when every loop keeps up: what a publisher awaits before it goes on, or is answered.
   ///
   /// Completes    void(std::error_code) on the handler's executor, else EmitterOptions::executor, never inside the call
-  /// Throws       std::invalid_argument when the handler has neither, as it would never be called
+  /// Throws       std::invalid_argument when the handler has neither, as it would never be called. One that is bound
+  ///              to an executor of a server that has stopped is dropped uncalled
   /// Cancellation any type ends the wait
   template <typename CompletionToken>
   auto async_room(CompletionToken&& token) {
@@ -148,7 +149,8 @@ class Emitter {
   ///              inside the call
   /// Throws       what `send` does; and std::invalid_argument when the handler has neither executor, as it would never
   ///              be called: before anything is sent, or, when the token only brings the handler, as asio::deferred
-  ///              and asio::redirect_error do, once that is there
+  ///              and asio::redirect_error do, once that is there. One that is bound to an executor of a server that
+  ///              has stopped is dropped uncalled
   /// Cancellation any type ends the wait; the event is sent all the same
   template <typename CompletionToken>
   auto async_send(const Audience& audience, const Event& event, CompletionToken&& token) {
@@ -287,7 +289,9 @@ class Emitter {
   static const asio::any_io_executor& executor_of(const Core& core);
   template <typename Handler>
   static void require_executor(const Core& core, const Handler& handler) {
-    if (!detail::does_nothing<Handler> && !detail::has_executor(handler, executor_of(core))) refuse_handler();
+    if constexpr (!detail::does_nothing<Handler>) {
+      if (!executor_of(core) && !detail::has_own_executor(handler)) refuse_handler();
+    }
   }
   [[noreturn]] static void refuse_handler();
   static void await_room(const Core& core, const detail::Ref<detail::SendWaiter>& waiter);

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <new>
+#include <set>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 #include <spate/config.hpp>
 #include <spate/registry/detail/emitter_core.hpp>
@@ -31,10 +34,15 @@ SPATE_DECL void refuse_filter(const std::vector<std::string>& names) {
 // `max_per_stream` is the emitter's limit; zero when it has none.
 SPATE_DECL void refuse_topics(const std::vector<std::string>& topics, std::size_t max_per_stream) {
   constexpr std::size_t max_topics = SubscribeOptions::max_topics, max_bytes = SubscribeOptions::max_topic_bytes;
-  const std::size_t most = max_per_stream == 0 ? max_topics : std::min(max_topics, max_per_stream);
-  if (topics.size() > most) {
-    throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(topics.size()) +
+  const auto refuse = [](std::size_t count, std::size_t most) {
+    throw std::invalid_argument("spate::SubscribeOptions: " + std::to_string(count) +
                                 " topics, of which there may be " + std::to_string(most));
+  };
+  if (topics.size() > max_topics) refuse(topics.size(), max_topics);
+  if (max_per_stream != 0 && topics.size() > max_per_stream) {
+    // One that is named twice is joined once.
+    const std::size_t joined = std::set<std::string_view>(topics.begin(), topics.end()).size();
+    if (joined > max_per_stream) refuse(joined, max_per_stream);
   }
   std::size_t bytes = 0;
   for (const std::string& topic : topics) {

@@ -369,7 +369,7 @@ SPATE_DECL void ServerImpl::begin_drain(std::chrono::milliseconds deadline, Drai
   shards_.front()->run([listeners = listeners_] {
     for (const auto& listener : listeners) listener->stop();
   });
-  drain_ = std::make_shared<Drain>(shards_, signals_, std::move(done));
+  drain_ = std::make_shared<Drain>(shards_, signals_, done);  // `done` goes, if that fails, when the lock has gone
   drain_->begin(deadline);
 }
 

@@ -21,6 +21,7 @@
 #include <asio/detached.hpp>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
+#include <asio/system_executor.hpp>
 
 #include <spate/config.hpp>
 #include <spate/stream/detail/send_waiter.hpp>
@@ -118,6 +119,23 @@ class ResultWaiter : public CompletionWaiter {
   std::tuple<Results...> results_;
 };
 
+/// Whether `handler` has an executor that is not empty: its own, or `executor` when it has none of its own.
+template <typename Handler>
+bool has_executor(const Handler& handler, const asio::any_io_executor& executor) {
+  if constexpr (std::is_constructible_v<bool, const asio::associated_executor_t<Handler, asio::any_io_executor>&>) {
+    return static_cast<bool>(asio::get_associated_executor(handler, executor));
+  } else {
+    return true;  // of a kind that is never empty
+  }
+}
+
+/// Whether one was bound to it, be that empty as those of a loop that has stopped.
+template <typename Handler>
+bool has_own_executor(const Handler& handler) {
+  // Then it is told, whatever is offered in its place.
+  return has_executor(handler, asio::any_io_executor()) || !has_executor(handler, asio::system_executor());
+}
+
 /// Calls `handler(error, results...)` once, posted to its associated executor, else to the executor given, else to the
 /// shard given; a handler with nowhere to run is dropped uncalled.
 template <typename Handler, typename... Results>
@@ -128,11 +146,7 @@ class HandlerWaiter final : public ResultWaiter<Results...> {
       : ResultWaiter<Results...>(std::move(results)...),
         slot_(asio::get_associated_cancellation_slot(handler)),
         handler_(std::move(handler)) {
-    auto own = asio::get_associated_executor(*handler_, executor);
-    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
-      if (!own) return;
-    }
-    work_.emplace(std::move(own));
+    if (has_executor(*handler_, executor)) work_.emplace(asio::get_associated_executor(*handler_, executor));
   }
 
   void listen_for_cancellation() {
@@ -165,23 +179,16 @@ class HandlerWaiter final : public ResultWaiter<Results...> {
   std::optional<Handler> handler_;
 };
 
-/// Whether `handler` has an executor, its own or `executor`, which may be empty.
-template <typename Handler>
-bool has_executor(const Handler& handler, const asio::any_io_executor& executor) {
-  if constexpr (std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>) {
-    return static_cast<bool>(asio::get_associated_executor(handler, executor));
-  } else {
-    return true;
-  }
-}
-
-/// Whether that is the handler of asio::detached, which does nothing, so that it needs no executor.
+/// Whether that is the handler of asio::detached, as it is or with something bound to it: it needs no executor.
 template <typename Handler>
 inline constexpr bool does_nothing =
     std::is_same_v<Handler, typename asio::async_result<asio::detached_t, void()>::completion_handler_type>;
+template <template <typename...> class Binder, typename Handler, typename... Bound>
+inline constexpr bool does_nothing<Binder<Handler, Bound...>> = does_nothing<Handler>;
 
-/// A waiter for `handler`, which falls back to `executor` when it has none of its own. `executor` may be empty: then
-/// a handler that has nowhere to run, which should be one that does nothing, is dropped, and this returns null.
+/// A waiter for `handler`, which falls back to `executor` when it has none of its own. A handler that has nowhere to
+/// run, as its executor is of a loop that has stopped, or as it does nothing, is dropped uncalled, and this returns
+/// null.
 template <typename Handler, typename... Results>
 Ref<HandlerWaiter<Handler, Results...>> make_result_waiter(const asio::any_io_executor& executor, Handler handler,
                                                            Results... results) {
